@@ -1,0 +1,1 @@
+"""Spatial transformer heads that learn where to look in loose person crops."""

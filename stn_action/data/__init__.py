@@ -1,0 +1,1 @@
+"""Labelled videos to batches of clips."""

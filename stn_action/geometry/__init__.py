@@ -1,0 +1,1 @@
+"""Pure differentiable tensor functions: boxes, transforms, sampling."""

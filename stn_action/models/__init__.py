@@ -1,0 +1,1 @@
+"""Clips to predictions: trunks, localization networks, heads."""

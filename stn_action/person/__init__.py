@@ -1,0 +1,1 @@
+"""Frames to people: tubes of boxes and the crops made from them."""

@@ -1,0 +1,1 @@
+"""A network and batches to a trained network."""
