@@ -1,0 +1,48 @@
+"""Numbers, sizes and the section type that configuration fields are declared with.
+
+Types are strict (true is no number, 16.0 no count), but for what YAML itself gets wrong.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+
+
+class Section(BaseModel):
+    """What all sections have in common: closed, unchangeable, documented."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 1e-4 (no point before the e) as text: the declared type decides."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _pair(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value, value)
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return value
+    raise ValueError("expected a number of pixels, or [height, width]")
+
+
+def _none(value: Any) -> Any:
+    """YAML reads `none` as text."""
+    return None if value == "none" else value
+
+
+Whole = Annotated[int, Strict()]
+Count = Annotated[Whole, Field(ge=1)]
+Switch = Annotated[bool, Strict()]
+Number = Annotated[float, BeforeValidator(_number), Strict(), Field(allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Share = Annotated[Number, Field(gt=0, le=1)]
+SizeHW = Annotated[tuple[Count, Count], BeforeValidator(_pair)]
+NameOrNone = Annotated[str | None, BeforeValidator(_none)]

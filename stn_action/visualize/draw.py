@@ -1,0 +1,227 @@
+"""Windows, boxes, class and legend drawn on source frames.
+
+Letters: T frames, K heads.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from stn_action.visualize.legend import (
+    default_head_names,
+    draw_header,
+    draw_legend,
+    head_color,
+)
+from stn_action.visualize.picture import (
+    BLACK,
+    WHITE,
+    Color,
+    Picture,
+    as_picture,
+    put_text,
+    resize_picture,
+    text_width,
+)
+
+_SUBPIXEL_BITS = 4
+_THIN = 2
+_FAR_AWAY = 1e5
+"""Pixels beyond which windows are cut, for OpenCV's integers."""
+
+
+def draw_frame(
+    frame: Picture | Tensor,
+    quads: Tensor,
+    *,
+    person_box: Tensor | None = None,
+    region_box: Tensor | None = None,
+    label: str = "",
+    probability: float | None = None,
+    head_names: Sequence[str] | None = None,
+    min_height: int = 320,
+) -> Picture:
+    """A frame with each head's window, between a strip with the class and one with the legend.
+
+    Args:
+        frame: array (H, W, 3) or tensor (3, H, W), uint8 RGB.
+        quads: (K, 4, 2), source pixels, edges of the picture at 0 and W; K may be 0.
+        person_box: (4,) xyxy, source pixels; dashed white.
+        region_box: (4,) xyxy, source pixels, the region that decides by ground truth; thin white.
+        label: the class.
+        probability: of the class, in [0, 1].
+        head_names: K names for the legend; None: head 1, head 2, ...
+        min_height: smaller frames are enlarged to this height, pixels.
+
+    Returns:
+        (H', W', 3); H' and W' depend only on the sizes and the legend, not on the windows.
+
+    Raises:
+        ValueError: the shapes do not agree.
+    """
+    names = list(head_names) if head_names is not None else default_head_names(len(quads))
+    if len(names) != len(quads):
+        raise ValueError(f"head_names must name {len(quads)} heads, got {len(names)}")
+    picture = as_picture(frame)
+    factor = max(1.0, min_height / picture.shape[0])
+    size_hw = (round(picture.shape[0] * factor), round(picture.shape[1] * factor))
+    view = draw_windows(picture, quads, size_hw, person_box=person_box, region_box=region_box)
+    header = draw_header(label, probability, view.shape[1], _text_height(size_hw))
+    legend = draw_legend(
+        names,
+        view.shape[1],
+        _text_height(size_hw),
+        person=person_box is not None,
+        region=region_box is not None,
+    )
+    return np.concatenate([header, view, legend])
+
+
+def render_video(
+    frames: Iterable[Picture | Tensor],
+    quads: Tensor,
+    *,
+    person_boxes: Tensor | None = None,
+    region_boxes: Tensor | None = None,
+    label: str = "",
+    probability: float | None = None,
+    head_names: Sequence[str] | None = None,
+    min_height: int = 320,
+) -> Iterator[Picture]:
+    """The frames of `draw_frame` one after the other, for `write_video`.
+
+    Args:
+        frames: T frames.
+        quads: (T, K, 4, 2), source pixels.
+        person_boxes: (T, 4); a row of NaN: none in this frame.
+        region_boxes: (T, 4); a row of NaN: none in this frame.
+        label: the class.
+        probability: of the class, in [0, 1].
+        head_names: K names for the legend.
+        min_height: smaller frames are enlarged to this height, pixels.
+
+    Yields:
+        Pictures of one size.
+
+    Raises:
+        ValueError: there are not as many frames as windows.
+    """
+    index = -1
+    for index, frame in enumerate(frames):
+        if index >= len(quads):
+            break
+        yield draw_frame(
+            frame,
+            quads[index],
+            person_box=None if person_boxes is None else person_boxes[index],
+            region_box=None if region_boxes is None else region_boxes[index],
+            label=label,
+            probability=probability,
+            head_names=head_names,
+            min_height=min_height,
+        )
+    if index + 1 != len(quads):
+        more = "more" if index >= len(quads) else index + 1
+        raise ValueError(f"there are windows for {len(quads)} frames, but {more} frames")
+
+
+def draw_windows(
+    picture: Picture,
+    quads: Tensor,
+    size_hw: tuple[int, int],
+    *,
+    person_box: Tensor | None = None,
+    region_box: Tensor | None = None,
+) -> Picture:
+    """The picture at `size_hw` with boxes and windows, no strips.
+
+    Args:
+        picture: (H, W, 3).
+        quads: (K, 4, 2), pixels of `picture`.
+        size_hw: size of the result.
+        person_box: (4,) xyxy, pixels of `picture`; None or NaN: not drawn.
+        region_box: (4,) xyxy, pixels of `picture`; None or NaN: not drawn.
+
+    Raises:
+        ValueError: the shapes do not agree, or a window is not finite.
+    """
+    if quads.dim() != 3 or quads.shape[1:] != (4, 2):
+        raise ValueError(f"quads must be (K, 4, 2), got {tuple(quads.shape)}")
+    if not quads.isfinite().all():
+        raise ValueError("quads must be finite, got NaN or infinity: the network has diverged")
+    scale_xy = np.array([size_hw[1] / picture.shape[1], size_hw[0] / picture.shape[0]])
+    resized = picture if picture.shape[:2] == size_hw else resize_picture(picture, size_hw)
+    view = resized.copy()
+    if (corners := _corners("person_box", person_box)) is not None:
+        _dashed(view, corners * scale_xy, _THIN)
+    windows = (quads.detach().cpu().double().numpy() * scale_xy).clip(-_FAR_AWAY, _FAR_AWAY)
+    for head, window in enumerate(windows):
+        _outlined(view, window, head_color(head), _line_width(size_hw))
+    if (corners := _corners("region_box", region_box)) is not None:
+        _outlined(view, corners * scale_xy, WHITE, _THIN)
+    for head, window in enumerate(windows):
+        _tag(view, window, head, _text_height(size_hw))
+    return view
+
+
+def _corners(name: str, box: Tensor | None) -> np.ndarray | None:
+    if box is None:
+        return None
+    if box.shape != (4,):
+        raise ValueError(f"{name} must be (4,), got {tuple(box.shape)}")
+    if not box.isfinite().all():
+        return None
+    x0, y0, x1, y1 = box.tolist()
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+
+
+def _outlined(view: Picture, corners: np.ndarray, color: Color, width: int) -> None:
+    """A closed line with a dark rim, so that it shows on every background."""
+    points = [_fixed_point(corners)]
+    for line_color, line_width in ((BLACK, width + 2), (color, width)):
+        cv2.polylines(
+            view, points, True, line_color, line_width, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS
+        )
+
+
+def _dashed(view: Picture, corners: np.ndarray, width: int) -> None:
+    dash = 4.0 * width + 4
+    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        length = float(np.linalg.norm(end - start))
+        for offset in np.arange(0, length, 2 * dash):
+            ends = np.array([offset, min(offset + dash, length)]) / max(length, 1e-9)
+            a, b = _fixed_point(start + ends[:, None] * (end - start))
+            for color, line_width in ((BLACK, width + 2), (WHITE, width)):
+                cv2.line(view, a, b, color, line_width, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
+
+
+def _tag(view: Picture, window: np.ndarray, head: int, text_height: int) -> None:
+    """The head's number on its colour, inside the window's upper edge.
+
+    Each head has its own place along the edge, so that the tags of equal windows stay readable.
+    """
+    size = round(1.5 * text_height)
+    left, top = window.min(axis=0)
+    room = max(0.0, float(np.ptp(window[:, 0])) - size)
+    x = round(float(left) + min(head * 1.15 * size, room))
+    y = round(float(top))
+    x, y = min(max(x, 0), view.shape[1] - size), min(max(y, 0), view.shape[0] - size)
+    cv2.rectangle(view, (x, y), (x + size, y + size), head_color(head), cv2.FILLED)
+    text = str(head + 1)
+    left_in = x + (size - text_width(text, text_height) + 1) // 2
+    put_text(view, text, left_in, y + round(1.27 * text_height), height=text_height, color=BLACK)
+
+
+def _fixed_point(points: np.ndarray) -> np.ndarray:
+    """Edge coordinates as OpenCV's fixed-point pixel-centre coordinates."""
+    return np.round((points - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
+
+
+def _line_width(size_hw: tuple[int, int]) -> int:
+    return max(2, round(min(size_hw) / 130))
+
+
+def _text_height(size_hw: tuple[int, int]) -> int:
+    return max(9, round(min(size_hw) / 34))

@@ -1,0 +1,117 @@
+"""Pictures and the text on them: uint8 (H, W, 3) RGB arrays."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stn_action.errors import InputError
+
+Picture = NDArray[np.uint8]
+Color = tuple[int, int, int]
+
+WHITE: Color = (255, 255, 255)
+BLACK: Color = (0, 0, 0)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FONT_PIXELS = 22
+"""Height in pixels of a capital letter of the font at scale 1."""
+
+
+def as_picture(frame: Picture | Tensor) -> Picture:
+    """A frame as a contiguous picture.
+
+    Args:
+        frame: an array (H, W, 3) or a tensor (3, H, W), uint8 RGB.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(frame, Tensor):
+        picture = frame.detach().cpu().numpy()
+        picture = picture.transpose(1, 2, 0) if picture.ndim == 3 else picture
+    else:
+        picture = frame
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        raise ValueError(
+            "a frame must be a uint8 array (H, W, 3) or tensor (3, H, W), got "
+            f"{frame.dtype} {tuple(frame.shape)}"
+        )
+    return np.ascontiguousarray(picture)
+
+
+def resize_picture(picture: Picture, size_hw: tuple[int, int]) -> Picture:
+    """The picture at another size: averaged when it shrinks, interpolated when it grows."""
+    shrinks = size_hw[0] < picture.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return as_picture(cv2.resize(picture, size_hw[::-1], interpolation=method).astype(np.uint8))
+
+
+def blank(size_hw: tuple[int, int], color: Color) -> Picture:
+    """A picture of one colour."""
+    return np.full((*size_hw, 3), color, dtype=np.uint8)
+
+
+def text_width(text: str, height: int) -> int:
+    """Width in pixels of `text` whose capital letters are `height` pixels high."""
+    (width, _), _ = cv2.getTextSize(_plain(text), _FONT, height / _FONT_PIXELS, _stroke(height))
+    return width
+
+
+def put_text(
+    picture: Picture, text: str, left: int, baseline: int, *, height: int, color: Color
+) -> None:
+    """Write `text` into the picture.
+
+    Args:
+        picture: is changed.
+        text: one line; the font has ASCII only, other letters become question marks.
+        left: x where it starts, pixels.
+        baseline: y on which the letters stand, pixels.
+        height: of capital letters, pixels.
+        color: RGB.
+    """
+    scale, stroke = height / _FONT_PIXELS, _stroke(height)
+    cv2.putText(
+        picture, _plain(text), (left, baseline), _FONT, scale, color, stroke, lineType=cv2.LINE_AA
+    )
+
+
+def fit_text(text: str, height: int, max_width: int) -> str:
+    """`text`, shortened with dots where it is wider than `max_width` pixels."""
+    if text_width(text, height) <= max_width:
+        return text
+    for end in range(len(text) - 1, 0, -1):
+        shorter = text[:end].rstrip() + "..."
+        if text_width(shorter, height) <= max_width:
+            return shorter
+    return ""
+
+
+def save_png(path: str | Path, picture: Picture) -> None:
+    """Write a picture as a PNG file; missing folders are made.
+
+    Raises:
+        InputError: the name does not end in .png, or the file cannot be written.
+        ValueError: `picture` is not uint8 (H, W, 3).
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path}: a picture is written as PNG, so its name must end in .png")
+    encoded, data = cv2.imencode(".png", as_picture(picture)[:, :, ::-1])
+    if not encoded:
+        raise ValueError(f"{path}: a picture of {picture.shape} cannot be encoded")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _plain(text: str) -> str:
+    return text.encode("ascii", "replace").decode()
+
+
+def _stroke(height: int) -> int:
+    return max(1, round(height / 12))

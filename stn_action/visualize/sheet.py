@@ -1,0 +1,206 @@
+"""A sheet for a video: frames with the heads' windows, and what each head saw in them.
+
+Letters: T frames, K heads.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from stn_action.visualize.draw import draw_windows
+from stn_action.visualize.legend import (
+    default_head_names,
+    draw_header,
+    draw_legend,
+    head_color,
+)
+from stn_action.visualize.picture import (
+    BLACK,
+    WHITE,
+    Color,
+    Picture,
+    as_picture,
+    blank,
+    fit_text,
+    put_text,
+    resize_picture,
+    text_width,
+)
+
+PAPER: Color = (250, 250, 250)
+FRAME_HEIGHT = 240
+GLIMPSE_HEIGHT = 120
+TEXT_HEIGHT = 11
+_GAP = 8
+_MOST_SHRINK = 8
+"""A window is averaged from at most so many times as many source pixels, each way."""
+
+
+def draw_sheet(
+    frames: Sequence[Picture | Tensor] | Tensor,
+    quads: Tensor,
+    *,
+    title: str = "",
+    label: str = "",
+    probability: float | None = None,
+    captions: Sequence[str] | None = None,
+    person_boxes: Tensor | None = None,
+    region_boxes: Tensor | None = None,
+    head_names: Sequence[str] | None = None,
+    columns: int = 6,
+    glimpses: bool = True,
+) -> Picture:
+    """Evenly spaced frames side by side, a row below for each head, legend and title.
+
+    Args:
+        frames: T frames of one size, arrays (H, W, 3) or tensors (3, H, W), uint8 RGB.
+        quads: (T, K, 4, 2), source pixels.
+        title: the video, above everything.
+        label: the predicted class.
+        probability: of the class, in [0, 1].
+        captions: T texts for below the frames, such as their times.
+        person_boxes: (T, 4) xyxy, source pixels; a row of NaN: none in this frame.
+        region_boxes: (T, 4) xyxy, source pixels, the deciding regions by ground truth.
+        head_names: K names; None: head 1, head 2, ...
+        columns: at most this many frames.
+        glimpses: whether to add the rows of what each head saw.
+
+    Raises:
+        ValueError: the numbers of frames, windows or names do not agree.
+    """
+    pictures = [as_picture(frame) for frame in frames]
+    num_heads = quads.shape[1] if quads.dim() == 4 else 0
+    names = list(head_names) if head_names is not None else default_head_names(num_heads)
+    if quads.shape != (len(pictures), len(names), 4, 2) or not pictures:
+        raise ValueError(
+            f"quads must be ({len(pictures)}, {len(names)}, 4, 2) for {len(pictures)} frames and "
+            f"{len(names)} heads, got {tuple(quads.shape)}"
+        )
+    picked = evenly_spaced(len(pictures), columns)
+    cells = [
+        _frame_cell(
+            pictures[index],
+            quads[index],
+            None if person_boxes is None else person_boxes[index],
+            None if region_boxes is None else region_boxes[index],
+        )
+        for index in picked
+    ]
+    rows = [("", WHITE, cells)]
+    if captions is not None:
+        rows.append(("", WHITE, [_caption(captions[index], cells[0].shape[1]) for index in picked]))
+    if glimpses:
+        for head, name in enumerate(names):
+            tiles = [
+                _glimpse_cell(pictures[index], quads[index, head], head, cells[0].shape[1])
+                for index in picked
+            ]
+            rows.append((name, head_color(head), tiles))
+    body = _grid(rows)
+    width = body.shape[1]
+    legend = draw_legend(
+        names,
+        width,
+        TEXT_HEIGHT,
+        person=person_boxes is not None,
+        region=region_boxes is not None,
+    )
+    heading = ": ".join(filter(None, (title, label)))
+    header = draw_header(heading, probability, width, TEXT_HEIGHT + 2)
+    return np.concatenate([header, body, legend])
+
+
+def evenly_spaced(length: int, count: int) -> list[int]:
+    """At most `count` positions in `length`, the first and last among them.
+
+    Example:
+        >>> evenly_spaced(16, 4)
+        [0, 5, 10, 15]
+    """
+    if count == 1:
+        return [(length - 1) // 2]
+    return sorted(set(torch.linspace(0, length - 1, min(count, length)).round().int().tolist()))
+
+
+def cut_window(picture: Picture, window: Tensor, size_hw: tuple[int, int]) -> Picture:
+    """What a head sees: the source picture inside a quadrilateral, upright, black beyond the edge.
+
+    Args:
+        picture: (H, W, 3).
+        window: (4, 2), source pixels; the corners become the result's corners in their order.
+        size_hw: of the result.
+    """
+    corners = window.detach().cpu().double().numpy()
+    height, width = size_hw
+    shrink = max(_side(corners, 0) / width, _side(corners, 1) / height)
+    shrink = int(min(max(shrink, 1), _MOST_SHRINK))
+    fine_hw = (height * shrink, width * shrink)
+    target = np.array([[0, 0], [fine_hw[1], 0], [fine_hw[1], fine_hw[0]], [0, fine_hw[0]]])
+    matrix = cv2.getPerspectiveTransform(
+        (corners - 0.5).astype(np.float32), (target - 0.5).astype(np.float32)
+    )
+    fine = as_picture(
+        cv2.warpPerspective(picture, matrix, fine_hw[::-1], flags=cv2.INTER_LINEAR).astype(np.uint8)
+    )
+    return resize_picture(fine, size_hw) if shrink > 1 else fine
+
+
+def _frame_cell(
+    picture: Picture, quads: Tensor, person_box: Tensor | None, region_box: Tensor | None
+) -> Picture:
+    size_hw = (FRAME_HEIGHT, round(FRAME_HEIGHT * picture.shape[1] / picture.shape[0]))
+    return draw_windows(picture, quads, size_hw, person_box=person_box, region_box=region_box)
+
+
+def _glimpse_cell(picture: Picture, window: Tensor, head: int, width: int) -> Picture:
+    """The glimpse with a border in the head's colour, as large as the cell allows."""
+    border = 3
+    corners = window.detach().cpu().double().numpy()
+    ratio = max(_side(corners, 0), 1e-3) / max(_side(corners, 1), 1e-3)
+    height = GLIMPSE_HEIGHT - 2 * border
+    inner_width = min(max(round(height * ratio), 1), width - 2 * border)
+    inner_height = min(max(round(inner_width / ratio), 1), height)
+    cell = blank((GLIMPSE_HEIGHT, width), PAPER)
+    left, top = (width - inner_width) // 2, (GLIMPSE_HEIGHT - inner_height) // 2
+    cell[
+        top - border : top + inner_height + border, left - border : left + inner_width + border
+    ] = head_color(head)
+    glimpse = cut_window(picture, window, (inner_height, inner_width))
+    cell[top : top + inner_height, left : left + inner_width] = glimpse
+    return cell
+
+
+def _caption(text: str, width: int) -> Picture:
+    cell = blank((TEXT_HEIGHT + _GAP, width), PAPER)
+    text = fit_text(text, TEXT_HEIGHT, width)
+    left = (width - text_width(text, TEXT_HEIGHT)) // 2
+    put_text(cell, text, left, TEXT_HEIGHT + 1, height=TEXT_HEIGHT, color=BLACK)
+    return cell
+
+
+def _grid(rows: Sequence[tuple[str, Color, Sequence[Picture]]]) -> Picture:
+    """Rows of cells with a gap between them, and the rows' names in a margin on the left."""
+    named = [name for name, _, _ in rows if name]
+    margin = 2 * _GAP + max(text_width(name, TEXT_HEIGHT) for name in named) if named else 0
+    lines = []
+    for name, color, cells in rows:
+        height, width = cells[0].shape[:2]
+        line = blank((height + _GAP, margin + _GAP + len(cells) * (width + _GAP)), PAPER)
+        for column, cell in enumerate(cells):
+            left = margin + _GAP + column * (width + _GAP)
+            line[_GAP : _GAP + height, left : left + width] = cell
+        if name:
+            middle = _GAP + height // 2
+            line[middle - TEXT_HEIGHT - 6 : middle - TEXT_HEIGHT - 2, _GAP:margin] = color
+            put_text(line, name, _GAP, middle + 4, height=TEXT_HEIGHT, color=BLACK)
+        lines.append(line)
+    return np.concatenate([*lines, blank((_GAP, lines[0].shape[1]), PAPER)])
+
+
+def _side(corners: np.ndarray, first: int) -> float:
+    """Mean length of the two sides that start at corner `first` and opposite it."""
+    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    return float(sides[first] + sides[first + 2]) / 2

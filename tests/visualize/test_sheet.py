@@ -1,0 +1,101 @@
+"""Sheets: which frames, what each head saw, legend and title."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from stn_action.visualize.legend import head_color
+from stn_action.visualize.picture import Picture
+from stn_action.visualize.sheet import (
+    FRAME_HEIGHT,
+    GLIMPSE_HEIGHT,
+    cut_window,
+    draw_sheet,
+    evenly_spaced,
+)
+
+RED, GREEN = (200, 0, 0), (0, 200, 0)
+
+
+def rectangle(x0: float, y0: float, x1: float, y1: float) -> Tensor:
+    return torch.tensor([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+
+
+def halves() -> Picture:
+    """A red left half and a green right half."""
+    frame = np.zeros((120, 160, 3), dtype=np.uint8)
+    frame[:, :80], frame[:, 80:] = RED, GREEN
+    return frame
+
+
+def test_frames_are_picked_at_equal_distances():
+    assert evenly_spaced(16, 4) == [0, 5, 10, 15]
+    assert evenly_spaced(3, 6) == [0, 1, 2]
+    assert evenly_spaced(9, 1) == [4]
+
+
+def test_a_window_of_whole_pixels_is_cut_exactly():
+    picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    cut = cut_window(picture, rectangle(5, 8, 25, 20), (12, 20))
+    assert (cut == picture[8:20, 5:25]).all()
+    mirrored = cut_window(picture, rectangle(25, 8, 5, 20), (12, 20))
+    assert (mirrored == picture[8:20, 5:25][:, ::-1]).all()
+
+
+def test_a_shrunken_window_is_averaged():
+    picture = np.zeros((40, 40, 3), dtype=np.uint8)
+    picture[:, ::2] = 200
+    cut = cut_window(picture, rectangle(0, 0, 40, 40), (10, 10))
+    assert (abs(cut.astype(int) - 100) <= 1).all()
+
+
+def test_beyond_the_picture_is_black():
+    cut = cut_window(halves(), rectangle(-40, 0, 40, 120), (120, 80))
+    assert (cut[:, :39] == 0).all()
+    assert (cut[:, 41:] == RED).all()
+
+
+def test_each_head_has_a_row_of_what_it_saw_with_its_colour_around():
+    quads = torch.stack([rectangle(10, 20, 50, 60), rectangle(100, 20, 140, 60)])
+    sheet = draw_sheet([halves()] * 8, quads.expand(8, 2, 4, 2), title="clip", columns=3)
+    plain = draw_sheet([halves()] * 8, quads.expand(8, 2, 4, 2), title="clip", columns=3,
+                       glimpses=False)  # fmt: skip
+    rows = sheet.shape[0] - plain.shape[0]
+    assert rows == pytest.approx(2 * GLIMPSE_HEIGHT, abs=30)
+
+    below = sheet[FRAME_HEIGHT + 50 :]
+    red = np.argwhere((below == RED).all(-1))[:, 0]
+    green = np.argwhere((below == GREEN).all(-1))[:, 0]
+    assert red.max() < green.min()
+    assert red.max() - red.min() > 100
+    for head in range(2):
+        assert (below == np.array(head_color(head))).all(-1).sum() > 3 * 4 * 2 * 100
+
+
+def test_frames_stand_side_by_side():
+    quads = torch.zeros(8, 0, 4, 2)
+    three = draw_sheet([halves()] * 8, quads, columns=3)
+    four = draw_sheet([halves()] * 8, quads, columns=4)
+    assert four.shape[1] - three.shape[1] == 320 + 8
+    assert four.shape[0] == three.shape[0]
+
+
+def test_title_captions_and_boxes_are_drawn():
+    frames, quads = [halves()] * 4, rectangle(10, 20, 50, 60).expand(4, 1, 4, 2)
+    plain = draw_sheet(frames, quads)
+    titled = draw_sheet(frames, quads, title="v_Archery", label="Archery", probability=0.8)
+    captioned = draw_sheet(frames, quads, captions=["0.0 s", "0.1 s", "0.2 s", "0.3 s"])
+    boxed = draw_sheet(frames, quads, person_boxes=torch.tensor([5.0, 5, 90, 110]).expand(4, 4),
+                       region_boxes=torch.tensor([20.0, 20, 40, 40]).expand(4, 4))  # fmt: skip
+    assert len(titled) > len(plain)
+    assert len(captioned) > len(plain)
+    assert boxed.shape == plain.shape
+    assert (boxed != plain).any()
+
+
+def test_windows_for_other_frames_are_refused():
+    with pytest.raises(ValueError, match=r"quads must be \(3, 1, 4, 2\) for 3 frames .* 1 heads"):
+        draw_sheet([halves()] * 3, torch.zeros(2, 1, 4, 2))
+    with pytest.raises(ValueError, match="for 0 frames"):
+        draw_sheet([], torch.zeros(0, 1, 4, 2))
