@@ -1,0 +1,78 @@
+"""Whether one arm is better than another: a paired bootstrap over groups of videos."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class PairedDifference(NamedTuple):
+    """The difference of two arms on the same videos, with its uncertainty."""
+
+    difference: float
+    """Mean of b minus mean of a."""
+    low: float
+    """Lower end of the 95 % percentile interval."""
+    high: float
+    """Upper end of the 95 % percentile interval."""
+    p: float
+    """Two-sided: twice the share of resamples on the other side of 0 (0 counts for both)."""
+
+
+def paired_bootstrap(
+    correct_a: Tensor,
+    correct_b: Tensor,
+    groups: Tensor,
+    num_samples: int = 10_000,
+    generator: torch.Generator | None = None,
+) -> PairedDifference:
+    """Compare two arms by resampling whole groups of videos (a cluster bootstrap).
+
+    Videos of one group (a sequence, an actor) are not independent, so groups are drawn with
+    replacement and all videos of a drawn group are taken, for both arms the same (Efron and
+    Tibshirani 1993, chapters 8 and 13). With a group per video it is the usual paired bootstrap.
+
+    Args:
+        correct_a: (N,) bool, or numbers such as a mean over seeds.
+        correct_b: (N,), of the same videos.
+        groups: (N,) int64, the group of each video.
+        num_samples: how many resamples.
+        generator: for the resamples.
+
+    Returns:
+        `PairedDifference` of b minus a.
+
+    Raises:
+        ValueError: the shapes differ, or there is nothing to compare.
+
+    Example:
+        >>> ones = torch.ones(4)
+        >>> paired_bootstrap(ones * 0, ones, torch.arange(4), 100).difference
+        1.0
+    """
+    if not (correct_a.shape == correct_b.shape == groups.shape == (len(groups),)):
+        raise ValueError(
+            "correct_a, correct_b and groups must be (N,) of one N, got "
+            f"{tuple(correct_a.shape)}, {tuple(correct_b.shape)}, {tuple(groups.shape)}"
+        )
+    if len(groups) == 0 or num_samples < 1:
+        raise ValueError(
+            f"at least one video and one resample are needed, got {len(groups)} and {num_samples}"
+        )
+    gained = correct_b.double() - correct_a.double()
+    group_of, sizes = groups.unique(return_inverse=True, return_counts=True)[1:]
+    group_gains = torch.zeros(len(sizes), dtype=torch.float64).index_add_(0, group_of, gained)
+
+    drawn = torch.randint(len(sizes), (num_samples, len(sizes)), generator=generator)
+    resampled = group_gains[drawn].sum(1) / sizes[drawn].sum(1)
+    # Sums of shares differ from 0 by rounding: what is that small is 0 and counts for both sides.
+    resampled[resampled.abs() < 1e-12] = 0.0
+    low, high = torch.quantile(resampled, torch.tensor([0.025, 0.975], dtype=torch.float64))
+    below = ((resampled <= 0).sum() + 1) / (num_samples + 1)
+    above = ((resampled >= 0).sum() + 1) / (num_samples + 1)
+    return PairedDifference(
+        difference=float(gained.mean()),
+        low=float(low),
+        high=float(high),
+        p=min(1.0, 2 * float(torch.minimum(below, above))),
+    )

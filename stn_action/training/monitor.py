@@ -1,0 +1,255 @@
+"""Whether the heads move: what is always logged about them, and the warnings.
+
+S is the number of windows a head has per clip: 1, or one per time step of its feature map.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from stn_action.models.focus import Focus
+
+MOVING, FROZEN, FROZEN_ON_PURPOSE = "moving", "frozen", "frozen on purpose"
+CONSTANT, COLLAPSED, ESCAPED = "ignores its input", "collapsed", "escaped"
+
+
+@dataclass(frozen=True)
+class HeadThresholds:
+    """Where a head counts as defective. Lengths are in [-1, 1] units of the head's map."""
+
+    spread: float = 0.01
+    """Below: the window is the same for every clip (0.07 cells of a map of 14)."""
+    displacement: float = 0.01
+    """Below: theta is where it started."""
+    floor_margin: float = 0.05
+    """A mean scale below (1 + this) x the smallest scale has collapsed."""
+    in_bounds: float = 0.5
+    """Below: the window has left the map."""
+
+
+class HeadStatistics(NamedTuple):
+    """What one head did over the clips of an epoch."""
+
+    stage: str
+    head: int
+    spread: float
+    """Standard deviation of the window centre over the clips of a batch, pooled over batches (so
+    that a drift from step to step is no spread), mean over x and y; NaN if no batch had two."""
+    displacement: float
+    """Root mean square of theta - base."""
+    in_bounds: float
+    """Mean share of the window's (bounding box's) area that lies inside the map."""
+    scale: float
+    """Mean of sqrt(|det|): the window's side as a share of the map's."""
+    min_scale: float
+    """The floor of the scale; 0: there is none."""
+    overlap: float
+    """Mean IoU with each other head of the same stage; 0 for a single head."""
+    state: str
+    """"moving", "frozen", "frozen on purpose", "ignores its input", "collapsed" or "escaped"."""
+
+
+class HeadReport(NamedTuple):
+    """What the heads did over an epoch."""
+
+    heads: tuple[HeadStatistics, ...]
+    localization_grad_norm: float
+    """Mean over steps, before clipping, in effective units; shared by the heads; NaN: no step."""
+
+    def numbers(self) -> dict[str, float]:
+        """All numbers under flat names such as `heads/layer3.0/spread`, for a log."""
+        numbers = {
+            f"heads/{head.stage}.{head.head}/{name}": getattr(head, name)
+            for head in self.heads
+            for name in ("spread", "displacement", "in_bounds", "scale", "overlap")
+        }
+        if self.heads:
+            numbers["heads/localization_grad_norm"] = self.localization_grad_norm
+        return numbers
+
+
+class HeadMonitor:
+    """Gathers what the heads do over an epoch, and says when one of them is defective."""
+
+    def __init__(
+        self,
+        *,
+        frozen_on_purpose: bool = False,
+        thresholds: HeadThresholds | None = None,
+    ) -> None:
+        """Start with nothing gathered.
+
+        Args:
+            frozen_on_purpose: the heads are not trained (relative_lr 0): report, never warn.
+            thresholds: where a head counts as defective.
+        """
+        self.frozen_on_purpose = frozen_on_purpose
+        self.thresholds = thresholds or HeadThresholds()
+        self._since: dict[str, tuple[str, int]] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the numbers gathered, at the start of an epoch, but not since when states last."""
+        self._sums: dict[str, Tensor] = {}
+        self._min_scales: dict[str, float] = {}
+        self._grad_norms: list[float] = []
+
+    def update(
+        self, focus: Iterable[Focus], *, localization_grad_norm: float | None = None
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            focus: of one prediction, one for each placement; theta (B, K, S, 2, 3).
+            localization_grad_norm: of the step this batch ends, in effective units; None: no step.
+        """
+        for placement in focus:
+            sums = _batch_sums(placement.theta.detach(), placement.base.detach())
+            self._min_scales[placement.stage] = placement.min_scale
+            before = self._sums.get(placement.stage)
+            self._sums[placement.stage] = sums if before is None else before + sums
+        if localization_grad_norm is not None:
+            self._grad_norms.append(localization_grad_norm)
+
+    def compute(self, reduce: Callable[[Tensor], Tensor] | None = None) -> HeadReport:
+        """The report of what was gathered since `reset`.
+
+        Args:
+            reduce: gives the sum of a tensor over all processes (`acceleration.summed`); then
+                call this on every process. None: this process alone.
+        """
+        heads = []
+        for stage, sums in self._sums.items():
+            rows = (sums if reduce is None else reduce(sums)).tolist()
+            heads += [self._statistics(stage, head, row) for head, row in enumerate(rows)]
+        norms = self._grad_norms
+        return HeadReport(tuple(heads), sum(norms) / len(norms) if norms else math.nan)
+
+    def warnings(self, report: HeadReport, *, epoch: int) -> list[str]:
+        """One line for each defective head: what is wrong, since when, what to try.
+
+        Args:
+            report: of `compute`, once per epoch.
+            epoch: the epoch that ended.
+        """
+        lines = []
+        for head in report.heads:
+            key = f"{head.stage}.{head.head}"
+            state, since = self._since.get(key, (head.state, epoch))
+            since = since if state == head.state else epoch
+            self._since[key] = head.state, since
+            if head.state not in (MOVING, FROZEN_ON_PURPOSE):
+                lines.append(_warning(head, since))
+        return lines
+
+    def state_dict(self) -> dict[str, list[str | int]]:
+        """Since which epoch each head has been in its state, for a checkpoint."""
+        return {key: [state, epoch] for key, (state, epoch) in self._since.items()}
+
+    def load_state_dict(self, state: dict[str, list[str | int]]) -> None:
+        """Take over what `state_dict` gave."""
+        self._since = {key: (str(name), int(epoch)) for key, (name, epoch) in state.items()}
+
+    def _statistics(self, stage: str, head: int, sums: list[float]) -> HeadStatistics:
+        count, deviation_x, deviation_y, freedom, displacement, in_bounds, scale, overlap = sums
+        spread = math.nan
+        if freedom:
+            spread = (math.sqrt(deviation_x / freedom) + math.sqrt(deviation_y / freedom)) / 2
+        statistics = HeadStatistics(
+            stage=stage,
+            head=head,
+            spread=spread,
+            displacement=math.sqrt(displacement / count),
+            in_bounds=in_bounds / count,
+            scale=scale / count,
+            min_scale=self._min_scales[stage],
+            overlap=overlap / count,
+            state=MOVING,
+        )
+        return statistics._replace(state=self._state(statistics))
+
+    def _state(self, head: HeadStatistics) -> str:
+        limits = self.thresholds
+        if self.frozen_on_purpose:
+            return FROZEN_ON_PURPOSE
+        if not head.spread >= limits.spread and head.displacement < limits.displacement:
+            return FROZEN
+        if head.in_bounds < limits.in_bounds:
+            return ESCAPED
+        if head.min_scale and head.scale < head.min_scale * (1 + limits.floor_margin):
+            return COLLAPSED
+        if head.spread < limits.spread:
+            return CONSTANT
+        return MOVING
+
+
+def _warning(head: HeadStatistics, since: int) -> str:
+    what, remedy = {
+        FROZEN: (
+            f"is frozen: spread {head.spread:.2g}, displacement {head.displacement:.2g}",
+            "a larger relative_lr or gain, less clipping of the localization gradients, or more "
+            "epochs (at its start a head does not move yet)",
+        ),
+        CONSTANT: (
+            f"ignores its input: it moved by {head.displacement:.2g} but its window is the same "
+            f"for every clip (spread {head.spread:.2g})",
+            "a smaller relative_lr, or a placement at a stage with a larger map",
+        ),
+        COLLAPSED: (
+            f"has collapsed: its mean scale {head.scale:.3g} is at the floor {head.min_scale:.3g}",
+            "a smaller relative_lr, stronger clipping of the localization gradients, or a larger "
+            "smallest scale",
+        ),
+        ESCAPED: (
+            f"has left the map: only {head.in_bounds:.0%} of its window lies inside",
+            "a smaller relative_lr, or a bounded transform",
+        ),
+    }[head.state]
+    return f"head {head.head} at {head.stage} {what}, since epoch {since}. Try {remedy}."
+
+
+def _batch_sums(theta: Tensor, base: Tensor) -> Tensor:
+    """(K, 8) float64: what `_statistics` divides, of theta (B, K, S, 2, 3) and base (K, 2, 3)."""
+    theta = theta.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, 2, 3)
+    centers = theta[..., 2]  # (K, B * S, 2): where the output's centre (0, 0) goes
+    deviations = (centers - centers.mean(1, keepdim=True)).square().sum(1)
+    boxes = _window_boxes(theta)
+    count = torch.full_like(deviations[:, :1], theta.shape[1])
+    displacement = (theta - base.double()[:, None]).square().mean((2, 3)).sum(1)
+    scale = torch.linalg.det(theta[..., :2]).abs().sqrt().sum(1)
+    sums = [displacement, _share_inside(boxes).sum(1), scale, _overlap(boxes).sum(1)]
+    return torch.cat([count, deviations, count - 1, torch.stack(sums, 1)], 1)
+
+
+def _window_boxes(theta: Tensor) -> Tensor:
+    """The xyxy boxes (..., 4) around the windows of theta (..., 2, 3)."""
+    reach = theta[..., :2].abs().sum(-1)
+    return torch.cat([theta[..., 2] - reach, theta[..., 2] + reach], -1)
+
+
+def _share_inside(boxes: Tensor) -> Tensor:
+    inside = _area(boxes.clamp(-1, 1))
+    return inside / _area(boxes).clamp_min(torch.finfo(boxes.dtype).tiny)
+
+
+def _overlap(boxes: Tensor) -> Tensor:
+    """For each head the mean IoU with the others (K, N), of boxes (K, N, 4)."""
+    K = len(boxes)
+    one, other = boxes[:, None], boxes[None]
+    corners = [
+        torch.maximum(one[..., :2], other[..., :2]),
+        torch.minimum(one[..., 2:], other[..., 2:]),
+    ]
+    shared = _area(torch.cat(corners, -1))
+    union = _area(one) + _area(other) - shared
+    iou = shared / union.clamp_min(torch.finfo(boxes.dtype).tiny)
+    iou = iou * (1 - torch.eye(K, dtype=iou.dtype, device=iou.device))[..., None]
+    return iou.sum(1) / max(K - 1, 1)
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2:] - boxes[..., :2]).clamp_min(0).prod(-1)

@@ -1,0 +1,190 @@
+"""Parameter groups, the relative learning rate, the schedule, clipping."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from stn_action.errors import InputError
+
+OPTIMIZERS = ("sgd", "adamw")
+LOCALIZATION_GROUP = "localization"
+DEFAULT_GAIN = {"sgd": 300.0, "adamw": 10_000.0}
+"""Of the equalised localization network, by optimizer family and never by the ratio: chosen by
+measurement (docs/results.md, relative learning rate) so that 1e-3, 1e-4 and 1e-5 all work."""
+
+
+class NetworkWithHeads(Protocol):
+    """What is asked of a network here; `models.network.FocusedNetwork` has it."""
+
+    @property
+    def gain(self) -> float:
+        """By what the equalised layers of the localization network multiply their weights."""
+        ...
+
+    def localization_parameters(self) -> list[nn.Parameter]:
+        """The parameters of every localization network; empty without heads."""
+        ...
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """All parameters, as `nn.Module.parameters`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """The largest gradient norms; None does not clip."""
+
+    max_norm: float | None = None
+    """Of everything but the localization networks."""
+    localization_max_norm: float | None = None
+    """Of the localization networks, after dividing by the gain."""
+
+
+def parameter_groups(
+    network: NetworkWithHeads, *, lr: float, relative_lr: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Split the trainable parameters of a network into groups for an optimizer.
+
+    Every parameter with `requires_grad` is in exactly one group, but for the localization
+    networks' when `relative_lr` is 0: these are in none, so that the heads stay at their start.
+    Vectors (biases, scales of normalisation) are not decayed, localization networks neither.
+
+    Args:
+        network: the network, not wrapped for several processes.
+        lr: learning rate of trunk and classifier.
+        relative_lr: learning rate of the localization networks, as a share of `lr`.
+        weight_decay: of trunk and classifier.
+
+    Returns:
+        Groups with "params", "lr", "weight_decay" and a "name" out of "trunk+classifier",
+        "trunk+classifier (no decay)", "localization"; empty ones are left out.
+
+    Raises:
+        InputError: a rate is negative, or nothing is left to be trained.
+    """
+    for name, value in {"lr": lr, "relative_lr": relative_lr, "weight_decay": weight_decay}.items():
+        if not (math.isfinite(value) and value >= 0):
+            raise InputError(f"{name} must be a number from 0 on, got {value}")
+    localization = [p for p in network.localization_parameters() if p.requires_grad]
+    heads = {id(p) for p in network.localization_parameters()}
+    others = [p for p in network.parameters() if p.requires_grad and id(p) not in heads]
+    groups = [
+        _group("trunk+classifier", [p for p in others if p.ndim > 1], lr, weight_decay),
+        _group("trunk+classifier (no decay)", [p for p in others if p.ndim <= 1], lr, 0.0),
+    ]
+    if relative_lr > 0:
+        groups.append(_group(LOCALIZATION_GROUP, localization, lr * relative_lr, 0.0))
+    groups = [group for group in groups if group["params"]]
+    if not groups:
+        raise InputError(
+            "no parameter is left to be trained: all are frozen. Unfreeze a stage of the trunk or "
+            "the classifier, or give a relative_lr above 0"
+        )
+    return groups
+
+
+def effective_relative_lr(optimizer_name: str, relative_lr: float, gain: float) -> float:
+    """The relative learning rate at which the weights move that the forward pass uses.
+
+    An equalised layer uses W = gain * w. Its gradient dL/dw is gain * dL/dW, and a step of w moves
+    W by gain times as much: SGD moves W at relative_lr * gain^2. Adam normalises the gradient:
+    relative_lr * gain.
+
+    Raises:
+        InputError: an unknown optimizer.
+    """
+    _check_optimizer(optimizer_name)
+    return relative_lr * (gain * gain if optimizer_name == "sgd" else gain)
+
+
+def build_optimizer(
+    name: str, groups: list[dict[str, Any]], *, momentum: float = 0.9
+) -> torch.optim.Optimizer:
+    """SGD with momentum (not Nesterov's) or AdamW (default betas) over `parameter_groups`.
+
+    Args:
+        name: "sgd" or "adamw".
+        groups: of `parameter_groups`.
+        momentum: for SGD; AdamW has its own.
+
+    Raises:
+        InputError: an unknown optimizer.
+    """
+    _check_optimizer(name)
+    if name == "sgd":
+        return torch.optim.SGD(groups, momentum=momentum)
+    return torch.optim.AdamW(groups)
+
+
+def warmup_cosine(
+    optimizer: torch.optim.Optimizer, *, warmup_steps: int, total_steps: int
+) -> LambdaLR:
+    """A linear warm-up, then half a cosine down to 0, per optimizer step.
+
+    Step i (from 0) of the warm-up runs at (i + 1) / (warmup_steps + 1) of the rate, the first one
+    after it at the full rate, and after `total_steps` the rate is 0. Call it on the bare optimizer
+    and step it once per optimizer step, whatever the number of processes.
+
+    Raises:
+        InputError: there is no step after the warm-up.
+    """
+    if not 0 <= warmup_steps < total_steps:
+        raise InputError(
+            f"warmup_steps must be from 0 to below total_steps ({total_steps}), got {warmup_steps}:"
+            " train more epochs or warm up fewer"
+        )
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / (warmup_steps + 1)
+        progress = min((step - warmup_steps) / (total_steps - warmup_steps), 1.0)
+        return 0.5 * (1 + math.cos(math.pi * progress))
+
+    return LambdaLR(optimizer, factor)
+
+
+def clip_gradients(
+    network: NetworkWithHeads, *, max_norm: float | None, localization_max_norm: float | None
+) -> tuple[float, float]:
+    """Clip the gradients of the localization networks apart from all others, in place.
+
+    The localization networks' norm is measured in effective units: with W = gain * w the stored
+    weights' gradient is gain * dL/dW, so it is divided by the gain before it is compared.
+
+    Args:
+        network: the network, not wrapped for several processes; gradients unscaled.
+        max_norm: the largest norm of all other gradients together; None does not clip.
+        localization_max_norm: the largest norm of the localization networks' gradients together,
+            in effective units; None does not clip.
+
+    Returns:
+        The norms before clipping: of the others, of the localization networks (effective units).
+    """
+    heads = {id(p): p for p in network.localization_parameters()}
+    others = [p for p in network.parameters() if id(p) not in heads]
+    gain = network.gain
+    stored_max_norm = None if localization_max_norm is None else localization_max_norm * gain
+    return _clip(others, max_norm), _clip(list(heads.values()), stored_max_norm) / gain
+
+
+def _clip(parameters: list[nn.Parameter], max_norm: float | None) -> float:
+    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if max_norm is not None:
+        nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
+    return float(norm)
+
+
+def _group(
+    name: str, parameters: list[nn.Parameter], lr: float, weight_decay: float
+) -> dict[str, Any]:
+    return {"name": name, "params": parameters, "lr": lr, "weight_decay": weight_decay}
+
+
+def _check_optimizer(name: str) -> None:
+    if name not in OPTIMIZERS:
+        raise InputError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {name!r}")

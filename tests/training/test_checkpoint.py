@@ -1,0 +1,202 @@
+import random
+import resource
+import signal
+import subprocess
+import sys
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+
+from stn_action.errors import InputError
+from stn_action.training.checkpoint import (
+    load_checkpoint,
+    restore_training_state,
+    rng_state,
+    save_checkpoint,
+    set_rng_state,
+    training_state,
+)
+from stn_action.training.optim import build_optimizer, parameter_groups, warmup_cosine
+
+KILLED_WHILE_SAVING = """
+import os, signal, sys
+import torch
+from stn_action.training import checkpoint
+
+def killed(content, file):
+    file.write(b"half a checkpoint")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+torch.save = killed
+checkpoint.save_checkpoint(sys.argv[1], {"epoch": 2})
+"""
+
+
+class Opener:
+    """Unpickled without weights_only it would create a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.fixture
+def limited_file_size():
+    """Writing more than 64 KiB fails, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def built(looking_network, name: str = "adamw"):
+    network = looking_network()
+    groups = parameter_groups(network, lr=0.1, relative_lr=1e-3, weight_decay=0.01)
+    optimizer = build_optimizer(name, groups)
+    return network, optimizer, warmup_cosine(optimizer, warmup_steps=1, total_steps=9)
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    content = {
+        "epoch": 3,
+        "network": OrderedDict(weight=torch.arange(3.0)),
+        "config": {"lr": 1e-3, "classes": ["wave", "Stoß"], "tube": None, "pair": (1, True)},
+    }
+    save_checkpoint(tmp_path / "runs" / "last.pt", content)
+    loaded = load_checkpoint(str(tmp_path / "runs" / "last.pt"))
+    assert loaded["config"] == content["config"]
+    assert loaded["epoch"] == 3
+    assert torch.equal(loaded["network"]["weight"], torch.arange(3.0))
+    assert [file.name for file in (tmp_path / "runs").iterdir()] == ["last.pt"]
+
+
+def test_a_save_that_fails_half_way_leaves_the_old_file(tmp_path, limited_file_size):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"epoch": 1})
+    with pytest.raises((OSError, RuntimeError), match=r"too large|unexpected pos|write"):
+        save_checkpoint(path, {"epoch": 2, "weight": torch.zeros(100_000)})
+    assert load_checkpoint(path) == {"epoch": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_a_process_killed_while_it_saves_leaves_the_old_file(tmp_path):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"epoch": 1})
+    command = [sys.executable, "-c", KILLED_WHILE_SAVING, str(path)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert load_checkpoint(path) == {"epoch": 1}
+    save_checkpoint(path, {"epoch": 2})  # what the killed process left is cleared away
+    assert load_checkpoint(path) == {"epoch": 2}
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_a_type_that_could_not_be_loaded_is_refused_when_saving(tmp_path):
+    with pytest.raises(TypeError, match=r"content\['config'\]\['sizes'\]\[1\] is a float64"):
+        save_checkpoint(tmp_path / "last.pt", {"config": {"sizes": [1, np.float64(2)]}})
+    assert not (tmp_path / "last.pt").exists()
+
+
+def test_a_missing_file_is_told_with_what_is_there(tmp_path):
+    save_checkpoint(tmp_path / "best.pt", {"epoch": 1})
+    save_checkpoint(tmp_path / "last.pt", {"epoch": 1})
+    with pytest.raises(InputError, match=r"lats\.pt: no such checkpoint.*there are: best.pt, last"):
+        load_checkpoint(tmp_path / "lats.pt")
+    with pytest.raises(InputError, match=r"There is no folder .*runs either"):
+        load_checkpoint(tmp_path / "runs" / "last.pt")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"There is no \*\.pt in .*empty: train first"):
+        load_checkpoint(tmp_path / "empty" / "last.pt")
+
+
+def test_a_text_file_is_no_checkpoint(tmp_path):
+    path = tmp_path / "last.pt"
+    path.write_text("epoch: 3\n")
+    with pytest.raises(InputError, match=r"last\.pt: not a checkpoint of stn_action"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("kept", [0, 100, 3000])
+def test_a_truncated_file_is_no_checkpoint(tmp_path, kept):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"weight": torch.zeros(2000)})
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"cut off while it was copied \(\d+ bytes\)"):
+        load_checkpoint(path)
+
+
+def test_a_file_damaged_inside_is_told(tmp_path):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"weight": torch.zeros(2000)})
+    data = bytearray(path.read_bytes())
+    start = data.index(b"data.pkl") + 40
+    data[start : start + 60] = bytes(60)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="damaged, or not a checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_zip_of_something_else_is_no_checkpoint(tmp_path):
+    path = tmp_path / "last.pt"
+    with path.open("wb") as file:
+        np.savez(file, numbers=np.arange(3))
+    with pytest.raises(InputError, match=r"last\.pt: damaged, or not a checkpoint of stn_action"):
+        load_checkpoint(path)
+
+
+def test_weights_of_something_else_are_no_checkpoint(tmp_path):
+    path = tmp_path / "r2plus1d_18.pt"
+    torch.save({"stem.0.weight": torch.zeros(3)}, path)
+    with pytest.raises(InputError, match="a PyTorch file, but not a checkpoint of stn_action"):
+        load_checkpoint(path)
+
+
+def test_another_version_is_told(tmp_path):
+    path = tmp_path / "last.pt"
+    torch.save({"format": "stn_action checkpoint", "version": 7}, path)
+    with pytest.raises(InputError, match=r"format version 7; this stn_action reads 1"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_runs_no_code(tmp_path):
+    path, trap = tmp_path / "last.pt", tmp_path / "trap"
+    torch.save({"format": "stn_action checkpoint", "config": Opener(trap)}, path)
+    with pytest.raises(InputError, match="damaged, or not a checkpoint"):
+        load_checkpoint(path)
+    assert not trap.exists()
+
+
+def test_random_numbers_go_on_where_they_were(tmp_path):
+    save_checkpoint(tmp_path / "last.pt", {"rng": rng_state()})
+
+    def drawn():
+        gauss = random.gauss(0, 1), np.random.randn()  # noqa: NPY002
+        return torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random(), gauss  # noqa: NPY002
+
+    first = drawn()
+    assert drawn() != first
+    set_rng_state(load_checkpoint(tmp_path / "last.pt")["rng"])
+    assert drawn() == first
+
+
+def test_a_checkpoint_of_another_network_does_not_fit(looking_network):
+    state = training_state(*built(looking_network))
+    network, optimizer, schedule = built(lambda: looking_network(num_classes=4))
+    with pytest.raises(InputError, match=r"does not fit the network.*size mismatch"):
+        restore_training_state(state, network, optimizer, schedule)
+
+
+def test_a_checkpoint_of_an_arm_with_frozen_heads_does_not_fit_another(looking_network):
+    network = looking_network()
+    groups = parameter_groups(network, lr=0.1, relative_lr=0.0, weight_decay=0.01)
+    optimizer = build_optimizer("sgd", groups)
+    schedule = warmup_cosine(optimizer, warmup_steps=0, total_steps=5)
+    state = training_state(network, optimizer, schedule)
+    with pytest.raises(InputError, match=r"does not fit .* different number of parameter groups"):
+        restore_training_state(state, *built(looking_network, "sgd"))

@@ -1,0 +1,291 @@
+import itertools
+import time
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from stn_action.models.plug import plug
+from stn_action.training.acceleration import build_accelerator
+from stn_action.training.checkpoint import (
+    load_checkpoint,
+    restore_training_state,
+    save_checkpoint,
+    training_state,
+)
+from stn_action.training.log import RunLog
+from stn_action.training.loop import TrainingError, train_one_epoch
+from stn_action.training.losses import ClipLoss
+from stn_action.training.monitor import HeadMonitor
+from stn_action.training.optim import (
+    Clipping,
+    build_optimizer,
+    parameter_groups,
+    warmup_cosine,
+)
+
+
+class Run:
+    """A network with all that trains it; built the same way each time."""
+
+    def __init__(self, network, accelerator, name="sgd", relative_lr=1e-2, lr=0.05, total_steps=8):
+        groups = parameter_groups(network, lr=lr, relative_lr=relative_lr, weight_decay=1e-3)
+        optimizer = build_optimizer(name, groups)
+        self.schedule = warmup_cosine(optimizer, warmup_steps=1, total_steps=total_steps)
+        self.network, self.optimizer = accelerator.prepare(network, optimizer)
+        self.accelerator = accelerator
+        self.monitor = HeadMonitor()
+
+    def epoch(self, batches, **kwargs):
+        return train_one_epoch(
+            self.network,
+            batches,
+            kwargs.pop("loss", ClipLoss(label_smoothing=0.1)),
+            self.optimizer,
+            self.schedule,
+            self.accelerator,
+            monitor=self.monitor,
+            **kwargs,
+        )
+
+    @property
+    def state(self):
+        return self.network, self.optimizer, self.schedule
+
+
+class Steps:
+    def __init__(self):
+        self.seen = []
+
+    def step(self, loss, accuracy, data_wait_share):
+        self.seen.append((loss, accuracy, data_wait_share))
+
+
+class Shuffled:
+    """Batches of a data set as a DataLoader of real videos makes them."""
+
+    def __init__(self, clips, num_videos=12):
+        self.rows = clips(num_videos)
+
+    def __len__(self):
+        return len(self.rows.label)
+
+    def __getitem__(self, index):
+        return index
+
+    def collate(self, indices):
+        columns = [column[indices] for column in self.rows[:-1]]
+        return type(self.rows)(*columns, [])
+
+    def loader(self, accelerator, batch_size):
+        loader = DataLoader(self, batch_size, shuffle=True, collate_fn=self.collate)
+        return accelerator.prepare(loader)
+
+
+def assert_same(one: nn.Module, other: nn.Module) -> None:
+    for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_an_epoch_gives_the_means_over_clips(looking_network, clips, accelerator):
+    network = looking_network().eval()
+    network.dropout.p = 0.0
+    batches = [clips(4), clips(2, first_video=4)]
+    run = Run(network, accelerator, lr=0.0, relative_lr=0.0)
+    stats = run.epoch(batches, loss=ClipLoss())
+    losses, right = [], 0
+    for batch in batches:  # lr 0: only the statistics of batch norm change
+        logits = network(batch.clip).logits
+        losses.append(len(batch.label) * nn.functional.cross_entropy(logits, batch.label).item())
+        right += int((logits.argmax(1) == batch.label).sum())
+    assert stats.steps == 2
+    assert stats.loss == pytest.approx(sum(losses) / 6, rel=1e-5)
+    assert stats.accuracy == pytest.approx(right / 6)
+
+
+def test_training_learns_and_moves_the_head(looking_network, clips, accelerator):
+    run = Run(looking_network(gain=30.0), accelerator, total_steps=60, lr=0.1)
+    batches = [clips(6)]
+    first = run.epoch(batches).loss
+    for _ in range(50):
+        stats = run.epoch(batches)
+    assert stats.loss < first - 0.2
+    report = run.monitor.compute()
+    assert report.heads[0].displacement > 0.001
+    assert report.localization_grad_norm == pytest.approx(stats.localization_grad_norm)
+
+
+def test_the_schedule_steps_once_per_optimizer_step(looking_network, clips, accelerator):
+    run = Run(looking_network(), accelerator, total_steps=8)
+    run.epoch([clips(2)] * 8)
+    assert run.schedule.last_epoch == 8
+    assert run.optimizer.param_groups[0]["lr"] == 0.0
+
+
+def test_accumulated_batches_make_one_step_of_a_large_batch(looking_network, clips, fresh_state):
+    def trained(batch_size, accumulation_steps, accelerator):
+        torch.manual_seed(0)
+        network = looking_network().eval()
+        network.dropout.p, network.norm.momentum = 0.0, 0.0
+        network.norm = nn.Identity()  # batch norm would see other batches
+        run = Run(network, accelerator)
+        data = clips(12)
+        rows = [slice(i, i + batch_size) for i in range(0, 12, batch_size)]
+        loader = accelerator.prepare(DataLoader(rows, batch_size=None))
+        batches = (type(data)(*(c[r] for c in data[:-1]), []) for r in loader)
+        return run.epoch(batches, clipping=Clipping(1.0, 1.0)), network
+
+    whole = trained(6, 1, build_accelerator(cpu=True))
+    from accelerate.state import GradientState
+
+    GradientState._reset_state()
+    parts = trained(2, 3, build_accelerator(cpu=True, accumulation_steps=3))
+    assert whole[0].steps == parts[0].steps == 2
+    for a, b in zip(whole[1].parameters(), parts[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_an_unfinished_accumulation_steps_at_the_end_of_the_epoch(
+    looking_network, clips, fresh_state
+):
+    accelerator = build_accelerator(cpu=True, accumulation_steps=2)
+    run = Run(looking_network(), accelerator)
+    loader = Shuffled(clips, 10).loader(accelerator, 2)
+    assert run.epoch(loader).steps == 3
+    assert run.epoch(loader).steps == 3
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_a_resumed_run_is_the_uninterrupted_one(
+    name, looking_network, clips, accelerator, tmp_path
+):
+    def run_of(seed):
+        torch.manual_seed(seed)
+        return Run(looking_network(), accelerator, name)
+
+    data = Shuffled(clips)
+
+    def epoch(run, loader, number):
+        loader.set_epoch(number)
+        return run.epoch(loader, clipping=Clipping(1.0, 0.1))
+
+    straight, loader = run_of(0), data.loader(accelerator, 4)
+    first = epoch(straight, loader, 1)
+    save_checkpoint(tmp_path / "last.pt", training_state(*straight.state))
+    second = epoch(straight, loader, 2)
+    assert first.loss != second.loss
+
+    resumed = run_of(1)
+    torch.rand(100)
+    restore_training_state(load_checkpoint(tmp_path / "last.pt"), *resumed.state)
+    again = epoch(resumed, data.loader(accelerator, 4), 2)
+    assert (again.loss, again.accuracy) == (second.loss, second.accuracy)
+    assert_same(resumed.network, straight.network)
+    assert resumed.schedule.get_last_lr() == straight.schedule.get_last_lr()
+
+
+def test_a_frozen_arm_keeps_its_head_while_the_rest_learns(looking_network, clips, accelerator):
+    network = looking_network()
+    start = network.localization.weight.clone()
+    run = Run(network, accelerator, relative_lr=0.0)
+    before = network.classifier.weight.clone()
+    run.epoch([clips(4)] * 3)
+    assert torch.equal(network.localization.weight, start)
+    assert not torch.equal(network.classifier.weight, before)
+
+
+def test_gradients_are_clipped_before_the_step(looking_network, clips, accelerator):
+    network = looking_network()
+    network.classifier.weight.data.mul_(1000)
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    run = Run(network, accelerator, lr=1.0, relative_lr=1.0)
+    run.schedule.base_lrs = [0.0 for _ in run.schedule.base_lrs]
+    for group in run.optimizer.param_groups:
+        group |= {"lr": 1.0, "weight_decay": 0.0}
+    stats = run.epoch([clips(4)], clipping=Clipping(0.5, 0.02))
+    moved = {name: (p - before[name]).norm() ** 2 for name, p in network.named_parameters()}
+    head = moved.pop("localization.weight").sqrt()
+    assert stats.localization_grad_norm > 0.02  # as it was before clipping
+    torch.testing.assert_close(head, torch.tensor(0.02 * 10), rtol=1e-3, atol=0)
+    torch.testing.assert_close(sum(moved.values()).sqrt(), torch.tensor(0.5), rtol=1e-3, atol=0)
+
+
+def test_a_loss_that_is_no_number_ends_training_with_the_step(looking_network, clips, accelerator):
+    network = looking_network()
+    run = Run(network, accelerator)
+    losses = itertools.chain([1.0], itertools.repeat(float("nan")))
+
+    def loss(prediction, label):
+        return prediction.logits.mean() * next(losses)
+
+    with pytest.raises(TrainingError, match=r"the loss is nan at batch 2 .* Use a smaller lr"):
+        run.epoch([clips(2)] * 3, loss=loss)
+    assert all(p.isfinite().all() for p in network.parameters())
+
+
+def test_a_gradient_that_is_no_number_does_not_reach_the_weights(
+    looking_network, clips, accelerator
+):
+    network = looking_network()
+    run = Run(network, accelerator)
+
+    def loss(prediction, label):  # the derivative of sqrt at 0 is infinite
+        return (prediction.logits.mean() * 0).abs().sqrt()
+
+    with pytest.raises(TrainingError, match=r"the gradient norm is (nan|inf) at batch 1"):
+        run.epoch([clips(2)], loss=loss)
+    assert all(p.isfinite().all() for p in network.parameters())
+
+
+def test_an_empty_batch_ends_training(looking_network, clips, accelerator):
+    run = Run(looking_network(), accelerator)
+    with pytest.raises(TrainingError, match="batch 1 of the epoch holds no clip: too many videos"):
+        run.epoch([clips(0, failures=[(3, "a.avi: empty")])])
+
+
+def test_failures_are_handed_on_and_progress_is_told(looking_network, clips, accelerator):
+    run, progress = Run(looking_network(), accelerator), Steps()
+    batches = [clips(2, failures=[(7, "a.avi: empty")]), clips(2)]
+    stats = run.epoch(batches, progress=progress)
+    assert stats.failures == [(7, "a.avi: empty")]
+    assert len(progress.seen) == 2
+    assert progress.seen[-1][:2] == (stats.loss, stats.accuracy)
+
+
+def test_waiting_for_data_is_measured(looking_network, clips, accelerator):
+    def slow():
+        for _ in range(2):
+            time.sleep(0.2)
+            yield clips(2)
+
+    waiting = Run(looking_network(), accelerator).epoch(slow())
+    assert waiting.data_wait_share * waiting.seconds >= 0.4
+    assert waiting.data_wait_share < 1
+
+
+def test_the_real_network_trains_freezes_and_is_logged(clips, accelerator, tmp_path):
+    """One epoch through the project's own network, with heads that move and with frozen ones."""
+    states = []
+    for relative_lr in (1e-2, 0.0):
+        trunk = nn.Sequential(
+            nn.Conv3d(3, 6, 3, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool3d(1),
+            nn.Flatten(),
+            nn.Linear(6, 5),
+        )
+        network = plug(
+            trunk, at="1", heads=2, num_classes=3, gain=30.0, example=torch.zeros(1, 3, 2, 8, 8),
+            mean=[128.0] * 3, std=[64.0] * 3,
+        )  # fmt: skip
+        run = Run(network, accelerator, relative_lr=relative_lr)
+        run.monitor.frozen_on_purpose = relative_lr == 0
+        stats = run.epoch([clips(4)] * 4, clipping=Clipping(5.0, 0.1))
+        report = run.monitor.compute()
+        with RunLog(tmp_path, tensorboard=False) as log:
+            log.write("train", 1, {"loss": stats.loss, **report.numbers()})
+        states.append([head.displacement > 0 for head in report.heads])
+        assert len(report.heads) == 2
+    assert states == [[True, True], [False, False]]
+    assert {head.state for head in report.heads} == {"frozen on purpose"}

@@ -1,0 +1,205 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from stn_action.models.focus import Cells, Focus
+from stn_action.training.monitor import HeadMonitor, HeadThresholds
+
+CELLS = Cells.centred((4, 8, 8), (4, 16, 16))
+
+
+def windows(centers: Tensor, scale: float = 0.5) -> Tensor:
+    """Theta (B, K, S, 2, 3) of upright square windows at centers (B, K, S, 2)."""
+    linear = (torch.eye(2) * scale).expand(*centers.shape, 2)
+    return torch.cat([linear, centers[..., None]], -1)
+
+
+def one_head(x: list[float], scale: float = 0.5, stage: str = "layer3") -> Focus:
+    """One head, one clip for each x; it started in the middle, at scale 0.5."""
+    centers = torch.tensor([[[[value, 0.0]]] for value in x])
+    base = windows(torch.zeros(1, 1, 1, 2))[0, :, 0]
+    return Focus(windows(centers, scale), base, stage, CELLS, min_scale=0.2)
+
+
+def after(*batches: Focus, **kwargs) -> HeadMonitor:
+    monitor = HeadMonitor(**kwargs)
+    for batch in batches:
+        monitor.update([batch])
+    return monitor
+
+
+def state_of(*batches: Focus, **kwargs) -> str:
+    return after(*batches, **kwargs).compute().heads[0].state
+
+
+def test_the_numbers_of_one_head_are_those_computed_by_hand():
+    head = after(one_head([-0.3, 0.3, 0.9])).compute().heads[0]
+    assert head.spread == pytest.approx(0.6 / 2)  # x: std of -0.3, 0.3, 0.9; y: 0
+    assert head.displacement == pytest.approx(math.sqrt((0.09 + 0.09 + 0.81) / 6 / 3))
+    assert head.in_bounds == pytest.approx((1 + 1 + 0.6) / 3)  # the last: 0.4 .. 1.4
+    assert head.scale == pytest.approx(0.5)
+    assert head.overlap == 0.0
+    assert (head.stage, head.head, head.state) == ("layer3", 0, "moving")
+
+
+def test_overlap_is_the_mean_iou_with_the_other_heads():
+    """Unit windows at x = 0, 0.5 and 3: the first two share half of each, 1 / (1 + 1 - 0.5) / 2."""
+    centers = torch.tensor([[[[0.0, 0.0]], [[0.5, 0.0]], [[3.0, 0.0]]]])
+    focus = Focus(windows(centers), windows(centers)[0, :, 0], "layer3", CELLS)
+    overlaps = [head.overlap for head in after(focus).compute().heads]
+    assert overlaps == pytest.approx([1 / 6, 1 / 6, 0.0])
+
+
+def test_the_window_of_a_turned_head_is_the_box_around_it():
+    turn = torch.tensor([[[[[[0.0, -0.5, 0.75], [0.5, 0.0, 0.0]]]]]])[0]
+    head = after(Focus(turn, turn[0, :, 0], "layer3", CELLS)).compute().heads[0]
+    assert head.in_bounds == pytest.approx(0.75)
+    assert head.scale == pytest.approx(0.5)
+
+
+def test_every_time_step_is_a_window():
+    centers = torch.tensor([[[[-0.2, 0.1], [0.2, 0.1]]]])  # one clip, two steps
+    base = windows(torch.zeros(1, 1, 1, 2))[0, :, 0]
+    head = after(Focus(windows(centers), base, "layer3", CELLS)).compute().heads[0]
+    assert head.spread == pytest.approx(math.sqrt(0.08) / 2)
+
+
+def test_a_head_that_stays_where_it_started_is_frozen():
+    assert state_of(one_head([0.0, 0.001, 0.0])) == "frozen"
+
+
+def test_a_head_that_is_not_trained_is_frozen_on_purpose_and_no_defect():
+    monitor = after(one_head([0.0, 0.0]), frozen_on_purpose=True)
+    report = monitor.compute()
+    assert report.heads[0].state == "frozen on purpose"
+    assert monitor.warnings(report, epoch=1) == []
+
+
+def test_a_head_that_moved_to_one_place_for_all_ignores_its_input():
+    assert state_of(one_head([0.3, 0.301, 0.3])) == "ignores its input"
+
+
+def test_drifting_from_batch_to_batch_is_no_spread():
+    drift = [one_head([x, x]) for x in (0.0, 0.1, 0.2, 0.3)]
+    head = after(*drift).compute().heads[0]
+    assert head.spread == pytest.approx(0.0, abs=1e-9)
+    assert head.state == "ignores its input"
+
+
+def test_a_head_at_its_smallest_scale_has_collapsed():
+    assert state_of(one_head([-0.3, 0.3], scale=0.205)) == "collapsed"
+    assert state_of(one_head([-0.3, 0.3], scale=0.22)) == "moving"
+
+
+def test_a_head_that_mostly_looks_beside_the_map_has_escaped():
+    assert state_of(one_head([1.2, 1.4])) == "escaped"
+    assert state_of(one_head([0.7, 0.9])) == "moving"
+
+
+def test_thresholds_are_arguments():
+    slow = one_head([0.0, 0.004])
+    assert state_of(slow) == "frozen"
+    assert state_of(slow, thresholds=HeadThresholds(spread=0.001)) == "moving"
+
+
+def test_batches_of_one_clip_have_no_spread_but_freezing_shows():
+    report = after(one_head([0.0]), one_head([0.0])).compute()
+    assert math.isnan(report.heads[0].spread)
+    assert report.heads[0].state == "frozen"
+    assert state_of(one_head([0.4]), one_head([-0.4])) == "moving"
+
+
+def test_a_warning_says_what_which_head_since_when_and_what_to_try():
+    monitor = after(one_head([0.3, 0.3]))
+    report = monitor.compute()
+    assert monitor.warnings(report, epoch=3)
+    (line,) = monitor.warnings(report, epoch=4)
+    assert line.startswith("head 0 at layer3 ignores its input: it moved by 0.12")
+    assert "since epoch 3. Try a smaller relative_lr" in line
+
+
+@pytest.mark.parametrize(
+    ("focus", "words"),
+    [
+        (one_head([0.0, 0.0]), "is frozen: spread 0, displacement 0, since epoch 1. Try a larger"),
+        (one_head([-0.3, 0.3], 0.2), "has collapsed: its mean scale 0.2 is at the floor 0.2"),
+        (one_head([1.5, 1.4]), "has left the map: only 5% of its window lies inside"),
+    ],
+)
+def test_each_defect_has_its_words(focus, words):
+    monitor = after(focus)
+    assert words in monitor.warnings(monitor.compute(), epoch=1)[0]
+
+
+def test_since_when_starts_anew_when_a_head_has_moved_in_between():
+    monitor = HeadMonitor()
+    lines = []
+    for epoch, x in enumerate([0.0, 0.5, 0.0, 0.0], start=1):
+        monitor.reset()
+        monitor.update([one_head([-x, x])])
+        lines.append(monitor.warnings(monitor.compute(), epoch=epoch))
+    assert "since epoch 1" in lines[0][0]
+    assert lines[1] == []
+    assert "since epoch 3" in lines[3][0]
+
+
+def test_a_resumed_run_knows_since_when():
+    monitor = after(one_head([0.0, 0.0]))
+    monitor.warnings(monitor.compute(), epoch=2)
+    resumed = after(one_head([0.0, 0.0]))
+    resumed.load_state_dict(monitor.state_dict())
+    assert "since epoch 2" in resumed.warnings(resumed.compute(), epoch=7)[0]
+
+
+def test_placements_are_told_apart():
+    monitor = HeadMonitor()
+    monitor.update([one_head([0.0, 0.0], stage="layer2"), one_head([-0.5, 0.5], stage="layer4")])
+    heads = monitor.compute().heads
+    assert [(head.stage, head.state) for head in heads] == [
+        ("layer2", "frozen"),
+        ("layer4", "moving"),
+    ]
+
+
+def test_reset_forgets_the_epoch_before():
+    monitor = after(one_head([-0.5, 0.5]))
+    monitor.reset()
+    monitor.update([one_head([0.0, 0.0])])
+    assert monitor.compute().heads[0].spread == 0.0
+
+
+def test_the_gradient_norm_is_averaged_over_steps():
+    monitor = HeadMonitor()
+    monitor.update([one_head([0.0])], localization_grad_norm=1.0)
+    monitor.update([one_head([0.0])])  # accumulated, no step
+    monitor.update([one_head([0.0])], localization_grad_norm=4.0)
+    assert monitor.compute().localization_grad_norm == 2.5
+    assert monitor.compute().numbers()["heads/localization_grad_norm"] == 2.5
+
+
+def test_flat_numbers_name_stage_and_head():
+    numbers = after(one_head([-0.3, 0.3])).compute().numbers()
+    assert numbers["heads/layer3.0/scale"] == pytest.approx(0.5)
+    assert "heads/layer3.0/overlap" in numbers
+
+
+def test_without_heads_there_is_nothing_to_say():
+    report = HeadMonitor().compute()
+    assert report.heads == ()
+    assert report.numbers() == {}
+
+
+def test_processes_are_added_up():
+    """A process that saw the same again: the means stay, the spread has twice the freedom."""
+    monitor = after(one_head([-0.3, 0.3]))
+    assert monitor.compute(lambda sums: sums * 2).heads == monitor.compute().heads
+
+
+def test_a_batch_with_gradients_keeps_no_graph():
+    focus = one_head([-0.3, 0.3])
+    focus.theta.requires_grad_()
+    seen = []
+    after(focus).compute(lambda sums: seen.append(sums) or sums)
+    assert not seen[0].requires_grad
