@@ -1,0 +1,202 @@
+"""Boxes: clip, pad, square, unite, smooth over frames, pixels <-> normalized.
+
+Convention:
+    - a box is (x0, y0, x1, y1) in pixels, the last dimension of a float tensor (..., 4)
+    - coordinates are pixel *edges*: a picture of width W reaches from 0 to W
+    - normalized coordinates: -1 and 1 are the outer edges of the picture
+
+Overlap between boxes is `torchvision.ops.box_iou`.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def clip_boxes(boxes: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Cut off what lies outside the picture; a box wholly outside becomes empty at its border.
+
+    Args:
+        boxes: (..., 4) xyxy, pixels.
+        size_hw: height and width of the picture, pixels.
+
+    Returns:
+        (..., 4).
+
+    Raises:
+        ValueError: `boxes` does not end in 4.
+    """
+    _check_boxes(boxes)
+    height, width = size_hw
+    upper = boxes.new_tensor([width, height, width, height])
+    return torch.minimum(boxes.clamp(min=0), upper)
+
+
+def pad_boxes(boxes: Tensor, looseness: float) -> Tensor:
+    """Move every side outwards by a share of the box's own extent in that direction.
+
+    Example:
+        (10, 10, 30, 50) with looseness 0.25 becomes (5, 0, 35, 60).
+
+    Args:
+        boxes: (..., 4) xyxy, pixels.
+        looseness: share of the width that is added left and right, and of the height that is
+            added above and below. A negative value shrinks the box.
+
+    Returns:
+        (..., 4); it may reach beyond the picture.
+
+    Raises:
+        ValueError: `boxes` does not end in 4, or `looseness` <= -0.5 turns the box inside out.
+    """
+    _check_boxes(boxes)
+    if looseness <= -0.5:
+        raise ValueError(f"looseness must be above -0.5, got {looseness}")
+    margin = looseness * box_sizes(boxes)
+    return torch.cat([boxes[..., :2] - margin, boxes[..., 2:] + margin], dim=-1)
+
+
+def square_boxes(boxes: Tensor) -> Tensor:
+    """Enlarge the shorter side of each box about its centre until the box is a square.
+
+    Args:
+        boxes: (..., 4) xyxy, pixels.
+
+    Returns:
+        (..., 4); it may reach beyond the picture.
+
+    Raises:
+        ValueError: `boxes` does not end in 4.
+    """
+    centers = box_centers(boxes)
+    half_side = box_sizes(boxes).amax(dim=-1, keepdim=True) / 2
+    return torch.cat([centers - half_side, centers + half_side], dim=-1)
+
+
+def union_box(boxes: Tensor) -> Tensor:
+    """Return the smallest box that contains all boxes.
+
+    Args:
+        boxes: (N, 4) xyxy, at least one.
+
+    Returns:
+        (4,).
+
+    Raises:
+        ValueError: `boxes` is not (N, 4) with N >= 1.
+    """
+    _check_sequence(boxes)
+    return torch.cat([boxes[:, :2].amin(dim=0), boxes[:, 2:].amax(dim=0)])
+
+
+def smooth_boxes(boxes: Tensor, window: int) -> Tensor:
+    """Average each box with its neighbours in time.
+
+    The window is centred and stays so: towards both ends it shrinks on both sides alike, so that
+    a person who moves at a constant speed keeps their exact place, at the ends too.
+
+    Args:
+        boxes: (T, 4) xyxy of consecutive frames.
+        window: frames in the average, odd; 1 changes nothing.
+
+    Returns:
+        (T, 4).
+
+    Raises:
+        ValueError: `boxes` is not (T, 4) with T >= 1, or `window` is not an odd positive number.
+    """
+    _check_sequence(boxes)
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"window must be an odd number of frames, at least 1, got {window}")
+    frames = torch.arange(len(boxes))
+    reach = torch.minimum(frames, len(boxes) - 1 - frames).clamp(max=window // 2)
+    sums = F.pad(boxes.double().cumsum(dim=0), (0, 0, 1, 0))  # sums[t] is that of the t first boxes
+    averaged = (sums[frames + reach + 1] - sums[frames - reach]) / (2 * reach + 1)[:, None]
+    return averaged.to(boxes.dtype)
+
+
+def box_centers(boxes: Tensor) -> Tensor:
+    """Return the centre (x, y) of each box: (..., 4) -> (..., 2).
+
+    Raises:
+        ValueError: `boxes` does not end in 4.
+    """
+    _check_boxes(boxes)
+    return (boxes[..., :2] + boxes[..., 2:]) / 2
+
+
+def box_sizes(boxes: Tensor) -> Tensor:
+    """Return the width and height of each box: (..., 4) -> (..., 2).
+
+    Raises:
+        ValueError: `boxes` does not end in 4.
+    """
+    _check_boxes(boxes)
+    return boxes[..., 2:] - boxes[..., :2]
+
+
+def box_contains_points(boxes: Tensor, points: Tensor) -> Tensor:
+    """Tell which points lie in their box; its border belongs to it.
+
+    Args:
+        boxes: (..., 4) xyxy; the corners may be swapped, as in a mirrored clip.
+        points: (..., 2) xy, broadcast against `boxes`.
+
+    Returns:
+        (...) bool.
+
+    Raises:
+        ValueError: `boxes` does not end in 4, or `points` does not end in 2.
+    """
+    _check_boxes(boxes)
+    if points.shape[-1:] != (2,):
+        raise ValueError(f"points must be (..., 2), got {tuple(points.shape)}")
+    first, second = boxes[..., :2], boxes[..., 2:]
+    lower, upper = torch.minimum(first, second), torch.maximum(first, second)
+    return ((points >= lower) & (points <= upper)).all(dim=-1)
+
+
+def boxes_to_normalized(boxes: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Express pixel boxes in [-1, 1] over the picture.
+
+    Args:
+        boxes: (..., 4) xyxy, pixels.
+        size_hw: height and width of the picture, pixels.
+
+    Returns:
+        (..., 4) xyxy, normalized.
+
+    Raises:
+        ValueError: `boxes` does not end in 4.
+    """
+    _check_boxes(boxes)
+    height, width = size_hw
+    return boxes * 2 / boxes.new_tensor([width, height, width, height]) - 1
+
+
+def boxes_to_pixels(boxes: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Express normalized boxes in pixels: the inverse of `boxes_to_normalized`.
+
+    Args:
+        boxes: (..., 4) xyxy, normalized.
+        size_hw: height and width of the picture, pixels.
+
+    Returns:
+        (..., 4) xyxy, pixels.
+
+    Raises:
+        ValueError: `boxes` does not end in 4.
+    """
+    _check_boxes(boxes)
+    height, width = size_hw
+    return (boxes + 1) / 2 * boxes.new_tensor([width, height, width, height])
+
+
+def _check_boxes(boxes: Tensor) -> None:
+    if boxes.shape[-1:] != (4,):
+        raise ValueError(f"boxes must be (..., 4) xyxy, got {tuple(boxes.shape)}")
+
+
+def _check_sequence(boxes: Tensor) -> None:
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or len(boxes) == 0:
+        raise ValueError(f"boxes must be (N, 4) with at least one box, got {tuple(boxes.shape)}")

@@ -1,0 +1,215 @@
+"""Frames + boxes -> loose crop, and the inverse map back to source pixels.
+
+A clip is cut in three steps: the *region* of the picture that belongs to the person (or the whole
+picture), a *view* in it (the crop of image training, the several crops of a test), and the cutting
+and resizing itself. Boxes are rounded to whole pixels before the cutting, so that the box a clip
+was cut from is its exact inverse map: a clip point u in [-1, 1] lies in source pixels at
+x0 + (u + 1) / 2 * (x1 - x0), -1 and 1 and x0 and x1 being outer edges.
+
+Letters: R is 1 where one region serves the whole clip, else T.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from stn_action.geometry.boxes import box_sizes, pad_boxes, square_boxes, union_box
+
+
+@dataclass(frozen=True)
+class CropSpec:
+    """How a clip is cut out of the source frames."""
+
+    size_hw: tuple[int, int]
+    """Height and width of the clip, pixels."""
+    looseness: float = 0.25
+    """Share of the person box added on each side."""
+    jitter: float = 0.0
+    """Training: each side of the region moves by up to this share of it, to imitate bad boxes."""
+    aspect: Literal["square", "free"] = "square"
+    """`square` enlarges the region to a square; `free` stretches it to the clip's size."""
+    motion: Literal["fixed", "follow"] = "fixed"
+    """`fixed`: one region for the clip, the union over its frames; `follow`: one per frame."""
+    view_share: float = 0.875
+    """Side of a test view as a share of the region's shorter side (`free`: of each side)."""
+    smooth_window: int = 9
+    """Source frames over which boxes are averaged, odd; 1 for none."""
+
+    def __post_init__(self) -> None:
+        if min(self.size_hw) < 1:
+            raise ValueError(f"size_hw must be positive, got {self.size_hw}")
+        if self.looseness < 0:
+            raise ValueError(f"looseness must not be negative, got {self.looseness}")
+        if not 0 <= self.jitter < 0.5:
+            raise ValueError(f"jitter must be in [0, 0.5), got {self.jitter}")
+        if not 0 < self.view_share <= 1:
+            raise ValueError(f"view_share must be in (0, 1], got {self.view_share}")
+        if self.smooth_window < 1 or self.smooth_window % 2 == 0:
+            raise ValueError(f"smooth_window must be odd, got {self.smooth_window}")
+        if self.aspect not in ("square", "free"):
+            raise ValueError(f"aspect must be 'square' or 'free', got {self.aspect!r}")
+        if self.motion not in ("fixed", "follow"):
+            raise ValueError(f"motion must be 'fixed' or 'follow', got {self.motion!r}")
+
+
+@dataclass(frozen=True)
+class View:
+    """Which part of a region becomes the clip."""
+
+    share: float = 1.0
+    """Side of the view as a share of the region's shorter side (aspect `free`: of each side)."""
+    place_xy: tuple[float, float] = (0.5, 0.5)
+    """Where in the room left over: 0 at the left or upper end, 1 at the right or lower one."""
+    mirror: bool = False
+    """Whether left and right are exchanged."""
+
+
+def region_of(
+    boxes: Tensor | None,
+    size_hw: tuple[int, int],
+    spec: CropSpec,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Return the region of the picture that belongs to the person: padded, jittered, squared.
+
+    Args:
+        boxes: (T, 4) xyxy of the clip's frames, already smoothed, source pixels; None: no person is
+            known, the region is the whole picture and stays as it is (no jitter, no square).
+        size_hw: height and width of the picture, pixels.
+        spec: looseness, jitter, aspect and motion.
+        generator: draws the jitter, one draw for the clip; None: no jitter.
+
+    Returns:
+        (R, 4) float32 xyxy, source pixels; it may reach beyond the picture.
+
+    Raises:
+        ValueError: `boxes` is not (T, 4).
+    """
+    if boxes is None:
+        return torch.tensor([[0.0, 0.0, size_hw[1], size_hw[0]]])
+    boxes = pad_boxes(boxes, spec.looseness)
+    if spec.motion == "fixed":
+        boxes = union_box(boxes)[None]
+    if generator is not None and spec.jitter > 0:
+        moves = (torch.rand(4, generator=generator) * 2 - 1) * spec.jitter
+        boxes = boxes + moves * box_sizes(boxes).repeat(1, 2)
+    return square_boxes(boxes) if spec.aspect == "square" else boxes
+
+
+def view_boxes(region: Tensor, view: View, aspect: Literal["square", "free"]) -> Tensor:
+    """Return the whole-pixel boxes of a view in a region.
+
+    Args:
+        region: (R, 4) xyxy, source pixels.
+        view: share and place; `mirror` has no effect here.
+        aspect: `square` gives squares of side share * min(width, height), `free` share * width by
+            share * height.
+
+    Returns:
+        (R, 4) float32 xyxy of whole numbers, at least one pixel wide and high.
+    """
+    extent = box_sizes(region)
+    if aspect == "square":
+        sizes = extent.amin(dim=1, keepdim=True).expand(-1, 2) * view.share
+    else:
+        sizes = extent * view.share
+    sizes = sizes.round().clamp(min=1)
+    corners = (region[:, :2] + (extent - sizes) * region.new_tensor(view.place_xy)).round()
+    return torch.cat([corners, corners + sizes], dim=1)
+
+
+def spread_views(region: Tensor, share: float, count: int) -> list[View]:
+    """Return `count` views at equal distances along the longer side of a region (1: the centre).
+
+    Args:
+        region: (R, 4) xyxy, source pixels.
+        share: see `View.share`.
+        count: number of views.
+    """
+    if count == 1:
+        return [View(share)]
+    width, height = box_sizes(region).mean(dim=0).tolist()
+    places = [index / (count - 1) for index in range(count)]
+    if width >= height:
+        return [View(share, (place, 0.5)) for place in places]
+    return [View(share, (0.5, place)) for place in places]
+
+
+def crop_frames(
+    frames: Tensor, boxes: Tensor, size_hw: tuple[int, int], mirror: bool = False
+) -> Tensor:
+    """Cut one box out of each frame and resize it; what lies outside the picture is black.
+
+    A direction in which the box shrinks is averaged over areas, one in which it grows is
+    interpolated linearly; pixel centres lie at half numbers in both.
+
+    Args:
+        frames: (T, 3, H, W) uint8.
+        boxes: (T, 4) or (1, 4) xyxy, whole source pixels.
+        size_hw: height and width of the result, pixels.
+        mirror: exchange left and right.
+
+    Returns:
+        (T, 3, *size_hw) uint8.
+
+    Raises:
+        ValueError: shapes or dtype do not agree, or a box is not made of whole numbers.
+    """
+    if frames.ndim != 4 or frames.shape[1] != 3 or frames.dtype != torch.uint8:
+        raise ValueError(
+            f"frames must be uint8 (T, 3, H, W), got {frames.dtype} {tuple(frames.shape)}"
+        )
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or len(boxes) not in (1, len(frames)):
+        raise ValueError(f"boxes must be ({len(frames)}, 4) or (1, 4), got {tuple(boxes.shape)}")
+    if (boxes != boxes.round()).any() or (box_sizes(boxes) < 1).any():
+        raise ValueError("boxes must have whole-numbered corners and be at least one pixel large")
+    pictures = frames.permute(0, 2, 3, 1).numpy()  # (T, H, W, 3)
+    clip = np.empty((len(frames), *size_hw, 3), dtype=np.uint8)
+    corners = boxes.to(torch.int64).expand(len(frames), 4).tolist()
+    for index, (picture, box) in enumerate(zip(pictures, corners, strict=True)):
+        resized = _resize(_cut(picture, box), size_hw)
+        clip[index] = resized[:, ::-1] if mirror else resized
+    return torch.from_numpy(clip).permute(0, 3, 1, 2)
+
+
+def inverse_map(boxes: Tensor, mirror: bool) -> Tensor:
+    """Return where the clip's edges lie in the source: its boxes, x0 and x1 exchanged if mirrored.
+
+    Args:
+        boxes: (..., 4) xyxy that the clip was cut from, source pixels.
+        mirror: whether the clip was mirrored.
+
+    Returns:
+        (..., 4): x of the clip's left edge, y of its upper, x of its right, y of its lower edge.
+    """
+    return boxes[..., [2, 1, 0, 3]] if mirror else boxes
+
+
+def _cut(picture: np.ndarray, box: list[int]) -> np.ndarray:
+    """The part of a picture (H, W, 3) in a box; black where the box reaches beyond it."""
+    x0, y0, x1, y1 = box
+    height, width = picture.shape[:2]
+    left, right = min(max(x0, 0), width), min(max(x1, 0), width)
+    upper, lower = min(max(y0, 0), height), min(max(y1, 0), height)
+    inside = picture[upper:lower, left:right]
+    if inside.shape[:2] == (y1 - y0, x1 - x0):
+        return np.ascontiguousarray(inside)
+    canvas = np.zeros((y1 - y0, x1 - x0, 3), dtype=np.uint8)
+    if inside.size:
+        canvas[upper - y0 : lower - y0, left - x0 : right - x0] = inside
+    return canvas
+
+
+def _resize(picture: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """Shrink by areas first, then enlarge: OpenCV's area mode is no average while it enlarges."""
+    height, width = picture.shape[:2]
+    shrunk_hw = min(height, size_hw[0]), min(width, size_hw[1])
+    if shrunk_hw != (height, width):
+        picture = cv2.resize(picture, shrunk_hw[::-1], interpolation=cv2.INTER_AREA)
+    if shrunk_hw != tuple(size_hw):
+        picture = cv2.resize(picture, tuple(size_hw[::-1]), interpolation=cv2.INTER_LINEAR)
+    return picture
