@@ -1,0 +1,72 @@
+"""The frames that the clips of one video need, read in one pass, and the clips cut out of them.
+
+Letters: V clips of the video, R as in `person/crop.py`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stn_action.person.crop import CropSpec, View, crop_frames, inverse_map, region_of, view_boxes
+from stn_action.person.store import read_tube_csv
+from stn_action.person.track import Tube
+from stn_action.video.reader import VideoReader
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """Frames and person boxes of one video, for V clips."""
+
+    clips: Tensor
+    """(V, T) int64, the source frames of each clip."""
+    places: Tensor
+    """(V, T) int64, where those frames are in `pictures`."""
+    pictures: Tensor
+    """(N, H, W, 3) uint8 RGB, every needed frame once, in order of time."""
+    tube: Tube | None
+    """Smoothed boxes of the person; None: the whole frame."""
+    crop: CropSpec
+    """How clips are cut out."""
+
+    def region(self, number: int, generator: torch.Generator | None = None) -> Tensor:
+        """Region (R, 4) of clip `number`; a generator draws its jitter."""
+        boxes = None if self.tube is None else self.tube.boxes_at(self.clips[number])
+        height, width = self.pictures.shape[1:3]
+        return region_of(boxes, (height, width), self.crop, generator)
+
+    def cut(self, number: int, region: Tensor, view: View) -> tuple[Tensor, Tensor]:
+        """Cut a view of a region out of the frames of clip `number`.
+
+        Returns:
+            The clip (3, T, h, w) uint8 and its inverse map (T, 4) float32.
+        """
+        boxes = view_boxes(region, view, self.crop.aspect)
+        frames = self.pictures[self.places[number]].permute(0, 3, 1, 2)  # (T, 3, H, W)
+        clip = crop_frames(frames, boxes, self.crop.size_hw, view.mirror)
+        clip = clip.transpose(0, 1).contiguous()  # (3, T, h, w)
+        return clip, inverse_map(boxes, view.mirror).expand(len(frames), 4).contiguous()
+
+
+def read_footage(
+    reader: VideoReader, clips: Tensor, tube_path: Path | None, crop: CropSpec
+) -> Footage:
+    """Read every frame that the clips need once, in order of time.
+
+    Args:
+        reader: an open video.
+        clips: (V, T) int64 source frames.
+        tube_path: CSV file of the person's boxes; None: the whole frame.
+        crop: how clips are cut out.
+
+    Raises:
+        VideoError: the frames cannot be read.
+        InputError: a person box lies wholly outside the picture.
+    """
+    tube = None
+    if tube_path is not None:
+        tube = read_tube_csv(tube_path, reader.size_hw).smoothed(crop.smooth_window)
+    needed, places = torch.unique(clips, return_inverse=True)
+    pictures = reader.read(needed.tolist()).data.permute(0, 2, 3, 1).contiguous()
+    return Footage(clips, places, pictures, tube, crop)
