@@ -1,0 +1,95 @@
+"""decord behind the reader interface: fast where it is exact, and it says where it is not."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import decord
+import numpy as np
+
+from stn_action.errors import InputError
+from stn_action.video.reader import VideoError, VideoReader, frame_seconds
+
+
+class DecordReader(VideoReader):
+    """Reads with decord's own seeking and length.
+
+    Both are right for MP4 and Matroska with closed groups of pictures and for AVI without
+    B-frames. For any other file opening it warns.
+    """
+
+    backend = "decord"
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._closed = False
+        try:
+            with _silent():
+                self._video = decord.VideoReader(str(path.absolute()), num_threads=1)
+                picture = self._video[0].asnumpy()
+        except (decord.DECORDError, RuntimeError, IndexError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise VideoError(f"{path}: is not a readable video for decord ({reason})") from error
+        if picture.shape[2] != 3:
+            # Seen on rotated pictures of fewer than 64 columns: rows with their padding.
+            raise VideoError(f"{path}: decord returns broken pictures of it; use backend pyav")
+        self.size_hw = picture.shape[0], picture.shape[1]
+        self.fps = self._video.get_avg_fps() or 25.0
+        times = self._video.get_frame_timestamp(range(len(self._video)))[:, 0]
+        self._seconds = frame_seconds(times.tolist(), self.fps)
+        doubt = _doubt(path)
+        if doubt:
+            warnings.warn(
+                f"{path}: frames read with decord can be wrong by some places, and their number "
+                f"by some frames: {doubt}; use backend pyav or opencv",
+                stacklevel=2,
+            )
+
+    def __len__(self) -> int:
+        if self._closed:
+            raise VideoError(f"{self.path}: the reader is closed; open the video again")
+        return len(self._video)
+
+    def close(self) -> None:
+        """Give back the file and the decoder."""
+        if not self._closed:
+            self._closed = True
+            del self._video
+
+    def _picture_at(self, index: int) -> tuple[np.ndarray, float]:
+        try:
+            picture = self._video[index].asnumpy()
+        except (decord.DECORDError, RuntimeError, IndexError) as error:
+            raise VideoError(f"{self.path}: decord cannot decode frame {index}") from error
+        return picture, float(self._seconds[index])
+
+
+def _doubt(path: Path) -> str | None:
+    """Tell why decord may be inexact for this file; None if it is exact."""
+    try:
+        from stn_action.video.pyav import packet_index
+
+        index = packet_index(path)
+    except (ImportError, InputError):
+        return "without PyAV its keyframes cannot be checked"
+    if index is None:
+        return "its packets do not tell in which order frames are shown (such as AVI with B-frames)"
+    if index.open_groups:
+        return "its groups of pictures are open (frames shown before the keyframe they follow)"
+    return None
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Turn stderr away for a moment: decord writes what it cannot open past its own log level."""
+    decord.logging.set_level(decord.logging.QUIET)
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

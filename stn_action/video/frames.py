@@ -1,0 +1,66 @@
+"""Frames: decoded pictures and the times at which they are shown."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Decoded pictures of one video, in the order in which they were asked for."""
+
+    data: Tensor
+    """uint8 (T, 3, H, W), RGB. What the readers give lies in memory as (T, H, W, 3), so that
+    `data[t].permute(1, 2, 0).numpy()` is a contiguous picture without a copy."""
+
+    seconds: Tensor
+    """float64 (T,): presentation time of each frame, counted from the video's first frame."""
+
+    def __post_init__(self):
+        if self.data.ndim != 4 or self.data.shape[1] != 3 or self.data.dtype != torch.uint8:
+            raise ValueError(
+                f"data must be uint8 (T, 3, H, W), got {self.data.dtype} {tuple(self.data.shape)}"
+            )
+        if self.seconds.shape != self.data.shape[:1] or self.seconds.dtype != torch.float64:
+            raise ValueError(
+                f"seconds must be float64 ({len(self.data)},), "
+                f"got {self.seconds.dtype} {tuple(self.seconds.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of every frame, in pixels."""
+        return self.data.shape[2], self.data.shape[3]
+
+
+def gather_frames(
+    indices: Sequence[int],
+    picture_at: Callable[[int], tuple[np.ndarray, float]],
+    size_hw: tuple[int, int],
+) -> Frames:
+    """Fetch every wanted frame once, in ascending order, and arrange them as they were asked for.
+
+    Args:
+        indices: wanted frames, in any order, repeats allowed.
+        picture_at: gives frame i as a uint8 (H, W, 3) picture and its time in seconds.
+        size_hw: height and width of the pictures, in pixels.
+
+    Returns:
+        As many frames as indices, in their order.
+    """
+    data = np.empty((len(indices), *size_hw, 3), dtype=np.uint8)
+    seconds = np.empty(len(indices), dtype=np.float64)
+    order = sorted(range(len(indices)), key=indices.__getitem__)
+    for index, places in groupby(order, key=indices.__getitem__):
+        picture, second = picture_at(index)
+        for place in places:
+            data[place] = picture
+            seconds[place] = second
+    return Frames(torch.from_numpy(data).permute(0, 3, 1, 2), torch.from_numpy(seconds))

@@ -1,0 +1,98 @@
+"""OpenCV's FFmpeg reader behind the reader interface: exact, by reading forwards."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stn_action.video.reader import VideoError, VideoReader, frame_seconds
+
+
+class OpenCVReader(VideoReader):
+    """Reads forwards from the start, because OpenCV's own seeking by frame number is not exact.
+
+    Its number of frames is an estimate too, so the first use decodes the video once to count.
+    """
+
+    backend = "opencv"
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._capture = _open(path)
+        self._next_index = 0
+        self._seconds: np.ndarray | None = None
+        self._held: tuple[int, np.ndarray] | None = None
+        self._closed = False
+        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
+        decoded, picture = self._capture.read()
+        if not decoded:
+            self.close()
+            raise VideoError(f"{path}: no frame of this video can be decoded")
+        self._next_index = 1
+        self.size_hw = picture.shape[0], picture.shape[1]
+
+    def __len__(self) -> int:
+        return len(self._times())
+
+    def close(self) -> None:
+        """Give back the file and the decoder."""
+        self._capture.release()
+        self._held = None
+        self._closed = True
+
+    def _times(self) -> np.ndarray:
+        if self._closed:
+            raise VideoError(f"{self.path}: the reader is closed; open the video again")
+        if self._seconds is None:
+            self._restart()
+            times = []
+            while self._capture.grab():
+                times.append(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+            self._seconds = frame_seconds(times, self.fps)
+            self._next_index = len(times)
+        return self._seconds
+
+    def _picture_at(self, index: int) -> tuple[np.ndarray, float]:
+        if self._held is None or self._held[0] != index:
+            if index < self._next_index:
+                self._restart()
+            while self._next_index <= index:
+                if not self._capture.grab():
+                    raise VideoError(f"{self.path}: frame {index} can no longer be decoded")
+                self._next_index += 1
+            _, picture = self._capture.retrieve()
+            self._held = index, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        return self._held[1], float(self._times()[index])
+
+    def _restart(self) -> None:
+        self._capture.release()
+        self._capture = _open(self.path)
+        self._next_index = 0
+
+
+def _open(path: Path) -> cv2.VideoCapture:
+    with _silent():
+        one_thread = [cv2.CAP_PROP_N_THREADS, 1]
+        capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG, one_thread)
+    if not capture.isOpened():
+        raise VideoError(f"{path}: is not a readable video (OpenCV cannot open it)")
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return capture
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep OpenCV and its FFmpeg from writing to the terminal about files they cannot open."""
+    name = "OPENCV_FFMPEG_LOGLEVEL"  # read once, when the process opens its first video
+    level, given = cv2.utils.logging.getLogLevel(), os.environ.get(name)
+    os.environ.setdefault(name, "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+        if given is None:
+            del os.environ[name]

@@ -1,0 +1,122 @@
+"""Which frame comes where, told by a container's packets without decoding them."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+TIMED_CONTAINERS = {"mov", "mp4", "matroska", "webm"}
+"""Containers that store each frame's presentation time."""
+
+TIMED_CODECS = {"h264", "hevc", "mpeg4", "mjpeg", "ffv1", "vp9", "av1", "libdav1d"}
+"""Codecs that show one frame for each packet (VP8, for one, hides some)."""
+
+UNREORDERED_AVI_CODECS = {"mpeg4", "mjpeg"}
+"""Codecs whose header says reliably that they do not reorder; H.264 in AVI does not."""
+
+
+class Packet(NamedTuple):
+    """One packet of the video stream, in decoding order; times in units of the time base."""
+
+    pts: int | None
+    dts: int | None
+    position: int | None
+    """Byte offset in the file."""
+    size: int
+    """In bytes."""
+    keyframe: bool
+    discard: bool
+    """The container says that the frame is decoded but not shown (edit lists)."""
+    corrupt: bool
+
+
+class Start(NamedTuple):
+    """A keyframe from which decoding can start."""
+
+    rank: int
+    """Number of frames shown before it."""
+    pts: int
+    position: int
+    """Byte offset of its packet."""
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """The order of a video's frames, known without decoding."""
+
+    display_pts: tuple[int, ...]
+    """Presentation times in ascending order, one a frame, in units of the time base."""
+
+    starts: tuple[Start, ...]
+    """Keyframes by rank; the first is the first packet."""
+
+    open_groups: bool
+    """Some frames are shown before the keyframe after which they are stored."""
+
+    def start_before(self, index: int) -> Start:
+        """Find the last keyframe that is not shown later than frame `index`."""
+        return self.starts[bisect_right(self.starts, index, key=lambda start: start.rank) - 1]
+
+
+def shown(packets: Sequence[Packet]) -> list[Packet]:
+    """Keep the packets that hold a frame to be shown.
+
+    Packets of at most one byte are placeholders: AVI writes them for a B-frame that is packed
+    into the packet before, or for a repeated frame.
+    """
+    return [packet for packet in packets if packet.size > 1 and not packet.discard]
+
+
+def index_frames(
+    packets: Sequence[Packet], *, containers: set[str], codec: str, reorders: bool
+) -> FrameIndex | None:
+    """Order the frames by the packets' times, if these can be trusted.
+
+    Args:
+        packets: all packets of the stream, in decoding order.
+        containers: names of the container format.
+        codec: name of the codec.
+        reorders: the codec may show frames in another order than it stores them.
+
+    Returns:
+        The index, or None: the video can only be read from its start (raw streams, AVI with
+        B-frames, transport streams, streams cut in the middle of a group).
+    """
+    kept = [packet for packet in packets if packet.size > 1]
+    times = [packet.pts for packet in shown(kept) if packet.pts is not None]
+    first = kept[0] if kept else None
+    if first is None or not times or len(times) < len(shown(kept)):
+        return None
+    in_order = all(a < b for a, b in pairwise(times))
+    if containers & TIMED_CONTAINERS:
+        trusted = codec in TIMED_CODECS and len(set(times)) == len(times)
+    else:
+        plain_avi = "avi" in containers and codec in UNREORDERED_AVI_CODECS and not reorders
+        trusted = plain_avi and in_order
+    # A stream that begins with frames of a group cut off before it: decoders drop some of them.
+    if not trusted or not first.keyframe or first.pts is None or first.pts > min(times):
+        return None
+    display = tuple(sorted(times))
+    starts = [_start(first, display)]
+    starts += [_start(p, display) for p in kept[1:] if p.keyframe and not p.discard]
+    starts = [start for start in starts if start is not None]
+    if not starts or starts[0].pts != first.pts:
+        return None
+    return FrameIndex(display, tuple(sorted(starts)), _has_open_groups(kept))
+
+
+def _start(packet: Packet, display: Sequence[int]) -> Start | None:
+    if packet.pts is None or packet.position is None:
+        return None
+    return Start(bisect_left(display, packet.pts), packet.pts, packet.position)
+
+
+def _has_open_groups(packets: Sequence[Packet]) -> bool:
+    keyframe_pts = None
+    for packet in packets:
+        if packet.keyframe:
+            keyframe_pts = packet.pts
+        elif keyframe_pts is not None and packet.pts is not None and packet.pts < keyframe_pts:
+            return True
+    return False

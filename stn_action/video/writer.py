@@ -1,0 +1,105 @@
+"""Frames to H.264 video files."""
+
+import os
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from torch import Tensor
+
+BT601 = 6
+"""FFmpeg's number for SMPTE 170M, the colour matrix by which RGB is converted here."""
+
+
+def write_video(
+    path: str | Path,
+    frames: Iterable[np.ndarray | Tensor],
+    *,
+    fps: float,
+    crf: int = 18,
+    gop: int | None = None,
+) -> None:
+    """Write frames to an H.264 MP4 (yuv420p), which appears under its name only when finished.
+
+    Equal frames give equal bytes. Odd sizes are padded by one row or column
+    that repeats the edge, because yuv420p needs even ones.
+
+    Args:
+        path: the file, `.mp4`; its folder is created.
+        frames: uint8 RGB pictures of one size, (H, W, 3) or (3, H, W).
+        fps: frames per second.
+        crf: constant rate factor, 0 to 51; lower is better and larger, 18 looks lossless.
+        gop: greatest distance between keyframes, in frames; None: x264's choice (250).
+
+    Raises:
+        ValueError: no frames, frames of unequal size or another type, or a bad setting.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".mp4":
+        raise ValueError(f"path must end in .mp4, got {path}")
+    if fps <= 0 or not 0 <= crf <= 51 or (gop is not None and gop < 1):
+        raise ValueError(
+            f"fps must be positive, crf in [0, 51], gop at least 1; "
+            f"got fps {fps}, crf {crf}, gop {gop}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # With macroblock trees x264 gives other bytes in every run, even on one thread.
+    options = {"crf": str(crf), "x264-params": "mbtree=0"}
+    if gop is not None:
+        options["g"] = str(gop)
+    try:
+        _encode(unfinished, frames, Fraction(fps).limit_denominator(100_000), options, path)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _encode(
+    file: Path,
+    frames: Iterable[np.ndarray | Tensor],
+    rate: Fraction,
+    options: dict[str, str],
+    shown_path: Path,
+) -> None:
+    with av.open(str(file), "w", format="mp4") as container:
+        stream = None
+        size_hw = (0, 0)
+        for number, frame in enumerate(frames):
+            picture = _picture(frame, number)
+            if stream is None:
+                size_hw = picture.shape[:2]
+                stream = container.add_stream("libx264", rate=rate, options=options)
+                stream.height, stream.width = (side + side % 2 for side in size_hw)
+                stream.pix_fmt = "yuv420p"
+                stream.codec_context.thread_count = 1
+                stream.codec_context.colorspace = BT601
+            elif picture.shape[:2] != size_hw:
+                raise ValueError(
+                    f"frames must have one size: frame {number} is {picture.shape[:2]}, "
+                    f"the first {size_hw}"
+                )
+            padded = np.pad(picture, ((0, size_hw[0] % 2), (0, size_hw[1] % 2), (0, 0)), "edge")
+            image = av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24")
+            image.pts, image.time_base = number, 1 / rate
+            image = image.reformat(format="yuv420p", interpolation="BICUBIC", threads=1)
+            container.mux(stream.encode(image))
+        if stream is None:
+            raise ValueError(f"there are no frames to write to {shown_path}")
+        container.mux(stream.encode(None))
+
+
+def _picture(frame: np.ndarray | Tensor, number: int) -> np.ndarray:
+    """Bring one frame to (H, W, 3); of two readings the one with the channels last wins."""
+    picture = frame.detach().cpu().numpy() if isinstance(frame, Tensor) else np.asarray(frame)
+    if picture.ndim == 3 and picture.dtype == np.uint8 and 0 not in picture.shape:
+        if picture.shape[2] == 3:
+            return picture
+        if picture.shape[0] == 3:
+            return picture.transpose(1, 2, 0)
+    raise ValueError(
+        f"frames must be uint8 (H, W, 3) or (3, H, W), frame {number} is "
+        f"{picture.dtype} {picture.shape}"
+    )
