@@ -10,6 +10,7 @@ import stn_action
 PACKAGE = Path(stn_action.__file__).parent
 ROOMS = {
     "errors": set(),
+    "command": {"errors"},
     "config": {"errors", "config_data", "config_file", "config_types"},
     "config_data": {"config_types"},
     "config_file": {"errors"},
@@ -25,7 +26,7 @@ ROOMS = {
 EVERYTHING = {"experiment", "__init__"}
 HEAVY = {
     "av": "video/pyav.py",
-    "decord": "video/decord.py",
+    "decord": "video/decord_backend.py",
     "timm": "models/backbones.py",
     "pytorchvideo": "models/backbones.py",
 }

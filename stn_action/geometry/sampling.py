@@ -31,7 +31,7 @@ def sample(
         axis_aligned: the caller knows that theta has no rotation or shear.
 
     Returns:
-        (N, K, C, h, w), of the dtype of `features`.
+        (N, K, C, h, w), of the dtype of `features`, or of autocast's where that is on.
 
     Raises:
         ValueError: the shapes do not agree.
@@ -58,7 +58,7 @@ def pooled(
         axis_aligned: the caller knows that theta has no rotation or shear.
 
     Returns:
-        (N, K, C), of the dtype of `features`.
+        (N, K, C), of the dtype of `features`, or of autocast's where that is on.
 
     Raises:
         ValueError: the shapes do not agree.
@@ -90,7 +90,8 @@ def area_kernel(scale: Tensor, shift: Tensor, in_size: int, out_size: int) -> Te
     With f = max(1, |scale| * in_size / out_size), the pixels under one sample, and d the distance
     of pixel and sample centres: clamp(min((1 + f) / 2 - d, 1), 0) / f. At f = 1 that is the tent of
     bilinear sampling, max(0, 1 - d); beyond, every pixel counts by the share of it that the
-    sample covers, so nothing aliases and every pixel in the window has a gradient.
+    sample covers, so nothing aliases and every pixel in the window has a gradient. Exactly on a
+    pixel's centre, where the tent has a kink, the gradient is the mean of the slopes of both sides.
 
     Args:
         scale: (...), size of the window as a share of the line's; negative flips it.
@@ -106,13 +107,16 @@ def area_kernel(scale: Tensor, shift: Tensor, in_size: int, out_size: int) -> Te
     positions = ((positions + 1) * in_size - 1) / 2  # pixel units, centres at whole numbers
     pixels = torch.arange(in_size, device=scale.device, dtype=scale.dtype)
     distance = (positions[..., None] - pixels).abs()
-    covered = (scale.abs() * (in_size / out_size)).clamp(min=1)[..., None, None]
-    return torch.clamp(((1 + covered) / 2 - distance).clamp(max=1), min=0) / covered
+    # at ties `minimum` and `maximum` share the gradient; what clamp does varies with its version
+    zero, one = scale.new_zeros(()), scale.new_ones(())
+    covered = torch.maximum(scale.abs() * (in_size / out_size), one)[..., None, None]
+    overlap = torch.minimum((1 + covered) / 2 - distance, one)
+    return torch.maximum(overlap, zero) / covered
 
 
 def resize_area(features: Tensor, size: tuple[int, int]) -> Tensor:
     """Resample whole maps (N, C, H, W) to (N, C, h, w) by the area kernel."""
-    one = torch.ones((), device=features.device)
+    one = at_least_float32(features.new_ones(()))
     rows = area_kernel(one, one * 0, features.shape[-2], size[0]).to(features)
     columns = area_kernel(one, one * 0, features.shape[-1], size[1]).to(features)
     return rows @ (features @ columns.T)
@@ -131,11 +135,12 @@ def _apply_kernels(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 def _grid_sample(features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
     N, C = features.shape[:2]
     K = theta.shape[1]
-    grid = F.affine_grid(theta.flatten(0, 1), [N * K, C, *size], align_corners=False)
-    # the K grids of a map are stacked along the height, so that the map is not repeated
-    grid = grid.view(N, K * size[0], size[1], 2)
-    wide = features if features.dtype == grid.dtype else features.to(grid.dtype)
-    glimpses = F.grid_sample(wide, grid, align_corners=False)
+    with torch.autocast(features.device.type, enabled=False):  # it would narrow the grid
+        grid = F.affine_grid(theta.flatten(0, 1), [N * K, C, *size], align_corners=False)
+        # the K grids of a map are stacked along the height, so that the map is not repeated
+        grid = grid.view(N, K * size[0], size[1], 2)
+        wide = features if features.dtype == grid.dtype else features.to(grid.dtype)
+        glimpses = F.grid_sample(wide, grid, align_corners=False)
     return glimpses.view(N, C, K, *size).transpose(1, 2).to(features.dtype)
 
 

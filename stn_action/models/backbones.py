@@ -1,14 +1,16 @@
 """Trunks by name, with their weights and the pixel statistics these were made for."""
 
+import pickle
 import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.models.temporal import TEMPORAL
+from stn_action.models.temporal import build_temporal
 
 IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 KINETICS = (110.2008, 100.63983, 95.99475), (58.14765, 56.46975, 55.332195)
@@ -139,11 +141,18 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001  (each library has its own errors for a broken file)
-        raise InputError(f"model.weights: {path} holds no weights: {error}") from None
+        raise InputError(f"model.weights: {path} holds no weights: {_reason(error)}") from None
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError(f"model.weights: {path} holds no state dict (tensors by name)")
     return state
+
+
+def _reason(error: Exception) -> str:
+    """One line on what went wrong; not PyTorch's advice to read such a file unsafely."""
+    if isinstance(error, pickle.PickleError):
+        return "it is no torch file of tensors only"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _torchvision(model: str, weights: str | None) -> Backbone:
@@ -162,10 +171,10 @@ def _torchvision(model: str, weights: str | None) -> Backbone:
 def _downloaded(weights) -> dict[str, Tensor]:
     target = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     try:
-        return weights.get_state_dict(progress=True, check_hash=True)
-    except (urllib.error.URLError, OSError, RuntimeError) as error:
+        return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (urllib.error.URLError, OSError, RuntimeError, EOFError, pickle.PickleError) as error:
         raise InputError(
-            f"model.weights=kinetics400: {weights.url} could not be downloaded ({error}); it was "
+            f"model.weights=kinetics400: {weights.url} could not be had ({_reason(error)}); it was "
             f"looked for in {target}. Get it on a machine with a network and put it there, "
             "or set model.weights to a file or to none"
         ) from None
@@ -185,13 +194,13 @@ def _timm(model: str, weights: str | None, temporal: str) -> Backbone:
         image = _timm_pretrained(model)
     elif weights is not None:
         load_weights(image, weights)
-    info = image.feature_info  # type: ignore[union-attr]
-    channels = info.channels()[-1]  # type: ignore[union-attr]
+    info: Any = image.feature_info
+    channels = info.channels()[-1]
     config = timm.get_pretrained_cfg(model)
     mean = config.mean if config else (0.485, 0.456, 0.406)
     std = config.std if config else (0.229, 0.224, 0.225)
     return Backbone(
-        FrameWise(image, TEMPORAL[temporal](channels)),
+        FrameWise(image, build_temporal(temporal, channels)),
         tuple(255 * m for m in mean),
         tuple(255 * s for s in std),
     )
@@ -205,7 +214,7 @@ def _timm_pretrained(model: str) -> nn.Module:
     except Exception as error:  # noqa: BLE001  (hub, network and timm errors of many kinds)
         raise InputError(
             f"model.weights=imagenet: the weights of timm/{model} could not be downloaded "
-            f"({type(error).__name__}: {error}). Get them on a machine with a network, and set "
+            f"({_reason(error)}). Get them on a machine with a network, and set "
             "model.weights to the file"
         ) from None
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stn_action.geometry.sampling import resize_area
+from stn_action.geometry.transforms import at_least_float32
 
 
 class LocalizationNetwork(nn.Module):
@@ -44,9 +45,9 @@ class LocalizationNetwork(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Raw numbers (N, num_outputs), float32, of features (N, C, H, W)."""
+        """Raw numbers (N, num_outputs), float32 or wider, of features (N, C, H, W)."""
         with torch.autocast(features.device.type, enabled=False):
-            hidden = _normalized(self.reduction(features.float()))
+            hidden = _normalized(self.reduction(at_least_float32(features)))
             for convolution in self.convolutions:
                 hidden = _normalized(convolution(F.relu(hidden)))
             hidden = resize_area(F.relu(hidden), (self.grid_size, self.grid_size))

@@ -7,13 +7,12 @@ import copy
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.models.focus import Cells, Focus, FocusHeads, build_transform
+from stn_action.models.focus import Cells, Focus, FocusHeads
 from stn_action.models.stages import (
     cut,
     evaluating,
@@ -24,9 +23,6 @@ from stn_action.models.stages import (
     with_time,
     without_time,
 )
-from stn_action.models.temporal import TEMPORAL
-
-GLIMPSES = ("tail", "pooled")
 
 
 @dataclass(frozen=True)
@@ -41,75 +37,6 @@ class Prediction:
 
     branch_logits: Tensor | None
     """(B, K + 1, num_classes): the auxiliary classifiers', global branch first."""
-
-
-def plug(
-    trunk: nn.Module,
-    *,
-    at: str,
-    heads: int = 4,
-    num_classes: int,
-    transform: str = "attention",
-    glimpse: Literal["tail", "pooled"] = "tail",
-    theta_per: Literal["clip", "step"] = "clip",
-    gain: float = 300.0,
-    temporal: Literal["mean", "difference"] = "mean",
-    detach: bool = True,
-    dropout: float = 0.0,
-    branch_classifiers: bool = True,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    example: Tensor | None = None,
-    **transform_settings: float,
-) -> "FocusedNetwork":
-    """Plug K spatial transformer heads into a video network, after one of its stages.
-
-    The trunk's last linear layer is taken off (in place); a new classifier sees the trunk's
-    features of the whole clip and those of the K glimpses side by side.
-
-    Args:
-        trunk: clips (B, 3, T, H, W) to scores or features (B, D).
-        at: module path of the stage that the heads look at.
-        heads: K; 0 gives the trunk with a new classifier.
-        num_classes: width of the new classifier.
-        transform: family of the windows: attention, translation or affine.
-        glimpse: "tail" sends glimpses of the map's own size through the rest of the trunk, as
-            further clips of the batch; "pooled" takes their means, beside the trunk's features.
-        theta_per: one window per "clip" or per time "step" of the map.
-        gain: of the equalised localization network; see `LocalizationNetwork`.
-        temporal: how pooled glimpses become one description of the clip.
-        detach: hide the localization network's gradient from the trunk.
-        dropout: before the classifier.
-        branch_classifiers: give every branch an auxiliary classifier of its own.
-        mean: of each channel, in units of a pixel value in [0, 255]; None: clips come normalised.
-        std: of each channel, likewise.
-        example: a clip (1, 3, T, H, W) that the trunk accepts; default 16 frames of 112 x 112.
-        **transform_settings: start_scale, min_scale, max_scale of the windows.
-
-    Returns:
-        A network of clips (B, 3, T, H, W) to `Prediction`.
-
-    Raises:
-        InputError: there is no such stage, or the trunk does not end in (B, D).
-    """
-    if glimpse not in GLIMPSES:
-        raise InputError(f"glimpse must be one of {GLIMPSES}, got {glimpse!r}")
-    example = torch.zeros(1, 3, 16, 112, 112) if example is None else example
-    num_features = _take_classifier_off(trunk, example)
-    with evaluating(trunk):
-        channels = features_at(trunk, at, example).shape[1]
-    focus_heads = describe = None
-    if heads:
-        family = build_transform(transform, heads, **transform_settings)
-        focus_heads = FocusHeads(
-            channels, family, heads, theta_per=theta_per, gain=gain, detach=detach
-        )
-        describe = TEMPORAL[temporal](channels) if glimpse == "pooled" else None
-    return FocusedNetwork(
-        trunk, focus_heads, at=at, num_features=num_features, num_classes=num_classes,
-        describe=describe, dropout=dropout, branch_classifiers=branch_classifiers,
-        mean=mean, std=std,
-    )  # fmt: skip
 
 
 class FocusedNetwork(nn.Module):
@@ -179,20 +106,23 @@ class FocusedNetwork(nn.Module):
         """The parameters that move the windows."""
         return list(self.heads.localization.parameters()) if self.heads else []
 
-    def forward(self, clip: Tensor, theta: Tensor | None = None) -> Prediction:
+    def forward(self, clip: Tensor, theta: Sequence[Tensor] | None = None) -> Prediction:
         """Classify clips.
 
         Args:
             clip: (B, 3, T, H, W), float, or uint8 where `mean` and `std` were given.
-            theta: (B, K, S, 2, 3) to look at instead of where the heads would.
+            theta: (B, K, S, 2, 3) of each placement, to look at instead of where the heads would.
 
         Returns:
             The prediction; logits are float32.
+
+        Raises:
+            ValueError: the shape of a given theta is wrong.
         """
         if self.heads is None:
             branches = [self.trunk(self._normalised(clip))]
             return self._classify(branches, ())
-        with self._looking(len(clip), theta) as seen:
+        with self._looking(len(clip), self._given(theta, len(clip))) as seen:
             features = self.trunk(self._normalised(clip))
         if self.describe is None:
             branches = list(features.chunk(self.heads.num_heads + 1))
@@ -239,15 +169,34 @@ class FocusedNetwork(nn.Module):
             example: a clip (1, 3, T, H, W), to check the cut on.
 
         Raises:
-            InputError: the trunk cannot be cut there.
+            InputError: the trunk cannot be cut there, or the heads look at an earlier stage.
         """
+        before = modules_before(self.trunk, path, example)
+        if self.heads is not None and self.at in before and self.at != path:
+            raise InputError(
+                f"the heads look at {self.at!r}, which runs before {path!r}: choose that or an "
+                "earlier stage for freeze_until, or set train.cache_features=false"
+            )
         rest = copy.copy(self)
         rest._modules = dict(self._modules)
         rest._buffers = {**self._buffers, "pixel_mean": None, "pixel_std": None}
         rest.trunk = cut(self.trunk, path, example)
-        rest._frozen = ()
+        rest._frozen = tuple(set(self._frozen) - before)
         rest._cells = {}
         return rest
+
+    def _given(self, theta: Sequence[Tensor] | None, batch_size: int) -> Tensor | None:
+        assert self.heads is not None
+        if theta is None:
+            return None
+        wanted = (batch_size, self.heads.num_heads, 2, 3)
+        shapes = [tuple(one.shape) for one in theta]
+        if [shape[:2] + shape[3:] for shape in shapes] != [wanted]:
+            raise ValueError(
+                f"theta must be a sequence of one tensor ({wanted[0]}, {wanted[1]}, S, 2, 3), for "
+                f"the one placement of heads; got shapes {shapes}"
+            )
+        return theta[0]
 
     @contextmanager
     def _looking(self, batch_size: int, theta: Tensor | None):
@@ -279,7 +228,7 @@ class FocusedNetwork(nn.Module):
         if clip.shape[1] != 3:  # a stored map: see `behind`
             return Cells.centred(size_thw, clip_thw)
         if clip_thw not in self._cells:
-            self._cells[clip_thw] = trace_cells(self.trunk, self.at, clip_thw)
+            self._cells[clip_thw] = trace_cells(self.trunk, self.at, clip_thw, size_thw)
         return self._cells[clip_thw]
 
 
@@ -309,32 +258,6 @@ class _Seen:
         glimpses = self.heads.glimpses(features, self.theta, size)
         views = torch.cat([features.unsqueeze(1), glimpses], dim=1)  # (B, K + 1, C, T, H, W)
         return without_time(views.transpose(0, 1).flatten(0, 1), like=output)
-
-
-def _take_classifier_off(trunk: nn.Module, example: Tensor) -> int:
-    """Exchange the linear layer that ends the trunk for the identity; D of what is left."""
-    last: list[tuple[str, Tensor]] = []
-
-    def note(name: str):
-        return lambda module, inputs, output: last.append((name, output))
-
-    linears = {n: m for n, m in trunk.named_modules() if isinstance(m, nn.Linear) and n}
-    handles = [module.register_forward_hook(note(name)) for name, module in linears.items()]
-    try:
-        with evaluating(trunk):
-            output = trunk(example)
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not isinstance(output, Tensor) or output.dim() != 2:
-        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise InputError(f"the trunk must end in scores or features (B, D), got {shape}")
-    if not last or last[-1][1] is not output:
-        return output.shape[1]
-    name = last[-1][0]
-    parent, _, child = name.rpartition(".")
-    setattr(trunk.get_submodule(parent), child, nn.Identity())
-    return linears[name].in_features
 
 
 def _per_channel(values: Sequence[float] | None) -> Tensor | None:

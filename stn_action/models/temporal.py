@@ -3,13 +3,15 @@
 import torch
 from torch import Tensor, nn
 
+from stn_action.errors import InputError
+
 
 class TemporalMean(nn.Module):
     """The mean over time."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.out_channels = channels
+        self.in_channels = self.out_channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, C) to (N, C)."""
@@ -25,6 +27,7 @@ class TemporalDifference(nn.Module):
 
     def __init__(self, channels: int, out_channels: int = 128) -> None:
         super().__init__()
+        self.in_channels = channels
         self.out_channels = out_channels
         self.norm = nn.LayerNorm(2 * channels)
         self.reduction = nn.Linear(2 * channels, out_channels)
@@ -36,6 +39,17 @@ class TemporalDifference(nn.Module):
         x = self.reduction(self.norm(torch.cat([x, change], dim=-1))).relu()
         x = x + self.convolution(x.transpose(1, 2)).transpose(1, 2).relu()
         return x.mean(1)
+
+
+def build_temporal(name: str, channels: int) -> TemporalMean | TemporalDifference:
+    """The description of the clip called `name`, of frames with that many channels.
+
+    Raises:
+        InputError: there is no such description.
+    """
+    if name not in TEMPORAL:
+        raise InputError(f"temporal must be one of {sorted(TEMPORAL)}, got {name!r}")
+    return TEMPORAL[name](channels)
 
 
 TEMPORAL = {"mean": TemporalMean, "difference": TemporalDifference}

@@ -1,0 +1,1 @@
+"""The one reader of Config: builds everything, trains, evaluates, looks."""

@@ -1,0 +1,110 @@
+"""The folder of a run: what it was started with, and what it found."""
+
+import csv
+import json
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from stn_action.config import Config, to_yaml
+from stn_action.data.videos import Video
+from stn_action.errors import InputError
+from stn_action.training.metrics import Scores
+from stn_action.visualize.confusion import draw_confusion
+from stn_action.visualize.picture import save_png
+
+PACKAGES = ("stn_action", "torch", "torchvision", "timm", "av", "numpy", "accelerate")
+
+
+def run_folder(config: Config) -> Path:
+    """Where a run writes: `train.out`, or a folder under `runs/` named by data, trunk and time."""
+    if config.train.out is not None:
+        return config.train.out
+    backbone = config.model.backbone.rpartition("/")[2]
+    return Path("runs") / f"{config.data.name}-{backbone}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def start_folder(folder: Path, config: Config, command: str, *, resume: bool) -> None:
+    """Make the folder of a run and write down what the run was started with.
+
+    Raises:
+        InputError: it holds another run already, or there is nothing to resume.
+    """
+    last = folder / "last.pt"
+    if last.exists() and not resume:
+        raise InputError(
+            f"train.out: {folder} holds a run already; give --resume to go on with it, "
+            "another train.out, or delete it"
+        )
+    if resume and not last.exists():
+        raise InputError(f"--resume: there is no {last} to go on from; leave --resume out")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    started = {
+        "command": command,
+        "seed": config.train.seed,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "resumed": resume,
+    }
+    (folder / "run.json").write_text(json.dumps(started, indent=1), encoding="utf-8")
+
+
+def write_result(
+    folder: Path, name: str, result: dict[str, Any], scores: Scores,
+    videos: tuple[Video, ...], classes: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Write scores, confusion matrix (CSV and PNG) and the prediction of every video.
+
+    Args:
+        folder: of the run.
+        name: prefix of the files.
+        result: plain types, for `<name>.json`.
+        scores: of the videos.
+        videos: in the order of the scores.
+        classes: names.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    with (folder / f"{name}_confusion.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["true \\ predicted", *classes, "failed"])
+        failed = scores.failed_per_class.tolist()
+        for label, row in enumerate(scores.confusion.tolist()):
+            writer.writerow([classes[label], *row, failed[label]])
+    save_png(folder / f"{name}_confusion.png", draw_confusion(scores.confusion, classes))
+    _write_predictions(folder / f"{name}_predictions.csv", scores, videos, classes)
+
+
+def command_line() -> str:
+    """The command this process was started with."""
+    return " ".join(["python", *sys.argv])
+
+
+def _write_predictions(
+    path: Path, scores: Scores, videos: tuple[Video, ...], classes: tuple[str, ...]
+) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["video", "group", "true", "predicted", *classes])
+        for video, row in zip(videos, scores.probabilities, strict=True):
+            predicted = "failed" if row.isnan().any() else classes[int(row.argmax())]
+            cells = [f"{value:.6f}" for value in _values(row)]
+            writer.writerow([video.name, video.group, classes[video.label], predicted, *cells])
+
+
+def _values(row: Tensor) -> list[float]:
+    return [float(value) for value in row]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

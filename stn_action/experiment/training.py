@@ -1,0 +1,225 @@
+"""A run from configuration to checkpoint and test."""
+
+import math
+from contextlib import contextmanager
+
+import torch
+from rich.console import Console
+
+from stn_action.config import Config, to_dict
+from stn_action.errors import InputError
+from stn_action.experiment.building import build_network
+from stn_action.experiment.evaluating import TestResult, run_test
+from stn_action.experiment.loading import load_split
+from stn_action.experiment.run import Run, announce, prepare
+from stn_action.experiment.run_folder import run_folder, start_folder, write_result
+from stn_action.training.acceleration import build_accelerator
+from stn_action.training.checkpoint import (
+    load_checkpoint,
+    restore_training_state,
+    save_checkpoint,
+    training_state,
+)
+from stn_action.training.log import EpochProgress, RunLog
+from stn_action.training.loop import TrainStats, train_one_epoch
+from stn_action.training.losses import ClipLoss
+from stn_action.training.optim import (
+    Clipping,
+)
+
+
+def train(
+    config: Config, *, command: str = "", resume: bool = False, console: Console | None = None
+) -> TestResult:
+    """Train on one split, test the last state on all views, write both into the run folder.
+
+    Args:
+        config: the experiment; its split is a number.
+        command: to be written down.
+        resume: go on from `last.pt` of the run folder.
+        console: where to print; the standard output by default.
+
+    Returns:
+        The test of the last checkpoint.
+
+    Raises:
+        InputError: something about the configuration, the data or the weights is wrong.
+    """
+    console = Console(soft_wrap=True, highlight=False) if console is None else console
+    accelerator = build_accelerator(
+        config.train.precision,
+        accumulation_steps=config.train.accumulate,
+        seed=config.train.seed,
+    )
+    if not accelerator.is_main_process:
+        console.quiet = True
+    torch.manual_seed(config.train.seed)
+    split = load_split(config)
+    folder = run_folder(config)
+    network = build_network(config, len(split.classes))
+    if accelerator.is_main_process:
+        start_folder(folder, config, command, resume=resume)
+    run = prepare(config, split, folder, network, accelerator, console)
+    if resume:
+        _resume(run)
+    announce(run, console)
+    _epochs(run, console)
+    result = run_test(config, run.learner, run.full_test, split, accelerator)
+    if accelerator.is_main_process:
+        write_result(folder, "test", result.numbers(), result.scores, split.test, split.classes)
+        for line in result.lines():
+            console.print(line, markup=False)
+        console.print(f"written to {folder}", markup=False)
+    return result
+
+
+def _epochs(run: Run, console: Console) -> None:
+    config = run.config.train
+    loss = _loss(run.config)
+    clipping = Clipping(run.config.optim.clip_grad_norm, run.config.optim.clip_localization_norm)
+    main = run.accelerator.is_main_process
+    done = (run.first_epoch - 1) * math.ceil(len(run.batches) / config.accumulate)
+    with (
+        _log(run) as log,
+        EpochProgress(
+            config.epochs,
+            len(run.batches),
+            first_epoch=run.first_epoch,
+            console=console,
+            enabled=main,
+        ) as progress,
+    ):
+        for epoch in range(run.first_epoch, config.epochs + 1):
+            progress.start_epoch(epoch)
+            _set_epoch(run, epoch)
+            batches = _at_most(run, done)
+            stats = train_one_epoch(
+                run.learner, batches, loss, run.optimizer, run.schedule, run.accelerator,
+                clipping=clipping, monitor=run.monitor, progress=progress,
+            )  # fmt: skip
+            done += stats.steps
+            ended = epoch == config.epochs or done == config.max_steps
+            _after_epoch(run, epoch, stats, log, progress, ended=ended)
+            if ended:
+                break
+
+
+def _after_epoch(
+    run: Run, epoch: int, stats: TrainStats, log: RunLog | None, progress: EpochProgress,
+    *, ended: bool,
+) -> None:  # fmt: skip
+    report = run.monitor.compute()
+    numbers: dict[str, float] = {
+        "loss": stats.loss, "accuracy": stats.accuracy, "seconds": stats.seconds,
+        "data_wait": stats.data_wait_share,
+    }  # fmt: skip
+    shown = dict(numbers)
+    if report.heads:
+        shown |= {
+            "spread": _mean(head.spread for head in report.heads),
+            "moved": _mean(head.displacement for head in report.heads),
+            "in bounds": _mean(head.in_bounds for head in report.heads),
+            "scale": _mean(head.scale for head in report.heads),
+            "overlap": _mean(head.overlap for head in report.heads),
+        }
+    test = None
+    if ended or epoch % run.config.train.evaluate_every == 0:
+        test = run_test(
+            run.config, run.learner, run.quick_test, run.split, run.accelerator, thorough=False
+        )
+        shown["test top-1 (1 view)"] = test.scores.top1
+    progress.end_epoch(epoch, shown)
+    for warning in run.monitor.warnings(report, epoch=epoch):
+        progress.warning(warning)
+    _note_unreadable(run, stats, progress)
+    if log is not None:
+        log.write("train", epoch, numbers | report.numbers())
+        if test is not None:
+            log.write("test", epoch, {"top1_one_view": test.scores.top1})
+    if run.accelerator.is_main_process:
+        _save(run, epoch, test)
+
+
+def _save(run: Run, epoch: int, test: TestResult | None) -> None:
+    content = {
+        "config": to_dict(run.config),
+        "classes": list(run.split.classes),
+        "split": run.split.name,
+        "epoch": epoch,
+        "monitor": run.monitor.state_dict(),
+        "best": max(run.best, test.scores.top1 if test else -1.0),
+        "unreadable": dict(run.unreadable),
+        **training_state(run.network, run.optimizer, run.schedule, scaler=run.accelerator.scaler),
+    }
+    save_checkpoint(run.folder / "last.pt", content)
+    if test is not None and test.scores.top1 > run.best:
+        save_checkpoint(run.folder / "best.pt", content)
+    run.best = content["best"]
+
+
+def _resume(run: Run) -> None:
+    content = load_checkpoint(run.folder / "last.pt")
+    was, now = content["config"], to_dict(run.config)
+    for tree in (was, now):
+        tree["train"] = {k: v for k, v in tree["train"].items() if k not in ("out", "max_steps")}
+    changed = [key for key in now if was.get(key) != now[key]]
+    if changed:
+        raise InputError(
+            f"--resume: {run.folder}/last.pt was started with other settings in {changed[0]}; "
+            f"resume with its own configuration, {run.folder}/config.yaml"
+        )
+    restore_training_state(
+        content, run.network, run.optimizer, run.schedule, scaler=run.accelerator.scaler
+    )
+    run.monitor.load_state_dict(content["monitor"])
+    run.best, run.unreadable = content["best"], dict(content["unreadable"])
+    run.first_epoch = content["epoch"] + 1
+
+
+def _note_unreadable(run: Run, stats: TrainStats, progress: EpochProgress) -> None:
+    for index, message in stats.failures:
+        name = run.split.train[index].name
+        if name not in run.unreadable:
+            progress.warning(f"unreadable, replaced in training: {message}")
+        run.unreadable[name] = message
+    limit = run.config.data.max_unreadable
+    if len(run.unreadable) > limit:
+        names = ", ".join(sorted(run.unreadable)[:5])
+        raise InputError(
+            f"{len(run.unreadable)} training videos cannot be read, more than data.max_unreadable "
+            f"({limit}): {names}...; mend or remove them, or raise data.max_unreadable"
+        )
+
+
+def _loss(config: Config) -> ClipLoss:
+    weight = config.model.focus.branch_loss if config.model.focus else 0.0
+    return ClipLoss(config.optim.label_smoothing, weight)
+
+
+def _at_most(run: Run, done: int):
+    """The epoch's batches, or as many as `max_steps` leaves."""
+    limit = run.config.train.max_steps
+    if limit is None:
+        return run.batches
+    left = (limit - done) * run.config.train.accumulate
+    return (batch for batch, _ in zip(run.batches, range(left), strict=False))
+
+
+def _set_epoch(run: Run, epoch: int) -> None:
+    run.batches.set_epoch(epoch)  # type: ignore[attr-defined]  # accelerate's: the order
+    run.batches.dataset.set_epoch(epoch)  # type: ignore[attr-defined]  # the random draws
+
+
+@contextmanager
+def _log(run: Run):
+    if not run.accelerator.is_main_process:
+        yield None
+        return
+    resumed = run.first_epoch - 1 if run.first_epoch > 1 else None
+    with RunLog(run.folder, last_epoch=resumed) as log:
+        yield log
+
+
+def _mean(values) -> float:
+    values = list(values)
+    return sum(values) / len(values)

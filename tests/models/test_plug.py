@@ -1,0 +1,104 @@
+import pytest
+import torch
+from torch import nn
+from torchvision.models.video import r3d_18
+
+from stn_action.errors import InputError
+from stn_action.models.backbones import Small3d
+from stn_action.models.plug import plug
+
+EXAMPLE = torch.zeros(1, 3, 4, 32, 32)
+
+
+def test_heads_plug_into_a_torchvision_network_in_three_lines():
+    trunk = r3d_18()
+    clip = torch.rand(1, 3, 4, 32, 32)
+    model = plug(trunk, at="layer3", heads=4, num_classes=101)
+    prediction = model(clip)
+    assert prediction.logits.shape == (1, 101)
+    assert prediction.branch_logits is not None
+    assert prediction.branch_logits.shape == (1, 5, 101)
+    (focus,) = prediction.focus
+    assert focus.theta.shape == (1, 4, 1, 2, 3)
+    assert focus.cells.size_thw == (1, 4, 4)
+    assert focus.cells.step_thw == pytest.approx((4, 8, 8))
+    torch.testing.assert_close(focus.theta[0, :, 0], focus.base)
+    assert len(model.localization_parameters()) == 4
+
+
+@pytest.mark.parametrize("glimpse", ["tail", "pooled"])
+def test_the_trunk_is_left_without_hooks_and_gives_what_it_gave(glimpse):
+    trunk = Small3d().eval()
+    clip = torch.rand(2, 3, 4, 32, 32)
+    before = trunk(clip)
+    model = plug(trunk, at="stage2", num_classes=7, glimpse=glimpse, example=EXAMPLE)
+    model(clip)
+    assert model.trunk is trunk
+    torch.testing.assert_close(trunk(clip), before)
+    assert not any(module._forward_hooks for module in trunk.modules())
+    assert not any(module.training for module in trunk.modules())
+
+
+def with_classifier(*, nested):
+    head = nn.Linear(64, 10)
+    return nn.Sequential(
+        Small3d(), nn.Sequential(nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), head) if nested else head
+    )
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_last_linear_layer_is_taken_off(nested):
+    trunk = with_classifier(nested=nested)
+    model = plug(trunk, at="0.stage2", heads=2, num_classes=7, example=EXAMPLE)
+    last = trunk[1][3] if nested else trunk[1]
+    assert isinstance(last, nn.Identity)
+    assert not nested or isinstance(trunk[1][1], nn.Linear)
+    assert model.classifier.in_features == 3 * 64
+    assert model(torch.rand(2, 3, 4, 32, 32)).logits.shape == (2, 7)
+
+
+def test_a_linear_layer_that_does_not_end_the_trunk_stays():
+    trunk = nn.Sequential(Small3d(), nn.Linear(64, 10), nn.Tanh())
+    model = plug(trunk, heads=0, num_classes=7, example=EXAMPLE)
+    assert isinstance(trunk[1], nn.Linear)
+    assert model.classifier.in_features == 10
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"at": "stage7"}, "no stage 'stage7'; did you mean .* Stages: 0.stem, 0.stage1"),
+        ({"at": "1"}, r"puts out \(1, 10\), not a map"),
+        ({"glimpse": "average"}, r"glimpse must be one of \('tail', 'pooled'\), got 'average'"),
+        ({"transform": "rotation"}, "transform must be one of"),
+        ({"theta_per": "frame"}, "theta_per must be one of"),
+        ({"glimpse": "pooled", "temporal": "median"}, "temporal must be one of"),
+        ({"start_scale": 0.1}, "0 < min_scale < start_scale"),
+    ],
+)
+def test_a_mistake_is_told_and_leaves_the_trunk_as_it_was(settings, message):
+    trunk = with_classifier(nested=False)
+    settings = {"at": "0.stage2", "num_classes": 7, "example": EXAMPLE, **settings}
+    with pytest.raises(InputError, match=message):
+        plug(trunk, **settings)
+    assert isinstance(trunk[1], nn.Linear)
+
+
+def test_heads_need_a_stage():
+    with pytest.raises(InputError, match=r"no stage ''\. Stages: stem"):
+        plug(Small3d(), num_classes=7, example=EXAMPLE)
+
+
+def test_a_trunk_must_end_in_one_row_for_each_clip():
+    trunk = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU())
+    with pytest.raises(InputError, match=r"scores or features \(B, D\), got \(1, 4, 2, 30, 30\)"):
+        plug(trunk, at="0", num_classes=7, example=EXAMPLE)
+
+
+def test_plugging_leaves_batch_norm_statistics_and_modes_alone():
+    trunk = Small3d().train()
+    before = {key: value.clone() for key, value in trunk.state_dict().items()}
+    plug(trunk, at="stage2", num_classes=7, example=torch.rand(1, 3, 4, 32, 32))
+    assert all(module.training for module in trunk.modules())
+    for key, value in trunk.state_dict().items():
+        torch.testing.assert_close(value, before[key])

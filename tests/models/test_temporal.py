@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from stn_action.errors import InputError
+from stn_action.models.temporal import TEMPORAL, TemporalDifference, TemporalMean, build_temporal
+
+
+def test_the_mean_is_over_time():
+    frames = torch.tensor([[[1.0, 10.0], [2.0, 20.0], [6.0, 0.0]]])
+    assert TemporalMean(2)(frames).tolist() == [[3.0, 10.0]]
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 7])
+@pytest.mark.parametrize("name", TEMPORAL)
+def test_any_number_of_frames_gives_the_promised_width(name, num_frames):
+    temporal = build_temporal(name, 6)
+    description = temporal(torch.randn(3, num_frames, 6))
+    assert description.shape == (3, temporal.out_channels)
+    assert description.isfinite().all()
+
+
+def test_differences_tell_the_order_of_frames_and_the_mean_does_not():
+    frames = torch.randn(2, 5, 6)
+    mean, difference = TemporalMean(6), TemporalDifference(6)
+    torch.testing.assert_close(mean(frames.flip(1)), mean(frames))
+    assert (difference(frames.flip(1)) - difference(frames)).abs().max() > 1e-3
+
+
+def test_a_clip_that_stands_still_has_no_differences():
+    still = torch.randn(1, 1, 4).expand(1, 5, 4)
+    seen = []
+    temporal = TemporalDifference(4)
+    handle = temporal.norm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    temporal(still)
+    handle.remove()
+    assert seen[0][..., 4:].abs().max() == 0
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(InputError, match=r"one of \['difference', 'mean'\], got 'median'"):
+        build_temporal("median", 4)

@@ -1,0 +1,45 @@
+"""The whole way in minutes: sample data, three arms, pictures, a table. `make demo` runs it."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from stn_action.command import ends_cleanly
+
+
+@ends_cleanly
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, then run everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", default="configs/sample_st.yaml")
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    start = time.perf_counter()
+
+    from rich.console import Console
+
+    from stn_action.config import load_config
+    from stn_action.data.sample import generate_sample
+    from stn_action.experiment.arms import clear, run_arms, show
+    from stn_action.experiment.looking import load_trained, spread, videos_named, visualize
+    from stn_action.experiment.run_folder import command_line
+
+    console = Console(soft_wrap=True, highlight=False)
+    config = load_config(options.config)
+    console.print(f"sample data set: {generate_sample(config.data.root)}")
+    clear(options.out)
+    results = run_arms(config, [options.seed], options.out, command=command_line())
+    trained = load_trained(options.out / f"heads_seed{options.seed}" / "last.pt")
+    videos = spread(videos_named(trained, ["test"]), 6)
+    for _, files in visualize(trained, videos, options.out / "pictures"):
+        for file in files:
+            console.print(f"drawn: {file}")
+    show(results, console)
+    console.print(f"{time.perf_counter() - start:.0f} s; everything is in {options.out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

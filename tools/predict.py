@@ -1,0 +1,43 @@
+"""Say what videos show: python tools/predict.py --checkpoint P VIDEO... [key=value ...]."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from stn_action.command import ends_cleanly
+
+
+@ends_cleanly
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, then predict."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", required=True, help="last.pt or best.pt of a run")
+    parser.add_argument("--top", type=int, default=3, help="classes to name (default 3)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object a line")
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="files or folders")
+    options = parser.parse_intermixed_args(arguments)
+    names = [name for name in options.videos if "=" not in name]
+    overrides = [name for name in options.videos if "=" in name]
+
+    from stn_action.experiment.looking import load_trained, predict, videos_named
+
+    trained = load_trained(options.checkpoint, overrides)
+    for answer in predict(trained, videos_named(trained, names)):
+        top = []
+        if answer.probabilities is not None:
+            values, labels = answer.probabilities.topk(min(options.top, len(trained.classes)))
+            top = [
+                (trained.classes[label], value)
+                for label, value in zip(labels.tolist(), values.tolist(), strict=True)
+            ]
+        if options.json:
+            line = {"video": str(answer.video.path), "top": top, "failure": answer.failure}
+            print(json.dumps(line))
+        else:
+            said = "  ".join(f"{name} {value:.1%}" for name, value in top)
+            print(f"{answer.video.path}: {said or answer.failure}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Train as a configuration says: python tools/train.py configs/ucf101_st.yaml [key=value ...]."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from stn_action.command import add_overrides, ends_cleanly
+
+
+@ends_cleanly
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, then train; heavy imports wait until the arguments are right."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", help="YAML file, see configs/")
+    add_overrides(parser)
+    parser.add_argument("--resume", action="store_true", help="go on from train.out/last.pt")
+    parser.add_argument("--print-config", action="store_true", help="print the settings and end")
+    options = parser.parse_intermixed_args(arguments)
+
+    from stn_action.config import load_config, to_yaml
+
+    config = load_config(options.config, options.overrides)
+    if options.print_config:
+        print(to_yaml(config), end="")
+        return
+    from stn_action.experiment.folds import train_folds
+    from stn_action.experiment.run_folder import command_line
+    from stn_action.experiment.training import train
+
+    run = train_folds if config.data.split == "all" else train
+    run(config, command=command_line(), resume=options.resume)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

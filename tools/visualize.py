@@ -1,0 +1,38 @@
+"""Draw where the heads look: python tools/visualize.py --checkpoint P VIDEO_OR_SPLIT --out DIR."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stn_action.command import ends_cleanly
+
+
+@ends_cleanly
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, then draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", required=True, help="last.pt or best.pt of a run")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--limit", type=int, default=12, help="videos at most (default 12)")
+    parser.add_argument("--no-mp4", action="store_true", help="sheets only")
+    parser.add_argument(
+        "videos", nargs="+", metavar="VIDEO_OR_SPLIT", help="files, folders, train, test; key=value"
+    )
+    options = parser.parse_intermixed_args(arguments)
+    names = [name for name in options.videos if "=" not in name]
+    overrides = [name for name in options.videos if "=" in name]
+
+    from stn_action.experiment.looking import load_trained, spread, videos_named, visualize
+
+    trained = load_trained(options.checkpoint, overrides)
+    videos = spread(videos_named(trained, names), options.limit)
+    for answer, files in visualize(trained, videos, options.out, make_mp4=not options.no_mp4):
+        for file in files:
+            print(file)
+        if answer.failure is not None:
+            print(f"{answer.video.path}: {answer.failure}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
