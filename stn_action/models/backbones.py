@@ -69,20 +69,35 @@ TORCHVISION = {
 class Small3d(nn.Module):
     """A small 3-D convolutional trunk for demonstrations and tests: 0.2 M parameters.
 
-    Stages: stem (stride 2), stage1 (stride 2), stage2 (stride 2), stage3 (stride 1).
+    It sees the differences between neighbouring frames only: from a few hundred clips a network
+    learns what moves, but not what the world looks like. Stages: stem, stage1 (stride 2 in space),
+    stage2 (stride 2 in time and space), stage3.
     """
 
     def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 64, 64)) -> None:
         super().__init__()
-        self.stem = _convolution(3, widths[0], (1, 5, 5), stride=2)
-        self.stage1 = _convolution(widths[0], widths[1], (3, 3, 3), stride=2)
-        self.stage2 = _convolution(widths[1], widths[2], (3, 3, 3), stride=2)
-        self.stage3 = _convolution(widths[2], widths[3], (3, 3, 3), stride=1)
+        self.motion = FrameDifference()
+        self.stem = _convolution(3, widths[0], (1, 5, 5), (1, 2, 2))
+        self.stage1 = _convolution(widths[0], widths[1], (3, 3, 3), (1, 2, 2))
+        self.stage2 = _convolution(widths[1], widths[2], (3, 3, 3), (2, 2, 2))
+        self.stage3 = _convolution(widths[2], widths[3], (3, 3, 3), (1, 1, 1))
 
     def forward(self, clip: Tensor) -> Tensor:
         """(B, 3, T, H, W) to (B, widths[-1])."""
-        x = self.stage3(self.stage2(self.stage1(self.stem(clip))))
+        x = self.stem(self.motion(clip))
+        x = self.stage3(self.stage2(self.stage1(x)))
         return x.mean((2, 3, 4))
+
+
+class FrameDifference(nn.Module):
+    """The change from each frame to the next; of the last frame, that of the one before it."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """(B, C, T, H, W) to the same shape; zeros for a single frame."""
+        if clip.shape[2] == 1:
+            return torch.zeros_like(clip)
+        change = clip.diff(dim=2)
+        return 2 * torch.cat([change, change[:, :, -1:]], dim=2)
 
 
 class FrameWise(nn.Module):
@@ -220,11 +235,11 @@ def _timm_pretrained(model: str) -> nn.Module:
 
 
 def _convolution(
-    in_channels: int, out_channels: int, kernel_size: tuple[int, int, int], *, stride: int
+    in_channels: int, out_channels: int, kernel: tuple[int, int, int], stride: tuple[int, int, int]
 ) -> nn.Sequential:
-    padding = (kernel_size[0] // 2, kernel_size[1] // 2, kernel_size[2] // 2)
+    padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
     return nn.Sequential(
-        nn.Conv3d(in_channels, out_channels, kernel_size, (1, stride, stride), padding, bias=False),
+        nn.Conv3d(in_channels, out_channels, kernel, stride, padding, bias=False),
         nn.BatchNorm3d(out_channels),
         nn.ReLU(inplace=True),
     )
