@@ -75,8 +75,15 @@ def config_of_checkpoint(
 
 
 def example_clip(config: Config) -> Tensor:
-    """An empty clip (1, 3, T, H, W) of the configured size."""
-    return torch.zeros(1, 3, config.data.clip.num_frames, *config.data.crop.size)
+    """An empty clip (1, 3, T, H, W) of the configured size, to find out shapes with.
+
+    A frame-wise trunk does the same to every frame: two are enough, and save most of the time.
+    """
+    frame_wise = config.model.backbone.startswith("timm/")
+    num_frames = config.data.clip.num_frames
+    return torch.zeros(
+        1, 3, min(num_frames, 2) if frame_wise else num_frames, *config.data.crop.size
+    )
 
 
 def gain_of(config: Config) -> float:

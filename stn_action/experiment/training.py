@@ -27,6 +27,9 @@ from stn_action.training.optim import (
     Clipping,
 )
 
+WARNING_PATIENCE = 2
+"""Epochs a head may be frozen or collapsed before it is told; at the end it is told at once."""
+
 
 def train(
     config: Config, *, command: str = "", resume: bool = False, console: Console | None = None
@@ -129,7 +132,8 @@ def _after_epoch(
         )
         shown["test top-1 (1 view)"] = test.scores.top1
     progress.end_epoch(epoch, shown)
-    for warning in run.monitor.warnings(report, epoch=epoch):
+    patience = 0 if ended else WARNING_PATIENCE
+    for warning in run.monitor.warnings(report, epoch=epoch, patience=patience):
         progress.warning(warning)
     _note_unreadable(run, stats, progress)
     if log is not None:

@@ -129,12 +129,14 @@ class HeadMonitor:
         norms = self._grad_norms
         return HeadReport(tuple(heads), sum(norms) / len(norms) if norms else math.nan)
 
-    def warnings(self, report: HeadReport, *, epoch: int) -> list[str]:
+    def warnings(self, report: HeadReport, *, epoch: int, patience: int = 0) -> list[str]:
         """One line for each defective head: what is wrong, since when, what to try.
 
         Args:
             report: of `compute`, once per epoch.
             epoch: the epoch that ended.
+            patience: epochs that a head may be defective before it is told: a head that has just
+                started has not moved yet, and one that learns may pass through a bad state.
         """
         lines = []
         for head in report.heads:
@@ -142,7 +144,7 @@ class HeadMonitor:
             state, since = self._since.get(key, (head.state, epoch))
             since = since if state == head.state else epoch
             self._since[key] = head.state, since
-            if head.state not in (MOVING, FROZEN_ON_PURPOSE):
+            if head.state not in (MOVING, FROZEN_ON_PURPOSE) and epoch - since >= patience:
                 lines.append(_warning(head, since))
         return lines
 

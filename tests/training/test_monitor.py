@@ -203,3 +203,12 @@ def test_a_batch_with_gradients_keeps_no_graph():
     seen = []
     after(focus).compute(lambda sums: seen.append(sums) or sums)
     assert not seen[0].requires_grad
+
+
+def test_patience_holds_back_a_warning_until_the_state_has_lasted():
+    monitor = HeadMonitor()
+    for epoch, told in ((1, False), (2, False), (3, True)):
+        monitor.reset()
+        monitor.update([one_head([0.0, 0.001, 0.0])])
+        lines = monitor.warnings(monitor.compute(), epoch=epoch, patience=2)
+        assert bool(lines) == told
