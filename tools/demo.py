@@ -24,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from stn_action.config import load_config
     from stn_action.data.sample import generate_sample
     from stn_action.experiment.arms import clear, run_arms, show
-    from stn_action.experiment.looking import load_trained, spread, videos_named, visualize
+    from stn_action.experiment.drawing import visualize
+    from stn_action.experiment.looking import load_trained, spread, videos_named
     from stn_action.experiment.run_folder import command_line
 
     console = Console(soft_wrap=True, highlight=False)

@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = [name for name in options.videos if "=" not in name]
     overrides = [name for name in options.videos if "=" in name]
 
-    from stn_action.experiment.looking import load_trained, spread, videos_named, visualize
+    from stn_action.experiment.drawing import visualize
+    from stn_action.experiment.looking import load_trained, spread, videos_named
 
     trained = load_trained(options.checkpoint, overrides)
     videos = spread(videos_named(trained, names), options.limit)

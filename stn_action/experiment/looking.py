@@ -1,11 +1,10 @@
-"""A checkpoint on videos: what it says, and pictures of where it looked."""
+"""A checkpoint on videos: what it says, and what that is worth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from stn_action.config import Config, load_config
@@ -13,19 +12,18 @@ from stn_action.data.videos import VIDEO_SUFFIXES, Video
 from stn_action.errors import InputError
 from stn_action.experiment.building import config_of_checkpoint, network_from_checkpoint
 from stn_action.experiment.evaluating import run_test
-from stn_action.experiment.loading import evaluation_dataset, load_split, loader, views_per_video
+from stn_action.experiment.loading import (
+    check_before_start,
+    evaluation_dataset,
+    load_split,
+    loader,
+    views_per_video,
+)
 from stn_action.experiment.run_folder import write_result
 from stn_action.models.network import FocusedNetwork
-from stn_action.person.store import TubeFolder, read_tube_csv
 from stn_action.training.acceleration import build_accelerator
 from stn_action.training.checkpoint import load_checkpoint
 from stn_action.training.evaluation import ViewPredictions, evaluate
-from stn_action.video.reader import open_video
-from stn_action.video.writer import write_video
-from stn_action.visualize.draw import render_video
-from stn_action.visualize.picture import save_png
-from stn_action.visualize.regions import focus_quadrilaterals
-from stn_action.visualize.sheet import draw_sheet
 
 
 @dataclass(frozen=True)
@@ -88,33 +86,8 @@ def videos_named(trained: Trained, names: Sequence[str]) -> list[Video]:
 
 def predict(trained: Trained, videos: Sequence[Video]) -> list[Answer]:
     """Say of every video what it shows, by the test protocol of the checkpoint."""
-    predictions = _views(trained, videos, crops=None, collect_focus=False)
-    return _answers(predictions, videos)
-
-
-def visualize(
-    trained: Trained, videos: Sequence[Video], out: Path, *, make_mp4: bool = True
-) -> list[tuple[Answer, list[Path]]]:
-    """Draw what the heads attend to on the source frames: a PNG sheet and an MP4 per video.
-
-    Args:
-        trained: the checkpoint.
-        videos: what to draw.
-        out: folder; files are named after the videos.
-        make_mp4: whether to write videos besides the sheets.
-
-    Returns:
-        For every video the answer and the files written.
-    """
-    predictions = _views(trained, videos, crops=1, collect_focus=True)
-    results = []
-    for index, answer in enumerate(_answers(predictions, videos)):
-        files = []
-        if answer.failure is None:
-            rows = (predictions.video == index).nonzero().flatten()
-            files = _draw(trained, answer, predictions, rows, out, make_mp4=make_mp4)
-        results.append((answer, files))
-    return results
+    predictions = view_predictions(trained, videos, crops=None, collect_focus=False)
+    return answers(predictions, videos)
 
 
 def spread(videos: Sequence[Video], limit: int) -> list[Video]:
@@ -147,11 +120,8 @@ def evaluate_checkpoint(
         config = config_of_checkpoint(content, path, list(overrides))
     else:
         config = load_config(config_file, overrides)
-    if config.data.split == "all":
-        raise InputError(
-            "data.split=all: a checkpoint knows one split; give its number (data.split=N)"
-        )
     split = load_split(config)
+    check_before_start(config)
     if list(split.classes) != list(content["classes"]):
         raise InputError(
             f"{path} was trained on {len(content['classes'])} classes "
@@ -171,9 +141,10 @@ def evaluate_checkpoint(
     return [*result.lines(), f"written to {folder}"]
 
 
-def _views(
+def view_predictions(
     trained: Trained, videos: Sequence[Video], *, crops: int | None, collect_focus: bool
 ) -> ViewPredictions:
+    """Predict all test views of the videos; `crops` in place of the configured number."""
     config = trained.config
     accelerator = build_accelerator(config.train.precision)
     dataset = evaluation_dataset(config, videos, crops=crops)
@@ -184,78 +155,16 @@ def _views(
     return evaluate(network, batches, accelerator, collect_focus=collect_focus)
 
 
-def _answers(predictions: ViewPredictions, videos: Sequence[Video]) -> list[Answer]:
+def answers(predictions: ViewPredictions, videos: Sequence[Video]) -> list[Answer]:
+    """The mean over its views, or the failure, of every video."""
     failures = dict(predictions.failures)
-    answers = []
+    result = []
     for index, video in enumerate(videos):
         mean = None
         if index not in failures:
             mean = predictions.probabilities[predictions.video == index].mean(0)
-        answers.append(Answer(video, mean, failures.get(index)))
-    return answers
-
-
-def _draw(
-    trained: Trained, answer: Answer, predictions: ViewPredictions, rows: Tensor, out: Path,
-    *, make_mp4: bool,
-) -> list[Path]:  # fmt: skip
-    assert predictions.frame_indices is not None
-    assert predictions.boxes is not None
-    assert answer.probabilities is not None
-    with open_video(answer.video.path, trained.config.data.reader) as reader:
-        frames = reader.read(range(len(reader)))
-        fps = reader.fps
-    quads = [
-        torch.cat(
-            [
-                focus_quadrilaterals(focus.theta[row], focus.cells, predictions.boxes[row])
-                for focus in predictions.focus
-            ],
-            dim=1,
-        )
-        if predictions.focus
-        else torch.zeros(predictions.boxes.shape[1], 0, 4, 2)
-        for row in rows
-    ]  # (T, K, 4, 2) of every clip
-    place = _nearest(predictions.frame_indices[rows], len(frames))
-    shown = torch.cat(quads)[place]
-    label = int(answer.probabilities.argmax())
-    says: dict[str, Any] = {
-        "label": trained.classes[label],
-        "probability": float(answer.probabilities[label]),
-    }
-    boxes = {
-        "person_boxes": _boxes(trained.config.data.people, answer.video, len(frames)),
-        "region_boxes": _boxes(trained.config.data.regions, answer.video, len(frames)),
-    }
-    indices = predictions.frame_indices[rows]
-    span = slice(int(indices.min()), int(indices.max()) + 1)  # the part that the clips cover
-    captions = [f"{second:.2f} s" for second in frames.seconds[span].tolist()]
-    in_span = {name: None if rows is None else rows[span] for name, rows in boxes.items()}
-    sheet = draw_sheet(
-        frames.data[span], shown[span], title=answer.video.name, captions=captions,
-        **in_span, **says,
-    )  # fmt: skip
-    name = answer.video.name.replace("/", "_")
-    files = [out / f"{name}.png"]
-    save_png(files[0], sheet)
-    if make_mp4:
-        files.append(out / f"{name}.mp4")
-        write_video(files[1], render_video(frames.data, shown, **boxes, **says), fps=fps)
-    return files
-
-
-def _nearest(frame_indices: Tensor, num_frames: int) -> Tensor:
-    """(num_frames,): for every frame the place of the nearest one in (clips, T), flattened."""
-    distance = (torch.arange(num_frames)[:, None] - frame_indices.flatten()[None]).abs()
-    return distance.argmin(1)
-
-
-def _boxes(folder: Path | None, video: Video, num_frames: int) -> Tensor | None:
-    if folder is None or not folder.is_dir():
-        return None
-    path = TubeFolder(folder).path_of(video.name)
-    return None if path is None else read_tube_csv(path).boxes_at(torch.arange(num_frames))
+        result.append(Answer(video, mean, failures.get(index)))
+    return result
 
 
 def _unlabelled(path: Path) -> Video:

@@ -1,0 +1,119 @@
+"""Pictures of where the heads of a checkpoint look, on the source frames."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stn_action.data.videos import Video
+from stn_action.experiment.looking import Answer, Trained, answers, view_predictions
+from stn_action.person.store import TubeFolder, read_tube_csv
+from stn_action.training.evaluation import ViewPredictions
+from stn_action.video.reader import VideoReader, open_video
+from stn_action.video.writer import write_video
+from stn_action.visualize.draw import render_video
+from stn_action.visualize.picture import save_png
+from stn_action.visualize.regions import focus_quadrilaterals
+from stn_action.visualize.sheet import draw_sheet, evenly_spaced
+
+SHEET_COLUMNS = 6
+FRAMES_AT_ONCE = 32
+"""Of a video that is drawn: what is held in memory does not grow with its length."""
+
+
+def visualize(
+    trained: Trained, videos: Sequence[Video], out: Path, *, make_mp4: bool = True
+) -> Iterator[tuple[Answer, list[Path]]]:
+    """Draw what the heads attend to on the source frames: a PNG sheet and an MP4 per video.
+
+    Args:
+        trained: the checkpoint.
+        videos: what to draw.
+        out: folder; files are named after the videos.
+        make_mp4: whether to write videos besides the sheets.
+
+    Yields:
+        For every video the answer and the files written.
+    """
+    predictions = view_predictions(trained, videos, crops=1, collect_focus=True)
+    for index, answer in enumerate(answers(predictions, videos)):
+        files = []
+        if answer.failure is None:
+            rows = (predictions.video == index).nonzero().flatten()
+            files = _draw(trained, answer, predictions, rows, out, make_mp4=make_mp4)
+        yield answer, files
+
+
+def _draw(
+    trained: Trained, answer: Answer, predictions: ViewPredictions, rows: Tensor, out: Path,
+    *, make_mp4: bool,
+) -> list[Path]:  # fmt: skip
+    assert predictions.frame_indices is not None
+    assert answer.probabilities is not None
+    indices = predictions.frame_indices[rows]  # (clips, T)
+    label = int(answer.probabilities.argmax())
+    says: dict[str, Any] = {
+        "label": trained.classes[label],
+        "probability": float(answer.probabilities[label]),
+    }
+    config, name = trained.config, answer.video.name.replace("/", "_")
+    files = [out / f"{name}.png"]
+    with open_video(answer.video.path, config.data.reader) as reader:
+        shown = _windows(predictions, rows)[_nearest(indices, len(reader))]  # (frames, K, 4, 2)
+        boxes = {
+            "person_boxes": _boxes(config.data.people, answer.video, len(reader)),
+            "region_boxes": _boxes(config.data.regions, answer.video, len(reader)),
+        }
+        first, last = int(indices.min()), int(indices.max())  # the part that the clips cover
+        picked = [first + place for place in evenly_spaced(last + 1 - first, SHEET_COLUMNS)]
+        frames = reader.read(picked)
+        sheet = draw_sheet(
+            frames.data, shown[picked], title=answer.video.name, columns=SHEET_COLUMNS,
+            captions=[f"{second:.2f} s" for second in frames.seconds.tolist()],
+            **{key: None if rows is None else rows[picked] for key, rows in boxes.items()}, **says,
+        )  # fmt: skip
+        save_png(files[0], sheet)
+        if make_mp4:
+            files.append(out / f"{name}.mp4")
+            drawn = render_video(_all_frames(reader), shown, **boxes, **says)
+            write_video(files[1], drawn, fps=reader.fps)
+    return files
+
+
+def _windows(predictions: ViewPredictions, rows: Tensor) -> Tensor:
+    """(clips * T, K, 4, 2) in source pixels, of the clips in these rows; K = 0 without heads."""
+    assert predictions.boxes is not None
+    boxes = predictions.boxes[rows]
+    if not predictions.focus:
+        return torch.zeros(boxes.shape[0] * boxes.shape[1], 0, 4, 2)
+    clips = [
+        torch.cat(
+            [
+                focus_quadrilaterals(focus.theta[row], focus.cells, predictions.boxes[row])
+                for focus in predictions.focus
+            ],
+            dim=1,
+        )
+        for row in rows
+    ]
+    return torch.cat(clips)
+
+
+def _all_frames(reader: VideoReader) -> Iterator[Tensor]:
+    for start in range(0, len(reader), FRAMES_AT_ONCE):
+        yield from reader.read(range(start, min(start + FRAMES_AT_ONCE, len(reader)))).data
+
+
+def _nearest(frame_indices: Tensor, num_frames: int) -> Tensor:
+    """(num_frames,): for every frame the place of the nearest one in (clips, T), flattened."""
+    distance = (torch.arange(num_frames)[:, None] - frame_indices.flatten()[None]).abs()
+    return distance.argmin(1)
+
+
+def _boxes(folder: Path | None, video: Video, num_frames: int) -> Tensor | None:
+    if folder is None or not folder.is_dir():
+        return None
+    path = TubeFolder(folder).path_of(video.name)
+    return None if path is None else read_tube_csv(path).boxes_at(torch.arange(num_frames))

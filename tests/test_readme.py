@@ -1,0 +1,51 @@
+"""What the README shows works as it stands there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from stn_action.config import load_config
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("python tools/")
+]
+
+
+def test_the_python_examples_run_as_written():
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(compile(block, "README.md", "exec"), names)
+        if "prediction" in names and "groups" not in names:
+            prediction = names["prediction"]
+            assert prediction.logits.shape == (2, 101)
+            assert prediction.focus[0].theta.shape == (2, 4, 1, 2, 3)
+    assert names["scores"].shape == (8, 10)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_names_a_tool_and_settings_that_exist(command):
+    _, tool, *arguments = shlex.split(command)
+    source = (ROOT / tool).read_text(encoding="utf-8")
+    for option in (argument for argument in arguments if argument.startswith("--")):
+        assert f'"{option}"' in source, f"{tool} has no {option}"
+    configs = [argument for argument in arguments if argument.endswith(".yaml")]
+    if configs:
+        overrides = [argument for argument in arguments if "=" in argument]
+        load_config(ROOT / configs[0], overrides)
+
+
+@pytest.mark.parametrize("target", re.findall(r"^make (\w+)", README, re.MULTILINE))
+def test_every_make_target_exists(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(((?!http)[^)#]+)", README))
+def test_every_link_leads_somewhere(link):
+    assert (ROOT / link).exists()
