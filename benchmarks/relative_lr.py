@@ -5,13 +5,14 @@ the marked patch carries. Pooling the map mixes all patches; a head that follows
 """
 
 import argparse
+import contextlib
 import csv
 import itertools
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,8 @@ from stn_action.training.optim import (
 
 CHANNELS, SIDE, CLASSES, PATCHES, PATCH = 12, 14, 8, 8, 4
 LR = {"sgd": 0.05, "adamw": 3e-3}
+SIZES = (4000, 1000)
+"""Maps to train and to test on."""
 
 
 class Row(NamedTuple):
@@ -138,7 +141,7 @@ def run(
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     """All runs, in order."""
     generator = torch.Generator().manual_seed(1)
-    data = marked_patches(4000, generator) + marked_patches(1000, generator)
+    data = marked_patches(SIZES[0], generator) + marked_patches(SIZES[1], generator)
     for name, steps, ratio, clip, seed in itertools.product(
         options.optimizers, options.steps, options.ratios, options.clips, options.seeds
     ):
@@ -161,13 +164,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="also write the CSV here")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    files = [sys.stdout]
-    if options.out is not None:
-        files.append(options.out.open("w", newline="", encoding="utf-8"))
-    writers = [csv.writer(file) for file in files]
-    for writer in writers:
-        writer.writerow(Row._fields)
-    for row in rows(options):
-        for writer, file in zip(writers, files, strict=True):
-            writer.writerow([f"{v:.4g}" if isinstance(v, float) else v for v in row])
-            file.flush()
+    with contextlib.ExitStack() as stack:
+        files: list[TextIO] = [sys.stdout]
+        if options.out is not None:
+            files.append(stack.enter_context(options.out.open("w", newline="", encoding="utf-8")))
+        writers = [csv.writer(file) for file in files]
+        for writer in writers:
+            writer.writerow(Row._fields)
+        for row in rows(options):
+            for writer, file in zip(writers, files, strict=True):
+                writer.writerow([f"{v:.4g}" if isinstance(v, float) else v for v in row])
+                file.flush()

@@ -1,0 +1,19 @@
+import csv
+
+from benchmarks import relative_lr
+
+
+def test_the_relative_lr_benchmark_writes_a_row_per_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(relative_lr, "SIZES", (64, 32))
+    out = tmp_path / "rows.csv"
+    relative_lr.main(
+        ["--optimizers", "sgd", "--steps", "25", "--ratios", "0", "1e-3", "--seeds", "0",
+         "--out", str(out)]
+    )  # fmt: skip
+    with out.open(newline="") as file:
+        still, moving = csv.DictReader(file)
+    assert still["displacement"] == "0"
+    assert still["states"] == "frozen on purpose/frozen on purpose"
+    assert float(moving["displacement"]) > 0.001
+    assert float(moving["effective"]) == 90
+    assert capsys.readouterr().out.count("\n") == 3
