@@ -7,19 +7,27 @@ from collections.abc import Callable, Sequence
 
 from stn_action.errors import InputError
 
+TRAIN_EXTRA = ("accelerate", "torchmetrics", "tensorboard")
+
 
 def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., int]:
-    """Run a tool: its exit status is 2 after one message where the user made a mistake."""
+    """Run a tool: its exit status is 2 after one message where the user made a mistake.
+
+    So it is where a file cannot be read or written, or the extra `train` is not installed.
+    """
 
     def run(arguments: Sequence[str] | None = None) -> int:
         try:
             main(arguments)
-        except InputError as error:
-            print(f"error: {_plain_message(error)}", file=sys.stderr)  # noqa: T201
-            return 2
         except KeyboardInterrupt:
-            print("interrupted; last.pt holds the last finished epoch", file=sys.stderr)  # noqa: T201
+            print("interrupted; a training run can go on with --resume", file=sys.stderr)  # noqa: T201
             return 130
+        except (InputError, OSError, ModuleNotFoundError) as error:
+            message = _message(error)
+            if message is None:
+                raise
+            print(f"error: {message}", file=sys.stderr)  # noqa: T201
+            return 2
         return 0
 
     return run
@@ -30,6 +38,18 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings that replace the file's"
     )
+
+
+def _message(error: Exception) -> str | None:
+    """What the user is told; None for a defect of ours."""
+    match error:
+        case InputError():
+            return _plain_message(error)
+        case OSError() if error.filename is not None:
+            return f"{error.filename}: {error.strerror}"
+        case ModuleNotFoundError() if error.name in TRAIN_EXTRA:
+            return f"this needs {error.name}, not installed: pip install 'stn_action[train]'"
+    return None
 
 
 def _plain_message(error: InputError) -> str:

@@ -1,13 +1,26 @@
 """Fixtures that every test shares."""
 
 import random
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
+
+from tests.tiny import Finished, tiny_config, write_tiny
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Small tensors gain nothing from threads, and waiting for them on a busy machine costs."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +42,21 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent: it holds real data that is not part of the project")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory) -> Path:
+    """Twelve training and six test videos of three classes; not to be changed."""
+    return write_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_data, tmp_path_factory) -> Finished:
+    """Two epochs on the tiny videos, and what was printed; not to be changed."""
+    from stn_action.experiment.training import train
+
+    folder = tmp_path_factory.mktemp("tiny_run") / "run"
+    printed = StringIO()
+    console = Console(file=printed, soft_wrap=True, highlight=False)
+    train(tiny_config(tiny_data, f"train.out={folder}"), command="the command", console=console)
+    return Finished(folder, printed.getvalue())

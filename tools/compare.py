@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = load_config(options.config, options.overrides)
     results = run_arms(config, options.seeds, options.out, command=command_line())
     (options.out / "table.md").write_text("\n".join(describe(results)) + "\n", encoding="utf-8")
-    show(results, Console())
+    show(results, Console(soft_wrap=True, highlight=False))
 
 
 if __name__ == "__main__":

@@ -19,11 +19,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_intermixed_args(arguments)
     names = [name for name in options.videos if "=" not in name]
     overrides = [name for name in options.videos if "=" in name]
+    if options.top < 1:
+        parser.error(f"--top must be at least 1, got {options.top}")
 
-    from stn_action.experiment.looking import load_trained, predict, videos_named
+    from stn_action.experiment.looking import load_trained, predict, videos_named, whole_frames
 
     trained = load_trained(options.checkpoint, overrides)
-    for answer in predict(trained, videos_named(trained, names)):
+    videos = videos_named(trained, names)
+    if note := whole_frames(trained, videos):
+        print(note, file=sys.stderr)
+    for answer in predict(trained, videos):
         top = []
         if answer.probabilities is not None:
             values, labels = answer.probabilities.topk(min(options.top, len(trained.classes)))

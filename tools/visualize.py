@@ -22,12 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_intermixed_args(arguments)
     names = [name for name in options.videos if "=" not in name]
     overrides = [name for name in options.videos if "=" in name]
+    if options.limit < 1:
+        parser.error(f"--limit must be at least 1, got {options.limit}")
 
     from stn_action.experiment.drawing import visualize
-    from stn_action.experiment.looking import load_trained, spread, videos_named
+    from stn_action.experiment.looking import load_trained, spread, videos_named, whole_frames
 
     trained = load_trained(options.checkpoint, overrides)
     videos = spread(videos_named(trained, names), options.limit)
+    if note := whole_frames(trained, videos):
+        print(note, file=sys.stderr)
     for answer, files in visualize(trained, videos, options.out, make_mp4=not options.no_mp4):
         for file in files:
             print(file)

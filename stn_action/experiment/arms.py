@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from stn_action.config import Config, config_from_dict, to_dict, to_yaml
+from stn_action.config import Config, config_from_dict, to_dict
 from stn_action.errors import InputError
-from stn_action.experiment.folds import train_folds
+from stn_action.experiment.folds import FOLD_CHECKPOINTS, train_folds
+from stn_action.experiment.run_folder import writing_to
+from stn_action.experiment.settings import changes
 from stn_action.experiment.training import train
 from stn_action.training.bootstrap import PairedDifference, paired_bootstrap
 
@@ -25,6 +29,9 @@ ARMS = {
     "heads": (),
 }
 """What is different in each arm; trunk, data, auxiliary losses and schedule are equal."""
+
+TABLE_WIDTH = 112
+"""Characters that the table needs; a narrower terminal wraps it, but no figure is cut."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,9 @@ def run_arms(
     command: str = "",
     console: Console | None = None,
 ) -> list[ArmResult]:
-    """Train and test every arm with every seed; a run that is finished is not repeated.
+    """Train and test every arm with every seed.
+
+    A run that is finished is not repeated, one that was interrupted goes on.
 
     Args:
         config: of the arm with heads; its seed and folder are replaced.
@@ -73,12 +82,15 @@ def run_arms(
     for arm in arms:
         folders = [out / f"{arm.replace(' ', '_')}_seed{seed}" for seed in seeds]
         for seed, folder in zip(seeds, folders, strict=True):
-            overrides = [*ARMS[arm], f"train.seed={seed}", f"train.out={folder}"]
+            overrides = [*ARMS[arm], f"train.seed={seed}"]
             own = config_from_dict(to_dict(config), f"arm {arm!r}", overrides)
-            if not _finished(own, folder):
-                run = train_folds if own.data.split == "all" else train
-                run(own, command=command, console=console)
-                (folder / "config.yaml").write_text(to_yaml(own), encoding="utf-8")
+            own = writing_to(own, folder)
+            if _finished(own, folder):
+                continue
+            folds = own.data.split == "all"
+            started = any(folder.glob(FOLD_CHECKPOINTS if folds else "last.pt"))
+            run = train_folds if folds else train
+            run(own, command=command, resume=started, console=console)
         results.append(_read(arm, folders))
     return results
 
@@ -135,14 +147,25 @@ def describe(results: Sequence[ArmResult]) -> list[str]:
 
 
 def show(results: Sequence[ArmResult], console: Console) -> None:
-    """Print the table and the differences."""
-    header, *rows = table_rows(results)
-    table = Table(title=results[-1].results[0]["protocol"])
-    for name in header:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*row)
+    """Print the protocol, the table (columns without any figure left out) and the differences."""
+    rows = table_rows(results)
+    table = Table(title="percent", title_justify="left", box=SIMPLE)
+    filled = [any(cell != "–" for cell in column[1:]) for column in zip(*rows, strict=True)]
+    if all(len(result.results) == 1 for result in results):
+        filled[rows[0].index("mean")] = False  # it is the one seed's
+    for name, keep in zip(rows[0], filled, strict=True):
+        if keep:
+            table.add_column(name, no_wrap=True)
+    for row in rows[1:]:
+        table.add_row(*(cell for cell, keep in zip(row, filled, strict=True) if keep))
+    console.print(results[-1].results[0]["protocol"], markup=False)
+    console.width = max(console.width, TABLE_WIDTH)
     console.print(table)
+    if "–" not in rows[-1]:
+        console.print(
+            "hit: the deciding region's centre lies in a window; shuffled, random: the same with "
+            "another video's windows, with windows placed anywhere"
+        )
     for line in describe(results)[-len(results) + 1 :]:
         console.print(line, markup=False)
 
@@ -158,9 +181,10 @@ def _finished(config: Config, folder: Path) -> bool:
     started, result = folder / "config.yaml", folder / "test.json"
     if not (started.is_file() and result.is_file()):
         return False
-    if started.read_text(encoding="utf-8") != to_yaml(config):
+    changed = changes(yaml.safe_load(started.read_text(encoding="utf-8")), config)
+    if changed:
         raise InputError(
-            f"{folder} holds a run with other settings; give another folder or delete it"
+            f"{folder} holds a run with other settings: {changed}; give another folder or delete it"
         )
     return True
 

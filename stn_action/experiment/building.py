@@ -93,11 +93,12 @@ def gain_of(config: Config) -> float:
 
 
 def describe_groups(config: Config, network: FocusedNetwork, groups: list[dict]) -> list[str]:
-    """A line for each parameter group: how much of the network, at which rates."""
+    """A line for each parameter group: how much of the network, at which rates (after warm-up)."""
     lines = []
     for group in groups:
         count = sum(parameter.numel() for parameter in group["params"])
-        line = f"{group['name']:<28} {count:>11,} parameters  lr {group['lr']:.3g}"
+        rate = group.get("initial_lr", group["lr"])  # a schedule has scaled "lr" already
+        line = f"{group['name']:<28} {count:>11,} parameters  lr {rate:.3g}"
         if group["name"] == LOCALIZATION_GROUP:
             nominal = config.optim.relative_lr
             effective = effective_relative_lr(config.optim.name, nominal, network.gain)

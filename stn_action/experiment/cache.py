@@ -20,6 +20,7 @@ from stn_action.data.clips import ClipDataset, Failure, Item, Sample
 from stn_action.data.videos import Video
 from stn_action.errors import InputError
 from stn_action.experiment.loading import evaluation_dataset, loader, training_dataset
+from stn_action.experiment.settings import differences
 from stn_action.models.network import FocusedNetwork
 
 META = "cache.json"
@@ -56,13 +57,12 @@ class FeatureCache:
         test = evaluation_dataset(config, self.videos)
         rows = range(len(self.videos))
         failures = self._store("test", config, test, rows, network, progress)
-        failed = {row for row, _ in failures}
-        rows = [row for row in rows if row not in failed]
+        rows = [row for row in rows if row not in dict(failures)]
         views = config.train.cache_views
         train = training_dataset(
             config, [self.videos[row] for row in rows], views_per_video=views, seed=CACHE_SEED
         )
-        self._store("train", config, train, rows, network, progress)
+        failures += self._store("train", config, train, rows, network, progress)
         meta = {"made_from": self.made_from, "failures": failures}
         temporary = self.folder / f"{META}.tmp"
         temporary.write_text(json.dumps(meta, indent=1), encoding="utf-8")
@@ -102,8 +102,8 @@ class FeatureCache:
         with progress(f"caching {stage} ({part} views)", len(dataset)) as tell, torch.no_grad():
             for row, batch in zip(rows, batches, strict=True):
                 tell(1)
-                if not len(batch.clip):
-                    failures += [(row, message) for _, message in batch.failures]
+                if batch.failures:  # the clips, if there are any, are of another video
+                    failures.append((row, batch.failures[0][1]))
                     continue
                 maps = network.stage_features(batch.clip.to(device), stage).half().cpu().numpy()
                 if arrays is None:
@@ -119,19 +119,12 @@ class FeatureCache:
         return failures
 
     def _check(self, meta: dict[str, Any]) -> None:
-        old, new = _flat(meta["made_from"]), _flat(self.made_from)
-        changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        changed = differences(meta["made_from"], self.made_from)
         if changed:
-            key = changed[0]
+            more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
             raise InputError(
-                f"train.cache_folder: {self.folder} was made from other settings: {key} was "
-                f"{old.get(key)!r}, is {new.get(key)!r}"
-                + (
-                    f" (and {len(changed) - 1} more: {', '.join(changed[1:5])})"
-                    if changed[1:]
-                    else ""
-                )
-                + "; delete the folder or give another train.cache_folder"
+                f"train.cache_folder: {self.folder} was made from other settings: {changed[0]}"
+                f"{more}; delete the folder or give another train.cache_folder"
             )
 
 
@@ -154,6 +147,7 @@ class CachedClips(Dataset[Item]):
         self.seed = seed
         self.epoch = 0
         self.without_tube = 0
+        self._readable = [place for place, row in enumerate(rows) if row not in failures]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -163,17 +157,25 @@ class CachedClips(Dataset[Item]):
         self.epoch = epoch
 
     def __getitem__(self, index: int) -> Item:
-        """One random view in training, all views in a test; a failed video has none."""
+        """One random view in training, all views in a test.
+
+        As with `ClipDataset`, a video that could not be read has no view in a test, and another
+        one takes its place in training.
+        """
         if not 0 <= index < len(self.rows):
             raise IndexError(index)
-        row = self.rows[index]
-        if row in self.failures:
-            return [], [(index, self.failures[row])]
+        message = self.failures.get(self.rows[index])
+        failures = [] if message is None else [(index, message)]
         num_views = self.arrays.features.shape[1]
         if self.seed is None:
-            return [self._sample(index, view) for view in range(num_views)], []
+            views = [] if failures else range(num_views)
+            return [self._sample(index, view) for view in views], failures
         draw = np.random.default_rng([self.seed, self.epoch, index])
-        return [self._sample(index, int(draw.integers(num_views)))], []
+        if failures and not self._readable:
+            return [], failures
+        if failures:
+            index = self._readable[int(draw.integers(len(self._readable)))]
+        return [self._sample(index, int(draw.integers(num_views)))], failures
 
     def _sample(self, index: int, view: int) -> Sample:
         row = self.rows[index]
@@ -202,6 +204,7 @@ def made_from(config: Config, videos: Sequence[Video]) -> dict[str, Any]:
             "weights_digest": _digest(Path(weights).read_bytes())
             if weights and Path(weights).is_file()
             else None,
+            "seed": config.train.seed if weights is None else None,  # of the random trunk
         },
         "views": {
             "train": config.train.cache_views,
@@ -253,11 +256,3 @@ def _open(folder: Path, part: str) -> _Arrays:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _flat(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in tree.items():
-        name = f"{path}.{key}" if path else key
-        flat |= _flat(value, name) if isinstance(value, dict) else {name: value}
-    return flat

@@ -4,15 +4,27 @@ import json
 from pathlib import Path
 
 import torch
+import yaml
 from rich.console import Console
 
 from stn_action.config import Config
 from stn_action.data.videos import Video
+from stn_action.errors import InputError
 from stn_action.experiment.evaluating import TestResult
 from stn_action.experiment.loading import fold_configs, load_split, protocol
-from stn_action.experiment.run_folder import run_folder, write_result
+from stn_action.experiment.run_folder import (
+    check_folder,
+    run_folder,
+    write_result,
+    write_start,
+    writing_to,
+)
+from stn_action.experiment.settings import changes
 from stn_action.experiment.training import train
 from stn_action.training.metrics import VideoScores
+
+FOLD_CHECKPOINTS = "split_*/last.pt"
+"""What a run over folds leaves in its folder."""
 
 
 def train_folds(
@@ -34,12 +46,17 @@ def train_folds(
     """
     console = Console(soft_wrap=True, highlight=False) if console is None else console
     folder = run_folder(config)
+    folds = [writing_to(fold, folder / f"split_{fold.data.split}") for fold in fold_configs(config)]
+    check_folder(folder, config, resume=resume, checkpoints=FOLD_CHECKPOINTS)
+    if resume:
+        _check_same(folder, config)
+    load_split(folds[0])
+    write_start(folder, config, command, resume=resume)
     videos: list[Video] = []
     rows, failures = [], []
     classes: tuple[str, ...] = ()
-    for fold in fold_configs(config):
-        fold_folder = folder / f"split_{fold.data.split}"
-        fold = _writing_to(fold, fold_folder)
+    for fold in folds:
+        fold_folder = run_folder(fold)
         split = load_split(fold)
         finished = fold_folder / "probabilities.json"
         if not (resume and finished.is_file()):
@@ -54,25 +71,32 @@ def train_folds(
         failures += [(name, reason) for name, reason in failed]
         videos += split.test
         classes = split.classes
-    result = _pooled(config, videos, classes, torch.cat(rows), failures)
+    result = _pooled(config, len(folds), videos, classes, torch.cat(rows), failures)
     write_result(folder, "test", result.numbers(), result.scores, tuple(videos), classes)
     for line in [*result.lines(), f"written to {folder}"]:
         console.print(line, markup=False)
     return result
 
 
+def _check_same(folder: Path, config: Config) -> None:
+    """Refuse to pool folds of one experiment with those of another."""
+    path = folder / "config.yaml"
+    changed = changes(yaml.safe_load(path.read_text(encoding="utf-8")), config)
+    if changed:
+        raise InputError(
+            f"--resume: the folds in {folder} were started with other settings: {changed}; resume "
+            f"with their own configuration, {path}"
+        )
+
+
 def _pooled(
-    config: Config, videos: list[Video], classes: tuple[str, ...],
+    config: Config, num_folds: int, videos: list[Video], classes: tuple[str, ...],
     probabilities: torch.Tensor, failures: list[tuple[str, str]],
 ) -> TestResult:  # fmt: skip
     labels = torch.tensor([video.label for video in videos])
     metric = VideoScores(labels, len(classes), sync_on_compute=False)
     seen = (~probabilities.isnan().any(1)).nonzero().flatten()
     metric.update(seen, probabilities[seen], labels[seen])
-    folds = len(fold_configs(config))
-    line = protocol(config, f"{config.data.name}, {folds} folds pooled", len(videos), len(failures))
+    name = f"{config.data.name}, {num_folds} folds pooled"
+    line = protocol(config, name, len(videos), len(failures))
     return TestResult(line, metric.scores(), None, None, failures)
-
-
-def _writing_to(config: Config, folder: Path) -> Config:
-    return config.model_copy(update={"train": config.train.model_copy(update={"out": folder})})

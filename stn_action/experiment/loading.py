@@ -1,8 +1,10 @@
 """Configuration to videos, datasets and loaders."""
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 from torch.utils.data import DataLoader, Dataset
 
 from stn_action.config import Config
@@ -15,6 +17,7 @@ from stn_action.data.videos import Split, Video
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
 from stn_action.person.store import TubeFolder
+from stn_action.video.reader import BACKENDS
 
 FOLDS = {"ucf101": (1, 2, 3), "ut_interaction": tuple(range(1, 11))}
 
@@ -26,7 +29,8 @@ def load_split(config: Config) -> Split:
         InputError: the data are not there, or not what they should be.
     """
     data = config.data
-    assert data.split != "all"
+    if data.split == "all":
+        raise InputError("data.split=all: one split is wanted here; give its number (data.split=N)")
     match data.name:
         case "ucf101":
             return load_ucf101(data.root, data.split, require_official=data.official)
@@ -38,6 +42,29 @@ def load_split(config: Config) -> Split:
                 f"with `python tools/prepare_data.py sample --out {data.root}`"
             )
     return replace(load_folders(data.root), name=data.name)
+
+
+def check_before_start(config: Config) -> None:
+    """Find out now what would otherwise end a run when it is half done.
+
+    Raises:
+        InputError: the reader is not installed, or the folder of regions holds none.
+    """
+    if config.data.reader != "auto":
+        module, _, package = BACKENDS[config.data.reader]
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise InputError(
+                f"data.reader={config.data.reader}: not installed ({error}); run `pip install "
+                f"{package}`, or choose another reader"
+            ) from None
+    regions = config.data.regions
+    if regions is not None and not any(regions.rglob("*.csv")):
+        raise InputError(
+            f"data.regions: there is no CSV file below {regions}; give the folder of the deciding "
+            "regions' boxes, or null where they are not known"
+        )
 
 
 def fold_configs(config: Config) -> list[Config]:
@@ -102,6 +129,8 @@ def loader(
 ) -> DataLoader:
     """A loader of `data.clips.Batch`; `batch_size` counts items."""
     workers = config.data.workers if workers is None else workers
+    if workers:  # a process forked while OpenCV's threads are there waits for them for ever
+        cv2.setNumThreads(1)
     return DataLoader(
         dataset,
         batch_size=batch_size,

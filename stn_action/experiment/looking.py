@@ -1,7 +1,8 @@
 """A checkpoint on videos: what it says, and what that is worth."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from stn_action.experiment.loading import (
     evaluation_dataset,
     load_split,
     loader,
+    people_of,
     views_per_video,
 )
 from stn_action.experiment.run_folder import write_result
@@ -60,11 +62,13 @@ def load_trained(path: str | Path, overrides: Sequence[str] = ()) -> Trained:
 
 
 def videos_named(trained: Trained, names: Sequence[str]) -> list[Video]:
-    """The videos of paths, folders of videos, or of the words "train" and "test".
+    """The videos of paths, folders of videos, or of the words "train" and "test", each once.
 
     Raises:
-        InputError: there is no such file, or a folder holds no video.
+        InputError: there is no such file, a folder holds no video, or nothing is named.
     """
+    if not names:
+        raise InputError("no video is named; give a video, a folder of videos, train or test")
     videos: list[Video] = []
     for name in names:
         path = Path(name)
@@ -81,7 +85,20 @@ def videos_named(trained: Trained, names: Sequence[str]) -> list[Video]:
             raise InputError(
                 f"{name}: no such file or folder; give a video, a folder of videos, train or test"
             )
-    return videos
+    return _told_apart(videos)
+
+
+def whole_frames(trained: Trained, videos: Sequence[Video]) -> str | None:
+    """A note on videos that have no person boxes, though the network was trained on crops."""
+    people = people_of(trained.config)
+    missing = [video.name for video in videos if people and people.path_of(video.name) is None]
+    if not missing:
+        return None
+    return (
+        f"note: {len(missing)} of {len(videos)} videos have no person boxes in "
+        f"{trained.config.data.people}, so their whole frames are used: {missing[0]}"
+        + (", ..." if missing[1:] else "")
+    )
 
 
 def predict(trained: Trained, videos: Sequence[Video]) -> list[Answer]:
@@ -167,5 +184,19 @@ def answers(predictions: ViewPredictions, videos: Sequence[Video]) -> list[Answe
     return result
 
 
+def _told_apart(videos: Sequence[Video]) -> list[Video]:
+    """Each video once, files of one name named by their whole paths."""
+    videos = list(dict.fromkeys(videos))
+    number = Counter(video.name for video in videos)
+    return [
+        video
+        if number[video.name] == 1
+        else replace(video, name=video.path.with_suffix("").as_posix().lstrip("./"))
+        for video in videos
+    ]
+
+
 def _unlabelled(path: Path) -> Video:
-    return Video(path.with_suffix("").name, path, label=0, group="")
+    """A video named by its file and two folders: enough to find its own boxes by."""
+    parts = [part for part in path.with_suffix("").parts if part not in ("..", path.anchor)]
+    return Video("/".join(parts[-3:]), path, label=0, group="")

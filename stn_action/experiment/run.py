@@ -49,10 +49,16 @@ class Run:
     schedule: LambdaLR
     accelerator: Any
     monitor: HeadMonitor
+    """Of the heads, over the epoch."""
     first_epoch: int = 1
     best: float = -1.0
     unreadable: dict[str, str] = field(default_factory=dict)
     """Training videos that could not be read, and why."""
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps so far, those before a resumption too."""
+        return self.schedule.last_epoch
 
 
 def prepare(

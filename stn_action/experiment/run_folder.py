@@ -3,6 +3,7 @@
 import csv
 import json
 import platform
+import shlex
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -29,20 +30,43 @@ def run_folder(config: Config) -> Path:
     return Path("runs") / f"{config.data.name}-{backbone}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def start_folder(folder: Path, config: Config, command: str, *, resume: bool) -> None:
-    """Make the folder of a run and write down what the run was started with.
+def writing_to(config: Config, folder: Path) -> Config:
+    """The same experiment in another run folder."""
+    return config.model_copy(update={"train": config.train.model_copy(update={"out": folder})})
+
+
+def check_folder(
+    folder: Path, config: Config, *, resume: bool, checkpoints: str = "last.pt"
+) -> None:
+    """Find out whether a run may write there, before anything is done.
+
+    Args:
+        folder: of the run.
+        config: the experiment.
+        resume: go on with the run in the folder.
+        checkpoints: pattern of the files that a run leaves.
 
     Raises:
         InputError: it holds another run already, or there is nothing to resume.
     """
-    last = folder / "last.pt"
-    if last.exists() and not resume:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"train.out: {folder} is a file, expected a folder to write into")
+    used = any(folder.glob(checkpoints))
+    if used and not resume:
         raise InputError(
             f"train.out: {folder} holds a run already; give --resume to go on with it, "
             "another train.out, or delete it"
         )
-    if resume and not last.exists():
-        raise InputError(f"--resume: there is no {last} to go on from; leave --resume out")
+    if resume and config.train.out is None:
+        raise InputError("--resume: which run? Give its folder as train.out=FOLDER")
+    if resume and not used:
+        raise InputError(
+            f"--resume: there is no {folder / checkpoints} to go on from; leave --resume out"
+        )
+
+
+def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> None:
+    """Make the folder of a run and write down what the run was started with."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     started = {
@@ -84,7 +108,7 @@ def write_result(
 
 def command_line() -> str:
     """The command this process was started with."""
-    return " ".join(["python", *sys.argv])
+    return shlex.join(["python", *sys.argv])
 
 
 def _write_predictions(

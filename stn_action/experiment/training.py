@@ -1,19 +1,25 @@
 """A run from configuration to checkpoint and test."""
 
-import math
+import random
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
 from stn_action.config import Config, to_dict
+from stn_action.data.videos import NAMES_SHOWN
 from stn_action.errors import InputError
 from stn_action.experiment.building import build_network
 from stn_action.experiment.evaluating import TestResult, run_test
-from stn_action.experiment.loading import load_split
+from stn_action.experiment.loading import check_before_start, load_split
 from stn_action.experiment.run import Run, announce, prepare
-from stn_action.experiment.run_folder import run_folder, start_folder, write_result
-from stn_action.training.acceleration import build_accelerator
+from stn_action.experiment.run_folder import check_folder, run_folder, write_result, write_start
+from stn_action.experiment.settings import changes
+from stn_action.training.acceleration import build_accelerator, summed
 from stn_action.training.checkpoint import (
     load_checkpoint,
     restore_training_state,
@@ -23,9 +29,7 @@ from stn_action.training.checkpoint import (
 from stn_action.training.log import EpochProgress, RunLog
 from stn_action.training.loop import TrainStats, train_one_epoch
 from stn_action.training.losses import ClipLoss
-from stn_action.training.optim import (
-    Clipping,
-)
+from stn_action.training.optim import Clipping
 
 WARNING_PATIENCE = 2
 """Epochs a head may be frozen or collapsed before it is told; at the end it is told at once."""
@@ -56,18 +60,22 @@ def train(
     )
     if not accelerator.is_main_process:
         console.quiet = True
-    torch.manual_seed(config.train.seed)
+    _seed(config.train.seed)
     split = load_split(config)
+    check_before_start(config)
     folder = run_folder(config)
+    check_folder(folder, config, resume=resume)
+    before = _checkpoint_of(folder, config) if resume else None
     network = build_network(config, len(split.classes))
-    if accelerator.is_main_process:
-        start_folder(folder, config, command, resume=resume)
     run = prepare(config, split, folder, network, accelerator, console)
-    if resume:
-        _resume(run)
+    if before is not None:
+        _resume(run, before)
+    if accelerator.is_main_process:
+        write_start(folder, config, command, resume=resume)
     announce(run, console)
     _epochs(run, console)
-    result = run_test(config, run.learner, run.full_test, split, accelerator)
+    whole = run.network if config.train.cache_features else None
+    result = run_test(config, run.learner, run.full_test, split, accelerator, whole=whole)
     if accelerator.is_main_process:
         write_result(folder, "test", result.numbers(), result.scores, split.test, split.classes)
         for line in result.lines():
@@ -76,12 +84,18 @@ def train(
     return result
 
 
+def _seed(seed: int) -> None:
+    """Seed what draws from global generators: of torch the start of a network, and dropout."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
 def _epochs(run: Run, console: Console) -> None:
     config = run.config.train
     loss = _loss(run.config)
     clipping = Clipping(run.config.optim.clip_grad_norm, run.config.optim.clip_localization_norm)
     main = run.accelerator.is_main_process
-    done = (run.first_epoch - 1) * math.ceil(len(run.batches) / config.accumulate)
     with (
         _log(run) as log,
         EpochProgress(
@@ -93,25 +107,24 @@ def _epochs(run: Run, console: Console) -> None:
         ) as progress,
     ):
         for epoch in range(run.first_epoch, config.epochs + 1):
+            if run.steps == config.max_steps:
+                break
             progress.start_epoch(epoch)
             _set_epoch(run, epoch)
-            batches = _at_most(run, done)
             stats = train_one_epoch(
-                run.learner, batches, loss, run.optimizer, run.schedule, run.accelerator,
+                run.learner, _batches(run), loss, run.optimizer, run.schedule, run.accelerator,
                 clipping=clipping, monitor=run.monitor, progress=progress,
             )  # fmt: skip
-            done += stats.steps
-            ended = epoch == config.epochs or done == config.max_steps
+            ended = epoch == config.epochs or run.steps == config.max_steps
             _after_epoch(run, epoch, stats, log, progress, ended=ended)
-            if ended:
-                break
 
 
 def _after_epoch(
     run: Run, epoch: int, stats: TrainStats, log: RunLog | None, progress: EpochProgress,
     *, ended: bool,
 ) -> None:  # fmt: skip
-    report = run.monitor.compute()
+    several = run.accelerator.num_processes > 1
+    report = run.monitor.compute(summed if several else None)
     numbers: dict[str, float] = {
         "loss": stats.loss, "accuracy": stats.accuracy, "seconds": stats.seconds,
         "data_wait": stats.data_wait_share,
@@ -161,17 +174,18 @@ def _save(run: Run, epoch: int, test: TestResult | None) -> None:
     run.best = content["best"]
 
 
-def _resume(run: Run) -> None:
-    content = load_checkpoint(run.folder / "last.pt")
-    was, now = content["config"], to_dict(run.config)
-    for tree in (was, now):
-        tree["train"] = {k: v for k, v in tree["train"].items() if k not in ("out", "max_steps")}
-    changed = [key for key in now if was.get(key) != now[key]]
+def _checkpoint_of(folder: Path, config: Config) -> dict[str, Any]:
+    content = load_checkpoint(folder / "last.pt")
+    changed = changes(content["config"], config)
     if changed:
         raise InputError(
-            f"--resume: {run.folder}/last.pt was started with other settings in {changed[0]}; "
-            f"resume with its own configuration, {run.folder}/config.yaml"
+            f"--resume: the run in {folder} was started with other settings: {changed}; resume "
+            f"with its own configuration, {folder / 'config.yaml'}"
         )
+    return content
+
+
+def _resume(run: Run, content: dict[str, Any]) -> None:
     restore_training_state(
         content, run.network, run.optimizer, run.schedule, scaler=run.accelerator.scaler
     )
@@ -188,10 +202,11 @@ def _note_unreadable(run: Run, stats: TrainStats, progress: EpochProgress) -> No
         run.unreadable[name] = message
     limit = run.config.data.max_unreadable
     if len(run.unreadable) > limit:
-        names = ", ".join(sorted(run.unreadable)[:5])
+        names = ", ".join(sorted(run.unreadable)[:NAMES_SHOWN])
+        names += ", ..." if len(run.unreadable) > NAMES_SHOWN else ""
         raise InputError(
             f"{len(run.unreadable)} training videos cannot be read, more than data.max_unreadable "
-            f"({limit}): {names}...; mend or remove them, or raise data.max_unreadable"
+            f"({limit}): {names}; mend or remove them, or raise data.max_unreadable"
         )
 
 
@@ -200,13 +215,14 @@ def _loss(config: Config) -> ClipLoss:
     return ClipLoss(config.optim.label_smoothing, weight)
 
 
-def _at_most(run: Run, done: int):
+def _batches(run: Run):
     """The epoch's batches, or as many as `max_steps` leaves."""
     limit = run.config.train.max_steps
     if limit is None:
-        return run.batches
-    left = (limit - done) * run.config.train.accumulate
-    return (batch for batch, _ in zip(run.batches, range(left), strict=False))
+        yield from run.batches
+        return
+    yield from islice(run.batches, (limit - run.steps) * run.config.train.accumulate)
+    run.batches.end()  # type: ignore[attr-defined]  # accelerate's: no batch is awaited any more
 
 
 def _set_epoch(run: Run, epoch: int) -> None:

@@ -78,7 +78,8 @@ def plug(
         focus_heads = FocusHeads(
             channels, family, heads, theta_per=theta_per, gain=gain, detach=detach
         )
-        describe = build_temporal(temporal, channels) if glimpse == "pooled" else None
+        if glimpse == "pooled":
+            describe = _description(trunk, temporal, channels)
     # last, so that a trunk is left alone if anything is wrong
     num_features = _take_classifier_off(trunk, example)
     return FocusedNetwork(

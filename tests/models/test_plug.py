@@ -4,7 +4,7 @@ from torch import nn
 from torchvision.models.video import r3d_18
 
 from stn_action.errors import InputError
-from stn_action.models.backbones import Small3d
+from stn_action.models.backbones import Small3d, build_backbone
 from stn_action.models.plug import plug
 
 EXAMPLE = torch.zeros(1, 3, 4, 32, 32)
@@ -102,3 +102,13 @@ def test_plugging_leaves_batch_norm_statistics_and_modes_alone():
     assert all(module.training for module in trunk.modules())
     for key, value in trunk.state_dict().items():
         torch.testing.assert_close(value, before[key])
+
+
+def test_pooled_glimpses_share_the_description_of_a_frame_wise_trunk_where_it_fits():
+    trunk = build_backbone("timm/tf_efficientnet_lite0", temporal="difference").trunk
+    settings = {"heads": 2, "num_classes": 3, "glimpse": "pooled", "temporal": "difference"}
+    example = torch.zeros(1, 3, 2, 64, 64)
+    model = plug(trunk, at="image.blocks.6", example=example, **settings)
+    assert model.describe is trunk.temporal
+    other = plug(trunk, at="image.blocks.4", example=example, **settings)
+    assert other.describe is not trunk.temporal

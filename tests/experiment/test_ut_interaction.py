@@ -1,0 +1,75 @@
+"""configs/ut_interaction_st.yaml on the real clips: frozen lite0, cached features, folds."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from stn_action.experiment import loading
+from tests.tiny import rows_of
+from tools.evaluate import main as evaluate_tool
+from tools.train import main as train_tool
+
+CONFIG = str(Path(__file__).parents[2] / "configs/ut_interaction_st.yaml")
+WEIGHTS = "models/tf_efficientnet_lite0.imagenet.safetensors"
+
+
+def probabilities(path: Path) -> torch.Tensor:
+    return torch.tensor(
+        [[float(value) for value in list(row.values())[4:]] for row in rows_of(path)]
+    )
+
+
+def test_folds_share_the_cache_and_their_predictions_are_pooled(
+    shared, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(loading.FOLDS, "ut_interaction", (6, 8))
+    own = [
+        f"data.root={shared / 'data/ut_interaction_set1'}", f"model.weights={shared / WEIGHTS}",
+        "data.crop.size=[64, 96]", "data.clip.num_frames=2", "data.workers=2",
+        "train.cache_views=1", "train.epochs=2", "optim.warmup_epochs=0", "eval.clips=1",
+        f"train.out={tmp_path / 'run'}", f"train.cache_folder={tmp_path / 'cache'}",
+    ]  # fmt: skip
+    assert train_tool([CONFIG, *own]) == 0
+    text = capsys.readouterr().out
+    assert text.count("caching image.blocks.6 (train views): 60 videos") == 1
+    assert "ut_interaction set 1, sequence 6 held out: 55 training videos, 5 test videos" in text
+    result = json.loads((tmp_path / "run/test.json").read_text())
+    assert result["protocol"] == (
+        "ut_interaction, 2 folds pooled: 12 videos, 0 failed; 2 segments of 96x64, "
+        "1 clips x 1 crops, whole frame"
+    )
+    rows = rows_of(tmp_path / "run/test_predictions.csv")
+    assert [row["group"] for row in rows] == ["6"] * 5 + ["8"] * 7
+
+    fold = tmp_path / "run/split_8"
+    assert evaluate_tool(["--checkpoint", str(fold / "last.pt")]) == 0
+    cached, whole = (probabilities(f / "test_predictions.csv") for f in (fold, fold / "evaluation"))
+    assert (cached - whole).abs().max() < 5e-3  # features are kept in float16
+    assert (cached - cached[:1]).abs().max() > 2e-2
+
+    capsys.readouterr()
+    assert train_tool([CONFIG, *own, "--resume", "data.clip.num_frames=3"]) == 2
+    assert "data.clip.num_frames was 2, is 3" in capsys.readouterr().err
+    other = [f"train.out={tmp_path / 'other'}", "data.split=6", "data.clip.num_frames=3"]
+    assert train_tool([CONFIG, *own, *other]) == 2
+    assert f"{tmp_path / 'cache'} was made from other settings: data.clip.num_frames was 2" in (
+        capsys.readouterr().err
+    )
+
+
+def test_without_the_weights_it_ends_at_once(shared, tmp_path, capsys):
+    root = f"data.root={shared / 'data/ut_interaction_set1'}"
+    run = f"train.out={tmp_path / 'run'}"
+    assert train_tool([CONFIG, root, run, f"model.weights={tmp_path / 'none.pt'}"]) == 2
+    assert f"error: model.weights: no file {tmp_path / 'none.pt'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("split", ["all", "3"])
+def test_without_the_clips_it_ends_at_once(tmp_path, capsys, monkeypatch, split):
+    monkeypatch.chdir(tmp_path)
+    assert train_tool([CONFIG, f"data.split={split}"]) == 2
+    error = capsys.readouterr().err
+    assert "ut_interaction: the folder data/ut_interaction_set1 does not exist; get ut" in error
+    assert list(tmp_path.iterdir()) == []
