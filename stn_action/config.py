@@ -150,7 +150,7 @@ class EvalConfig(Section):
     crops: Count = 3
     """Views of a clip, at equal distances along the longer side; 1: the centre."""
     batch_size: Count = 16
-    """Clips in a batch, rounded down to whole videos, one at least."""
+    """Views that the network sees at once."""
     shuffled_theta: Switch = False
     """Evaluate a second time with theta shuffled across videos: attention that matters loses."""
 

@@ -271,7 +271,11 @@ def collate(items: Sequence[Item]) -> Batch:
 
 
 def init_worker(worker_id: int) -> None:
-    """Keep a `DataLoader` worker to one thread: pass it as `worker_init_fn`."""
+    """Keep a `DataLoader` worker to one thread: pass it as `worker_init_fn`.
+
+    Call `cv2.setNumThreads(1)` before the loader starts where OpenCV was used already: its threads
+    do not survive a fork, and the worker would wait for them for ever.
+    """
     del worker_id
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

@@ -104,7 +104,10 @@ def run_test(
         progress: told after every batch how many views it had.
     """
     looks = thorough and network.heads is not None
-    predictions = evaluate(network, batches, accelerator, collect_focus=looks, progress=progress)
+    at_once = config.eval.batch_size
+    predictions = evaluate(
+        network, batches, accelerator, collect_focus=looks, views_at_once=at_once, progress=progress
+    )
     scores = video_scores(predictions, split.test, len(split.classes))
     regions = shuffled = None
     if looks and config.data.regions is not None:
@@ -113,7 +116,10 @@ def run_test(
     if looks and config.eval.shuffled_theta and len(split.test) > 1:
         generator = torch.Generator().manual_seed(CONTROL_SEED)
         source = shuffled_theta(predictions, generator)
-        again = evaluate(network, batches, accelerator, theta_source=source, progress=progress)
+        again = evaluate(
+            network, batches, accelerator, theta_source=source, views_at_once=at_once,
+            progress=progress,
+        )  # fmt: skip
         shuffled = video_scores(again, split.test, len(split.classes)).top1
     failures = [(split.test[index].name, message) for index, message in predictions.failures]
     line = protocol(config, split.name, len(split.test), len(failures))

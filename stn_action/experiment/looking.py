@@ -169,7 +169,13 @@ def view_predictions(
         config, dataset, batch_size=1, shuffle=False, workers=min(config.data.workers, len(videos))
     )
     network = trained.network.to(accelerator.device)
-    return evaluate(network, batches, accelerator, collect_focus=collect_focus)
+    return evaluate(
+        network,
+        batches,
+        accelerator,
+        collect_focus=collect_focus,
+        views_at_once=config.eval.batch_size,
+    )
 
 
 def answers(predictions: ViewPredictions, videos: Sequence[Video]) -> list[Answer]:

@@ -143,7 +143,8 @@ def _after_epoch(
         test = run_test(
             run.config, run.learner, run.quick_test, run.split, run.accelerator, thorough=False
         )
-        shown["test top-1 (1 view)"] = test.scores.top1
+        views = "all views" if run.config.train.cache_features else "1 view"
+        shown[f"test top-1 ({views})"] = test.scores.top1
     progress.end_epoch(epoch, shown)
     patience = 0 if ended else WARNING_PATIENCE
     for warning in run.monitor.warnings(report, epoch=epoch, patience=patience):

@@ -1,8 +1,9 @@
 """What a network says of every view of every video. R views, C classes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ ThetaSource = Mapping[tuple[int, int], tuple[Tensor, ...]]
 """(video, view) -> theta (K, S, 2, 3) of each placement."""
 Rows = tuple[dict[str, Tensor], tuple[Focus, ...]]
 FOCUS_FIELDS = ("frame_indices", "boxes")
+COLUMNS = ("clip", "label", "video", "view", *FOCUS_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def evaluate(
     *,
     collect_focus: bool = False,
     theta_source: ThetaSource | None = None,
+    views_at_once: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ViewPredictions:
     """Predict every view, on every process its share, and bring all together on each.
@@ -63,6 +66,7 @@ def evaluate(
         collect_focus: also give theta, frame indices and boxes of every view.
         theta_source: theta for every (video, view) in place of the heads' own, such as
             `shuffled_theta` makes.
+        views_at_once: the network sees at most so many; a batch of a video's many views is cut up.
         progress: is told after every batch how many views it had.
 
     Raises:
@@ -75,9 +79,9 @@ def evaluate(
     failures: list[tuple[int, str]] = []
     for batch in batches:
         failures += batch.failures
-        if len(batch.clip):
-            prediction = _predict(bare, batch, theta_source, accelerator)
-            rows.append(_rows(batch, prediction, collect_focus))
+        for part in _parts(batch, views_at_once):
+            prediction = _predict(bare, part, theta_source, accelerator)
+            rows.append(_rows(part, prediction, collect_focus))
         if progress is not None:
             progress(len(batch.clip))
     rows, failures = gathered(rows), sorted(set(gathered(failures)))
@@ -124,6 +128,15 @@ def shuffled_theta(
         row = rows.get((other, view), rows[other, first_view[other]])
         source[video, view] = tuple(focus.theta[row] for focus in predictions.focus)
     return source
+
+
+def _parts(batch: ClipBatch, size: int | None) -> Iterator[Any]:
+    """The batch in pieces of at most `size` views; none of an empty one."""
+    num_views = len(batch.clip)
+    for start in range(0, num_views, size or max(num_views, 1)):
+        columns = {name: getattr(batch, name) for name in COLUMNS}
+        end = start + (size or num_views)
+        yield SimpleNamespace(**{name: column[start:end] for name, column in columns.items()})
 
 
 def _predict(

@@ -120,3 +120,12 @@ def test_a_network_that_gives_no_number_is_told_with_the_video(looking_network, 
     network.classifier.bias.data[1] = float("nan")
     with pytest.raises(InputError, match="the network gives no number for video 5"):
         evaluate(network, [clips(2, first_video=5)], accelerator)
+
+
+def test_views_seen_in_parts_give_the_same_predictions(looking_network, clips, accelerator):
+    network, batch = looking_network(), clips(5, views=5)
+    whole = evaluate(network, [batch], accelerator, collect_focus=True)
+    parts = evaluate(network, [batch, clips(0)], accelerator, collect_focus=True, views_at_once=2)
+    torch.testing.assert_close(parts.probabilities, whole.probabilities)
+    torch.testing.assert_close(parts.focus[0].theta, whole.focus[0].theta)
+    assert parts.view.tolist() == whole.view.tolist() == [0, 1, 2, 3, 4]
