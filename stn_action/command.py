@@ -40,6 +40,11 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def names_and_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell files and splits from `key.sub=value` among mixed arguments."""
+    return [word for word in words if "=" not in word], [word for word in words if "=" in word]
+
+
 def _message(error: Exception) -> str | None:
     """What the user is told; None for a defect of ours."""
     match error:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.command import ends_cleanly
+from stn_action.command import ends_cleanly, names_and_overrides
 
 
 @ends_cleanly
@@ -24,8 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "settings", nargs="*", metavar="CONFIG | key=value", help="a YAML file and overrides"
     )
     options = parser.parse_intermixed_args(arguments)
-    files = [setting for setting in options.settings if "=" not in setting]
-    overrides = [setting for setting in options.settings if "=" in setting]
+    files, overrides = names_and_overrides(options.settings)
     if len(files) > 1:
         parser.error(f"one CONFIG at most, got {', '.join(files)}")
 

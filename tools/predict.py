@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from stn_action.command import ends_cleanly
+from stn_action.command import ends_cleanly, names_and_overrides
 
 
 @ends_cleanly
@@ -17,8 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON object a line")
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="files or folders")
     options = parser.parse_intermixed_args(arguments)
-    names = [name for name in options.videos if "=" not in name]
-    overrides = [name for name in options.videos if "=" in name]
+    names, overrides = names_and_overrides(options.videos)
     if options.top < 1:
         parser.error(f"--top must be at least 1, got {options.top}")
 

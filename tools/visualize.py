@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.command import ends_cleanly
+from stn_action.command import ends_cleanly, names_and_overrides
 
 
 @ends_cleanly
@@ -20,8 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "videos", nargs="+", metavar="VIDEO_OR_SPLIT", help="files, folders, train, test; key=value"
     )
     options = parser.parse_intermixed_args(arguments)
-    names = [name for name in options.videos if "=" not in name]
-    overrides = [name for name in options.videos if "=" in name]
+    names, overrides = names_and_overrides(options.videos)
     if options.limit < 1:
         parser.error(f"--limit must be at least 1, got {options.limit}")
 

@@ -15,7 +15,7 @@ from stn_action.video.reader import VideoReader, open_video
 from stn_action.video.writer import write_video
 from stn_action.visualize.draw import render_video
 from stn_action.visualize.picture import save_png
-from stn_action.visualize.regions import focus_quadrilaterals
+from stn_action.visualize.regions import focus_quadrilaterals, nearest_clip_frames
 from stn_action.visualize.sheet import draw_sheet, evenly_spaced
 
 SHEET_COLUMNS = 6
@@ -61,7 +61,9 @@ def _draw(
     config, name = trained.config, answer.video.name.replace("/", "_")
     files = [out / f"{name}.png"]
     with open_video(answer.video.path, config.data.reader) as reader:
-        shown = _windows(predictions, rows)[_nearest(indices, len(reader))]  # (frames, K, 4, 2)
+        shown = _windows(predictions, rows)[
+            nearest_clip_frames(indices.flatten(), torch.arange(len(reader)))
+        ]  # (frames, K, 4, 2)
         boxes = {
             "person_boxes": _boxes(config.data.people, answer.video, len(reader)),
             "region_boxes": _boxes(config.data.regions, answer.video, len(reader)),
@@ -104,12 +106,6 @@ def _windows(predictions: ViewPredictions, rows: Tensor) -> Tensor:
 def _all_frames(reader: VideoReader) -> Iterator[Tensor]:
     for start in range(0, len(reader), FRAMES_AT_ONCE):
         yield from reader.read(range(start, min(start + FRAMES_AT_ONCE, len(reader)))).data
-
-
-def _nearest(frame_indices: Tensor, num_frames: int) -> Tensor:
-    """(num_frames,): for every frame the place of the nearest one in (clips, T), flattened."""
-    distance = (torch.arange(num_frames)[:, None] - frame_indices.flatten()[None]).abs()
-    return distance.argmin(1)
 
 
 def _boxes(folder: Path | None, video: Video, num_frames: int) -> Tensor | None:
