@@ -38,17 +38,19 @@ def visualize(
         For every video the answer and the files written.
     """
     predictions = view_predictions(trained, videos, crops=1, collect_focus=True)
+    data = trained.config.data
+    folders = {"person_boxes": _folder(data.people), "region_boxes": _folder(data.regions)}
     for index, answer in enumerate(answers(predictions, videos)):
         files = []
         if answer.failure is None:
             rows = (predictions.video == index).nonzero().flatten()
-            files = _draw(trained, answer, predictions, rows, out, make_mp4=make_mp4)
+            files = _draw(trained, answer, predictions, rows, folders, out, make_mp4=make_mp4)
         yield answer, files
 
 
 def _draw(
-    trained: Trained, answer: Answer, predictions: ViewPredictions, rows: Tensor, out: Path,
-    *, make_mp4: bool,
+    trained: Trained, answer: Answer, predictions: ViewPredictions, rows: Tensor,
+    folders: dict[str, TubeFolder | None], out: Path, *, make_mp4: bool,
 ) -> list[Path]:  # fmt: skip
     assert predictions.frame_indices is not None
     assert answer.probabilities is not None
@@ -64,10 +66,7 @@ def _draw(
         shown = _windows(predictions, rows)[
             nearest_clip_frames(indices.flatten(), torch.arange(len(reader)))
         ]  # (frames, K, 4, 2)
-        boxes = {
-            "person_boxes": _boxes(config.data.people, answer.video, len(reader)),
-            "region_boxes": _boxes(config.data.regions, answer.video, len(reader)),
-        }
+        boxes = {key: _boxes(folder, answer.video, len(reader)) for key, folder in folders.items()}
         first, last = int(indices.min()), int(indices.max())  # the part that the clips cover
         picked = [first + place for place in evenly_spaced(last + 1 - first, SHEET_COLUMNS)]
         frames = reader.read(picked)
@@ -108,8 +107,10 @@ def _all_frames(reader: VideoReader) -> Iterator[Tensor]:
         yield from reader.read(range(start, min(start + FRAMES_AT_ONCE, len(reader)))).data
 
 
-def _boxes(folder: Path | None, video: Video, num_frames: int) -> Tensor | None:
-    if folder is None or not folder.is_dir():
-        return None
-    path = TubeFolder(folder).path_of(video.name)
+def _folder(path: Path | None) -> TubeFolder | None:
+    return TubeFolder(path) if path is not None and path.is_dir() else None
+
+
+def _boxes(folder: TubeFolder | None, video: Video, num_frames: int) -> Tensor | None:
+    path = None if folder is None else folder.path_of(video.name)
     return None if path is None else read_tube_csv(path).boxes_at(torch.arange(num_frames))

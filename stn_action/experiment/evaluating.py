@@ -13,6 +13,7 @@ from stn_action.config import Config
 from stn_action.data.videos import Split, Video
 from stn_action.errors import InputError
 from stn_action.experiment.loading import protocol
+from stn_action.geometry.boxes import box_centers
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.stages import trace_cells
 from stn_action.person.store import TubeFolder, read_tube_csv
@@ -136,7 +137,7 @@ def video_scores(predictions: ViewPredictions, videos: Sequence[Video], num_clas
 
 def attention_scores(
     predictions: ViewPredictions, videos: Sequence[Video], folder: Path
-) -> RegionScores | None:
+) -> RegionScores:
     """How often the windows hold the centre of the deciding region, on one view per video.
 
     Args:
@@ -144,8 +145,8 @@ def attention_scores(
         videos: in the order of the predictions' video numbers.
         folder: a CSV of boxes per video; videos without one are left out.
 
-    Returns:
-        The scores of all heads; None if no video has a region.
+    Raises:
+        InputError: no video has a region.
     """
     assert predictions.frame_indices is not None
     assert predictions.boxes is not None
@@ -155,8 +156,7 @@ def attention_scores(
     for place, row in enumerate(rows):
         path = regions.path_of(videos[int(predictions.video[row])].name)
         if path is not None:
-            boxes = read_tube_csv(path).boxes_at(predictions.frame_indices[row])
-            points = (boxes[:, :2] + boxes[:, 2:]) / 2
+            points = box_centers(read_tube_csv(path).boxes_at(predictions.frame_indices[row]))
             centres[place] = source_to_clip(points, predictions.boxes[row]).float()
     if centres.isnan().all():
         raise InputError(

@@ -142,9 +142,12 @@ def loader(
     )
 
 
-def views_per_video(config: Config) -> int:
-    """Test views of one video."""
-    return config.eval.clips * config.eval.crops
+def full_test_loader(
+    config: Config, dataset: Dataset[Item], *, workers: int | None = None
+) -> DataLoader:
+    """A loader of all views: as many whole videos as `eval.batch_size` views are, one at least."""
+    items = max(1, config.eval.batch_size // (config.eval.clips * config.eval.crops))
+    return loader(config, dataset, batch_size=items, shuffle=False, workers=workers)
 
 
 def protocol(config: Config, split_name: str, num_videos: int, num_failed: int) -> str:

@@ -16,10 +16,10 @@ from stn_action.experiment.evaluating import run_test
 from stn_action.experiment.loading import (
     check_before_start,
     evaluation_dataset,
+    full_test_loader,
     load_split,
     loader,
     people_of,
-    views_per_video,
 )
 from stn_action.experiment.run_folder import write_result
 from stn_action.models.network import FocusedNetwork
@@ -147,10 +147,7 @@ def evaluate_checkpoint(
         )
     network = network_from_checkpoint(content, config, path)
     accelerator = build_accelerator(config.train.precision)
-    items = max(1, config.eval.batch_size // views_per_video(config))
-    batches = loader(
-        config, evaluation_dataset(config, split.test), batch_size=items, shuffle=False
-    )
+    batches = full_test_loader(config, evaluation_dataset(config, split.test))
     network, batches = accelerator.prepare(network, batches)
     result = run_test(config, network, batches, split, accelerator)
     folder = out or Path(path).parent / "evaluation"

@@ -20,9 +20,9 @@ from stn_action.experiment.building import describe_groups, example_clip
 from stn_action.experiment.cache import cache_for
 from stn_action.experiment.loading import (
     evaluation_dataset,
+    full_test_loader,
     loader,
     training_dataset,
-    views_per_video,
 )
 from stn_action.models.network import FocusedNetwork
 from stn_action.training.monitor import HeadMonitor
@@ -75,13 +75,12 @@ def prepare(
     )
     optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum)
     batch_size = config.train.batch_size
-    items = max(1, config.eval.batch_size // views_per_video(config))
     workers = 0 if config.train.cache_features else config.data.workers
     batches = loader(config, train_data, batch_size=batch_size, shuffle=True, workers=workers)
     quick = loader(
         config, quick_data, batch_size=config.eval.batch_size, shuffle=False, workers=workers
     )
-    full = loader(config, full_data, batch_size=items, shuffle=False, workers=workers)
+    full = full_test_loader(config, full_data, workers=workers)
     learner, prepared, batches, quick, full = accelerator.prepare(
         trained, optimizer, batches, quick, full
     )

@@ -153,7 +153,8 @@ def _after_epoch(
     if log is not None:
         log.write("train", epoch, numbers | report.numbers())
         if test is not None:
-            log.write("test", epoch, {"top1_one_view": test.scores.top1})
+            key = "top1_all_views" if run.config.train.cache_features else "top1_one_view"
+            log.write("test", epoch, {key: test.scores.top1})
     if run.accelerator.is_main_process:
         _save(run, epoch, test)
 
