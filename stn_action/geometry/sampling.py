@@ -1,50 +1,136 @@
-"""Sampling a map where theta points: the grid generator and the samplers.
+"""Sampling a map where theta points: every sampler behind three functions.
 
 Convention:
-    - theta (N, K, 2, 3) maps output coordinates to input coordinates, both normalized;
-      `align_corners=False`, chosen here for the whole package
-    - outside the map everything is zero
+    - theta (..., *kind) maps output to input, normalized (see `theta`); `align_corners=False`
+    - outside the map everything is zero, or with padding="border" as the nearest pixel
+    - where theta is not finite the output's pixels lie outside the map (beyond its bottom right)
+      and have no gradient; so does what a homography sends behind its horizon
 
-Letters: N maps, K windows on each, (H, W) the map, (h, w) a glimpse.
+Samplers:
+    - grid: bilinear `grid_sample` on a float32 grid, trilinear in volumes; every kind of theta. On
+      a pixel's centre its gradient is the slope to the right or below
+    - separable: the same values as products of matrices; axis-aligned theta
+    - area: the same where a window is enlarged, exact averaging where it is shrunk
+    - nearest: the paper's integer kernel (eq. 4), for evaluation: theta gets no gradient
+    - auto: area for axis-aligned theta, grid for all others; where nothing is shrunk the two give
+      equal values, and the faster one for layout, dtype and device is taken
+
+Letters: N maps, K windows on each, S thetas of a clip, (H, W) the map, (h, w) a glimpse.
 """
+
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from stn_action.geometry.transforms import at_least_float32
+from stn_action.geometry.grids import sample_grid
+from stn_action.geometry.kernels import apply_kernels, is_channels_last, window_kernels
+from stn_action.geometry.theta import AFFINE, VOLUMETRIC, at_least_float32, kind_of
+
+Sampler = Literal["auto", "grid", "separable", "area", "nearest"]
+Padding = Literal["zeros", "border"]
+SAMPLERS = ("auto", "grid", "separable", "area", "nearest")
+PADDINGS = ("zeros", "border")
+
+
+def spatial_transformer(
+    features: Tensor,
+    theta: Tensor,
+    size: Sequence[int] | None = None,
+    *,
+    axis_aligned: bool = False,
+    sampler: Sampler = "auto",
+    padding: Padding = "zeros",
+) -> Tensor:
+    """Sample maps or clips where theta points: grid generator and sampler in one call.
+
+    Args:
+        features: maps (N, C, H, W) or clips (N, C, T, H, W).
+        theta: one or K per map: (N, *kind) or (N, K, *kind); of clips also one or K per time
+            step, (N, K, S, *kind) with S = 1 or T. An affine one may be flat, (..., 6). A
+            volumetric one, (N, 3, 4) or (N, K, 3, 4), resamples a clip in space and time.
+        size: (h, w), for volumetric theta (t, h, w); None: the map's own.
+        axis_aligned: the caller knows that theta has no rotation or shear.
+        sampler: see the module.
+        padding: see the module.
+
+    Returns:
+        (N, C, *size) for one theta per map, (N, K, C, *size) for K; clips keep T before (h, w).
+
+    Raises:
+        ValueError: the shapes do not agree, or the sampler cannot do this theta.
+
+    Example:
+        >>> spatial_transformer(torch.rand(8, 3, 40, 60), torch.rand(8, 2, 3), (20, 30)).shape
+        torch.Size([8, 3, 20, 30])
+    """
+    if theta.shape[-1] == 6:
+        theta = theta.unflatten(-1, (2, 3))
+    kind = kind_of(theta)
+    if features.dim() not in (4, 5):
+        raise ValueError(
+            f"features must be (N, C, H, W) or (N, C, T, H, W), got {tuple(features.shape)}"
+        )
+    options = {"axis_aligned": axis_aligned, "sampler": sampler, "padding": padding}
+    given = theta.dim()
+    if given == 3:
+        theta = theta.unsqueeze(1)  # (N, 1, *kind)
+    if kind == VOLUMETRIC or features.dim() == 4:
+        result = sample(features, theta, size or features.shape[2:], **options)
+    else:
+        if theta.dim() == 4:
+            theta = theta.unsqueeze(2)  # (N, K, 1, *kind)
+        result = sample_clips(features, theta, size or features.shape[3:], **options)
+    return result.squeeze(1) if given == 3 else result
 
 
 def sample(
-    features: Tensor, theta: Tensor, size: tuple[int, int], *, axis_aligned: bool = False
+    features: Tensor,
+    theta: Tensor,
+    size: Sequence[int],
+    *,
+    axis_aligned: bool = False,
+    sampler: Sampler = "auto",
+    padding: Padding = "zeros",
 ) -> Tensor:
     """Cut K glimpses out of every map.
 
-    Axis-aligned windows take the separable area sampler: bilinear where a window is enlarged,
-    exact averaging where it is shrunk, made of matrix products, so deterministic on every
-    device. All others take bilinear `grid_sample`, on a float32 grid.
-
     Args:
-        features: (N, C, H, W).
-        theta: (N, K, 2, 3).
-        size: (h, w) of a glimpse.
+        features: (N, C, H, W), or (N, C, T, H, W) for volumetric theta.
+        theta: (N, K, *kind).
+        size: (h, w) of a glimpse, or (t, h, w).
         axis_aligned: the caller knows that theta has no rotation or shear.
+        sampler: see the module.
+        padding: see the module.
 
     Returns:
-        (N, K, C, h, w), of the dtype of `features`, or of autocast's where that is on.
+        (N, K, C, *size), of the dtype of `features`, or of autocast's where that is on.
 
     Raises:
-        ValueError: the shapes do not agree.
+        ValueError: the shapes do not agree, or the sampler cannot do this theta.
     """
-    _check(features, theta)
-    if axis_aligned:
-        rows, columns = window_kernels(theta, features.shape[-2:], size)
-        return _apply_kernels(features, rows.to(features), columns.to(features))
-    return _grid_sample(features, at_least_float32(theta), size)
+    size = _checked(features, theta, size)
+    theta = at_least_float32(theta)
+    chosen = _chosen(features, theta, size, axis_aligned, sampler, padding)
+    if chosen in ("grid", "nearest"):
+        mode = "bilinear" if chosen == "grid" else "nearest"
+        return sample_grid(features, theta, size, mode=mode, padding=padding)
+    map_hw = (features.shape[-2], features.shape[-1])
+    rows, columns = window_kernels(
+        theta, map_hw, (size[0], size[1]), area=chosen == "area", padding=padding
+    )
+    return apply_kernels(features, rows.to(features), columns.to(features))
 
 
 def pooled(
-    features: Tensor, theta: Tensor, size: tuple[int, int], *, axis_aligned: bool = False
+    features: Tensor,
+    theta: Tensor,
+    size: Sequence[int],
+    *,
+    axis_aligned: bool = False,
+    sampler: Sampler = "auto",
+    padding: Padding = "zeros",
 ) -> Tensor:
     """The spatial mean of every glimpse, without making an axis-aligned one.
 
@@ -52,102 +138,170 @@ def pooled(
     batched product.
 
     Args:
-        features: (N, C, H, W).
-        theta: (N, K, 2, 3).
-        size: (h, w) of the glimpses that are averaged.
+        features: (N, C, H, W), or (N, C, T, H, W) for volumetric theta.
+        theta: (N, K, *kind).
+        size: (h, w) of the glimpses that are averaged, or (t, h, w).
         axis_aligned: the caller knows that theta has no rotation or shear.
+        sampler: see the module.
+        padding: see the module.
 
     Returns:
-        (N, K, C), of the dtype of `features`, or of autocast's where that is on.
+        (N, K, C), or (N, K, C, t); of the dtype of `features`, or of autocast's where that is on.
 
     Raises:
-        ValueError: the shapes do not agree.
+        ValueError: the shapes do not agree, or the sampler cannot do this theta.
     """
-    _check(features, theta)
-    if not axis_aligned:
-        return sample(features, theta, size).mean((-2, -1))
-    rows, columns = window_kernels(theta, features.shape[-2:], size)
+    size = _checked(features, theta, size)
+    separable = sampler in ("separable", "area") or (sampler == "auto" and axis_aligned)
+    if not separable:
+        glimpses = sample(features, theta, size, sampler=sampler, padding=padding)
+        return glimpses.mean((-2, -1))
+    _check_sampler(theta, sampler, padding)
+    map_hw = (features.shape[-2], features.shape[-1])
+    rows, columns = window_kernels(
+        theta, map_hw, (size[0], size[1]), area=sampler != "separable", padding=padding
+    )
     weights = rows.mean(-2)[..., :, None] * columns.mean(-2)[..., None, :]  # (N, K, H, W)
     return weights.flatten(2).to(features) @ features.flatten(2).transpose(1, 2)
 
 
-def window_kernels(
-    theta: Tensor, map_hw: tuple[int, ...], size: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
-    """The separable sampler's matrices Ry (N, K, h, H) and Rx (N, K, w, W) of axis-aligned theta.
-
-    A glimpse is Ry U Rx^T. The products theta[0, 1] and theta[1, 0] are not looked at.
-    """
-    theta = at_least_float32(theta)
-    rows = area_kernel(theta[..., 1, 1], theta[..., 1, 2], map_hw[0], size[0])
-    columns = area_kernel(theta[..., 0, 0], theta[..., 0, 2], map_hw[1], size[1])
-    return rows, columns
-
-
-def area_kernel(scale: Tensor, shift: Tensor, in_size: int, out_size: int) -> Tensor:
-    """Weights of `out_size` samples of a window on a line of `in_size` pixels.
-
-    With f = max(1, |scale| * in_size / out_size), the pixels under one sample, and d the distance
-    of pixel and sample centres: clamp(min((1 + f) / 2 - d, 1), 0) / f. At f = 1 that is the tent of
-    bilinear sampling, max(0, 1 - d); beyond, every pixel counts by the share of it that the
-    sample covers, so nothing aliases and every pixel in the window has a gradient. Exactly on a
-    pixel's centre, where the tent has a kink, the gradient is the mean of the slopes of both sides.
+def sample_clips(
+    features: Tensor,
+    theta: Tensor,
+    size: Sequence[int],
+    *,
+    axis_aligned: bool = False,
+    sampler: Sampler = "auto",
+    padding: Padding = "zeros",
+) -> Tensor:
+    """Cut K glimpses out of every clip, frame by frame.
 
     Args:
-        scale: (...), size of the window as a share of the line's; negative flips it.
-        shift: (...), centre of the window, normalized.
-        in_size: pixels of the line.
-        out_size: samples of the window.
+        features: (N, C, T, H, W).
+        theta: (N, K, S, *kind), S = 1 or T, no volumetric one.
+        size: (h, w) of a glimpse.
+        axis_aligned: the caller knows that theta has no rotation or shear.
+        sampler: see the module.
+        padding: see the module.
 
     Returns:
-        (..., out_size, in_size).
+        (N, K, C, T, h, w).
+
+    Raises:
+        ValueError: the shapes do not agree, or the sampler cannot do this theta.
     """
-    outputs = (torch.arange(out_size, device=scale.device, dtype=scale.dtype) * 2 + 1) / out_size
-    positions = scale[..., None] * (outputs - 1) + shift[..., None]
-    positions = ((positions + 1) * in_size - 1) / 2  # pixel units, centres at whole numbers
-    pixels = torch.arange(in_size, device=scale.device, dtype=scale.dtype)
-    distance = (positions[..., None] - pixels).abs()
-    # at ties `minimum` and `maximum` share the gradient; what clamp does varies with its version
-    zero, one = scale.new_zeros(()), scale.new_ones(())
-    covered = torch.maximum(scale.abs() * (in_size / out_size), one)[..., None, None]
-    overlap = torch.minimum((1 + covered) / 2 - distance, one)
-    return torch.maximum(overlap, zero) / covered
+    maps, theta, unfold = fold_time(features, theta)
+    return unfold(
+        sample(maps, theta, size, axis_aligned=axis_aligned, sampler=sampler, padding=padding)
+    )
 
 
-def resize_area(features: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resample whole maps (N, C, H, W) to (N, C, h, w) by the area kernel."""
-    one = at_least_float32(features.new_ones(()))
-    rows = area_kernel(one, one * 0, features.shape[-2], size[0]).to(features)
-    columns = area_kernel(one, one * 0, features.shape[-1], size[1]).to(features)
-    return rows @ (features @ columns.T)
+def fold_time(features: Tensor, theta: Tensor):
+    """Maps and theta that belong together, of clips, and the way back.
 
+    Frames become maps of their own where they share no window or lie one after the other in
+    memory (frame-wise trunks, channels_last), else further channels: neither costs a copy.
 
-def _apply_kernels(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    N, C, H, W = features.shape
-    K, h, w = rows.shape[1], rows.shape[2], columns.shape[2]
-    # one product for all K: (N, C*H, W) @ (N, W, K*w)
-    wide = features.reshape(N, C * H, W) @ columns.reshape(N, K * w, W).transpose(1, 2)
-    wide = wide.view(N, C, H, K, w).permute(0, 3, 2, 1, 4).reshape(N * K, H, C * w)
-    glimpses = rows.reshape(N * K, h, H) @ wide  # (N*K, h, C*w)
-    return glimpses.view(N, K, h, C, w).permute(0, 1, 3, 2, 4)
+    Args:
+        features: (N, C, T, H, W).
+        theta: (N, K, S, *kind), S = 1 or T.
 
+    Returns:
+        Maps (N', C', H, W), theta (N', K, *kind), and a function of (N', K, C', ...) to
+        (N, K, C, T, ...).
 
-def _grid_sample(features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
-    N, C = features.shape[:2]
-    K = theta.shape[1]
-    with torch.autocast(features.device.type, enabled=False):  # it would narrow the grid
-        grid = F.affine_grid(theta.flatten(0, 1), [N * K, C, *size], align_corners=False)
-        # the K grids of a map are stacked along the height, so that the map is not repeated
-        grid = grid.view(N, K * size[0], size[1], 2)
-        wide = features if features.dtype == grid.dtype else features.to(grid.dtype)
-        glimpses = F.grid_sample(wide, grid, align_corners=False)
-    return glimpses.view(N, C, K, *size).transpose(1, 2).to(features.dtype)
-
-
-def _check(features: Tensor, theta: Tensor) -> None:
-    if features.dim() != 4:
-        raise ValueError(f"features must be (N, C, H, W), got {tuple(features.shape)}")
-    if theta.dim() != 4 or theta.shape[0] != len(features) or theta.shape[2:] != (2, 3):
+    Raises:
+        ValueError: S fits neither.
+    """
+    if features.dim() != 5:
+        raise ValueError(f"features must be (N, C, T, H, W), got {tuple(features.shape)}")
+    N, C, T = features.shape[:3]
+    if theta.dim() != 5 or theta.shape[0] != N or theta.shape[2] not in (1, T):
         raise ValueError(
-            f"theta must be ({len(features)}, K, 2, 3) for these features, got {tuple(theta.shape)}"
+            f"theta must be ({N}, K, S, ...) for these features, S = 1 or {T} time steps, "
+            f"got {tuple(theta.shape)}"
         )
+    frame_by_frame = features.stride(0) == T * features.stride(2)
+    if theta.shape[2] == 1 and T > 1 and not frame_by_frame:
+        return features.flatten(1, 2), theta[:, :, 0], lambda x: x.unflatten(2, (C, T))
+    return (
+        features.transpose(1, 2).flatten(0, 1),
+        theta.expand(-1, -1, T, -1, -1).transpose(1, 2).flatten(0, 1),
+        lambda x: x.unflatten(0, (N, T)).movedim(1, 3),  # (N, K, C, T, ...)
+    )
+
+
+def _chosen(
+    features: Tensor,
+    theta: Tensor,
+    size: tuple[int, ...],
+    axis_aligned: bool,
+    sampler: str,
+    padding: str,
+) -> str:
+    """The sampler that does it: `sampler`, or for "auto" the fastest with the right values."""
+    _check_sampler(theta, sampler, padding)
+    if sampler != "auto":
+        return sampler
+    if not axis_aligned:
+        return "grid"
+    if _grid_is_faster(features) and not _shrinks(theta, features.shape[-2:], size):
+        return "grid"
+    return "area"
+
+
+def _grid_is_faster(features: Tensor) -> bool:
+    """Whether `grid_sample` beats products of matrices on this map (docs/results.md, samplers).
+
+    Only ever on a CPU, in float32 or wider: on small channels_last maps it does not.
+    """
+    if features.device.type != "cpu" or torch.compiler.is_compiling():
+        return False  # there products of matrices are deterministic, and nothing may be looked up
+    if features.dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"):
+        return False
+    return not is_channels_last(features) or max(features.shape[-2:]) > _LARGE_MAP
+
+
+def _shrinks(theta: Tensor, map_hw: Sequence[int], size: Sequence[int]) -> bool:
+    """Whether any window covers more pixels than it has samples, along any axis."""
+    scales = theta.detach()[..., [1, 0], [1, 0]].abs()  # (N, K, 2): y, x
+    covered = scales * scales.new_tensor([map_hw[0] / size[0], map_hw[1] / size[1]])
+    return bool((covered > 1 + 1e-6).any())
+
+
+def _check_sampler(theta: Tensor, sampler: str, padding: str) -> None:
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler must be one of {SAMPLERS}, got {sampler!r}")
+    if padding not in PADDINGS:
+        raise ValueError(f"padding must be one of {PADDINGS}, got {padding!r}")
+    if sampler in ("separable", "area") and kind_of(theta) != AFFINE:
+        raise ValueError(
+            f"sampler {sampler!r} is for axis-aligned theta (..., 2, 3), got {tuple(theta.shape)}: "
+            "use 'grid'"
+        )
+    if sampler == "nearest" and theta.requires_grad and torch.is_grad_enabled():
+        raise ValueError(
+            "sampler 'nearest' has no gradient for theta: detach theta, or use it under "
+            "torch.no_grad(), for evaluation"
+        )
+
+
+def _checked(features: Tensor, theta: Tensor, size: Sequence[int]) -> tuple[int, ...]:
+    """The size; all shapes agree."""
+    volumetric = kind_of(theta) == VOLUMETRIC
+    wanted = "(N, C, T, H, W)" if volumetric else "(N, C, H, W)"
+    if features.dim() != (5 if volumetric else 4):
+        raise ValueError(f"features must be {wanted}, got {tuple(features.shape)}")
+    if theta.dim() != 4 or theta.shape[0] != len(features):
+        raise ValueError(
+            f"theta must be ({len(features)}, K, {theta.shape[-2]}, {theta.shape[-1]}) for these "
+            f"features, got {tuple(theta.shape)}"
+        )
+    if len(size) != features.dim() - 2 or min(size) < 1:
+        names = "(t, h, w)" if volumetric else "(h, w)"
+        raise ValueError(f"size must be {names}, each at least 1, got {tuple(size)}")
+    return tuple(size)
+
+
+_LARGE_MAP = 40
+"""Side of a map beyond which products over whole rows cost more than looking up two pixels."""

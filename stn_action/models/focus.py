@@ -10,11 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.geometry.sampling import pooled, sample
-from stn_action.geometry.transforms import TRANSFORMS, Transform
+from stn_action.geometry.sampling import (
+    Padding,
+    Sampler,
+    fold_time,
+    pooled,
+    sample,
+    sample_clips,
+)
+from stn_action.geometry.theta import VOLUMETRIC
+from stn_action.geometry.transforms import Transform
+from stn_action.models.evidence import Evidence
 from stn_action.models.localization import LocalizationNetwork
-
-THETA_PER = ("clip", "step")
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,11 @@ class Focus:
     """Where the heads of one placement looked, with what is needed to draw it."""
 
     theta: Tensor
-    """(B, K, S, 2, 3) float32, output to input, normalized on the stage's map."""
+    """(B, K, S, *kind) float32, output to input, normalized on the stage's map; see
+    `geometry.theta` for the kinds."""
 
     base: Tensor
-    """(K, 2, 3): where theta started."""
+    """(K, *kind): where theta started."""
 
     stage: str
     """Module path of the stage in the trunk."""
@@ -70,142 +78,95 @@ class Focus:
 class FocusHeads(nn.Module):
     """K spatial transformers on one feature map, with one localization network between them.
 
-    The localization network sees, for one theta a clip, the map's mean over time and the mean
-    size of its change from step to step; for one theta a step, the step's map and its change from
-    the step before. Its input is detached from the trunk by default, so that the trunk learns
-    from what the glimpses show and not from what moves them.
+    What the localization network sees is told in `Evidence`. Its input is detached from the trunk
+    by default, so that the trunk learns from what the glimpses show and not from what moves them.
+
+    Args:
+        channels: C of the features.
+        transform: the family of theta, made for K windows.
+        theta_per: one theta per "clip" or per time "step"; a volumetric one is always per clip.
+        gain: see `LocalizationNetwork`.
+        detach: keep the localization network's gradients from the features.
+        motion: show it how the map changes over time too.
+        sampler: see `geometry.sampling`.
+        padding: beyond the map everything is "zeros", or as the "border" pixel.
+        localization: a network of your own, (N, evidence channels, H, W) to (N, K * P).
     """
+
+    base: Tensor
 
     def __init__(
         self,
         channels: int,
         transform: Transform,
-        num_heads: int,
         *,
         theta_per: Literal["clip", "step"] = "clip",
         gain: float = 1.0,
         detach: bool = True,
+        motion: bool = True,
+        sampler: Sampler = "auto",
+        padding: Padding = "zeros",
+        localization: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if theta_per not in THETA_PER:
-            raise InputError(f"theta_per must be one of {THETA_PER}, got {theta_per!r}")
+        self.volumetric = transform.theta_shape == VOLUMETRIC
+        if self.volumetric and theta_per != "clip":
+            raise InputError(
+                f"a volumetric theta is one per clip: theta_per must be 'clip', got {theta_per!r}"
+            )
         self.channels = channels
         self.transform = transform
-        self.num_heads = num_heads
+        self.num_heads = transform.num_heads
         self.theta_per = theta_per
         self.detach = detach
-        self.localization = LocalizationNetwork(
-            2 * channels, num_heads * transform.num_parameters, gain=gain
+        self.sampler: Sampler = sampler
+        self.padding: Padding = padding
+        self.evidence = Evidence("volume" if self.volumetric else theta_per, motion)
+        self.localization = localization or LocalizationNetwork(
+            self.evidence.channels_for(channels),
+            self.num_heads * transform.num_parameters,
+            gain=gain,
         )
+        self.register_buffer("base", transform.base, persistent=False)
 
     @property
-    def base(self) -> Tensor:
-        """Theta (K, 2, 3) at raw = 0, where the heads start."""
-        raw = self.localization.output.weight.new_zeros(
-            self.num_heads, self.transform.num_parameters
-        )
-        return self.transform.build(raw)
+    def gain(self) -> float:
+        """By which the localization network's stored weights are multiplied."""
+        return float(getattr(self.localization, "gain", 1.0))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Theta (B, K, S, 2, 3), float32, for features (B, C, T, H, W)."""
+        """Theta (B, K, S, *kind), float32, for features (B, C, T, H, W)."""
         if self.detach:
             features = features.detach()
-        evidence = _evidence(features, per_step=self.theta_per == "step")  # (B, S, 2C, H, W)
-        B, S = evidence.shape[:2]
+        shown = self.evidence(features)  # (B, S, C', H, W)
         with torch.autocast(features.device.type, enabled=False):
-            raw = self.localization(evidence.flatten(0, 1))
-            theta = self.transform.build(raw.view(B, S, self.num_heads, -1))
+            raw = self.localization(shown.flatten(0, 1))
+            raw = raw.reshape(*shown.shape[:2], self.num_heads, self.transform.num_parameters)
+            theta = self.transform.build(raw)
         return theta.transpose(1, 2)
 
     def glimpses(self, features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
         """What the heads look at: (B, K, C, T, h, w) of features (B, C, T, H, W)."""
-        maps, theta, unfold = _fold_time(features, theta)
-        cut = sample(maps, theta, size, axis_aligned=self.transform.axis_aligned)
-        return unfold(cut)
+        if self.volumetric:
+            return self.volume_glimpses(features, theta, (features.shape[2], *size))
+        return sample_clips(
+            features, theta, size, axis_aligned=self.transform.axis_aligned,
+            sampler=self.sampler, padding=self.padding,
+        )  # fmt: skip
+
+    def volume_glimpses(self, features: Tensor, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        """What volumetric heads look at: (B, K, C, t, h, w) for size (t, h, w)."""
+        theta = theta.squeeze(2)
+        return sample(features, theta, size, sampler=self.sampler, padding=self.padding)
 
     def pooled_glimpses(self, features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
         """The spatial means of the glimpses: (B, K, C, T) of features (B, C, T, H, W)."""
-        maps, theta, unfold = _fold_time(features, theta)
-        means = pooled(maps, theta, size, axis_aligned=self.transform.axis_aligned)
-        return unfold(means)
-
-
-class SpatialTransformer(nn.Module):
-    """One spatial transformer in line (Jaderberg et al. 2015, section 3): features to features.
-
-    Args:
-        channels: C of the features.
-        transform: name of the family: affine (unbounded, starts at the identity), attention or
-            translation (both bounded to the map, start at its middle).
-        size: height and width of the result; None keeps the input's.
-        theta_per: one theta per "clip" or per time "step".
-        gain: see `LocalizationNetwork`; 1 for a relative learning rate of 1.
-
-    Shape:
-        (B, C, H, W) to (B, C, *size), or (B, C, T, H, W) to (B, C, T, *size).
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        transform: str = "affine",
-        size: tuple[int, int] | None = None,
-        *,
-        theta_per: Literal["clip", "step"] = "clip",
-        gain: float = 1.0,
-        detach: bool = False,
-    ) -> None:
-        super().__init__()
-        self.size = size
-        self.heads = FocusHeads(
-            channels, build_transform(transform, 1), 1,
-            theta_per=theta_per, gain=gain, detach=detach,
-        )  # fmt: skip
-
-    def forward(self, features: Tensor) -> Tensor:
-        """The transformed features; see the class for shapes."""
-        if features.dim() not in (4, 5) or features.shape[1] != self.heads.channels:
-            raise ValueError(
-                f"features must be (B, {self.heads.channels}, H, W) or "
-                f"(B, {self.heads.channels}, T, H, W), got {tuple(features.shape)}"
+        if self.volumetric:
+            return self.glimpses(features, theta, size).mean((-2, -1))
+        maps, theta, unfold = fold_time(features, theta)
+        return unfold(
+            pooled(
+                maps, theta, size, axis_aligned=self.transform.axis_aligned,
+                sampler=self.sampler, padding=self.padding,
             )
-        clips = features if features.dim() == 5 else features.unsqueeze(2)  # (B, C, T, H, W)
-        theta = self.heads(clips)
-        size = self.size or (features.shape[-2], features.shape[-1])
-        result = self.heads.glimpses(clips, theta, size).squeeze(1)  # (B, C, T, h, w)
-        return result if features.dim() == 5 else result.squeeze(2)
-
-
-def build_transform(name: str, num_heads: int, **settings: float) -> Transform:
-    """The family called `name` for `num_heads` windows.
-
-    Raises:
-        InputError: there is no such family.
-    """
-    if name not in TRANSFORMS:
-        raise InputError(f"transform must be one of {sorted(TRANSFORMS)}, got {name!r}")
-    return TRANSFORMS[name](num_heads, **settings)
-
-
-def _evidence(features: Tensor, *, per_step: bool) -> Tensor:
-    """(B, S, 2C, H, W): what is there and how much it changes, of features (B, C, T, H, W)."""
-    change = features.diff(dim=2).abs()
-    if not per_step:
-        moving = change.mean(2) if features.shape[2] > 1 else torch.zeros_like(features[:, :, 0])
-        return torch.cat([features.mean(2), moving], dim=1).unsqueeze(1)
-    change = torch.cat([torch.zeros_like(features[:, :, :1]), change], dim=2)
-    return torch.cat([features, change], dim=1).transpose(1, 2)
-
-
-def _fold_time(features: Tensor, theta: Tensor):
-    """Maps (N, C', H, W) and theta (N, K, 2, 3) that belong together, and the way back."""
-    B, C, T = features.shape[:3]
-    if theta.shape[2] == 1:  # the clip's frames share a window: treat them as channels
-        return features.flatten(1, 2), theta[:, :, 0], lambda x: x.unflatten(2, (C, T))
-    if theta.shape[2] != T:
-        raise ValueError(f"theta must be for 1 or {T} time steps, got {theta.shape[2]}")
-    return (
-        features.transpose(1, 2).flatten(0, 1),
-        theta.transpose(1, 2).flatten(0, 1),
-        lambda x: x.unflatten(0, (B, T)).movedim(1, 3),  # (B, K, C, T, ...)
-    )
+        )  # fmt: skip

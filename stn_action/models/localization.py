@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stn_action.geometry.sampling import resize_area
-from stn_action.geometry.transforms import at_least_float32
+from stn_action.geometry.kernels import resize_area
+from stn_action.geometry.theta import at_least_float32
 
 
 class LocalizationNetwork(nn.Module):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.models.focus import Cells, Focus, FocusHeads
+from stn_action.models.looking import Looking, RandomWindows
 from stn_action.models.stages import (
     cut,
     evaluating,
@@ -20,8 +21,6 @@ from stn_action.models.stages import (
     modules_before,
     stage,
     trace_cells,
-    with_time,
-    without_time,
 )
 
 
@@ -38,13 +37,17 @@ class Prediction:
     branch_logits: Tensor | None
     """(B, K + 1, num_classes): the auxiliary classifiers', global branch first."""
 
+    random_logits: Tensor | None = None
+    """(B, num_classes): what a window at a random place shows; in training, where asked for."""
+
 
 class FocusedNetwork(nn.Module):
     """A trunk, heads on one of its stages, and classifiers on the global view and the glimpses.
 
     One mechanism for every trunk: while it runs, a hook at the stage catches the map U. With a
     `describe` module the glimpses are pooled right there; without one they are appended to U along
-    the batch, and the rest of the trunk runs once over (K + 1) * B maps of U's size.
+    the batch, and the rest of the trunk runs once over (K + 1) * B maps of U's size; in line, the
+    one glimpse takes U's place.
 
     Args:
         trunk: clips (B, 3, T, H, W) to features (B, D).
@@ -54,6 +57,9 @@ class FocusedNetwork(nn.Module):
         num_classes: width of the classifiers.
         describe: pooled glimpses (N, T, C) to (N, out_channels); None sends glimpses through the
             rest of the trunk.
+        in_line: replace the map by the one head's glimpse, as in the paper's ST-CNN.
+        random_windows: one more branch in training, which looks at a random window; it has a
+            classifier of its own and keeps what describes glimpses from fitting one place alone.
         dropout: before the classifier.
         branch_classifiers: whether every branch has an auxiliary classifier.
         mean: see `plug`.
@@ -72,6 +78,8 @@ class FocusedNetwork(nn.Module):
         num_features: int,
         num_classes: int,
         describe: nn.Module | None = None,
+        in_line: bool = False,
+        random_windows: RandomWindows | None = None,
         dropout: float = 0.0,
         branch_classifiers: bool = True,
         mean: Sequence[float] | None = None,
@@ -82,7 +90,11 @@ class FocusedNetwork(nn.Module):
         self.heads = heads
         self.describe = describe
         self.at = at
-        num_heads = heads.num_heads if heads else 0
+        if in_line and (heads is None or heads.num_heads != 1 or random_windows is not None):
+            raise InputError("in line there is one head, and no branch of its own or at random")
+        self.in_line = in_line
+        self.random_windows = random_windows if heads else None
+        num_heads = heads.num_heads if heads and not in_line else 0
         glimpse_features = describe.out_channels if describe else num_features
         widths = [num_features] + [int(glimpse_features)] * num_heads  # type: ignore[arg-type]
         self.dropout = nn.Dropout(dropout)
@@ -92,6 +104,9 @@ class FocusedNetwork(nn.Module):
             if branch_classifiers
             else None
         )
+        self.random_classifier = (
+            nn.Linear(widths[1], num_classes) if self.random_windows is not None else None
+        )
         self.register_buffer("pixel_mean", _per_channel(mean), persistent=False)
         self.register_buffer("pixel_std", _per_channel(std), persistent=False)
         self._frozen: tuple[str, ...] = ()
@@ -100,7 +115,7 @@ class FocusedNetwork(nn.Module):
     @property
     def gain(self) -> float:
         """By which the localization network's stored weights are multiplied."""
-        return self.heads.localization.gain if self.heads else 1.0
+        return self.heads.gain if self.heads else 1.0
 
     def localization_parameters(self) -> list[nn.Parameter]:
         """The parameters that move the windows."""
@@ -111,7 +126,7 @@ class FocusedNetwork(nn.Module):
 
         Args:
             clip: (B, 3, T, H, W), float, or uint8 where `mean` and `std` were given.
-            theta: (B, K, S, 2, 3) of each placement, to look at instead of where the heads would.
+            theta: (B, K, S, *kind) of each placement, to look at instead of where the heads would.
 
         Returns:
             The prediction; logits are float32.
@@ -122,18 +137,19 @@ class FocusedNetwork(nn.Module):
         if self.heads is None:
             branches = [self.trunk(self._normalised(clip))]
             return self._classify(branches, ())
-        with self._looking(len(clip), self._given(theta, len(clip))) as seen:
+        windows = self.random_windows if self.training else None
+        looking = Looking(
+            self.heads, len(clip), given_theta=self._given(theta, len(clip)),
+            pool=self.describe is not None, in_line=self.in_line, random_windows=windows,
+        )  # fmt: skip
+        with self._hooked(looking):
             features = self.trunk(self._normalised(clip))
-        if self.describe is None:
-            branches = list(features.chunk(self.heads.num_heads + 1))
-        else:
-            glimpses = seen.glimpses.flatten(0, 1).transpose(1, 2)  # (B*K, T, C)
-            described = self.describe(glimpses).unflatten(0, (len(clip), -1))
-            branches = [features, *described.unbind(1)]
-        cells = self._cells_for(clip, seen.size_thw)
-        min_scale = getattr(self.heads.transform, "min_scale", 0.0)
-        focus = Focus(seen.theta, self.heads.base.detach(), self.at, cells, min_scale)
-        return self._classify(branches, (focus,))
+        branches = self._branches(features, looking)
+        cells = self._cells_for(clip, looking.size_thw)
+        floor = self.heads.transform.floor
+        focus = Focus(looking.theta, self.heads.base, self.at, cells, floor)
+        random_branch = branches.pop() if windows is not None else None
+        return self._classify(branches, (focus,), random_branch)
 
     def freeze_until(self, path: str, example: Tensor) -> None:
         """Keep the trunk up to a stage as it is: no gradient, batch norm in eval mode.
@@ -189,31 +205,45 @@ class FocusedNetwork(nn.Module):
         assert self.heads is not None
         if theta is None:
             return None
-        wanted = (batch_size, self.heads.num_heads, 2, 3)
+        kind = self.heads.transform.theta_shape
+        wanted = (batch_size, self.heads.num_heads, *kind)
         shapes = [tuple(one.shape) for one in theta]
         if [shape[:2] + shape[3:] for shape in shapes] != [wanted]:
             raise ValueError(
-                f"theta must be a sequence of one tensor ({wanted[0]}, {wanted[1]}, S, 2, 3), for "
-                f"the one placement of heads; got shapes {shapes}"
+                f"theta must be a sequence of one tensor ({wanted[0]}, {wanted[1]}, S, {kind[0]}, "
+                f"{kind[1]}), for the one placement of heads; got shapes {shapes}"
             )
         return theta[0]
 
     @contextmanager
-    def _looking(self, batch_size: int, theta: Tensor | None):
-        assert self.heads is not None
-        seen = _Seen(self.heads, theta, batch_size, through_tail=self.describe is None)
-        handle = stage(self.trunk, self.at).register_forward_hook(seen.hook)
+    def _hooked(self, looking: Looking):
+        handle = stage(self.trunk, self.at).register_forward_hook(looking.hook)
         try:
-            yield seen
+            yield
         finally:
             handle.remove()
+
+    def _branches(self, features: Tensor, looking: Looking) -> list[Tensor]:
+        """What describes each branch (B, D), the global view first."""
+        if self.in_line:
+            return [features]
+        if self.describe is None:
+            return list(features.chunk(looking.num_views))
+        glimpses = looking.glimpses.flatten(0, 1).transpose(1, 2)  # (B * K', T, C)
+        described = self.describe(glimpses).unflatten(0, (looking.batch_size, -1))
+        return [features, *described.unbind(1)]
 
     def _normalised(self, clip: Tensor) -> Tensor:
         if self.pixel_mean is None or self.pixel_std is None:
             return clip
         return (clip.to(self.pixel_mean.dtype) - self.pixel_mean) / self.pixel_std
 
-    def _classify(self, branches: list[Tensor], focus: tuple[Focus, ...]) -> Prediction:
+    def _classify(
+        self,
+        branches: list[Tensor],
+        focus: tuple[Focus, ...],
+        random_branch: Tensor | None = None,
+    ) -> Prediction:
         logits = self.classifier(self.dropout(torch.cat(branches, dim=1)))
         branch_logits = None
         if self.branch_classifiers is not None:
@@ -221,7 +251,10 @@ class FocusedNetwork(nn.Module):
             branch_logits = torch.stack(
                 [classifier(self.dropout(branch)).float() for classifier, branch in pairs], dim=1
             )
-        return Prediction(logits.float(), focus, branch_logits)
+        random_logits = None
+        if random_branch is not None and self.random_classifier is not None:
+            random_logits = self.random_classifier(self.dropout(random_branch)).float()
+        return Prediction(logits.float(), focus, branch_logits, random_logits)
 
     def _cells_for(self, clip: Tensor, size_thw: tuple[int, int, int]) -> Cells:
         clip_thw = (clip.shape[2], clip.shape[3], clip.shape[4])
@@ -230,34 +263,6 @@ class FocusedNetwork(nn.Module):
         if clip_thw not in self._cells:
             self._cells[clip_thw] = trace_cells(self.trunk, self.at, clip_thw, size_thw)
         return self._cells[clip_thw]
-
-
-class _Seen:
-    """What the hook at the stage caught while the trunk ran once."""
-
-    theta: Tensor
-    glimpses: Tensor
-    size_thw: tuple[int, int, int]
-
-    def __init__(
-        self, heads: FocusHeads, theta: Tensor | None, batch_size: int, *, through_tail: bool
-    ) -> None:
-        self.heads = heads
-        self.given_theta = theta
-        self.batch_size = batch_size
-        self.through_tail = through_tail
-
-    def hook(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
-        features = with_time(output, self.batch_size)
-        self.theta = self.heads(features) if self.given_theta is None else self.given_theta
-        self.size_thw = (features.shape[2], features.shape[3], features.shape[4])
-        size = self.size_thw[1:]
-        if not self.through_tail:
-            self.glimpses = self.heads.pooled_glimpses(features, self.theta, size)
-            return None
-        glimpses = self.heads.glimpses(features, self.theta, size)
-        views = torch.cat([features.unsqueeze(1), glimpses], dim=1)  # (B, K + 1, C, T, H, W)
-        return without_time(views.transpose(0, 1).flatten(0, 1), like=output)
 
 
 def _per_channel(values: Sequence[float] | None) -> Tensor | None:

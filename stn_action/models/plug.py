@@ -7,12 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.models.focus import FocusHeads, build_transform
+from stn_action.geometry.sampling import Padding, Sampler
+from stn_action.geometry.transforms import build_transform
+from stn_action.models.focus import FocusHeads
+from stn_action.models.looking import RandomWindows
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.stages import evaluating, features_at
 from stn_action.models.temporal import build_temporal
 
-GLIMPSES = ("tail", "pooled")
+GLIMPSES = ("tail", "pooled", "in_line")
 
 
 def plug(
@@ -22,17 +25,21 @@ def plug(
     heads: int = 4,
     num_classes: int,
     transform: str = "attention",
-    glimpse: Literal["tail", "pooled"] = "tail",
+    glimpse: Literal["tail", "pooled", "in_line"] = "tail",
     theta_per: Literal["clip", "step"] = "clip",
     gain: float = 300.0,
     temporal: Literal["mean", "difference"] = "mean",
     detach: bool = True,
+    motion: bool = True,
+    sampler: Sampler = "auto",
+    padding: Padding = "zeros",
+    random_windows: RandomWindows | None = None,
     dropout: float = 0.0,
     branch_classifiers: bool = True,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     example: Tensor | None = None,
-    **transform_settings: float,
+    **transform_settings: float | bool | None,
 ) -> FocusedNetwork:
     """Plug K spatial transformer heads into a video network, after one of its stages.
 
@@ -44,20 +51,26 @@ def plug(
         at: module path of the stage that the heads look at; needed with heads.
         heads: K; 0 gives the trunk with a new classifier.
         num_classes: width of the new classifier.
-        transform: family of the windows: attention, translation or affine.
+        transform: family of the windows: translation, attention, anisotropic, similarity, affine,
+            projective, tps or volumetric.
         glimpse: "tail" sends glimpses of the map's own size through the rest of the trunk, as
-            further clips of the batch; "pooled" takes their means, beside the trunk's features.
+            further clips of the batch; "pooled" takes their means, beside the trunk's features;
+            "in_line" puts the one head's glimpse in the map's place.
         theta_per: one window per "clip" or per time "step" of the map.
         gain: of the equalised localization network; see `LocalizationNetwork`.
         temporal: how pooled glimpses become one description of the clip; a frame-wise trunk that
             describes maps of so many channels itself shares that module with them.
         detach: hide the localization network's gradient from the trunk.
+        motion: show the localization network how the map changes over time too.
+        sampler: see `geometry.sampling`.
+        padding: beyond the map everything is "zeros", or as the "border" pixel.
+        random_windows: train on one more glimpse, of a random window; see `FocusedNetwork`.
         dropout: before the classifier.
         branch_classifiers: give every branch an auxiliary classifier of its own.
         mean: of each channel, in units of a pixel value in [0, 255]; None: clips come normalised.
         std: of each channel, likewise.
         example: a clip (1, 3, T, H, W) that the trunk accepts; default 16 frames of 112 x 112.
-        **transform_settings: start_scale, min_scale, max_scale of the windows.
+        **transform_settings: of the family: bounded, start_scale, min_scale, max_scale, ...
 
     Returns:
         A network of clips (B, 3, T, H, W) to `Prediction`.
@@ -76,15 +89,17 @@ def plug(
             channels = features_at(trunk, at, example).shape[1]
         family = build_transform(transform, heads, **transform_settings)
         focus_heads = FocusHeads(
-            channels, family, heads, theta_per=theta_per, gain=gain, detach=detach
-        )
+            channels, family, theta_per=theta_per, gain=gain, detach=detach, motion=motion,
+            sampler=sampler, padding=padding,
+        )  # fmt: skip
         if glimpse == "pooled":
             describe = _description(trunk, temporal, channels)
     # last, so that a trunk is left alone if anything is wrong
     num_features = _take_classifier_off(trunk, example)
     return FocusedNetwork(
         trunk, focus_heads, at=at, num_features=num_features, num_classes=num_classes,
-        describe=describe, dropout=dropout, branch_classifiers=branch_classifiers,
+        describe=describe, in_line=glimpse == "in_line", random_windows=random_windows,
+        dropout=dropout, branch_classifiers=branch_classifiers,
         mean=mean, std=std,
     ).to(device)  # fmt: skip
 

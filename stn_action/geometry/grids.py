@@ -1,0 +1,86 @@
+"""The grid generator and the grid sampler, for every kind of theta; the only `grid_sample`.
+
+Convention:
+    - theta (N, K, *kind) maps output to input, normalized; `align_corners=False`, chosen here for
+      the whole package
+    - a place that is not finite, or farther off than `FAR`, is taken to lie outside the map
+
+Letters: N maps, K windows on each, (h, w) a glimpse, (t, h, w) of a volume.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from stn_action.geometry.splines import spline_basis
+from stn_action.geometry.theta import AFFINE, PROJECTIVE, SPLINE, VOLUMETRIC, kind_of
+
+FAR = 1e4
+"""Normalized coordinates beyond which a place counts as nowhere, and has no gradient."""
+
+NOWHERE = 3.0
+"""Where such places are taken to be: beyond the map's bottom right."""
+
+
+def generate_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
+    """Where each pixel of the glimpses comes from (Jaderberg et al. 2015, eq. 1).
+
+    Args:
+        theta: (N, K, *kind), float32 or wider.
+        size: (h, w), or (t, h, w) for volumetric theta.
+
+    Returns:
+        (N, K, h, w, 2), or (N, K, t, h, w, 3); normalized, (x, y) or (x, y, t).
+    """
+    N, K = theta.shape[:2]
+    kind = kind_of(theta)
+    if kind in (AFFINE, VOLUMETRIC):
+        grid = F.affine_grid(theta.flatten(0, 1), [N * K, 1, *size], align_corners=False)
+        return grid.unflatten(0, (N, K))
+    places = pixel_centres(size, theta)  # (h, w, 2)
+    if kind == SPLINE:
+        basis = spline_basis(places.flatten(0, 1))
+        return (basis @ theta).unflatten(-2, tuple(size))
+    assert kind == PROJECTIVE
+    ones = torch.ones_like(places[..., :1])
+    mapped = torch.cat([places, ones], dim=-1).flatten(0, 1) @ theta.transpose(-1, -2)
+    # what lies on the horizon or behind it has no image: sent to infinity, seen as outside
+    depth = mapped[..., 2:]
+    depth = torch.where(depth > torch.finfo(depth.dtype).eps, depth, torch.nan)
+    return (mapped[..., :2] / depth).unflatten(-2, tuple(size))
+
+
+def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
+    """The centres of an output's pixels: (h, w, 2), normalized x and y."""
+    lines = [(torch.arange(n, dtype=like.dtype, device=like.device) * 2 + 1) / n - 1 for n in size]
+    y, x = torch.meshgrid(*lines, indexing="ij")
+    return torch.stack([x, y], dim=-1)
+
+
+def sample_grid(
+    features: Tensor, theta: Tensor, size: Sequence[int], *, mode: str, padding: str
+) -> Tensor:
+    """Cut K glimpses out of every map by `grid_sample`, on a float32 grid.
+
+    Args:
+        features: (N, C, H, W), or (N, C, T, H, W) for volumetric theta.
+        theta: (N, K, *kind), float32 or wider.
+        size: (h, w), or (t, h, w).
+        mode: "bilinear" (trilinear in volumes) or "nearest".
+        padding: "zeros" or "border".
+
+    Returns:
+        (N, K, C, *size), of the dtype of `features`.
+    """
+    N, C = features.shape[:2]
+    K = theta.shape[1]
+    with torch.autocast(features.device.type, enabled=False):  # it would narrow the grid
+        grid = generate_grid(theta, size)
+        grid = torch.where(grid.abs() < FAR, grid, NOWHERE)
+        # the K grids of a map are stacked along its first axis, so that the map is not repeated
+        grid = grid.flatten(1, 2)
+        wide = features if features.dtype == grid.dtype else features.to(grid.dtype)
+        glimpses = F.grid_sample(wide, grid, mode=mode, padding_mode=padding, align_corners=False)
+    return glimpses.unflatten(2, (K, size[0])).transpose(1, 2).to(features.dtype)

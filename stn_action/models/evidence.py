@@ -1,0 +1,74 @@
+"""What a localization network is shown of a clip's feature map.
+
+Letters: S thetas of a clip (1, or one for every time step of the map).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from stn_action.errors import InputError
+from stn_action.geometry.kernels import resize_area
+
+THETA_PER = ("clip", "step", "volume")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Maps (B, S, channels_for(C), H, W) of features (B, C, T, H, W).
+
+    For one theta a clip: the map's mean over time and the mean size of its change from step to
+    step. For one theta a step: the step's map and its change from the step before. For one theta
+    of the whole volume: the map at `TIME_BINS` equal parts of the time, so that time can be seen.
+    """
+
+    theta_per: Literal["clip", "step", "volume"] = "clip"
+    motion: bool = True
+    """Whether the change is shown too; images have none."""
+
+    def __post_init__(self) -> None:
+        if self.theta_per not in THETA_PER:
+            raise InputError(f"theta_per must be one of {THETA_PER}, got {self.theta_per!r}")
+
+    def channels_for(self, channels: int) -> int:
+        """How many channels it has where the features have so many."""
+        if self.theta_per == "volume":
+            return TIME_BINS * channels
+        return (2 if self.motion else 1) * channels
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """See the class."""
+        match self.theta_per:
+            case "clip":
+                return self._of_clip(features)
+            case "step":
+                return self._of_steps(features)
+            case _:
+                return _of_volume(features)
+
+    def _of_clip(self, features: Tensor) -> Tensor:
+        mean = features.mean(2)  # (B, C, H, W)
+        if not self.motion:
+            return mean.unsqueeze(1)
+        moving = torch.zeros_like(mean)
+        if features.shape[2] > 1:
+            moving = features.diff(dim=2).abs().mean(2)
+        return torch.cat([mean, moving], dim=1).unsqueeze(1)
+
+    def _of_steps(self, features: Tensor) -> Tensor:
+        if not self.motion:
+            return features.transpose(1, 2)
+        change = torch.zeros_like(features[:, :, :1])
+        change = torch.cat([change, features.diff(dim=2).abs()], dim=2)
+        return torch.cat([features, change], dim=1).transpose(1, 2)
+
+
+def _of_volume(features: Tensor) -> Tensor:
+    B, C, T, H, W = features.shape
+    lines = resize_area(features.reshape(B, C, T, H * W), (TIME_BINS, H * W))
+    return lines.reshape(B, 1, C * TIME_BINS, H, W)
+
+
+TIME_BINS = 4
