@@ -60,7 +60,7 @@ class MarkedPatches(nn.Module):
     def __init__(self, gain: float, num_heads: int = 2) -> None:
         super().__init__()
         family = Attention(num_heads, start_scale=0.6)
-        self.heads = FocusHeads(CHANNELS, family, num_heads, gain=gain)
+        self.heads = FocusHeads(CHANNELS, family, gain=gain)
         self.classifier = nn.Linear(CHANNELS * (1 + num_heads), CLASSES)
         self.gain = gain
 

@@ -36,10 +36,18 @@ class FocusConfig(Section):
     """Stage of the trunk whose feature map the heads look at, by its module path."""
     heads: Annotated[Whole, Field(ge=0)] = 4
     """Number of heads; 0: the plain trunk."""
-    transform: Literal["attention", "translation", "affine"] = "attention"
-    """attention: scale and place; translation: place at a fixed scale; affine: all six numbers."""
-    glimpse: Literal["tail", "pooled"] = "tail"
-    """tail: glimpses run through the rest of the trunk; pooled: they are averaged at once."""
+    transform: Literal[
+        "translation", "attention", "anisotropic", "similarity",
+        "affine", "projective", "tps", "volumetric",
+    ] = "attention"  # fmt: skip
+    """Family of the windows: translation (place, fixed scale), attention (scale and place),
+    anisotropic (a scale for each axis), similarity (and rotation), affine (all six numbers),
+    projective, tps (thin-plate spline), volumetric (affine in space and time)."""
+    bounded: Switch = True
+    """Keep windows inside the map and their scale within bounds; false: theta = start + raw."""
+    glimpse: Literal["tail", "pooled", "in_line"] = "tail"
+    """tail: glimpses run through the rest of the trunk; pooled: they are averaged at once;
+    in_line: the one head's glimpse takes the map's place."""
     theta_per: Literal["clip", "step"] = "clip"
     """One window per clip, or per time step of the feature map."""
     gain: Positive | Literal["auto"] = "auto"
@@ -47,17 +55,35 @@ class FocusConfig(Section):
     start_scale: Share = 0.5
     """Side of every window at the start, as a share of the map's."""
     min_scale: Share = 0.2
-    """attention: smallest side of a window, as a share of the map's."""
+    """Bounded: smallest side of a window, as a share of the map's."""
     max_scale: Share = 0.95
-    """attention: largest side of a window, as a share of the map's."""
+    """Bounded: largest side of a window, as a share of the map's."""
     detach: Switch = True
     """Keep the localization network's gradients out of the trunk."""
+    motion: Switch = True
+    """Show the localization network how the map changes over time too."""
+    sampler: Literal["auto", "grid", "separable", "area"] = "auto"
+    """How glimpses are sampled; auto: area for axis-aligned families, grid for all others."""
+    padding: Literal["zeros", "border"] = "zeros"
+    """What lies beyond the map."""
     branch_loss: NotNegative = 1.0
     """Weight of the auxiliary classifiers (one per branch) in the loss; 0: none are built."""
+    diversity_loss: NotNegative = 0.0
+    """Weight of the overlap between heads in the loss."""
+    in_bounds_loss: NotNegative = 0.0
+    """Weight of how far windows reach beyond the map in the loss; for bounded: false."""
+    random_glimpse_loss: NotNegative = 0.0
+    """Weight of one more branch, in training, that looks at a random window; 0: there is none."""
+
+    @model_validator(mode="after")
+    def _in_line_is_one(self) -> Self:
+        if self.glimpse == "in_line" and (self.heads > 1 or self.random_glimpse_loss):
+            raise ValueError("glimpse in_line: expected heads 1 and random_glimpse_loss 0")
+        return self
 
     @model_validator(mode="after")
     def _scales_in_order(self) -> Self:
-        if not self.min_scale < self.start_scale < self.max_scale:
+        if self.bounded and not self.min_scale < self.start_scale < self.max_scale:
             raise ValueError(
                 "expected min_scale < start_scale < max_scale, got "
                 f"{self.min_scale}, {self.start_scale}, {self.max_scale}"
@@ -107,6 +133,8 @@ class OptimConfig(Section):
     """How the rates go on after warm-up: down to zero, or as they are."""
     warmup_epochs: NotNegative = 0.0
     """Epochs in which the rates rise linearly from zero."""
+    head_warmup_epochs: NotNegative = 0.0
+    """Epochs in which the heads stay at their start, while trunk and classifiers learn."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Share of the target spread evenly over the classes."""
     clip_grad_norm: Positive | None = None

@@ -8,6 +8,7 @@ from torch import Tensor
 from stn_action.config import Config, config_from_dict
 from stn_action.errors import InputError
 from stn_action.models.backbones import build_backbone
+from stn_action.models.looking import RandomWindows
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
 from stn_action.training.optim import DEFAULT_GAIN, LOCALIZATION_GROUP, effective_relative_lr
@@ -34,10 +35,11 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
             "at": focus.at, "heads": focus.heads, "transform": focus.transform,
             "glimpse": focus.glimpse, "theta_per": focus.theta_per, "gain": gain_of(config),
             "detach": focus.detach, "branch_classifiers": focus.branch_loss > 0,
-            "start_scale": focus.start_scale,
+            "start_scale": focus.start_scale, "min_scale": focus.min_scale,
+            "max_scale": focus.max_scale, "bounded": focus.bounded, "sampler": focus.sampler,
+            "padding": focus.padding, "motion": focus.motion,
+            "random_windows": RandomWindows() if focus.random_glimpse_loss else None,
         }  # fmt: skip
-        if focus.transform == "attention":
-            settings |= {"min_scale": focus.min_scale, "max_scale": focus.max_scale}
     network = plug(
         backbone.trunk, num_classes=num_classes, dropout=model.dropout, temporal=model.temporal,
         mean=backbone.mean, std=backbone.std, example=example_clip(config), **settings,

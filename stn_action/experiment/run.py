@@ -26,7 +26,13 @@ from stn_action.experiment.loading import (
 )
 from stn_action.models.network import FocusedNetwork
 from stn_action.training.monitor import HeadMonitor
-from stn_action.training.optim import build_optimizer, parameter_groups, warmup_cosine
+from stn_action.training.optim import (
+    HeadWarmup,
+    build_optimizer,
+    parameter_groups,
+    warmup_constant,
+    warmup_cosine,
+)
 
 
 @dataclass
@@ -141,9 +147,10 @@ def _schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch:
     if config.train.max_steps is not None:
         total = min(total, config.train.max_steps)
     warmup = min(round(config.optim.warmup_epochs * steps_per_epoch), total - 1)
+    heads = HeadWarmup(round(config.optim.head_warmup_epochs * steps_per_epoch))
     if config.optim.schedule == "constant":
-        return LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / (warmup + 1)))
-    return warmup_cosine(optimizer, warmup_steps=warmup, total_steps=total)
+        return warmup_constant(optimizer, warmup_steps=warmup, head_warmup=heads)
+    return warmup_cosine(optimizer, warmup_steps=warmup, total_steps=total, head_warmup=heads)
 
 
 def _bar(console: Console):

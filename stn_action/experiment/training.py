@@ -30,6 +30,7 @@ from stn_action.training.log import EpochProgress, RunLog
 from stn_action.training.loop import TrainStats, train_one_epoch
 from stn_action.training.losses import ClipLoss
 from stn_action.training.optim import Clipping
+from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
 
 WARNING_PATIENCE = 2
 """Epochs a head may be frozen or collapsed before it is told; at the end it is told at once."""
@@ -110,6 +111,7 @@ def _epochs(run: Run, console: Console) -> None:
             if run.steps == config.max_steps:
                 break
             progress.start_epoch(epoch)
+            run.monitor.frozen_on_purpose = _heads_rest(run.config, epoch)
             _set_epoch(run, epoch)
             stats = train_one_epoch(
                 run.learner, _batches(run), loss, run.optimizer, run.schedule, run.accelerator,
@@ -212,9 +214,25 @@ def _note_unreadable(run: Run, stats: TrainStats, progress: EpochProgress) -> No
         )
 
 
+def _heads_rest(config: Config, epoch: int) -> bool:
+    """Whether the heads are kept at their start in an epoch, so that nobody need be warned."""
+    return config.optim.relative_lr == 0 or epoch <= config.optim.head_warmup_epochs
+
+
 def _loss(config: Config) -> ClipLoss:
-    weight = config.model.focus.branch_loss if config.model.focus else 0.0
-    return ClipLoss(config.optim.label_smoothing, weight)
+    focus = config.model.focus
+    if focus is None or focus.heads == 0:
+        branch_loss = focus.branch_loss if focus else 0.0
+        return ClipLoss(config.optim.label_smoothing, branch_loss)
+    head_losses = []
+    if focus.diversity_loss:
+        head_losses.append(DiversityLoss(focus.diversity_loss))
+    if focus.in_bounds_loss:
+        head_losses.append(InBoundsLoss(focus.in_bounds_loss))
+    return ClipLoss(
+        config.optim.label_smoothing, focus.branch_loss, focus.random_glimpse_loss,
+        tuple(head_losses),
+    )  # fmt: skip
 
 
 def _batches(run: Run):

@@ -74,7 +74,6 @@ def sample_grid(
     Returns:
         (N, K, C, *size), of the dtype of `features`.
     """
-    N, C = features.shape[:2]
     K = theta.shape[1]
     with torch.autocast(features.device.type, enabled=False):  # it would narrow the grid
         grid = generate_grid(theta, size)

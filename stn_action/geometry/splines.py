@@ -1,4 +1,6 @@
-"""Thin-plate splines over a fixed grid of control points (Bookstein 1989; Jaderberg et al. 2015, 3.2).
+"""Thin-plate splines over a fixed grid of control points.
+
+Bookstein 1989; Jaderberg et al. 2015, section 3.2.
 
 Convention:
     - the control points stand on a regular 4 x 4 grid over the output, corners included, row by row
@@ -21,7 +23,7 @@ NUM_CONTROL_POINTS = GRID_SIZE**2
 
 def control_points(like: Tensor) -> Tensor:
     """Where the control points stand on the output: (16, 2), dtype and device `like` a tensor."""
-    return like.new_tensor(_POINTS.tolist())
+    return like.new_tensor(_POINTS)
 
 
 def spline_basis(points: Tensor) -> Tensor:
@@ -31,23 +33,26 @@ def spline_basis(points: Tensor) -> Tensor:
         points: (..., M, 2), normalized places of the output.
 
     Returns:
-        (..., M, 16); rows sum to 1.
+        (..., M, 16); rows sum to 1. Of the dtype of `points`, but computed in float64: the terms
+        are larger than their sum.
     """
+    dtype, points = points.dtype, points.double()
     squared = _offsets(points).square().sum(-1)  # (..., M, 16)
     ones = torch.ones_like(points[..., :1])
     terms = torch.cat([_xlogx(squared), ones, points], dim=-1)  # (..., M, 19)
-    return terms @ points.new_tensor(_SOLUTION)
+    return (terms @ points.new_tensor(_SOLUTION)).to(dtype)
 
 
 def spline_basis_slopes(points: Tensor) -> Tensor:
     """The derivatives (..., M, 16, 2) of `spline_basis` by x and y."""
+    dtype, points = points.dtype, points.double()
     offsets = _offsets(points)
     squared = offsets.square().sum(-1, keepdim=True)
     at_centre = squared == 0
     slopes = 2 * offsets * (torch.where(at_centre, 1, squared).log() + 1)  # (..., M, 16, 2)
     linear = points.new_tensor([[0, 0], [1, 0], [0, 1]]).expand(*points.shape[:-1], 3, 2)
     terms = torch.cat([slopes, linear], dim=-2)  # (..., M, 19, 2)
-    return points.new_tensor(_SOLUTION).T @ terms
+    return (points.new_tensor(_SOLUTION).T @ terms).to(dtype)
 
 
 def _offsets(points: Tensor) -> Tensor:
@@ -55,7 +60,7 @@ def _offsets(points: Tensor) -> Tensor:
 
 
 def _xlogx(x: Tensor) -> Tensor:
-    """x log x, 0 at 0, with a finite gradient there."""
+    """Give x log x, 0 at 0, with a finite gradient there."""
     return x * torch.where(x == 0, 1, x).log()
 
 
@@ -69,5 +74,5 @@ def _solution(points: np.ndarray) -> np.ndarray:
 
 
 _LINE = np.linspace(-1, 1, GRID_SIZE)
-_POINTS = np.stack(np.meshgrid(_LINE, _LINE), axis=-1).reshape(-1, 2)
-_SOLUTION = _solution(_POINTS).tolist()
+_GRID = np.stack(np.meshgrid(_LINE, _LINE), axis=-1).reshape(-1, 2)
+_POINTS, _SOLUTION = _GRID.tolist(), _solution(_GRID).tolist()

@@ -35,7 +35,7 @@ def kind_of(theta: Tensor) -> tuple[int, int]:
     Raises:
         ValueError: they are no kind of theta.
     """
-    kind = tuple(theta.shape[-2:])
+    kind = (theta.shape[-2], theta.shape[-1]) if theta.dim() >= 2 else (0, 0)
     if kind not in KINDS:
         known = ", ".join(f"{shape} {name}" for shape, name in KINDS.items())
         raise ValueError(f"theta must end in one of {known}; got shape {tuple(theta.shape)}")

@@ -12,7 +12,7 @@ Letters: K heads, P raw parameters, D dimensions.
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import torch
@@ -263,7 +263,7 @@ class Affine(Transform):
 
     def _bounded(self, raw: Tensor) -> Tensor:
         raw = raw.unflatten(-1, (2, 3))
-        scale = self._scale_of(raw.diagonal(dim1=-2, dim2=-1))
+        scale = self._scale_of(_diagonal(raw))
         linear, reach = _sheared(scale, raw[..., :2])
         centre = self._centre_of(raw[..., 2], reach)
         return torch.cat([linear, centre.unsqueeze(-1)], dim=-1)
@@ -364,7 +364,7 @@ class VolumetricAffine(Transform):
     def from_boxes(self, boxes: Tensor) -> Tensor:
         """The boxes, over the whole time."""
         theta = theta_from_boxes(boxes)
-        scale = theta.diagonal(dim1=-2, dim2=-1)
+        scale = _diagonal(theta)
         return window_theta(
             torch.cat([scale, torch.ones_like(scale[..., :1])], -1),
             torch.cat([theta[..., 2], torch.zeros_like(scale[..., :1])], -1),
@@ -372,7 +372,7 @@ class VolumetricAffine(Transform):
 
     def _bounded(self, raw: Tensor) -> Tensor:
         raw = raw.unflatten(-1, (3, 4))
-        diagonal = raw.diagonal(dim1=-2, dim2=-1)
+        diagonal = _diagonal(raw)
         scale = torch.cat(
             [self._scale_of(diagonal[..., :2]), self._scale_of(diagonal[..., 2:], self.start_time)],
             dim=-1,
@@ -412,7 +412,7 @@ def build_transform(name: str, num_heads: int, **settings: float | bool | None) 
     if name not in TRANSFORMS:
         raise InputError(f"transform must be one of {sorted(TRANSFORMS)}, got {name!r}")
     family = TRANSFORMS[name]
-    known = set(family.__dataclass_fields__) - {"num_heads"}
+    known = {field.name for field in fields(family)} - {"num_heads"}
     if unknown := set(settings) - known:
         raise InputError(
             f"{name} has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
@@ -420,9 +420,15 @@ def build_transform(name: str, num_heads: int, **settings: float | bool | None) 
     return family(num_heads, **settings)  # type: ignore[arg-type]
 
 
+def _diagonal(matrices: Tensor) -> Tensor:
+    """(..., D) of (..., D, D + 1); by hand, since compilers stumble over `Tensor.diagonal`."""
+    D = matrices.shape[-2]
+    return torch.stack([matrices[..., axis, axis] for axis in range(D)], dim=-1)
+
+
 def _isotropic(boxes: Tensor) -> Tensor:
     theta = theta_from_boxes(boxes)
-    scale = theta.diagonal(dim1=-2, dim2=-1).amax(-1, keepdim=True)
+    scale = _diagonal(theta).amax(-1, keepdim=True)
     return window_theta(scale.expand_as(theta[..., 2]), theta[..., 2])
 
 

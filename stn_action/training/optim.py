@@ -1,7 +1,7 @@
 """Parameter groups, the relative learning rate, the schedule, clipping."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -121,8 +121,51 @@ def build_optimizer(
     return torch.optim.AdamW(groups)
 
 
+@dataclass(frozen=True)
+class HeadWarmup:
+    """Keeps the heads at their start while trunk and classifiers learn what to make of glimpses.
+
+    As the first stage of AdaFocus (Wang et al. 2021, arXiv 2105.03245, section 3.3), in which the
+    networks are trained before the policy is. The rate of the localization networks is 0 for so
+    many steps, then what the schedule says.
+    """
+
+    steps: int
+    """Optimizer steps."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise InputError(f"a head warm-up must have at least 0 steps, got {self.steps}")
+
+    def schedule(
+        self, optimizer: torch.optim.Optimizer, factor: Callable[[int], float]
+    ) -> LambdaLR:
+        """The schedule `factor`, held back for the localization group of `parameter_groups`."""
+
+        def held_back(step: int) -> float:
+            return factor(step) if step >= self.steps else 0.0
+
+        groups = optimizer.param_groups
+        return LambdaLR(
+            optimizer,
+            [held_back if group.get("name") == LOCALIZATION_GROUP else factor for group in groups],
+        )
+
+
+def warmup_constant(
+    optimizer: torch.optim.Optimizer, *, warmup_steps: int, head_warmup: HeadWarmup | None = None
+) -> LambdaLR:
+    """A linear warm-up as of `warmup_cosine`, then the full rate for ever."""
+    head_warmup = head_warmup or HeadWarmup(0)
+    return head_warmup.schedule(optimizer, lambda step: min(1.0, (step + 1) / (warmup_steps + 1)))
+
+
 def warmup_cosine(
-    optimizer: torch.optim.Optimizer, *, warmup_steps: int, total_steps: int
+    optimizer: torch.optim.Optimizer,
+    *,
+    warmup_steps: int,
+    total_steps: int,
+    head_warmup: HeadWarmup | None = None,
 ) -> LambdaLR:
     """A linear warm-up, then half a cosine down to 0, per optimizer step.
 
@@ -145,7 +188,7 @@ def warmup_cosine(
         progress = min((step - warmup_steps) / (total_steps - warmup_steps), 1.0)
         return 0.5 * (1 + math.cos(math.pi * progress))
 
-    return LambdaLR(optimizer, factor)
+    return (head_warmup or HeadWarmup(0)).schedule(optimizer, factor)
 
 
 def clip_gradients(

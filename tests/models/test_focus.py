@@ -4,26 +4,29 @@ from torch import nn
 from torch.nn import functional as F
 
 from stn_action.errors import InputError
-from stn_action.geometry.transforms import TRANSFORMS, Attention, window_theta
-from stn_action.models.focus import Cells, FocusHeads, SpatialTransformer, build_transform
+from stn_action.geometry.theta import VOLUMETRIC
+from stn_action.geometry.transforms import TRANSFORMS, Attention, VolumetricAffine, build_transform
+from stn_action.models.focus import Cells, FocusHeads
 
 CLIP = (2, 5, 3, 8, 6)  # (B, C, T, H, W)
+FLAT = [name for name, family in TRANSFORMS.items() if family.theta_shape != VOLUMETRIC]
+WAYS = [(name, "clip") for name in TRANSFORMS] + [(name, "step") for name in FLAT]
 
 
 def heads(name="attention", num_heads=4, *, moved=False, **settings):
-    focus_heads = FocusHeads(5, build_transform(name, num_heads), num_heads, **settings)
+    focus_heads = FocusHeads(5, build_transform(name, num_heads), **settings)
     if moved:  # away from the start, where theta is the same for every input
         with torch.no_grad():
             focus_heads.localization.output.weight.normal_().div_(focus_heads.localization.gain)
     return focus_heads
 
 
-@pytest.mark.parametrize(("theta_per", "num_thetas"), [("clip", 1), ("step", 3)])
-@pytest.mark.parametrize("name", TRANSFORMS)
-def test_theta_starts_at_the_base_for_every_head_and_step(name, theta_per, num_thetas):
+@pytest.mark.parametrize(("name", "theta_per"), WAYS)
+def test_theta_starts_at_the_base_for_every_head_and_step(name, theta_per):
     focus_heads = heads(name, theta_per=theta_per, gain=300.0)
     theta = focus_heads(torch.randn(CLIP))
-    assert theta.shape == (2, 4, num_thetas, 2, 3)
+    num_thetas = {"clip": 1, "step": 3}[theta_per]
+    assert theta.shape == (2, 4, num_thetas, *TRANSFORMS[name].theta_shape)
     torch.testing.assert_close(theta, focus_heads.base[:, None].expand_as(theta))
 
 
@@ -50,8 +53,7 @@ def test_one_theta_a_step_follows_the_steps():
     assert (changing[:, :, 0] - changing[:, :, 1]).abs().max() > 0.005
 
 
-@pytest.mark.parametrize("theta_per", ["clip", "step"])
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize(("name", "theta_per"), WAYS)
 def test_theta_stays_float32_under_autocast(name, theta_per):
     focus_heads = heads(name, moved=True, theta_per=theta_per)
     features = torch.randn(CLIP).bfloat16()
@@ -75,16 +77,16 @@ def test_the_localization_networks_gradient_reaches_the_trunk_only_if_asked(deta
     assert all(parameter.grad is not None for parameter in focus_heads.parameters())
 
 
-def tiles():
-    """Windows on the quarters of a map, (1, 4, 1, 2, 3)."""
-    centres = torch.tensor([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]])
-    return window_theta(torch.full((4, 2), 0.5), centres).view(1, 4, 1, 2, 3)
+def tiles(name="attention"):
+    """Windows on the quarters of a map, (1, 4, 1, *kind)."""
+    quarters = [[-1.0, -1, 0, 0], [0, -1, 1, 0], [-1, 0, 0, 1], [0, 0, 1, 1]]
+    return build_transform(name, 4).from_boxes(torch.tensor(quarters))[None, :, None]
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_glimpses_of_tiles_are_slices_of_the_map(name):
     features = torch.randn(CLIP)
-    theta = tiles().expand(2, -1, -1, -1, -1)
+    theta = tiles(name).expand(2, -1, -1, -1, -1)
     glimpses = heads(name).glimpses(features, theta, (4, 3))
     slices = [
         features[..., rows, columns]
@@ -94,19 +96,18 @@ def test_glimpses_of_tiles_are_slices_of_the_map(name):
     torch.testing.assert_close(glimpses, torch.stack(slices, 1), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("name", FLAT)
 def test_every_step_has_its_own_glimpse(name):
     features = torch.randn(CLIP)
-    theta = tiles().transpose(1, 2)[:, :, [0, 3, 1]]  # one head: a tile for each of three steps
-    theta = theta.transpose(1, 2).reshape(1, 1, 3, 2, 3).expand(2, -1, -1, -1, -1)
+    # one head: a tile for each of three steps
+    theta = tiles(name)[:, [0, 3, 1]].transpose(1, 2).expand(2, -1, -1, -1, -1)
     glimpses = heads(name, 1).glimpses(features, theta, (4, 3))
     assert glimpses.shape == (2, 1, 5, 3, 4, 3)
     slices = [features[:, :, 0, :4, :3], features[:, :, 1, 4:, 3:], features[:, :, 2, :4, 3:]]
     torch.testing.assert_close(glimpses[:, 0], torch.stack(slices, 2), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("theta_per", ["clip", "step"])
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize(("name", "theta_per"), WAYS)
 def test_pooled_glimpses_are_the_means_of_the_glimpses(name, theta_per):
     features = torch.randn(CLIP)
     focus_heads = heads(name, moved=True, theta_per=theta_per)
@@ -119,59 +120,47 @@ def test_pooled_glimpses_are_the_means_of_the_glimpses(name, theta_per):
 
 def test_theta_for_another_number_of_steps_is_refused():
     theta = tiles().expand(2, -1, 2, -1, -1)
-    with pytest.raises(ValueError, match="theta must be for 1 or 3 time steps, got 2"):
+    with pytest.raises(
+        ValueError,
+        match=r"S = 1 or 3 time steps, got \(2, 4, 2, 2, 3\)",
+    ):
         heads().glimpses(torch.randn(CLIP), theta, (4, 3))
 
 
 def test_a_wrong_choice_lists_the_right_ones():
-    with pytest.raises(InputError, match=r"one of \['affine', 'attention', 'translation'\], got"):
-        build_transform("rotation", 4)
-    with pytest.raises(InputError, match=r"one of \('clip', 'step'\), got 'frame'"):
-        FocusHeads(5, Attention(4), 4, theta_per="frame")  # pyright: ignore
+    with pytest.raises(InputError, match=r"one of \('clip', 'step', 'volume'\), got 'frame'"):
+        FocusHeads(5, Attention(4), theta_per="frame")  # pyright: ignore
+    with pytest.raises(InputError, match=r"volumetric theta is one per clip: .* got 'step'"):
+        FocusHeads(5, VolumetricAffine(4), theta_per="step")
 
 
-def test_an_affine_spatial_transformer_in_line_starts_at_the_identity():
-    layers = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), SpatialTransformer(channels=5))
-    images = torch.randn(2, 3, 8, 6)
-    torch.testing.assert_close(layers(images), layers[0](images), atol=1e-5, rtol=0)
+def test_a_volumetric_head_sees_when_something_happens():
+    focus_heads = heads("volumetric", moved=True)
+    early, late = torch.zeros(CLIP), torch.zeros(CLIP)
+    early[:, :, 0], late[:, :, 2] = 1, 1  # equal means, equal changes
+    assert (focus_heads(early) - focus_heads(late)).abs().max() > 0.005
 
 
-def test_an_attention_spatial_transformer_starts_at_the_middle():
-    layer = SpatialTransformer(channels=5, transform="attention", size=(4, 3))
-    features = torch.randn(2, 5, 8, 6)
-    # half of the map about its centre: rows 2 to 5; columns 1.5 to 4.5, so between two each
-    expected = (features[:, :, 2:6, 1:4] + features[:, :, 2:6, 2:5]) / 2
-    torch.testing.assert_close(layer(features), expected, atol=1e-5, rtol=0)
+def test_a_volumetric_head_resamples_time():
+    features = torch.randn(1, 5, 4, 8, 6)
+    theta = torch.zeros(1, 1, 1, 3, 4)
+    theta[..., 0, 0] = theta[..., 1, 1] = 1
+    theta[..., 2, 2], theta[..., 2, 3] = 0.5, 0.5  # the last two frames, at half speed
+    glimpses = heads("volumetric", 1).volume_glimpses(features, theta, (2, 8, 6))
+    torch.testing.assert_close(glimpses[:, 0], features[:, :, 2:], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("theta_per", ["clip", "step"])
-@pytest.mark.parametrize("transform", TRANSFORMS)
-def test_a_spatial_transformer_takes_images_and_clips(transform, theta_per):
-    layer = SpatialTransformer(channels=5, transform=transform, size=(14, 12), theta_per=theta_per)
-    assert layer(torch.randn(2, 5, 8, 6)).shape == (2, 5, 14, 12)
-    assert layer(torch.randn(CLIP)).shape == (2, 5, 3, 14, 12)
+def test_a_localization_network_of_ones_own_takes_the_evidence():
+    class Constant(nn.Module):
+        def forward(self, shown):
+            assert shown.shape[1:] == (5, 8, 6)
+            return torch.full((len(shown), 4 * 3), 0.1)
 
-
-def test_an_image_is_a_clip_of_one_frame():
-    layer = SpatialTransformer(channels=5)
-    nn.init.normal_(layer.heads.localization.output.weight, std=0.1)
-    image = torch.randn(2, 5, 8, 6)
-    torch.testing.assert_close(layer(image), layer(image.unsqueeze(2)).squeeze(2))
-    assert (layer(image) - image).abs().max() > 0.01
-
-
-def test_a_spatial_transformer_learns_from_what_comes_behind_it():
-    layer = SpatialTransformer(channels=5)
-    layer(torch.randn(2, 5, 8, 6)).square().sum().backward()
-    gradient = layer.heads.localization.output.weight.grad
-    assert gradient is not None
-    assert gradient.abs().amax(1).min() > 0
-
-
-@pytest.mark.parametrize("shape", [(2, 4, 8, 6), (5, 8, 6), (2, 4, 3, 8, 6)])
-def test_wrong_features_are_told(shape):
-    with pytest.raises(ValueError, match=r"\(B, 5, H, W\) or \(B, 5, T, H, W\), got \("):
-        SpatialTransformer(channels=5)(torch.zeros(shape))
+    focus_heads = heads(localization=Constant(), motion=False)
+    theta = focus_heads(torch.randn(CLIP))
+    expected = focus_heads.transform.build(torch.full((2, 1, 4, 3), 0.1)).transpose(1, 2)
+    torch.testing.assert_close(theta, expected)
+    assert focus_heads.gain == 1.0
 
 
 def test_centred_cells_share_out_the_clip():
@@ -198,7 +187,7 @@ def marked_maps(num):
 
 def spread_after_training(gain, optimizer, relative_lr):
     """Standard deviation of the windows' centres over maps; 0 before training."""
-    focus_heads = FocusHeads(4, Attention(2), 2, gain=gain)
+    focus_heads = FocusHeads(4, Attention(2), gain=gain)
     classifier = nn.Linear(8, 3)
     localization = optimizer(focus_heads.parameters(), relative_lr)
     rest = optimizer(classifier.parameters(), 1.0)

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from stn_action.errors import InputError
-from stn_action.geometry.transforms import TRANSFORMS, window_theta
+from stn_action.geometry.theta import VOLUMETRIC, window_theta
+from stn_action.geometry.transforms import TRANSFORMS
 from stn_action.models.backbones import FrameWise, Small3d
 from stn_action.models.focus import Cells
 from stn_action.models.plug import plug
@@ -42,9 +43,14 @@ def identity(num_clips, num_heads):
     return torch.eye(2, 3).expand(num_clips, num_heads, 1, 2, 3)
 
 
-@pytest.mark.parametrize(("theta_per", "num_thetas"), [("clip", 1), ("step", 4)])
+WAYS = [(name, "clip", 1) for name in TRANSFORMS]
+WAYS += [
+    (name, "step", 4) for name, family in TRANSFORMS.items() if family.theta_shape != VOLUMETRIC
+]
+
+
 @pytest.mark.parametrize("glimpse", ["tail", "pooled"])
-@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize(("transform", "theta_per", "num_thetas"), WAYS)
 def test_a_prediction_tells_classes_and_where_every_head_looked(
     transform, glimpse, theta_per, num_thetas
 ):
@@ -53,11 +59,12 @@ def test_a_prediction_tells_classes_and_where_every_head_looked(
     assert prediction.logits.shape == (2, 5)
     assert prediction.branch_logits.shape == (2, 4, 5)
     (focus,) = prediction.focus
-    assert focus.theta.shape == (2, 3, num_thetas, 2, 3)
-    assert focus.base.shape == (3, 2, 3)
+    kind = TRANSFORMS[transform].theta_shape
+    assert focus.theta.shape == (2, 3, num_thetas, *kind)
+    assert focus.base.shape == (3, *kind)
     assert focus.stage == "stage1"
     assert focus.cells == Cells((4, 8, 10), (4, 32, 40), (0, 0, 0), (1, 4, 4))
-    assert focus.min_scale == (0.2 if transform == "attention" else 0)
+    assert focus.min_scale == (0.2 if TRANSFORMS[transform].has_scale else 0)
 
 
 def test_without_heads_the_trunk_gets_a_classifier():
@@ -172,7 +179,7 @@ def test_pixels_are_normalised_inside():
 def test_no_hook_stays_behind():
     model = network()
     model(torch.rand(CLIPS))
-    with pytest.raises(ValueError, match="theta must be for 1 or 4 time steps, got 3"):
+    with pytest.raises(ValueError, match=r"S = 1 or 4 time steps, got \(2, 3, 3, 2, 3\)"):
         model(torch.rand(CLIPS), theta=[identity(2, 3).expand(2, 3, 3, 2, 3)])
     assert not any(module._forward_hooks for module in model.modules())
 

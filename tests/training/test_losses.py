@@ -38,8 +38,26 @@ def test_logits_of_half_precision_give_a_float32_loss():
     assert loss.dtype == torch.float32
 
 
+def test_the_random_branch_and_the_heads_have_their_part():
+    focus = object()
+    prediction = Prediction(LOGITS, (focus, focus), None, LOGITS.flip(1))  # pyright: ignore
+    seen = []
+
+    def head_loss(one):
+        seen.append(one)
+        return torch.tensor(0.25)
+
+    plain = ClipLoss()
+    expected = plain(prediction, LABEL) + 0.5 * plain(Prediction(LOGITS.flip(1), (), None), LABEL)
+    loss = ClipLoss(random_weight=0.5, head_losses=(head_loss,))(prediction, LABEL)
+    torch.testing.assert_close(loss, expected + 2 * 0.25)
+    assert seen == [focus, focus]
+
+
 def test_settings_out_of_range_are_named():
     with pytest.raises(InputError, match=r"label_smoothing must be in \[0, 1\), got 1.0"):
         ClipLoss(label_smoothing=1.0)
     with pytest.raises(InputError, match="branch_weight must be from 0 on"):
         ClipLoss(branch_weight=-0.1)
+    with pytest.raises(InputError, match="random_weight must be from 0 on"):
+        ClipLoss(random_weight=-0.1)

@@ -6,10 +6,12 @@ from torch import nn
 
 from stn_action.errors import InputError
 from stn_action.training.optim import (
+    HeadWarmup,
     build_optimizer,
     clip_gradients,
     effective_relative_lr,
     parameter_groups,
+    warmup_constant,
     warmup_cosine,
 )
 
@@ -113,6 +115,30 @@ def test_warmup_cosine_has_the_values_computed_by_hand():
     assert rates == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("constant", [True, False])
+def test_a_head_warmup_holds_the_localization_group_back(constant):
+    network = TwoScalars(10.0, [1.0, 1.0], [1.0, 1.0])
+    groups = parameter_groups(network, lr=1.0, relative_lr=0.5, weight_decay=0.0)
+    optimizer = build_optimizer("sgd", groups)
+    plain = build_optimizer("sgd", [dict(group) for group in groups])
+    if constant:
+        held = warmup_constant(optimizer, warmup_steps=1, head_warmup=HeadWarmup(3))
+        free = warmup_constant(plain, warmup_steps=1)
+    else:
+        held = warmup_cosine(optimizer, warmup_steps=1, total_steps=6, head_warmup=HeadWarmup(3))
+        free = warmup_cosine(plain, warmup_steps=1, total_steps=6)
+    for step in range(6):
+        rates, expected = (
+            {group["name"]: group["lr"] for group in one.param_groups} for one in (optimizer, plain)
+        )
+        if step < 3:
+            expected["localization"] = 0.0
+        assert rates == pytest.approx(expected)
+        for one, schedule in ((optimizer, held), (plain, free)):
+            one.step()
+            schedule.step()
+
+
 def test_the_localization_gradient_is_clipped_apart_and_in_effective_units():
     network = TwoScalars(10.0, [3.0, 4.0], [30.0, 40.0])
     norms = clip_gradients(network, max_norm=1.0, localization_max_norm=0.5)
@@ -155,3 +181,5 @@ def test_unusable_settings_are_named(looking_network):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     with pytest.raises(InputError, match=r"below total_steps \(5\), got 5"):
         warmup_cosine(optimizer, warmup_steps=5, total_steps=5)
+    with pytest.raises(InputError, match="at least 0 steps, got -1"):
+        HeadWarmup(-1)

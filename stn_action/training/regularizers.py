@@ -1,0 +1,83 @@
+"""What keeps heads apart and on their map, as terms of the loss.
+
+Both look at the boxes around what the heads look at, so they serve every family of transforms.
+
+Letters: B clips, K heads, S thetas of a clip.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stn_action.errors import InputError
+from stn_action.geometry.theta import enclosing_boxes
+from stn_action.models.focus import Focus
+
+
+@dataclass(frozen=True)
+class DiversityLoss:
+    """Heads should not look at the same place.
+
+    The mean over pairs of heads of BC^2, with BC the Bhattacharyya coefficient of two windows as
+    uniform distributions: shared area / sqrt(area * area). This is the Hellinger regulariser of
+    "Diversity regularized spatiotemporal attention" (Li et al. 2018, arXiv 1803.09882, section
+    3.2) on windows in place of attention maps. Windows that share nothing have no gradient.
+    """
+
+    weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_weight(self.weight)
+
+    def __call__(self, focus: Focus) -> Tensor:
+        """The weighted loss () of theta (B, K, S, *kind); 0 for a single head."""
+        boxes = enclosing_boxes(focus.theta).transpose(1, 2)  # (B, S, K, 4)
+        K = boxes.shape[2]
+        if K == 1:
+            return boxes.sum() * 0
+        one, other = torch.triu_indices(K, K, offset=1, device=boxes.device)
+        areas = _areas(boxes).clamp_min(_TINY)
+        first, second = boxes[:, :, one], boxes[:, :, other]
+        shared = torch.cat(
+            [
+                torch.maximum(first[..., :2], second[..., :2]),
+                torch.minimum(first[..., 2:], second[..., 2:]),
+            ],
+            dim=-1,
+        )
+        overlap = _areas(shared).square() / (areas[:, :, one] * areas[:, :, other])
+        return self.weight * overlap.mean()
+
+
+@dataclass(frozen=True)
+class InBoundsLoss:
+    """Windows should not leave the map: for unbounded families.
+
+    The mean squared distance by which the sides of a window lie beyond the map's, in normalized
+    units, as the inside constraint on the spatial transformers of "Learning deep context-aware
+    features over body and latent parts" (Li et al. 2017, arXiv 1710.06555, section 3.2). 0, without
+    gradient, for bounded families.
+    """
+
+    weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_weight(self.weight)
+
+    def __call__(self, focus: Focus) -> Tensor:
+        """The weighted loss () of theta (B, K, S, *kind)."""
+        beyond = (enclosing_boxes(focus.theta).abs() - 1).clamp_min(0)
+        return self.weight * beyond.square().mean()
+
+
+def _areas(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2:] - boxes[..., :2]).clamp_min(0).prod(-1)
+
+
+def _check_weight(weight: float) -> None:
+    if not weight >= 0:
+        raise InputError(f"the weight of a loss must be from 0 on, got {weight}")
+
+
+_TINY = 1e-6

@@ -1,0 +1,75 @@
+"""Heads through `torch.compile` and `torch.export`: the same results."""
+
+import pytest
+import torch
+from torch import nn
+
+from stn_action.geometry.transforms import TRANSFORMS, build_transform
+from stn_action.models.focus import FocusHeads
+from stn_action.models.in_line import SpatialTransformer
+
+CLIP = (2, 5, 3, 8, 6)
+
+
+def moved(heads):
+    nn.init.normal_(heads.localization.output.weight, std=0.3)
+    return heads
+
+
+class Glimpses(nn.Module):
+    """Theta, glimpses and their means of one placement."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.heads = moved(FocusHeads(5, build_transform(name, 3)))
+
+    def forward(self, features):
+        theta = self.heads(features)
+        glimpses = self.heads.glimpses(features, theta, (8, 6))
+        return theta, glimpses, self.heads.pooled_glimpses(features, theta, (8, 6))
+
+
+def assert_equal(results, expected):
+    for one, other in zip(results, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_heads_are_exported(name):
+    module = Glimpses(name).eval()
+    exported = torch.export.export(module, (torch.randn(CLIP),)).module()
+    features = torch.randn(CLIP)
+    with torch.no_grad():
+        assert_equal(exported(features), module(features))
+
+
+@pytest.mark.parametrize("name", ["attention", "affine", "tps"])
+def test_heads_are_traced_whole(name):
+    module = Glimpses(name)
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    features = torch.randn(CLIP)
+    assert_equal(compiled(features), module(features))
+    gradients = []
+    for one in (module, compiled):
+        module.zero_grad()
+        sum(result.square().sum() for result in one(features)).backward()
+        gradients.append([parameter.grad.clone() for parameter in module.parameters()])
+    for one, other in zip(*gradients, strict=True):  # sums over many places, in another order
+        torch.testing.assert_close(one, other, atol=1e-4 * other.abs().max().item(), rtol=1e-3)
+
+
+def test_a_transformer_in_line_is_exported():
+    layer = SpatialTransformer(channels=5).eval()
+    moved(layer.heads)
+    features = torch.randn(2, 5, 8, 6)
+    exported = torch.export.export(layer, (torch.randn(2, 5, 8, 6),)).module()
+    torch.testing.assert_close(exported(features), layer(features))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_heads_are_compiled(name):
+    module = Glimpses(name)
+    compiled = torch.compile(module, fullgraph=True)
+    features = torch.randn(CLIP)
+    assert_equal(compiled(features), module(features))
