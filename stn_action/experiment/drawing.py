@@ -15,7 +15,7 @@ from stn_action.video.reader import VideoReader, open_video
 from stn_action.video.writer import write_video
 from stn_action.visualize.draw import render_video
 from stn_action.visualize.picture import save_png
-from stn_action.visualize.regions import focus_quadrilaterals, nearest_clip_frames
+from stn_action.visualize.regions import focus_outlines, join_heads, nearest_clip_frames
 from stn_action.visualize.sheet import draw_sheet, evenly_spaced
 
 SHEET_COLUMNS = 6
@@ -65,7 +65,7 @@ def _draw(
     with open_video(answer.video.path, config.data.reader) as reader:
         shown = _windows(predictions, rows)[
             nearest_clip_frames(indices.flatten(), torch.arange(len(reader)))
-        ]  # (frames, K, 4, 2)
+        ]  # (frames, K, P, 2)
         boxes = {key: _boxes(folder, answer.video, len(reader)) for key, folder in folders.items()}
         first, last = int(indices.min()), int(indices.max())  # the part that the clips cover
         picked = [first + place for place in evenly_spaced(last + 1 - first, SHEET_COLUMNS)]
@@ -84,18 +84,17 @@ def _draw(
 
 
 def _windows(predictions: ViewPredictions, rows: Tensor) -> Tensor:
-    """(clips * T, K, 4, 2) in source pixels, of the clips in these rows; K = 0 without heads."""
+    """(clips * T, K, P, 2) in source pixels, of the clips in these rows; K = 0 without heads."""
     assert predictions.boxes is not None
     boxes = predictions.boxes[rows]
     if not predictions.focus:
         return torch.zeros(boxes.shape[0] * boxes.shape[1], 0, 4, 2)
     clips = [
-        torch.cat(
+        join_heads(
             [
-                focus_quadrilaterals(focus.theta[row], focus.cells, predictions.boxes[row])
+                focus_outlines(focus.theta[row], focus.cells, predictions.boxes[row])
                 for focus in predictions.focus
-            ],
-            dim=1,
+            ]
         )
         for row in rows
     ]

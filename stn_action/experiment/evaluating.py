@@ -19,7 +19,7 @@ from stn_action.models.stages import trace_cells
 from stn_action.person.store import TubeFolder, read_tube_csv
 from stn_action.training.evaluation import ViewPredictions, evaluate, shuffled_theta
 from stn_action.training.metrics import Scores, VideoScores
-from stn_action.visualize.regions import clip_quadrilaterals, source_to_clip
+from stn_action.visualize.regions import clip_outlines, join_heads, source_to_clip
 from stn_action.visualize.score import RegionScores, score_regions
 
 if TYPE_CHECKING:
@@ -162,11 +162,11 @@ def attention_scores(
         raise InputError(
             f"data.regions: {folder} has no CSV named like any of the {len(videos)} test videos"
         )
-    quads = torch.cat(
-        [clip_quadrilaterals(focus.theta[rows], focus.cells) for focus in predictions.focus], dim=2
+    outlines = join_heads(
+        [clip_outlines(focus.theta[rows], focus.cells) for focus in predictions.focus]
     )
     generator = torch.Generator().manual_seed(CONTROL_SEED)
-    return score_regions(quads, centres, generator=generator)
+    return score_regions(outlines, centres, generator=generator)
 
 
 def _on_clips(

@@ -162,7 +162,12 @@ def pooled(
         theta, map_hw, (size[0], size[1]), area=sampler != "separable", padding=padding
     )
     weights = rows.mean(-2)[..., :, None] * columns.mean(-2)[..., None, :]  # (N, K, H, W)
-    return weights.flatten(2).to(features) @ features.flatten(2).transpose(1, 2)
+    weights = weights.flatten(2).to(features)
+    pixels = features.flatten(2)  # (N, C, H * W)
+    if is_channels_last(features):
+        return weights @ pixels.transpose(1, 2)
+    # the other way around the gradient would come back in another layout, and be copied
+    return (pixels @ weights.transpose(1, 2)).transpose(1, 2)
 
 
 def sample_clips(

@@ -4,60 +4,95 @@ Convention:
     - theta maps output to input, normalized on the stage's map (`align_corners=False`)
     - clip coordinates are normalized: -1 and 1 are the outer edges of the clip
     - source coordinates are pixels: 0 and W are the outer edges of the picture
-    - a quadrilateral is (4, 2): where the top left, top right, bottom right and bottom left
-      corner of what the head sees come from, (x, y); a mirrored clip turns the order around
+    - an outline is a polygon (P, 2) in (x, y), see `polygons`: where the border of what the head
+      sees comes from, from the top left corner over the top right, bottom right and bottom left
+      one; a mirrored clip turns the order around. P is 4 for affine maps and homographies, 32 for
+      thin-plate splines; of a volumetric theta the outline is a slice of P = 12, see `volumes`
+    - a volumetric window that does not reach a frame has an outline without area there
 
-Letters: S steps of theta in a clip, K heads; `...` are any leading sizes.
+Letters: S steps of theta in a clip, K heads, P points of an outline; `...` are any leading sizes.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from stn_action.geometry.transforms import window_corners
+from stn_action.geometry.theta import VOLUMETRIC, kind_of, outline
 from stn_action.models.focus import Cells
+from stn_action.visualize.volumes import slice_volumes
 
 
-def focus_quadrilaterals(theta: Tensor, cells: Cells, boxes: Tensor) -> Tensor:
+def focus_outlines(theta: Tensor, cells: Cells, boxes: Tensor) -> Tensor:
     """The windows of one clip's heads in each of its source frames.
 
     Args:
-        theta: (K, S, 2, 3) of one clip.
+        theta: (K, S, *kind) of one clip.
         cells: where the cells of the stage's map lie in the clip.
         boxes: (T, 4), the clip's edges in source pixels, xyxy; x0 > x1 in a mirrored clip.
 
     Returns:
-        (T, K, 4, 2), source pixels.
+        (T, K, P, 2), source pixels.
 
     Raises:
         ValueError: the shapes do not agree.
     """
-    quads = clip_quadrilaterals(theta, cells)
-    if boxes.shape != (len(quads), 4):
-        raise ValueError(f"boxes must be ({len(quads)}, 4), got {tuple(boxes.shape)}")
-    return clip_to_source(quads, boxes[:, None, None])
+    outlines = clip_outlines(theta, cells)
+    if boxes.shape != (len(outlines), 4):
+        raise ValueError(f"boxes must be ({len(outlines)}, 4), got {tuple(boxes.shape)}")
+    return clip_to_source(outlines, boxes[:, None, None])
 
 
-def clip_quadrilaterals(theta: Tensor, cells: Cells) -> Tensor:
-    """The windows on the clip, one per clip frame: a step covers the frames nearest to it.
+def clip_outlines(theta: Tensor, cells: Cells) -> Tensor:
+    """The windows on the clip, one per clip frame.
+
+    A step of theta covers the frames nearest to it; a volumetric theta is cut at each frame's time.
 
     Args:
-        theta: (..., K, S, 2, 3), S being 1 or the map's time steps.
+        theta: (..., K, S, *kind), S being 1 or the map's time steps, 1 for a volumetric theta.
         cells: where the cells of the stage's map lie in the clip.
 
     Returns:
-        (..., T, K, 4, 2), normalized on the clip.
+        (..., T, K, P, 2), normalized on the clip.
 
     Raises:
         ValueError: theta has another shape.
     """
+    kind = kind_of(theta)
     num_steps = theta.shape[-3] if theta.dim() >= 4 else 0
-    if theta.shape[-2:] != (2, 3) or num_steps not in {1, cells.size_thw[0]}:
+    allowed = {1} if kind == VOLUMETRIC else {1, cells.size_thw[0]}
+    if num_steps not in allowed:
         raise ValueError(
-            f"theta must be (..., K, S, 2, 3) with S = 1 or {cells.size_thw[0]}, "
-            f"got {tuple(theta.shape)}"
+            f"theta must be (..., K, S, {kind[0]}, {kind[1]}) with S = "
+            f"{' or '.join(map(str, sorted(allowed)))}, got {tuple(theta.shape)}"
         )
-    quads = map_to_clip(window_corners(theta), cells).movedim(-3, -4)  # (..., S, K, 4, 2)
-    return quads.index_select(-4, frame_steps(cells, num_steps).to(quads.device))
+    if kind == VOLUMETRIC:
+        slices = slice_volumes(theta.squeeze(-3), frame_times(cells))  # (..., K, T, P, 2)
+        return map_to_clip(slices, cells).movedim(-3, -4)
+    windows = map_to_clip(outline(theta), cells).movedim(-3, -4)  # (..., S, K, P, 2)
+    return windows.index_select(-4, frame_steps(cells, num_steps).to(windows.device))
+
+
+def join_heads(outlines: Sequence[Tensor]) -> Tensor:
+    """The outlines of several placements beside each other, whatever their numbers of points.
+
+    Args:
+        outlines: of each placement (..., K, P, 2); K and P may differ.
+
+    Returns:
+        (..., sum of K, largest P, 2); those of fewer points repeat their last one.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not outlines:
+        raise ValueError("there are no outlines to join")
+    most = max(one.shape[-2] for one in outlines)
+    padded = [
+        torch.cat([one, one[..., -1:, :].expand(*one.shape[:-2], most - one.shape[-2], 2)], dim=-2)
+        for one in outlines
+    ]
+    return torch.cat(padded, dim=-3)
 
 
 def frame_steps(cells: Cells, num_steps: int) -> Tensor:
@@ -70,9 +105,20 @@ def frame_steps(cells: Cells, num_steps: int) -> Tensor:
     Returns:
         (T,) int64.
     """
-    frames = torch.arange(cells.clip_thw[0], dtype=torch.float64)
-    steps = (frames - cells.first_thw[0]) / cells.step_thw[0]
-    return (steps + 0.5).floor().long().clamp(0, num_steps - 1)
+    return (_steps_of_frames(cells) + 0.5).floor().long().clamp(0, num_steps - 1)
+
+
+def frame_times(cells: Cells) -> Tensor:
+    """The time of each clip frame on the stage's map: what `map_to_clip` is for x and y, inverted.
+
+    Args:
+        cells: where the cells of the stage's map lie in the clip.
+
+    Returns:
+        (T,) float64, normalized on the map. Frames before the map's start or after its end, where
+        strides leave some, count as its start and end, as they belong to its first and last step.
+    """
+    return ((2 * _steps_of_frames(cells) + 1) / cells.size_thw[0] - 1).clamp(-1, 1)
 
 
 def map_to_clip(points: Tensor, cells: Cells) -> Tensor:
@@ -139,83 +185,7 @@ def nearest_clip_frames(frame_indices: Tensor, wanted: Tensor) -> Tensor:
     return distances.argmin(dim=1)
 
 
-def contains_points(quads: Tensor, points: Tensor) -> Tensor:
-    """Whether points lie in convex quadrilaterals, edges included, whatever the corners' order.
-
-    Args:
-        quads: (..., 4, 2).
-        points: (..., 2), broadcast against the quadrilaterals.
-
-    Returns:
-        (...) bool; a quadrilateral without area holds nothing.
-    """
-    edges = quads.roll(-1, dims=-2) - quads
-    sides = _cross(edges, points[..., None, :] - quads)  # (..., 4)
-    inside = (sides >= 0).all(-1) | (sides <= 0).all(-1)
-    return inside & (polygon_area(quads) > 0)
-
-
-def window_area(quads: Tensor) -> Tensor:
-    """The share of the clip that windows cover; what sticks out of the clip does not count.
-
-    Args:
-        quads: (..., 4, 2), normalized on the clip.
-
-    Returns:
-        (...) in [0, 1].
-    """
-    return polygon_area(_clamped(_clamped(quads, 0), 1)) / 4
-
-
-def union_area(quads: Tensor, num_lines: int = 128) -> Tensor:
-    """The share of the clip that windows cover together, what overlaps counted once.
-
-    Measured along horizontal lines: exact in x, to one line's height in y.
-
-    Args:
-        quads: (..., K, 4, 2), convex, normalized on the clip.
-        num_lines: how many lines, at equal distances.
-
-    Returns:
-        (...) in [0, 1].
-    """
-    y = (torch.arange(num_lines).to(quads) + 0.5) * 2 / num_lines - 1
-    start, end = quads[..., None, :], quads.roll(-1, dims=-2)[..., None, :]  # (..., K, 4, 1, 2)
-    crosses = (start[..., 1] <= y) != (end[..., 1] <= y)  # (..., K, 4, num_lines)
-    share = (y - start[..., 1]) / (end[..., 1] - start[..., 1])
-    x = start[..., 0] + share * (end[..., 0] - start[..., 0])
-    left = x.where(crosses, x.new_tensor(torch.inf)).amin(-2).clamp(-1, 1)  # (..., K, num_lines)
-    right = x.where(crosses, x.new_tensor(-torch.inf)).amax(-2).clamp(-1, 1)
-    left, order = left.sort(dim=-2)
-    right = right.gather(-2, order).cummax(dim=-2).values
-    reached = torch.cat([torch.full_like(right[..., :1, :], -1), right[..., :-1, :]], dim=-2)
-    covered = (right - torch.maximum(left, reached)).clamp(min=0).sum(-2)  # (..., num_lines)
-    return covered.mean(-1) / 2
-
-
-def polygon_area(points: Tensor) -> Tensor:
-    """Area (...) of polygons (..., N, 2), whatever the corners' order."""
-    points = points - points[..., :1, :]
-    return _cross(points, points.roll(-1, dims=-2)).sum(-1).abs() / 2
-
-
-def _clamped(points: Tensor, axis: int) -> Tensor:
-    """Polygons (..., N, 2) with everything beyond -1 and 1 pressed flat onto these two lines.
-
-    Corners are added where an edge crosses a line; then the flat parts have no area, so that the
-    area left is that of the polygon cut at the lines.
-    """
-    edges = points.roll(-1, dims=-2) - points
-    length = edges[..., axis]
-    length = torch.where(length == 0, torch.ones_like(length), length)
-    lines = torch.stack([-1 - points[..., axis], 1 - points[..., axis]], dim=-1)
-    shares = (lines / length[..., None]).clamp(0, 1).sort(dim=-1).values  # (..., N, 2)
-    crossings = points[..., None, :] + shares[..., None] * edges[..., None, :]
-    refined = torch.cat([points[..., None, :], crossings], dim=-2).flatten(-3, -2)
-    pressed = refined.clone()
-    pressed[..., axis] = refined[..., axis].clamp(-1, 1)
-    return pressed
-
-
-def _cross(a: Tensor, b: Tensor) -> Tensor:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+def _steps_of_frames(cells: Cells) -> Tensor:
+    """(T,) float64: where each clip frame lies among the map's time steps, 0 the first's centre."""
+    frames = torch.arange(cells.clip_thw[0], dtype=torch.float64)
+    return (frames - cells.first_thw[0]) / cells.step_thw[0]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stn_action.visualize.regions import (
+from stn_action.visualize.polygons import (
     contains_points,
     polygon_area,
     union_area,
@@ -52,14 +52,15 @@ class RegionScores:
 
 
 def score_regions(
-    quads: Tensor, centres: Tensor, *, generator: torch.Generator | None, repeats: int = 20
+    outlines: Tensor, centres: Tensor, *, generator: torch.Generator | None, repeats: int = 20
 ) -> RegionScores:
     """Score windows against the centres of the regions that decide the action.
 
     Windows count as far as they lie in the clip, so a centre outside the clip is always missed.
 
     Args:
-        quads: (N, T, K, 4, 2), windows of one clip per video, normalized on the clip, convex.
+        outlines: (N, T, K, P, 2), windows of one clip per video, normalized on the clip; one
+            without area, as of a volumetric head in frames that it does not see, hits nothing.
         centres: (N, T, 2), normalized on the clip; NaN where a frame has no deciding region.
         generator: draws the shuffles and the random places.
         repeats: how many shuffles and random placements are averaged.
@@ -67,36 +68,36 @@ def score_regions(
     Raises:
         ValueError: the shapes do not agree, or no frame has a deciding region.
     """
-    if quads.dim() != 5 or quads.shape[3:] != (4, 2) or quads.shape[2] < 1:
-        raise ValueError(f"quads must be (N, T, K, 4, 2), got {tuple(quads.shape)}")
-    if centres.shape != (*quads.shape[:2], 2):
+    if outlines.dim() != 5 or outlines.shape[-1] != 2 or min(outlines.shape[2:]) < 1:
+        raise ValueError(f"outlines must be (N, T, K, P, 2), got {tuple(outlines.shape)}")
+    if centres.shape != (*outlines.shape[:2], 2):
         raise ValueError(
-            f"centres must be {(*quads.shape[:2], 2)} as quads, got {tuple(centres.shape)}"
+            f"centres must be {(*outlines.shape[:2], 2)} as outlines, got {tuple(centres.shape)}"
         )
     known = centres.isfinite().all(-1)  # (N, T)
     if not known.any():
         raise ValueError("no frame has a deciding region: nothing to score")
-    quads, centres = quads.double(), centres.double()
-    shuffles = [_another_video(len(quads), generator) for _ in range(repeats)]
+    outlines, centres = outlines.double(), centres.double()
+    shuffles = [_another_video(len(outlines), generator) for _ in range(repeats)]
     return RegionScores(
-        hit=_hit_rate(quads, centres, known),
+        hit=_hit_rate(outlines, centres, known),
         area=torch.cat(
-            [window_area(quads)[known].mean(0), union_area(quads)[known].mean(0, keepdim=True)]
+            [window_area(outlines[known]).mean(0), union_area(outlines[known]).mean(0, keepdim=True)]
         ),
-        shuffled=_mean([_hit_rate(quads[other], centres, known) for other in shuffles])
-        if len(quads) > 1
-        else torch.full((quads.shape[2] + 1,), torch.nan, dtype=torch.double),
+        shuffled=_mean([_hit_rate(outlines[other], centres, known) for other in shuffles])
+        if len(outlines) > 1
+        else torch.full((outlines.shape[2] + 1,), torch.nan, dtype=torch.double),
         random=_mean(
-            [_hit_rate(_placed(quads, generator), centres, known) for _ in range(repeats)]
+            [_hit_rate(_placed(outlines, generator), centres, known) for _ in range(repeats)]
         ),
         num_frames=int(known.sum()),
     )
 
 
-def _hit_rate(quads: Tensor, centres: Tensor, known: Tensor) -> Tensor:
+def _hit_rate(outlines: Tensor, centres: Tensor, known: Tensor) -> Tensor:
     """(K + 1,): of each head, and of any."""
     in_clip = (centres.abs() <= 1).all(-1)
-    hits = contains_points(quads, centres[:, :, None]) & in_clip[..., None]  # (N, T, K)
+    hits = contains_points(outlines, centres[:, :, None]) & in_clip[..., None]  # (N, T, K)
     hits = torch.cat([hits, hits.any(-1, keepdim=True)], dim=-1)
     return hits[known].double().mean(0)
 
@@ -109,20 +110,20 @@ def _another_video(num_videos: int, generator: torch.Generator | None) -> Tensor
     return other
 
 
-def _placed(quads: Tensor, generator: torch.Generator | None) -> Tensor:
+def _placed(outlines: Tensor, generator: torch.Generator | None) -> Tensor:
     """The windows at a random place in the clip, one place per video and head.
 
     A window that sticks out of the clip is first shrunk to the area that it has inside.
     """
-    centre = quads.mean(-2, keepdim=True)
-    whole = polygon_area(quads) / 4
-    shrink = (window_area(quads) / whole).nan_to_num(0).sqrt()[..., None, None]
-    offsets = (quads - centre) * shrink
+    centre = outlines.mean(-2, keepdim=True)
+    whole = polygon_area(outlines) / 4
+    shrink = (window_area(outlines) / whole).nan_to_num(0).sqrt()[..., None, None]
+    offsets = (outlines - centre) * shrink
     low, high = offsets.amin(-2, keepdim=True), offsets.amax(-2, keepdim=True)
     room = (2 - (high - low)).clamp(min=0)
-    num_videos, _, num_heads = quads.shape[:3]
-    share = torch.rand(num_videos, 1, num_heads, 1, 2, generator=generator, dtype=quads.dtype)
-    return offsets - (low + high) / 2 + (share.to(quads.device) - 0.5) * room
+    num_videos, _, num_heads = outlines.shape[:3]
+    share = torch.rand(num_videos, 1, num_heads, 1, 2, generator=generator, dtype=outlines.dtype)
+    return offsets - (low + high) / 2 + (share.to(outlines.device) - 0.5) * room
 
 
 def _mean(rates: list[Tensor]) -> Tensor:

@@ -1,0 +1,132 @@
+"""What heads cost: step time, peak memory and GMACs of two trunks with 0, 1, 4 and 8 heads.
+
+R(2+1)D-18 on 16 x 112 x 112 with heads after `layer3`, and tf_efficientnet_lite0, frame by frame,
+with heads after its 14 x 14 stage; pooled glimpses and glimpses through the tail. A step is
+forward, loss, backward of everything (weights are random: time does not depend on them). Times are
+ratios to the trunk without heads, medians of interleaved repeats in one process; peak memory is
+that of a process of its own for each row.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.timing import keep_freed_memory, medians
+from stn_action.models.backbones import build_backbone
+from stn_action.models.network import FocusedNetwork
+from stn_action.models.plug import plug
+from stn_action.training.losses import ClipLoss
+
+
+class Trunk(NamedTuple):
+    """A trunk and where its heads look."""
+
+    backbone: str
+    at: str
+    clip: tuple[int, int, int, int]
+    """(3, T, H, W)."""
+
+
+TRUNKS = {
+    "r2plus1d_18": Trunk("torchvision/r2plus1d_18", "layer3", (3, 16, 112, 112)),
+    "lite0": Trunk("timm/tf_efficientnet_lite0", "image.blocks.4", (3, 8, 224, 224)),
+}
+COLUMNS = ("trunk", "glimpses", "heads", "step / no heads", "seconds", "peak MB", "GMACs a clip")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse, measure, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trunks", nargs="+", choices=TRUNKS, default=list(TRUNKS))
+    parser.add_argument("--heads", nargs="+", type=int, default=[0, 1, 4, 8])
+    parser.add_argument("--glimpses", nargs="+", default=["pooled", "tail"])
+    parser.add_argument("--batch", type=int, default=2, help="clips in a batch")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--peak", action="store_true", help="one step, print the peak memory")
+    options = parser.parse_args(arguments)
+    if options.peak:
+        print(_peak(options))
+        return
+    keep_freed_memory()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {options.batch} clips")
+    print("| " + " | ".join(COLUMNS) + " |")
+    print("|" + " --- |" * len(COLUMNS))
+    for name in options.trunks:
+        for row in _rows(name, options):
+            print("| " + " | ".join(row) + " |", flush=True)
+
+
+def _rows(name: str, options: argparse.Namespace) -> list[list[str]]:
+    cases = [("", 0)] if 0 in options.heads else []
+    cases += [(glimpse, heads) for glimpse in options.glimpses for heads in options.heads if heads]
+    networks = {case: _network(name, *case) for case in cases}
+    clips = torch.rand(options.batch, *TRUNKS[name].clip)
+    labels = torch.zeros(options.batch, dtype=torch.long)
+    gmacs = {case: _gmacs(network, clips) for case, network in networks.items()}
+    seconds = medians(
+        {str(case): _step(network, clips, labels) for case, network in networks.items()},
+        repeats=options.repeats,
+        warmup=1,
+    )
+    base = seconds[str(cases[0])]
+    return [
+        [
+            name, glimpse or "none", str(heads), f"{seconds[str((glimpse, heads))] / base:.3f}",
+            f"{seconds[str((glimpse, heads))]:.2f}", _peak_of(name, glimpse, heads, options.batch),
+            f"{gmacs[glimpse, heads]:.2f}",
+        ]
+        for glimpse, heads in cases
+    ]  # fmt: skip
+
+
+def _network(name: str, glimpse: str, heads: int) -> FocusedNetwork:
+    torch.manual_seed(0)
+    trunk = TRUNKS[name]
+    backbone = build_backbone(trunk.backbone)
+    way: Literal["tail", "pooled"] = "tail" if glimpse == "tail" else "pooled"
+    return plug(
+        backbone.trunk, at=trunk.at, heads=heads, num_classes=101, glimpse=way,
+        example=torch.zeros(1, *trunk.clip),
+    )  # fmt: skip
+
+
+def _step(network: FocusedNetwork, clips: Tensor, labels: Tensor) -> Callable[[], None]:
+    loss = ClipLoss(branch_weight=1.0)
+
+    def step() -> None:
+        network.zero_grad(set_to_none=True)
+        loss(network(clips), labels).backward()
+
+    return step
+
+
+def _gmacs(network: FocusedNetwork, clips: Tensor) -> float:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(clips)
+    return counter.get_total_flops() / 2e9 / len(clips)
+
+
+def _peak(options: argparse.Namespace) -> int:
+    """Megabytes of this process after two steps."""
+    name, heads = options.trunks[0], options.heads[0]
+    network = _network(name, options.glimpses[0], heads)
+    clips = torch.rand(options.batch, *TRUNKS[name].clip)
+    step = _step(network, clips, torch.zeros(options.batch, dtype=torch.long))
+    step()
+    step()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _peak_of(name: str, glimpse: str, heads: int, batch: int) -> str:
+    command = [
+        sys.executable, sys.argv[0], "heads", "--peak", "--trunks", name, "--heads", str(heads),
+        "--glimpses", glimpse or "pooled", "--batch", str(batch),
+    ]  # fmt: skip
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

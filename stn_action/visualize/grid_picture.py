@@ -1,0 +1,322 @@
+"""What a transform does to a frame: its sampling grid before and after.
+
+A regular grid over the output is drawn twice: on the source, where theta sends it, and on the
+output, where it is regular again. The output's border is blue, its upper edge orange.
+
+Letters: T frames, P points of a line.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from stn_action.errors import InputError
+from stn_action.geometry.sampling import spatial_transformer
+from stn_action.geometry.splines import control_points
+from stn_action.geometry.theta import PROJECTIVE, SPLINE, VOLUMETRIC, kind_of, transform_points
+from stn_action.geometry.transforms import TRANSFORMS, build_transform
+from stn_action.visualize.legend import STRIP_COLOR, draw_header, head_color
+from stn_action.visualize.picture import (
+    BLACK,
+    WHITE,
+    Color,
+    Picture,
+    as_picture,
+    blank,
+    fit_text,
+    put_text,
+    resize_picture,
+    text_width,
+)
+
+MARGIN = 12
+"""Pixels around source and output, where a grid that leaves the map is still seen."""
+
+MOMENTS = 3
+"""Frames of the output that are shown of a volumetric transform."""
+
+EXAMPLES: dict[str, tuple[float, ...]] = {
+    "translation": (0.45, -0.35),
+    "attention": (-1.0, -0.1, -0.75),
+    "anisotropic": (-1.1, 0.9, 0.1, 0.15),
+    "similarity": (0.1, 0.5, 0.2, -0.2),
+    "affine": (0.3, 0.45, 0.1, 0.0, 0.3, -0.3),
+    "projective": (1.2, 0.15, 0.1, 0.0, 1.2, 0.0, -0.9, 1.2),
+    "tps": (
+        0.0, 0.0, 0.0, -0.3, 0.0, 0.15, 0.0, 0.0,
+        0.2, 0.0, 0.2, -0.2, 0.2, 0.15, 0.2, 0.0,
+        -0.2, 0.0, -0.2, -0.2, -0.2, 0.15, -0.2, 0.0,
+        0.0, 0.0, 0.0, -0.2, 0.0, 0.25, 0.0, 0.0,
+    ),
+    "volumetric": (0.0, 0.0, 0.8, 0.0, 0.0, 0.0, -0.4, -0.2, 0.0, 0.0, -1.2, 0.0),
+}  # fmt: skip
+"""Raw numbers of each bounded family that show what it can do."""
+
+_NUMBERS_WIDTH = 212
+_TEXT_HEIGHT = 10
+_PIECES = 64
+_FAR_AWAY = 1e5
+_SUBPIXEL_BITS = 4
+
+
+def draw_grid(picture: Picture, theta: Tensor, size: Sequence[int], *, cells: int = 8) -> Picture:
+    """A frame with the sampling grid on it, and beside it what is sampled there.
+
+    Args:
+        picture: (H, W, 3), uint8 RGB.
+        theta: (*kind), not volumetric.
+        size: height and width of the output, pixels.
+        cells: of the grid, each way.
+
+    Returns:
+        Left the frame, right the output, each with `MARGIN` pixels around it.
+
+    Raises:
+        ValueError: the shapes do not agree.
+    """
+    picture = as_picture(picture)
+    theta = theta.detach().cpu()
+    kind = _checked(theta)
+    if kind == VOLUMETRIC:
+        raise ValueError("a volumetric theta needs frames: use draw_volume_grid")
+    image = torch.from_numpy(picture).permute(2, 0, 1).float()  # (3, H, W)
+    output = _as_picture(spatial_transformer(image[None], theta[None], size)[0])
+    grid = _output_grid(cells)
+    # straight lines stay straight but for splines; of homographies a part may have no image
+    finer = _output_grid(cells, _PIECES) if kind in (PROJECTIVE, SPLINE) else grid
+    marks = control_points(grid) if kind == SPLINE else grid.new_zeros(0, 2)
+    before = _with_grid(picture, _places(theta, finer), _places(theta, marks), strength=0.75)
+    return _beside([before, _with_grid(output, grid, marks, strength=0.35)])
+
+
+def draw_volume_grid(
+    frames: Sequence[Picture], theta: Tensor, size: Sequence[int], *, cells: int = 8
+) -> Picture:
+    """`draw_grid` of a volumetric transform: three moments of its output, side by side.
+
+    Args:
+        frames: T frames (H, W, 3), uint8 RGB.
+        theta: (3, 4).
+        size: height and width of the output, pixels; it has `MOMENTS` frames.
+        cells: of the grid, each way.
+
+    Returns:
+        Above the frames nearest to where each moment comes from, with the grid as it falls in
+        space, below the output's frames; `MARGIN` pixels around each.
+
+    Raises:
+        ValueError: the shapes do not agree.
+    """
+    theta = theta.detach().cpu()
+    pictures = [as_picture(frame) for frame in frames]
+    if _checked(theta) != VOLUMETRIC:
+        raise ValueError(f"theta must be (3, 4) for frames, got {tuple(theta.shape)}")
+    if len({picture.shape for picture in pictures}) != 1:
+        raise ValueError("frames must be of one size, and at least one")
+    clip = torch.from_numpy(np.stack(pictures)).permute(3, 0, 1, 2).float()  # (3, T, H, W)
+    outputs = spatial_transformer(clip[None], theta[None], (MOMENTS, *size))[0]
+    grid, none = _output_grid(cells), torch.zeros(0, 2, dtype=torch.float64)
+    columns = []
+    for moment, output in enumerate(outputs.unbind(1)):
+        time = (2 * moment + 1) / MOMENTS - 1
+        places = _places(theta, torch.cat([grid, torch.full_like(grid[..., :1], time)], dim=-1))
+        centre = _places(theta, grid.new_tensor([[0, 0, time]]))[0, 2].item()
+        nearest = _nearest_frame(centre, len(pictures))
+        source = _with_grid(pictures[nearest], places[..., :2], none, strength=0.75)
+        result = _with_grid(_as_picture(output), grid, none, strength=0.35)
+        captions = [f"t {time:+.2f} from {centre:+.2f}", f"source: frame {nearest}"]
+        lines = [_line(caption, source.shape[1]) for caption in captions]
+        columns.append(_stacked([*lines, source, result]))
+    return _beside(columns)
+
+
+def draw_family(name: str, frames: Sequence[Picture]) -> Picture:
+    """One bounded family at work, by its numbers in `EXAMPLES`, and its theta.
+
+    Args:
+        name: of the family.
+        frames: T frames (H, W, 3) of a clip, uint8 RGB; all but "volumetric" show the middle one.
+
+    Raises:
+        InputError: there is no such family.
+    """
+    family = build_transform(name, 1, bounded=True)
+    raw = torch.tensor([EXAMPLES[name]])
+    theta = family.build(raw)[0]
+    pictures = [as_picture(frame) for frame in frames]
+    if family.theta_shape == VOLUMETRIC:
+        pictures = [_for_thirds(picture) for picture in pictures]
+        panels = draw_volume_grid(pictures, theta, pictures[0].shape[:2])
+    else:
+        middle = pictures[len(pictures) // 2]
+        panels = draw_grid(middle, theta, middle.shape[:2])
+    body = _beside([panels, _numbers(theta)])
+    title = f"{name}: {family.num_parameters} parameters"
+    return _stacked([draw_header(title, None, body.shape[1], _TEXT_HEIGHT + 2), body])
+
+
+def family_sheet(frames: Sequence[Picture]) -> Picture:
+    """All families at work, one below the other; see `draw_family`."""
+    return _stacked([draw_family(name, frames) for name in TRANSFORMS])
+
+
+def numbers_around(frame: int | None, length: int, *, step: int = 2) -> list[int]:
+    """Nine frame numbers for `draw_family`, centred on one of a video; its ends are repeated.
+
+    Args:
+        frame: from 0; None: the middle one.
+        length: frames of the video.
+        step: from one to the next.
+
+    Raises:
+        InputError: the video has no such frame.
+
+    Example:
+        >>> numbers_around(5, 20)
+        [0, 0, 1, 3, 5, 7, 9, 11, 13]
+    """
+    middle = length // 2 if frame is None else frame
+    if not 0 <= middle < length:
+        raise InputError(f"frame {middle} does not exist: the video has {length} frames, from 0")
+    return [min(max(middle + step * place, 0), length - 1) for place in range(-4, 5)]
+
+
+def prepared(frames: Sequence[Picture], height: int, *, square: bool = True) -> list[Picture]:
+    """Frames as `draw_family` shows them well: of a height in pixels, their middle square alone.
+
+    In normalized coordinates a turned window keeps right angles on square maps only.
+    """
+    H, W = frames[0].shape[:2]
+    side_hw = (min(H, W), min(H, W)) if square else (H, W)
+    top, left = (H - side_hw[0]) // 2, (W - side_hw[1]) // 2
+    cut = [frame[top : top + side_hw[0], left : left + side_hw[1]] for frame in frames]
+    size_hw = (height, round(height / side_hw[0] * side_hw[1]))
+    return [resize_picture(as_picture(frame), size_hw) for frame in cut]
+
+
+def _checked(theta: Tensor) -> tuple[int, int]:
+    """The kind of one theta."""
+    kind = kind_of(theta)
+    if theta.dim() != 2:
+        raise ValueError(f"theta must be one, {kind}, got {tuple(theta.shape)}")
+    return kind
+
+
+def _output_grid(cells: int, pieces: int = 1) -> Tensor:
+    """The lines of a regular grid over the output: (2, cells + 1, P, 2), those across first."""
+    if cells < 1:
+        raise ValueError(f"cells must be at least 1, got {cells}")
+    line = torch.linspace(-1, 1, cells + 1, dtype=torch.float64)
+    along = torch.linspace(-1, 1, pieces + 1, dtype=torch.float64)
+    place, step = torch.meshgrid(line, along, indexing="ij")
+    return torch.stack([torch.stack([step, place], -1), torch.stack([place, step], -1)])
+
+
+def _places(theta: Tensor, points: Tensor) -> Tensor:
+    """Where points come from; NaN for what a homography sends behind its horizon."""
+    theta = theta.double()
+    mapped = transform_points(theta, points.flatten(0, -2)).view_as(points)
+    if kind_of(theta) != PROJECTIVE:
+        return mapped
+    depth = points @ theta[2, :2] + theta[2, 2]
+    return torch.where(depth[..., None] > 0, mapped, torch.nan)
+
+
+def _nearest_frame(time: float, num_frames: int) -> int:
+    """The frame, of those that there are, shown at a normalized time; the last one for NaN."""
+    place = ((time + 1) * num_frames - 1) / 2
+    return min(max(round(place), 0), num_frames - 1) if np.isfinite(place) else num_frames - 1
+
+
+def _with_grid(picture: Picture, grid: Tensor, marks: Tensor, *, strength: float) -> Picture:
+    """The picture within its margin; grid (2, lines, P, 2) and marks (M, 2) drawn on it."""
+    height, width = picture.shape[:2]
+    view = blank((height + 2 * MARGIN, width + 2 * MARGIN), STRIP_COLOR)
+    view[MARGIN:-MARGIN, MARGIN:-MARGIN] = picture
+    size_wh = np.array([width, height])
+    lines = (grid.numpy() + 1) / 2 * size_wh + MARGIN
+    faint = view.copy()
+    for line in lines[:, 1:-1].reshape(-1, *lines.shape[2:]):
+        for color, thickness in ((BLACK, 2), (WHITE, 1)):
+            _stroke(faint, line, color, thickness)
+    view = as_picture(cv2.addWeighted(faint, strength, view, 1 - strength, 0).astype(np.uint8))
+    border = (lines[1, 0], lines[1, -1], lines[0, -1])
+    for color, curves in ((head_color(0), border), (head_color(1), lines[0, :1])):
+        for rim_or_line, thickness in ((BLACK, 4), (color, 2)):
+            for line in curves:
+                _stroke(view, line, rim_or_line, thickness)
+    for mark in (marks.numpy() + 1) / 2 * size_wh + MARGIN:
+        for color, thickness in ((BLACK, 8), (head_color(2), 5)):
+            _stroke(view, np.stack([mark, mark]), color, thickness)
+    return view
+
+
+def _stroke(view: Picture, line: np.ndarray, color: Color, thickness: int) -> None:
+    """A curve (P, 2) in edge coordinates, with gaps where it is not finite or far away."""
+    with np.errstate(invalid="ignore"):
+        shown = (np.abs(line) < _FAR_AWAY).all(-1)
+    cuts = np.flatnonzero(np.diff(shown)) + 1
+    for points, is_shown in zip(np.split(line, cuts), np.split(shown, cuts), strict=True):
+        if is_shown[0]:
+            fixed = np.round((points - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
+            cv2.polylines(
+                view, [fixed], False, color, thickness, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS
+            )
+
+
+def _as_picture(image: Tensor) -> Picture:
+    """Of an image (3, H, W) in [0, 255]."""
+    return as_picture(image.round().clamp(0, 255).to(torch.uint8))
+
+
+def _for_thirds(picture: Picture) -> Picture:
+    """So small that three panels are as wide as two of the picture itself."""
+    width = max(1, (2 * picture.shape[1] - 2 * MARGIN) // 3)
+    return resize_picture(picture, (round(width / picture.shape[1] * picture.shape[0]), width))
+
+
+def _numbers(theta: Tensor) -> Picture:
+    """Theta as a table; of a spline x and y of two control points on each line."""
+    kind = kind_of(theta)
+    rows = (theta.reshape(8, 4) if kind == SPLINE else theta).tolist()
+    pitch = 2 * _TEXT_HEIGHT
+    strip = blank((MARGIN + pitch * (len(rows) + 1), _NUMBERS_WIDTH), STRIP_COLOR)
+    title = "theta (16, 2): x y, x y" if kind == SPLINE else f"theta {kind}"
+    baseline = MARGIN + _TEXT_HEIGHT
+    put_text(strip, title, 8, baseline, height=_TEXT_HEIGHT, color=WHITE)
+    for row in rows:
+        baseline += pitch
+        for column, number in enumerate(row):
+            text = f"{number:.2f}".replace("-0.00", "0.00")
+            left = 50 * (column + 1) - text_width(text, _TEXT_HEIGHT)
+            put_text(strip, text, left, baseline, height=_TEXT_HEIGHT, color=WHITE)
+    return strip
+
+
+def _line(text: str, width: int) -> Picture:
+    strip = blank((round(1.7 * _TEXT_HEIGHT), width), STRIP_COLOR)
+    height = _TEXT_HEIGHT - 1
+    text = fit_text(text, height, width - MARGIN)
+    put_text(strip, text, MARGIN, round(1.5 * _TEXT_HEIGHT), height=height, color=WHITE)
+    return strip
+
+
+def _beside(pictures: list[Picture]) -> Picture:
+    height = max(len(picture) for picture in pictures)
+    return np.concatenate([_padded(picture, height, 0) for picture in pictures], axis=1)
+
+
+def _stacked(pictures: list[Picture]) -> Picture:
+    width = max(picture.shape[1] for picture in pictures)
+    return np.concatenate([_padded(picture, 0, width) for picture in pictures])
+
+
+def _padded(picture: Picture, height: int, width: int) -> Picture:
+    """At least so high and wide, the picture in the upper left."""
+    size_hw = (max(height, picture.shape[0]), max(width, picture.shape[1]))
+    padded = blank(size_hw, STRIP_COLOR)
+    padded[: picture.shape[0], : picture.shape[1]] = picture
+    return padded

@@ -1,0 +1,83 @@
+"""What the pages in docs/ show works as it stands there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from stn_action.geometry.theta import AFFINE
+from stn_action.geometry.transforms import TRANSFORMS, build_transform
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGE = (DOCS / "transforms.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+COMMANDS = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
+]
+ROWS = {
+    cells[0].split("`")[1]: cells
+    for line in re.findall(r"^\| \[(.*)\|$", PAGE, re.MULTILINE)
+    for cells in [[cell.strip() for cell in line.split("|")]]
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_python_examples_run_and_give_the_shapes_they_tell(block):
+    names: dict[str, object] = {}
+    exec(compile(block, "transforms.md", "exec"), names)
+    for value, shape in re.findall(r"^([\w.]+)(?: = .*)?  # \(([\d, ]+)\)$", block, re.MULTILINE):
+        assert list(eval(value, names).shape) == [int(size) for size in shape.split(",")], value
+
+
+def test_every_example_tells_some_shape():
+    assert len(BLOCKS) == 4
+    assert all(re.search(r"  # \([\d, ]+\)$", block, re.MULTILINE) for block in BLOCKS)
+
+
+def test_the_table_is_that_of_the_families():
+    assert list(ROWS) == list(TRANSFORMS)
+    for name, family in TRANSFORMS.items():
+        _, title, parameters, shape, _, closed, samplers = ROWS[name]
+        assert title == f"`{family.__name__}`"
+        assert int(parameters) == family.num_parameters
+        assert shape == "×".join(str(size) for size in family.theta_shape)
+        assert ("closed" in closed) == (name not in ("translation", "tps"))
+        assert samplers == ("all" if family.axis_aligned else "grid, nearest")
+        assert not family.axis_aligned or family.theta_shape == AFFINE
+        assert f"\n## {name}\n" in PAGE
+
+
+def test_the_bounds_are_those_of_the_families():
+    family = build_transform("similarity", 2)
+    told = re.search(r"`start_scale` is (.*), `min_scale` (.*), `max_scale` (.*), as shares", PAGE)
+    assert told is not None
+    assert [float(number) for number in told.groups()] == [
+        family.scale, family.min_scale, family.max_scale,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_names_a_tool_and_options_that_exist(command):
+    _, tool, *arguments = shlex.split(command)
+    source = (ROOT / tool).read_text(encoding="utf-8")
+    for option in (argument for argument in arguments if argument.startswith("--")):
+        assert f'"{option}"' in source, f"{tool} has no {option}"
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)]+)\)", PAGE))))
+def test_every_link_leads_somewhere(link):
+    file, _, heading = link.partition("#")
+    target = DOCS / file if file else DOCS / "transforms.md"
+    assert target.exists()
+    assert not heading or f"\n## {heading}\n" in target.read_text(encoding="utf-8")
+
+
+def test_pictures_are_small():
+    sizes = [path.stat().st_size for path in DOCS.glob("transforms_*.png")]
+    assert len(sizes) == len(TRANSFORMS)
+    assert max(sizes) < 35_000
+    assert sum(sizes) < 220_000
