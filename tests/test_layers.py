@@ -20,7 +20,7 @@ ROOMS = {
     "person": {"errors", "geometry", "video"},
     "data": {"errors", "geometry", "video", "person"},
     "models": {"errors", "geometry"},
-    "training": {"errors", "models"},
+    "training": {"errors", "geometry", "models"},
     "visualize": {"errors", "geometry", "video", "person", "models.focus"},
 }
 EVERYTHING = {"experiment", "__init__"}

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 
 from stn_action.config import load_config
 
@@ -27,6 +28,7 @@ def test_the_python_examples_run_as_written():
             assert prediction.logits.shape == (2, 101)
             assert prediction.focus[0].theta.shape == (2, 4, 1, 2, 3)
     assert names["scores"].shape == (8, 10)
+    assert names["network"](torch.rand(2, 3, 224, 224)).logits.shape == (2, 200)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

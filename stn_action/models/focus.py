@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.geometry.sampling import (
+    PADDINGS,
+    SAMPLERS,
     Padding,
     Sampler,
     fold_time,
@@ -113,6 +115,16 @@ class FocusHeads(nn.Module):
         if self.volumetric and theta_per != "clip":
             raise InputError(
                 f"a volumetric theta is one per clip: theta_per must be 'clip', got {theta_per!r}"
+            )
+        if sampler not in SAMPLERS or padding not in PADDINGS:
+            raise InputError(
+                f"sampler must be one of {SAMPLERS} and padding one of {PADDINGS}, "
+                f"got {sampler!r} and {padding!r}"
+            )
+        if sampler in ("separable", "area") and not transform.axis_aligned:
+            raise InputError(
+                f"sampler {sampler!r} is for axis-aligned families, {transform.name} is none: "
+                "use 'auto' or 'grid'"
             )
         self.channels = channels
         self.transform = transform

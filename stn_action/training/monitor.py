@@ -1,6 +1,7 @@
 """Whether the heads move: what is always logged about them, and the warnings.
 
-S is the number of windows a head has per clip: 1, or one per time step of its feature map.
+S is the number of windows a head has per clip: 1, or one per time step of its feature map; D the
+axes of a window's centre: 2, of a volumetric theta 3.
 """
 
 import math
@@ -11,10 +12,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from stn_action.geometry.theta import (
+    VOLUMETRIC,
+    enclosing_boxes,
+    kind_of,
+    window_centres,
+    window_scales,
+)
 from stn_action.models.focus import Focus
 
 MOVING, FROZEN, FROZEN_ON_PURPOSE = "moving", "frozen", "frozen on purpose"
 CONSTANT, COLLAPSED, ESCAPED = "ignores its input", "collapsed", "escaped"
+NOT_FINITE = "not finite"
 
 
 @dataclass(frozen=True)
@@ -38,19 +47,22 @@ class HeadStatistics(NamedTuple):
     head: int
     spread: float
     """Standard deviation of the window centre over the clips of a batch, pooled over batches (so
-    that a drift from step to step is no spread), mean over x and y; NaN if no batch had two."""
+    that a drift from step to step is no spread), mean over x and y, of a volumetric theta and t;
+    NaN if no batch had two."""
     displacement: float
-    """Root mean square of theta - base."""
+    """Root mean square of theta - base; NaN or infinite where theta is."""
     in_bounds: float
-    """Mean share of the window's (bounding box's) area that lies inside the map."""
+    """Mean share of the window's (bounding box's) area that lies inside the map; of a volumetric
+    theta times the share of its time that lies inside the clip."""
     scale: float
-    """Mean of sqrt(|det|): the window's side as a share of the map's."""
+    """Mean of the root of the window's area: its side as a share of the map's."""
     min_scale: float
     """The floor of the scale; 0: there is none."""
     overlap: float
     """Mean IoU with each other head of the same stage; 0 for a single head."""
     state: str
-    """"moving", "frozen", "frozen on purpose", "ignores its input", "collapsed" or "escaped"."""
+    """"moving", "frozen", "frozen on purpose", "ignores its input", "collapsed", "escaped" or "not
+    finite"."""
 
 
 class HeadReport(NamedTuple):
@@ -84,7 +96,8 @@ class HeadMonitor:
         """Start with nothing gathered.
 
         Args:
-            frozen_on_purpose: the heads are not trained (relative_lr 0): report, never warn.
+            frozen_on_purpose: the heads are not trained (relative_lr 0): report, and warn only
+                where theta is not finite.
             thresholds: where a head counts as defective.
         """
         self.frozen_on_purpose = frozen_on_purpose
@@ -104,7 +117,7 @@ class HeadMonitor:
         """Add a batch.
 
         Args:
-            focus: of one prediction, one for each placement; theta (B, K, S, 2, 3).
+            focus: of one prediction, one for each placement; theta (B, K, S, *kind).
             localization_grad_norm: of the step this batch ends, in effective units; None: no step.
         """
         for placement in focus:
@@ -136,7 +149,8 @@ class HeadMonitor:
             report: of `compute`, once per epoch.
             epoch: the epoch that ended.
             patience: epochs that a head may be defective before it is told: a head that has just
-                started has not moved yet, and one that learns may pass through a bad state.
+                started has not moved yet, and one that learns may pass through a bad state. One
+                that is not finite is told at once.
         """
         lines = []
         for head in report.heads:
@@ -144,7 +158,8 @@ class HeadMonitor:
             state, since = self._since.get(key, (head.state, epoch))
             since = since if state == head.state else epoch
             self._since[key] = head.state, since
-            if head.state not in (MOVING, FROZEN_ON_PURPOSE) and epoch - since >= patience:
+            allowed = 0 if head.state == NOT_FINITE else patience
+            if head.state not in (MOVING, FROZEN_ON_PURPOSE) and epoch - since >= allowed:
                 lines.append(_warning(head, since))
         return lines
 
@@ -157,10 +172,10 @@ class HeadMonitor:
         self._since = {key: (str(name), int(epoch)) for key, (name, epoch) in state.items()}
 
     def _statistics(self, stage: str, head: int, sums: list[float]) -> HeadStatistics:
-        count, deviation_x, deviation_y, freedom, displacement, in_bounds, scale, overlap = sums
+        count, freedom, displacement, in_bounds, scale, overlap, *deviations = sums
         spread = math.nan
         if freedom:
-            spread = (math.sqrt(deviation_x / freedom) + math.sqrt(deviation_y / freedom)) / 2
+            spread = sum(math.sqrt(axis / freedom) for axis in deviations) / len(deviations)
         statistics = HeadStatistics(
             stage=stage,
             head=head,
@@ -176,11 +191,13 @@ class HeadMonitor:
 
     def _state(self, head: HeadStatistics) -> str:
         limits = self.thresholds
+        if not math.isfinite(head.displacement):
+            return NOT_FINITE
         if self.frozen_on_purpose:
             return FROZEN_ON_PURPOSE
         if not head.spread >= limits.spread and head.displacement < limits.displacement:
             return FROZEN
-        if head.in_bounds < limits.in_bounds:
+        if not head.in_bounds >= limits.in_bounds:
             return ESCAPED
         if head.min_scale and head.scale < head.min_scale * (1 + limits.floor_margin):
             return COLLAPSED
@@ -210,27 +227,36 @@ def _warning(head: HeadStatistics, since: int) -> str:
             f"has left the map: only {head.in_bounds:.0%} of its window lies inside",
             "a smaller relative_lr, or a bounded transform",
         ),
+        NOT_FINITE: (
+            "is not finite: its theta holds NaN or infinity, and it will not recover",
+            "an earlier checkpoint with a smaller lr or relative_lr, clipping of the gradients, or "
+            "float32 in place of half precision",
+        ),
     }[head.state]
     return f"head {head.head} at {head.stage} {what}, since epoch {since}. Try {remedy}."
 
 
 def _batch_sums(theta: Tensor, base: Tensor) -> Tensor:
-    """(K, 8) float64: what `_statistics` divides, of theta (B, K, S, 2, 3) and base (K, 2, 3)."""
-    theta = theta.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, 2, 3)
-    centers = theta[..., 2]  # (K, B * S, 2): where the output's centre (0, 0) goes
-    deviations = (centers - centers.mean(1, keepdim=True)).square().sum(1)
-    boxes = _window_boxes(theta)
-    count = torch.full_like(deviations[:, :1], theta.shape[1])
+    """(K, 6 + D) float64, what `_statistics` divides, of (B, K, S, *kind) and (K, *kind)."""
+    theta = theta.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, *kind)
+    centres = theta[..., 3] if kind_of(theta) == VOLUMETRIC else window_centres(theta)
+    deviations = (centres - centres.mean(1, keepdim=True)).square().sum(1)  # (K, D)
+    boxes = enclosing_boxes(theta)
+    count = torch.full_like(deviations[:, 0], theta.shape[1])
     displacement = (theta - base.double()[:, None]).square().mean((2, 3)).sum(1)
-    scale = torch.linalg.det(theta[..., :2]).abs().sqrt().sum(1)
-    sums = [displacement, _share_inside(boxes).sum(1), scale, _overlap(boxes).sum(1)]
-    return torch.cat([count, deviations, count - 1, torch.stack(sums, 1)], 1)
+    in_bounds = (_share_inside(boxes) * _share_of_time_inside(theta)).sum(1)
+    scale = window_scales(theta).sum(1)
+    sums = [count, count - 1, displacement, in_bounds, scale, _overlap(boxes).sum(1)]
+    return torch.cat([torch.stack(sums, 1), deviations], 1)
 
 
-def _window_boxes(theta: Tensor) -> Tensor:
-    """The xyxy boxes (..., 4) around the windows of theta (..., 2, 3)."""
-    reach = theta[..., :2].abs().sum(-1)
-    return torch.cat([theta[..., 2] - reach, theta[..., 2] + reach], -1)
+def _share_of_time_inside(theta: Tensor) -> Tensor:
+    """The share (...) of a window's time that lies inside the clip; 1 but for volumes."""
+    if kind_of(theta) != VOLUMETRIC:
+        return theta.new_ones(theta.shape[:-2])
+    centre, reach = theta[..., 2, 3], theta[..., 2, :3].abs().sum(-1)
+    inside = (centre + reach).clamp(-1, 1) - (centre - reach).clamp(-1, 1)
+    return inside / (2 * reach).clamp_min(torch.finfo(theta.dtype).tiny)
 
 
 def _share_inside(boxes: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Windows, boxes, class and legend drawn on source frames.
 
-Letters: T frames, K heads.
+Letters: T frames, K heads, P points of a window's outline.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,15 +26,17 @@ from stn_action.visualize.picture import (
     text_width,
 )
 
-_SUBPIXEL_BITS = 4
+SUBPIXEL_BITS = 4
 _THIN = 2
 _FAR_AWAY = 1e5
 """Pixels beyond which windows are cut, for OpenCV's integers."""
+SAME_PIXELS = 1e-3
+"""Points nearer than this are one."""
 
 
 def draw_frame(
     frame: Picture | Tensor,
-    quads: Tensor,
+    outlines: Tensor,
     *,
     person_box: Tensor | None = None,
     region_box: Tensor | None = None,
@@ -47,7 +49,7 @@ def draw_frame(
 
     Args:
         frame: array (H, W, 3) or tensor (3, H, W), uint8 RGB.
-        quads: (K, 4, 2), source pixels, edges of the picture at 0 and W; K may be 0.
+        outlines: (K, P, 2), source pixels, edges of the picture at 0 and W; K may be 0.
         person_box: (4,) xyxy, source pixels; dashed white.
         region_box: (4,) xyxy, source pixels, the region that decides by ground truth; thin white.
         label: the class.
@@ -61,13 +63,13 @@ def draw_frame(
     Raises:
         ValueError: the shapes do not agree.
     """
-    names = list(head_names) if head_names is not None else default_head_names(len(quads))
-    if len(names) != len(quads):
-        raise ValueError(f"head_names must name {len(quads)} heads, got {len(names)}")
+    names = list(head_names) if head_names is not None else default_head_names(len(outlines))
+    if len(names) != len(outlines):
+        raise ValueError(f"head_names must name {len(outlines)} heads, got {len(names)}")
     picture = as_picture(frame)
     factor = max(1.0, min_height / picture.shape[0])
     size_hw = (round(picture.shape[0] * factor), round(picture.shape[1] * factor))
-    view = draw_windows(picture, quads, size_hw, person_box=person_box, region_box=region_box)
+    view = draw_windows(picture, outlines, size_hw, person_box=person_box, region_box=region_box)
     header = draw_header(label, probability, view.shape[1], _text_height(size_hw))
     legend = draw_legend(
         names,
@@ -81,7 +83,7 @@ def draw_frame(
 
 def render_video(
     frames: Iterable[Picture | Tensor],
-    quads: Tensor,
+    outlines: Tensor,
     *,
     person_boxes: Tensor | None = None,
     region_boxes: Tensor | None = None,
@@ -94,7 +96,7 @@ def render_video(
 
     Args:
         frames: T frames.
-        quads: (T, K, 4, 2), source pixels.
+        outlines: (T, K, P, 2), source pixels.
         person_boxes: (T, 4); a row of NaN: none in this frame.
         region_boxes: (T, 4); a row of NaN: none in this frame.
         label: the class.
@@ -110,11 +112,11 @@ def render_video(
     """
     index = -1
     for index, frame in enumerate(frames):
-        if index >= len(quads):
+        if index >= len(outlines):
             break
         yield draw_frame(
             frame,
-            quads[index],
+            outlines[index],
             person_box=None if person_boxes is None else person_boxes[index],
             region_box=None if region_boxes is None else region_boxes[index],
             label=label,
@@ -122,14 +124,14 @@ def render_video(
             head_names=head_names,
             min_height=min_height,
         )
-    if index + 1 != len(quads):
-        more = "more" if index >= len(quads) else index + 1
-        raise ValueError(f"there are windows for {len(quads)} frames, but {more} frames")
+    if index + 1 != len(outlines):
+        more = "more" if index >= len(outlines) else index + 1
+        raise ValueError(f"there are windows for {len(outlines)} frames, but {more} frames")
 
 
 def draw_windows(
     picture: Picture,
-    quads: Tensor,
+    outlines: Tensor,
     size_hw: tuple[int, int],
     *,
     person_box: Tensor | None = None,
@@ -139,7 +141,7 @@ def draw_windows(
 
     Args:
         picture: (H, W, 3).
-        quads: (K, 4, 2), pixels of `picture`.
+        outlines: (K, P, 2), pixels of `picture`; one whose points are all the same is not drawn.
         size_hw: size of the result.
         person_box: (4,) xyxy, pixels of `picture`; None or NaN: not drawn.
         region_box: (4,) xyxy, pixels of `picture`; None or NaN: not drawn.
@@ -147,23 +149,40 @@ def draw_windows(
     Raises:
         ValueError: the shapes do not agree, or a window is not finite.
     """
-    if quads.dim() != 3 or quads.shape[1:] != (4, 2):
-        raise ValueError(f"quads must be (K, 4, 2), got {tuple(quads.shape)}")
-    if not quads.isfinite().all():
-        raise ValueError("quads must be finite, got NaN or infinity: the network has diverged")
+    if outlines.dim() != 3 or outlines.shape[1] < 3 or outlines.shape[2] != 2:
+        raise ValueError(
+            f"outlines must be (K, P, 2) of at least 3 points, got {tuple(outlines.shape)}"
+        )
+    if not outlines.isfinite().all():
+        raise ValueError("outlines must be finite, got NaN or infinity: the network has diverged")
     scale_xy = np.array([size_hw[1] / picture.shape[1], size_hw[0] / picture.shape[0]])
     resized = picture if picture.shape[:2] == size_hw else resize_picture(picture, size_hw)
     view = resized.copy()
     if (corners := _corners("person_box", person_box)) is not None:
         _dashed(view, corners * scale_xy, _THIN)
-    windows = (quads.detach().cpu().double().numpy() * scale_xy).clip(-_FAR_AWAY, _FAR_AWAY)
-    for head, window in enumerate(windows):
+    windows = _windows(outlines, scale_xy)
+    for head, window in windows:
         _outlined(view, window, head_color(head), _line_width(size_hw))
     if (corners := _corners("region_box", region_box)) is not None:
         _outlined(view, corners * scale_xy, WHITE, _THIN)
-    for head, window in enumerate(windows):
+    for head, window in windows:
         _tag(view, window, head, _text_height(size_hw))
     return view
+
+
+def has_extent(outline: np.ndarray) -> bool:
+    """Whether the points (P, 2) of an outline in pixels differ: else the head sees nothing."""
+    return bool(np.ptp(outline, axis=0).max() > SAME_PIXELS)
+
+
+def _windows(outlines: Tensor, scale_xy: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Each head that has a window in this frame, and its outline in the view's pixels."""
+    scaled = outlines.detach().cpu().double().numpy() * scale_xy
+    return [
+        (head, window.clip(-_FAR_AWAY, _FAR_AWAY))
+        for head, window in enumerate(scaled)
+        if has_extent(window)
+    ]
 
 
 def _corners(name: str, box: Tensor | None) -> np.ndarray | None:
@@ -179,10 +198,10 @@ def _corners(name: str, box: Tensor | None) -> np.ndarray | None:
 
 def _outlined(view: Picture, corners: np.ndarray, color: Color, width: int) -> None:
     """A closed line with a dark rim, so that it shows on every background."""
-    points = [_fixed_point(corners)]
+    points = [fixed_point(corners)]
     for line_color, line_width in ((BLACK, width + 2), (color, width)):
         cv2.polylines(
-            view, points, True, line_color, line_width, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS
+            view, points, True, line_color, line_width, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS
         )
 
 
@@ -192,9 +211,9 @@ def _dashed(view: Picture, corners: np.ndarray, width: int) -> None:
         length = float(np.linalg.norm(end - start))
         for offset in np.arange(0, length, 2 * dash):
             ends = np.array([offset, min(offset + dash, length)]) / max(length, 1e-9)
-            a, b = _fixed_point(start + ends[:, None] * (end - start))
+            a, b = fixed_point(start + ends[:, None] * (end - start))
             for color, line_width in ((BLACK, width + 2), (WHITE, width)):
-                cv2.line(view, a, b, color, line_width, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
+                cv2.line(view, a, b, color, line_width, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
 
 
 def _tag(view: Picture, window: np.ndarray, head: int, text_height: int) -> None:
@@ -214,9 +233,9 @@ def _tag(view: Picture, window: np.ndarray, head: int, text_height: int) -> None
     put_text(view, text, left_in, y + round(1.27 * text_height), height=text_height, color=BLACK)
 
 
-def _fixed_point(points: np.ndarray) -> np.ndarray:
+def fixed_point(points: np.ndarray) -> np.ndarray:
     """Edge coordinates as OpenCV's fixed-point pixel-centre coordinates."""
-    return np.round((points - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
+    return np.round((points - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32)
 
 
 def _line_width(size_hw: tuple[int, int]) -> int:

@@ -82,7 +82,10 @@ def score_regions(
     return RegionScores(
         hit=_hit_rate(outlines, centres, known),
         area=torch.cat(
-            [window_area(outlines[known]).mean(0), union_area(outlines[known]).mean(0, keepdim=True)]
+            [
+                window_area(outlines[known]).mean(0),
+                union_area(outlines[known]).mean(0, keepdim=True),
+            ]
         ),
         shuffled=_mean([_hit_rate(outlines[other], centres, known) for other in shuffles])
         if len(outlines) > 1

@@ -1,6 +1,6 @@
 """A sheet for a video: frames with the heads' windows, and what each head saw in them.
 
-Letters: T frames, K heads.
+Letters: T frames, K heads, P points of a window's outline.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.visualize.draw import draw_windows
+from stn_action.visualize.draw import (
+    SAME_PIXELS,
+    SUBPIXEL_BITS,
+    draw_windows,
+    fixed_point,
+    has_extent,
+)
 from stn_action.visualize.legend import (
     default_head_names,
     draw_header,
@@ -41,7 +47,7 @@ _MOST_SHRINK = 8
 
 def draw_sheet(
     frames: Sequence[Picture | Tensor] | Tensor,
-    quads: Tensor,
+    outlines: Tensor,
     *,
     title: str = "",
     label: str = "",
@@ -57,7 +63,7 @@ def draw_sheet(
 
     Args:
         frames: T frames of one size, arrays (H, W, 3) or tensors (3, H, W), uint8 RGB.
-        quads: (T, K, 4, 2), source pixels.
+        outlines: (T, K, P, 2), source pixels.
         title: the video, above everything.
         label: the predicted class.
         probability: of the class, in [0, 1].
@@ -72,18 +78,19 @@ def draw_sheet(
         ValueError: the numbers of frames, windows or names do not agree.
     """
     pictures = [as_picture(frame) for frame in frames]
-    num_heads = quads.shape[1] if quads.dim() == 4 else 0
+    num_heads = outlines.shape[1] if outlines.dim() == 4 else 0
     names = list(head_names) if head_names is not None else default_head_names(num_heads)
-    if quads.shape != (len(pictures), len(names), 4, 2) or not pictures:
+    agrees = outlines.shape[:2] == (len(pictures), len(names)) and outlines.shape[3:] == (2,)
+    if not agrees or not pictures:
         raise ValueError(
-            f"quads must be ({len(pictures)}, {len(names)}, 4, 2) for {len(pictures)} frames and "
-            f"{len(names)} heads, got {tuple(quads.shape)}"
+            f"outlines must be ({len(pictures)}, {len(names)}, P, 2) for {len(pictures)} frames "
+            f"and {len(names)} heads, got {tuple(outlines.shape)}"
         )
     picked = evenly_spaced(len(pictures), columns)
     cells = [
         _frame_cell(
             pictures[index],
-            quads[index],
+            outlines[index],
             None if person_boxes is None else person_boxes[index],
             None if region_boxes is None else region_boxes[index],
         )
@@ -95,7 +102,7 @@ def draw_sheet(
     if glimpses:
         for head, name in enumerate(names):
             tiles = [
-                _glimpse_cell(pictures[index], quads[index, head], head, cells[0].shape[1])
+                _glimpse_cell(pictures[index], outlines[index, head], head, cells[0].shape[1])
                 for index in picked
             ]
             rows.append((name, head_color(head), tiles))
@@ -125,15 +132,18 @@ def evenly_spaced(length: int, count: int) -> list[int]:
     return sorted(set(torch.linspace(0, length - 1, min(count, length)).round().int().tolist()))
 
 
-def cut_window(picture: Picture, window: Tensor, size_hw: tuple[int, int]) -> Picture:
-    """What a head sees: the source picture inside a quadrilateral, upright, black beyond the edge.
+def cut_window(picture: Picture, outline: Tensor, size_hw: tuple[int, int]) -> Picture:
+    """What a head sees: the source picture inside an outline, black beyond the picture's edge.
 
     Args:
         picture: (H, W, 3).
-        window: (4, 2), source pixels; the corners become the result's corners in their order.
+        outline: (P, 2), source pixels. Of four corners each becomes the result's corner in their
+            order, so that a turned window is shown upright; of any other outline the box around it
+            is shown, and paper where the outline leaves it.
         size_hw: of the result.
     """
-    corners = window.detach().cpu().double().numpy()
+    points = outline.detach().cpu().double().numpy()
+    corners, is_cut = _frame_of(points)
     height, width = size_hw
     shrink = max(_side(corners, 0) / width, _side(corners, 1) / height)
     shrink = int(min(max(shrink, 1), _MOST_SHRINK))
@@ -145,20 +155,51 @@ def cut_window(picture: Picture, window: Tensor, size_hw: tuple[int, int]) -> Pi
     fine = as_picture(
         cv2.warpPerspective(picture, matrix, fine_hw[::-1], flags=cv2.INTER_LINEAR).astype(np.uint8)
     )
+    if not is_cut:
+        inside = (points - corners[0]) / (corners[2] - corners[0]) * np.array(fine_hw[::-1])
+        fine[~_filled(inside, fine_hw)] = PAPER
     return resize_picture(fine, size_hw) if shrink > 1 else fine
 
 
+def _frame_of(points: np.ndarray) -> tuple[np.ndarray, bool]:
+    """What a glimpse shows of an outline (P, 2): its four corners, or else the box around it.
+
+    Returns:
+        (4, 2), the corners in their order, and whether they are the outline itself.
+    """
+    steps = np.abs(points - np.roll(points, 1, axis=0)).max(axis=1)
+    corners = points if len(points) == 4 else points[steps > SAME_PIXELS]
+    if len(corners) == 4:
+        return corners, True
+    x0, y0 = points.min(axis=0)
+    x1, y1 = np.maximum(points.max(axis=0), (x0 + 1, y0 + 1))  # at least a pixel
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]), False
+
+
+def _filled(points: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """A mask (H, W) of the pixels inside an outline (P, 2)."""
+    mask = np.zeros(size_hw, dtype=np.uint8)
+    cv2.fillPoly(mask, [fixed_point(points)], 1, shift=SUBPIXEL_BITS)
+    return mask > 0
+
+
 def _frame_cell(
-    picture: Picture, quads: Tensor, person_box: Tensor | None, region_box: Tensor | None
+    picture: Picture, outlines: Tensor, person_box: Tensor | None, region_box: Tensor | None
 ) -> Picture:
     size_hw = (FRAME_HEIGHT, round(FRAME_HEIGHT * picture.shape[1] / picture.shape[0]))
-    return draw_windows(picture, quads, size_hw, person_box=person_box, region_box=region_box)
+    return draw_windows(picture, outlines, size_hw, person_box=person_box, region_box=region_box)
 
 
-def _glimpse_cell(picture: Picture, window: Tensor, head: int, width: int) -> Picture:
-    """The glimpse with a border in the head's colour, as large as the cell allows."""
+def _glimpse_cell(picture: Picture, outline: Tensor, head: int, width: int) -> Picture:
+    """The glimpse with a border in the head's colour, as large as the cell allows.
+
+    The cell stays empty where the head sees nothing of this frame.
+    """
     border = 3
-    corners = window.detach().cpu().double().numpy()
+    points = outline.detach().cpu().double().numpy()
+    if not has_extent(points):
+        return blank((GLIMPSE_HEIGHT, width), PAPER)
+    corners, _ = _frame_of(points)
     ratio = max(_side(corners, 0), 1e-3) / max(_side(corners, 1), 1e-3)
     height = GLIMPSE_HEIGHT - 2 * border
     inner_width = min(max(round(height * ratio), 1), width - 2 * border)
@@ -168,7 +209,7 @@ def _glimpse_cell(picture: Picture, window: Tensor, head: int, width: int) -> Pi
     cell[
         top - border : top + inner_height + border, left - border : left + inner_width + border
     ] = head_color(head)
-    glimpse = cut_window(picture, window, (inner_height, inner_width))
+    glimpse = cut_window(picture, outline, (inner_height, inner_width))
     cell[top : top + inner_height, left : left + inner_width] = glimpse
     return cell
 

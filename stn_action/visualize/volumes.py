@@ -6,6 +6,7 @@ a time cuts it in a convex polygon of three to six corners.
 Letters: T times, P points of a polygon.
 """
 
+import math
 from itertools import product
 
 import torch
@@ -23,6 +24,7 @@ _EDGES = [
     for other in range(one + 1, 8)
     if sum(a != b for a, b in zip(_CORNERS[one], _CORNERS[other], strict=True)) == 1
 ]
+_TOP_LEFT = _EDGES.index((0, 4))  # the edge along the output's time over its top left corner
 
 
 def slice_volumes(theta: Tensor, times: Tensor) -> Tensor:
@@ -33,9 +35,9 @@ def slice_volumes(theta: Tensor, times: Tensor) -> Tensor:
         times: (T,), normalized on the map.
 
     Returns:
-        (..., T, P, 2), normalized on the map: convex polygons, that of an upright window from its
-        top left corner over the top right one. A window that does not reach a time gives P times
-        its own centre, a polygon without area. NaN where theta is not finite.
+        (..., T, P, 2), normalized on the map: convex polygons, from what the head sees as its top
+        left corner over the top right one. A window that does not reach a time gives P times its
+        own centre, a polygon without area. NaN where theta is not finite.
 
     Raises:
         ValueError: theta or the times have another shape.
@@ -50,7 +52,9 @@ def slice_volumes(theta: Tensor, times: Tensor) -> Tensor:
     ends = corners[..., torch.tensor(_EDGES, device=theta.device), :]  # (..., 12, 2, 3)
     points, found = _crossings(ends.unsqueeze(-4), times.to(wide)[:, None])
     centres = window_centres(wide)[..., None, None, :]  # (..., 1, 1, 2)
-    polygons = _around(points, found)
+    turn = torch.linalg.det(wide[..., :3]) * wide[..., 2, 2]  # < 0: the head sees mirrored
+    turn = torch.where(turn < 0, -1.0, 1.0).to(wide)[..., None, None]
+    polygons = _in_order(points, found, turn)
     polygons = torch.where(found.any(-1)[..., None, None], polygons, centres)
     finite = theta.isfinite().all(-1).all(-1)[..., None, None, None]
     return polygons.where(finite, torch.nan).to(theta.dtype)
@@ -70,13 +74,18 @@ def _crossings(ends: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
     return start[..., :2] + share[..., None] * (end - start)[..., :2], found
 
 
-def _around(points: Tensor, found: Tensor) -> Tensor:
-    """The points (..., P, 2) that were found by their angle about their mean, the last repeated."""
+def _in_order(points: Tensor, found: Tensor, turn: Tensor) -> Tensor:
+    """The points (..., P, 2) that were found, by their angle about their mean, the last repeated.
+
+    They start on the edge over the top left corner where that is cut; `turn` is the sense.
+    """
     count = found.sum(-1, keepdim=True).clamp(min=1)
     kept = points.where(found[..., None], 0)
     mean = kept.sum(-2, keepdim=True) / count[..., None]
     x, y = (kept - mean).unbind(-1)
-    angles = torch.atan2(y, x).where(found, torch.inf)
+    angles = torch.atan2(y, x)
+    start = angles[..., _TOP_LEFT, None].where(found[..., _TOP_LEFT, None], -math.pi)
+    angles = (turn * (angles - start)).remainder(2 * math.pi).where(found, torch.inf)
     order = angles.argsort(dim=-1)
     places = torch.arange(points.shape[-2], device=points.device)
     order = order.gather(-1, torch.minimum(places.expand_as(order), count - 1))

@@ -134,6 +134,15 @@ def test_a_wrong_choice_lists_the_right_ones():
         FocusHeads(5, VolumetricAffine(4), theta_per="step")
 
 
+def test_a_sampler_that_would_leave_rotation_out_is_refused():
+    for sampler in ("separable", "area"):
+        heads("anisotropic", sampler=sampler)
+        with pytest.raises(InputError, match=f"{sampler!r} is for axis-aligned families, affine"):
+            heads("affine", sampler=sampler)
+    with pytest.raises(InputError, match=r"sampler must be one of .* padding one of"):
+        heads(padding="reflection")
+
+
 def test_a_volumetric_head_sees_when_something_happens():
     focus_heads = heads("volumetric", moved=True)
     early, late = torch.zeros(CLIP), torch.zeros(CLIP)

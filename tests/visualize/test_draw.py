@@ -1,5 +1,7 @@
 """Windows, boxes, strips and text on frames, pixel by pixel."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -86,6 +88,31 @@ def test_a_window_outside_the_frame_is_no_error(shift):
     assert view.shape == GREY.shape
 
 
+def test_a_head_that_sees_nothing_of_a_frame_is_not_drawn_and_the_others_keep_their_number():
+    windows = torch.stack([torch.full((4, 2), 150.0), rectangle(100, 60, 300, 200)])
+    view = draw_windows(GREY, windows, GREY.shape[:2])
+    both = draw_windows(GREY, windows[[1, 1]], GREY.shape[:2])
+    assert not has_color(view, head_color(0))
+    assert has_color(view, head_color(1))
+    assert (view[100:200, 95:105] == both[100:200, 95:105]).all()
+    nothing = draw_windows(GREY, windows[:1], GREY.shape[:2])
+    assert (nothing == GREY).all()
+
+
+def test_an_outline_of_many_points_is_closed_and_repeated_points_do_not_show():
+    angles = torch.arange(32) * torch.pi / 16
+    circle = torch.stack([200 + 80 * angles.cos(), 160 + 80 * angles.sin()], dim=-1)
+    view = draw_windows(GREY, circle[None], GREY.shape[:2])
+    for angle in torch.linspace(0, 6.2, 50).tolist():
+        x, y = round(200 + 80 * math.cos(angle)), round(160 + 80 * math.sin(angle))
+        assert has_color(view[y - 3 : y + 3, x - 3 : x + 3], head_color(0)), angle
+    assert at(view, 200, 160) == (90, 90, 90)
+    window = rectangle(100, 60, 300, 200)[None]
+    padded = window[:, [0, 1, 2, 3, 3, 3, 3]]
+    same = draw_windows(GREY, window, GREY.shape[:2])
+    assert (draw_windows(GREY, padded, GREY.shape[:2]) == same).all()
+
+
 def test_a_small_frame_is_enlarged_and_stands_between_two_strips():
     small = np.full((120, 160, 3), 90, dtype=np.uint8)
     window = rectangle(40, 30, 120, 90)[None]
@@ -130,10 +157,10 @@ def test_the_legend_takes_as_many_lines_as_it_needs():
 
 def test_a_video_has_frames_of_one_size_with_their_own_windows():
     frames = torch.full((3, 3, 64, 80), 90, dtype=torch.uint8)
-    quads = torch.stack([rectangle(10 + 10 * t, 10, 40 + 10 * t, 50)[None] for t in range(3)])
+    outlines = torch.stack([rectangle(10 + 10 * t, 10, 40 + 10 * t, 50)[None] for t in range(3)])
     boxes = torch.tensor([5.0, 5.0, 75.0, 60.0]).repeat(3, 1)
     boxes[1] = torch.nan
-    pictures = list(render_video(frames, quads, person_boxes=boxes, label="hug", probability=0.3))
+    pictures = list(render_video(frames, outlines, person_boxes=boxes, label="hug", probability=0.3))
     assert len({picture.shape for picture in pictures}) == 1
     assert (pictures[0] != pictures[2]).any()
 
@@ -146,7 +173,7 @@ def test_a_video_with_another_number_of_frames_is_refused(count, told):
 
 
 def test_what_cannot_be_drawn_is_refused():
-    with pytest.raises(ValueError, match=r"quads must be \(K, 4, 2\), got \(4, 2\)"):
+    with pytest.raises(ValueError, match=r"outlines must be \(K, P, 2\) .* got \(4, 2\)"):
         draw_windows(GREY, torch.zeros(4, 2), GREY.shape[:2])
     with pytest.raises(ValueError, match="the network has diverged"):
         draw_windows(GREY, torch.full((1, 4, 2), torch.nan), GREY.shape[:2])

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from stn_action.geometry.transforms import window_theta
+from stn_action.geometry.theta import window_theta
 from stn_action.models.focus import Cells
 from stn_action.visualize.regions import (
-    clip_quadrilaterals,
+    clip_outlines,
     clip_to_source,
     contains_points,
-    focus_quadrilaterals,
+    focus_outlines,
     frame_steps,
     map_to_clip,
     nearest_clip_frames,
@@ -53,24 +53,24 @@ def test_a_window_lands_where_stage_and_crop_put_it():
     # pixels from 10: 10 + 1.5 * (pixel + 0.5) = 15.25, 27.25.
     theta = window(0.5, 0.25, 0.25, -0.5).view(1, 1, 2, 3)
     boxes = torch.tensor([100.0, 10.0, 196.0, 58.0]).repeat(8, 1)
-    quads = focus_quadrilaterals(theta, CELLS, boxes)
-    assert quads.shape == (8, 1, 4, 2)
+    outlines = focus_outlines(theta, CELLS, boxes)
+    assert outlines.shape == (8, 1, 4, 2)
     expected = rectangle(135, 15.25, 183, 27.25)
-    torch.testing.assert_close(quads, expected.expand(8, 1, 4, 2))
+    torch.testing.assert_close(outlines, expected.expand(8, 1, 4, 2))
 
 
 def test_a_mirrored_clip_turns_windows_around():
     theta = window(0.5, 0.25, 0.25, -0.5).view(1, 1, 2, 3)
     boxes = torch.tensor([196.0, 10.0, 100.0, 58.0]).repeat(8, 1)
-    quads = focus_quadrilaterals(theta, CELLS, boxes)
-    torch.testing.assert_close(quads[0, 0], rectangle(161, 15.25, 113, 27.25))
+    outlines = focus_outlines(theta, CELLS, boxes)
+    torch.testing.assert_close(outlines[0, 0], rectangle(161, 15.25, 113, 27.25))
 
 
 def test_windows_follow_a_box_that_moves():
     theta = window(0.5, 0.25, 0.25, -0.5).view(1, 1, 2, 3)
     boxes = torch.tensor([100.0, 10.0, 196.0, 58.0]) + 5 * torch.arange(8).view(8, 1)
-    quads = focus_quadrilaterals(theta, CELLS, boxes)
-    torch.testing.assert_close(quads[3, 0], rectangle(150, 30.25, 198, 42.25))
+    outlines = focus_outlines(theta, CELLS, boxes)
+    torch.testing.assert_close(outlines[3, 0], rectangle(150, 30.25, 198, 42.25))
 
 
 def test_a_map_that_shares_the_clip_out_evenly_changes_nothing():
@@ -86,18 +86,18 @@ def test_each_head_and_step_has_its_frames():
             for x in (-0.5, 0.0, 0.5)
         ]
     )  # (K=3, S=2, 2, 3)
-    quads = clip_quadrilaterals(theta, CELLS)
-    assert quads.shape == (8, 3, 4, 2)
-    steps = torch.stack([clip_quadrilaterals(theta[:, step : step + 1], CELLS) for step in (0, 1)])
-    torch.testing.assert_close(quads, torch.cat([steps[0, :4], steps[1, 4:]]))
-    assert (quads[:, 0] < quads[:, 2])[..., 0].all()
+    outlines = clip_outlines(theta, CELLS)
+    assert outlines.shape == (8, 3, 4, 2)
+    steps = torch.stack([clip_outlines(theta[:, step : step + 1], CELLS) for step in (0, 1)])
+    torch.testing.assert_close(outlines, torch.cat([steps[0, :4], steps[1, 4:]]))
+    assert (outlines[:, 0] < outlines[:, 2])[..., 0].all()
 
 
 def test_a_batch_of_clips_keeps_its_leading_sizes():
     theta = window(0.5, 0.25, 0.25, -0.5).expand(6, 3, 1, 2, 3)
-    quads = clip_quadrilaterals(theta, CELLS)
-    assert quads.shape == (6, 8, 3, 4, 2)
-    torch.testing.assert_close(quads[5], clip_quadrilaterals(theta[0], CELLS))
+    outlines = clip_outlines(theta, CELLS)
+    assert outlines.shape == (6, 8, 3, 4, 2)
+    torch.testing.assert_close(outlines[5], clip_outlines(theta[0], CELLS))
 
 
 def test_a_step_covers_the_frames_nearest_to_it():
@@ -123,83 +123,8 @@ def test_source_and_clip_are_each_others_inverse():
 
 def test_theta_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"theta must be .* with S = 1 or 2, got \(1, 3, 2, 3\)"):
-        clip_quadrilaterals(torch.zeros(1, 3, 2, 3), CELLS)
+        clip_outlines(torch.zeros(1, 3, 2, 3), CELLS)
     with pytest.raises(ValueError, match=r"got \(2, 2, 3\)"):
-        clip_quadrilaterals(torch.zeros(2, 2, 3), CELLS)
+        clip_outlines(torch.zeros(2, 2, 3), CELLS)
     with pytest.raises(ValueError, match=r"boxes must be \(8, 4\), got \(7, 4\)"):
-        focus_quadrilaterals(torch.zeros(1, 1, 2, 3), CELLS, torch.zeros(7, 4))
-
-
-def test_contents_agree_with_counting_crossings():
-    quads, points = random_windows(40), torch.randn(40, 30, 2, dtype=torch.double) * 0.7
-    found = contains_points(quads[:, None], points)
-    assert 0.05 < found.double().mean() < 0.95
-    for quad, row, inside in zip(quads.tolist(), points.tolist(), found.tolist(), strict=True):
-        for (x, y), answer in zip(row, inside, strict=True):
-            crossings = 0
-            for (ax, ay), (bx, by) in zip(quad, quad[1:] + quad[:1], strict=True):
-                if (ay > y) != (by > y) and x < ax + (y - ay) / (by - ay) * (bx - ax):
-                    crossings += 1
-            assert answer == (crossings % 2 == 1)
-
-
-def test_an_edge_belongs_to_its_window_in_either_order_of_corners():
-    quad = rectangle(0, 0, 2, 1)
-    points = torch.tensor([[0.0, 0.5], [2.0, 1.0], [2.1, 1.0]])
-    for corners in (quad, quad.flip(0)):
-        assert contains_points(corners, points).tolist() == [True, True, False]
-
-
-def test_a_window_without_area_holds_nothing():
-    assert not contains_points(torch.zeros(4, 2), torch.zeros(2))
-    assert not contains_points(rectangle(0, 0, 1, 0), torch.tensor([0.5, 0.0]))
-
-
-@pytest.mark.parametrize(
-    ("quad", "share"),
-    [
-        (rectangle(-1, -1, 1, 1), 1.0),
-        (rectangle(-0.5, 0, 0.5, 0.25), 0.0625),
-        (rectangle(0.5, -0.5, 1.5, 0.5), 0.125),
-        (rectangle(1.5, -0.5, 0.5, 0.5), 0.125),
-        (rectangle(-9, -9, 9, 9), 1.0),
-        (rectangle(1.5, -0.5, 2.5, 0.5), 0.0),
-        (diamond(0, 0, 0.5), 0.125),
-        (diamond(1, 0, 0.5), 0.0625),
-        (diamond(1, 1, 0.5), 0.03125),
-        (diamond(0, 0, 1.5), 0.875),
-        (diamond(0, 0, 9), 1.0),
-        (diamond(1.6, 1.6, 1), 0.0),
-    ],
-)
-def test_a_window_covers_its_part_inside_the_clip(quad, share):
-    torch.testing.assert_close(window_area(quad), torch.tensor(share))
-
-
-def test_the_area_inside_the_clip_agrees_with_counting_points():
-    quads = random_windows(30)
-    side = (torch.arange(200, dtype=torch.double) + 0.5) / 100 - 1
-    grid = torch.cartesian_prod(side, side)
-    counted = contains_points(quads[:, None], grid).double().mean(1)
-    torch.testing.assert_close(window_area(quads), counted, atol=5e-3, rtol=0)
-
-
-def test_the_union_of_windows_agrees_with_counting_points():
-    quads = random_windows(30).view(10, 3, 4, 2)
-    side = (torch.arange(200, dtype=torch.double) + 0.5) / 100 - 1
-    grid = torch.cartesian_prod(side, side)
-    counted = contains_points(quads[:, :, None], grid).any(1).double().mean(1)
-    torch.testing.assert_close(union_area(quads), counted, atol=1e-2, rtol=0)
-
-
-def test_the_union_counts_overlaps_once_and_nothing_outside():
-    left, right = rectangle(-0.75, -0.5, 0.25, 0.5), rectangle(-0.25, -0.5, 0.5, 0.5)
-    outside = rectangle(1.5, -0.5, 2.5, 0.5)
-    quads = torch.stack([right, outside, left, right.flip(0)])
-    torch.testing.assert_close(union_area(quads), torch.tensor(1.25 / 4))
-    torch.testing.assert_close(union_area(left[None] * 0), torch.tensor(0.0))
-
-
-def test_the_area_of_a_polygon_does_not_depend_on_the_order_of_its_corners():
-    triangle = torch.tensor([[1.0, 1.0], [4.0, 1.0], [1.0, 3.0]])
-    assert polygon_area(triangle) == polygon_area(triangle.flip(0)) == 3
+        focus_outlines(torch.zeros(1, 1, 2, 3), CELLS, torch.zeros(7, 4))

@@ -19,9 +19,9 @@ def centres() -> Tensor:
     return torch.rand(N, T, 2) * 1.4 - 0.7
 
 
-def score(quads: Tensor, places: Tensor, seed: int = 0, repeats: int = 20) -> RegionScores:
+def score(outlines: Tensor, places: Tensor, seed: int = 0, repeats: int = 20) -> RegionScores:
     generator = torch.Generator().manual_seed(seed)
-    return score_regions(quads, places, generator=generator, repeats=repeats)
+    return score_regions(outlines, places, generator=generator, repeats=repeats)
 
 
 def test_a_head_that_follows_the_region_hits_always_and_its_shuffle_rarely():
@@ -80,12 +80,34 @@ def test_what_sticks_out_of_the_clip_counts_neither_as_area_nor_as_hit():
 def test_frames_without_a_region_are_left_out():
     places = torch.zeros(2, 3, 2)
     places[0, 1:] = torch.nan
-    quads = windows(torch.zeros(2, 3, 1, 2), 0.5, 0.5)
-    quads[0, 1:] += 9
-    scores = score(quads, places)
+    outlines = windows(torch.zeros(2, 3, 1, 2), 0.5, 0.5)
+    outlines[0, 1:] += 9
+    scores = score(outlines, places)
     assert scores.num_frames == 4
     assert scores.hit[0] == 1
     assert scores.area[0] == 0.25
+
+
+def test_a_frame_that_a_head_does_not_see_is_a_miss_and_covers_nothing():
+    places = torch.zeros(3, 4, 2)
+    outlines = windows(torch.zeros(3, 4, 1, 2), 0.5, 0.5)[..., [0, 1, 2, 3, 3, 3], :]
+    outlines[:, 1:] = 0
+    scores = score(outlines, places)
+    assert scores.hit.tolist() == [0.25, 0.25]
+    assert scores.area.tolist() == [0.0625, 0.0625]
+    assert scores.shuffled.tolist() == [0.25, 0.25]
+    assert scores.random[0] <= 0.25
+
+
+def test_a_curved_window_is_scored_by_what_it_holds():
+    """A crescent: a square without the triangle from its lower edge up to (0, -0.4)."""
+    crescent = torch.tensor(
+        [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [0.0, -0.4], [-0.5, 0.5]]
+    ).expand(1, 2, 1, 5, 2)
+    scores = score(crescent, torch.tensor([[[0.0, 0.0], [0.0, -0.45]]]))
+    assert scores.hit.tolist() == [0.5, 0.5]
+    torch.testing.assert_close(scores.area[0].item(), (1 - 0.45) / 4)
+    torch.testing.assert_close(scores.area[1].item(), (1 - 0.45) / 4, atol=2e-3, rtol=0)
 
 
 def test_every_video_gets_the_windows_of_another():
@@ -102,8 +124,8 @@ def test_a_single_video_has_no_shuffle():
 
 def test_the_generator_alone_decides():
     places = centres()
-    quads = windows(places.roll(1, 0), 0.3, 0.3)[:, :, None]
-    first, again, other = score(quads, places), score(quads, places), score(quads, places, seed=1)
+    outlines = windows(places.roll(1, 0), 0.3, 0.3)[:, :, None]
+    first, again, other = score(outlines, places), score(outlines, places), score(outlines, places, seed=1)
     assert torch.equal(first.random, again.random)
     assert torch.equal(first.shuffled, again.shuffled)
     assert not torch.equal(first.random, other.random)
@@ -111,18 +133,18 @@ def test_the_generator_alone_decides():
 
 def test_the_table_has_a_row_for_each_head_and_for_any():
     places = centres()
-    quads = torch.stack([windows(places, 0.2, 0.2), windows(places + 5, 0.2, 0.2)], dim=2)
-    table = score(quads, places).table()
+    outlines = torch.stack([windows(places, 0.2, 0.2), windows(places + 5, 0.2, 0.2)], dim=2)
+    table = score(outlines, places).table()
     assert list(table) == ["head 1", "head 2", "any head"]
     assert list(table["head 1"]) == ["hit", "area", "shuffled", "random"]
     assert [row["hit"] for row in table.values()] == [1.0, 0.0, 1.0]
 
 
 def test_other_shapes_and_empty_truth_are_refused():
-    quads = windows(torch.zeros(2, 3, 1, 2), 0.5, 0.5)
-    with pytest.raises(ValueError, match=r"quads must be \(N, T, K, 4, 2\), got \(3, 1, 4, 2\)"):
-        score(quads[0], torch.zeros(2, 3, 2))
-    with pytest.raises(ValueError, match=r"centres must be \(2, 3, 2\) as quads, got \(2, 2, 2\)"):
-        score(quads, torch.zeros(2, 2, 2))
+    outlines = windows(torch.zeros(2, 3, 1, 2), 0.5, 0.5)
+    with pytest.raises(ValueError, match=r"outlines must be \(N, T, K, P, 2\), got \(3, 1, 4, 2\)"):
+        score(outlines[0], torch.zeros(2, 3, 2))
+    with pytest.raises(ValueError, match=r"centres must be \(2, 3, 2\) as outlines, got \(2, 2, 2\)"):
+        score(outlines, torch.zeros(2, 2, 2))
     with pytest.raises(ValueError, match="no frame has a deciding region"):
-        score(quads, torch.full((2, 3, 2), torch.nan))
+        score(outlines, torch.full((2, 3, 2), torch.nan))

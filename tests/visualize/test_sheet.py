@@ -10,6 +10,7 @@ from stn_action.visualize.picture import Picture
 from stn_action.visualize.sheet import (
     FRAME_HEIGHT,
     GLIMPSE_HEIGHT,
+    PAPER,
     cut_window,
     draw_sheet,
     evenly_spaced,
@@ -56,10 +57,40 @@ def test_beyond_the_picture_is_black():
     assert (cut[:, 41:] == RED).all()
 
 
+def test_repeated_points_do_not_change_what_is_cut():
+    picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    outline = rectangle(25, 8, 5, 20)
+    padded = outline[[0, 0, 1, 2, 2, 3, 3, 3]]
+    assert (cut_window(picture, padded, (12, 20)) == cut_window(picture, outline, (12, 20))).all()
+
+
+def test_of_other_outlines_the_box_around_them_is_shown_and_paper_beside_them():
+    picture = np.random.default_rng(0).integers(0, 200, (30, 40, 3), dtype=np.uint8)
+    triangle = torch.tensor([[4.0, 6.0], [24.0, 6.0], [4.0, 26.0]])
+    cut = cut_window(picture, triangle, (20, 20))
+    rows, columns = np.mgrid[:20, :20]
+    inside, outside = rows + columns < 18, rows + columns > 20
+    assert (cut[inside] == picture[6:26, 4:24][inside]).all()
+    assert (cut[outside] == PAPER).all()
+    line = torch.tensor([[4.0, 6.0], [4.0, 6.0], [4.0, 26.0]])
+    assert cut_window(picture, line, (20, 20)).shape == (20, 20, 3)
+
+
+def test_a_frame_that_a_head_does_not_see_has_no_glimpse():
+    outlines = torch.full((4, 1, 12, 2), 30.0)
+    outlines[1, 0] = rectangle(10, 20, 50, 60)[[0, 1, 2] + [3] * 9]
+    sheet = draw_sheet([halves()] * 4, outlines)
+    below = sheet[FRAME_HEIGHT + 20 : FRAME_HEIGHT + 20 + GLIMPSE_HEIGHT]
+    columns = (below == RED).all(-1).any(0)
+    assert columns.any()
+    places = np.flatnonzero(columns)
+    assert places.max() - places.min() < GLIMPSE_HEIGHT
+
+
 def test_each_head_has_a_row_of_what_it_saw_with_its_colour_around():
-    quads = torch.stack([rectangle(10, 20, 50, 60), rectangle(100, 20, 140, 60)])
-    sheet = draw_sheet([halves()] * 8, quads.expand(8, 2, 4, 2), title="clip", columns=3)
-    plain = draw_sheet([halves()] * 8, quads.expand(8, 2, 4, 2), title="clip", columns=3,
+    outlines = torch.stack([rectangle(10, 20, 50, 60), rectangle(100, 20, 140, 60)])
+    sheet = draw_sheet([halves()] * 8, outlines.expand(8, 2, 4, 2), title="clip", columns=3)
+    plain = draw_sheet([halves()] * 8, outlines.expand(8, 2, 4, 2), title="clip", columns=3,
                        glimpses=False)  # fmt: skip
     rows = sheet.shape[0] - plain.shape[0]
     assert rows == pytest.approx(2 * GLIMPSE_HEIGHT, abs=30)
@@ -74,19 +105,19 @@ def test_each_head_has_a_row_of_what_it_saw_with_its_colour_around():
 
 
 def test_frames_stand_side_by_side():
-    quads = torch.zeros(8, 0, 4, 2)
-    three = draw_sheet([halves()] * 8, quads, columns=3)
-    four = draw_sheet([halves()] * 8, quads, columns=4)
+    outlines = torch.zeros(8, 0, 4, 2)
+    three = draw_sheet([halves()] * 8, outlines, columns=3)
+    four = draw_sheet([halves()] * 8, outlines, columns=4)
     assert four.shape[1] - three.shape[1] == 320 + 8
     assert four.shape[0] == three.shape[0]
 
 
 def test_title_captions_and_boxes_are_drawn():
-    frames, quads = [halves()] * 4, rectangle(10, 20, 50, 60).expand(4, 1, 4, 2)
-    plain = draw_sheet(frames, quads)
-    titled = draw_sheet(frames, quads, title="v_Archery", label="Archery", probability=0.8)
-    captioned = draw_sheet(frames, quads, captions=["0.0 s", "0.1 s", "0.2 s", "0.3 s"])
-    boxed = draw_sheet(frames, quads, person_boxes=torch.tensor([5.0, 5, 90, 110]).expand(4, 4),
+    frames, outlines = [halves()] * 4, rectangle(10, 20, 50, 60).expand(4, 1, 4, 2)
+    plain = draw_sheet(frames, outlines)
+    titled = draw_sheet(frames, outlines, title="v_Archery", label="Archery", probability=0.8)
+    captioned = draw_sheet(frames, outlines, captions=["0.0 s", "0.1 s", "0.2 s", "0.3 s"])
+    boxed = draw_sheet(frames, outlines, person_boxes=torch.tensor([5.0, 5, 90, 110]).expand(4, 4),
                        region_boxes=torch.tensor([20.0, 20, 40, 40]).expand(4, 4))  # fmt: skip
     assert len(titled) > len(plain)
     assert len(captioned) > len(plain)
@@ -95,7 +126,7 @@ def test_title_captions_and_boxes_are_drawn():
 
 
 def test_windows_for_other_frames_are_refused():
-    with pytest.raises(ValueError, match=r"quads must be \(3, 1, 4, 2\) for 3 frames .* 1 heads"):
+    with pytest.raises(ValueError, match=r"outlines must be \(3, 1, P, 2\) for 3 frames .* 1 heads"):
         draw_sheet([halves()] * 3, torch.zeros(2, 1, 4, 2))
     with pytest.raises(ValueError, match="for 0 frames"):
         draw_sheet([], torch.zeros(0, 1, 4, 2))
