@@ -8,17 +8,17 @@ that of a process of its own for each row.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.timing import keep_freed_memory, medians
+from benchmarks.timing import medians
 from stn_action.models.backbones import build_backbone
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
@@ -54,7 +54,6 @@ def main(arguments: list[str] | None = None) -> None:
     if options.peak:
         print(_peak(options))
         return
-    keep_freed_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {options.batch} clips")
     print("| " + " | ".join(COLUMNS) + " |")
     print("|" + " --- |" * len(COLUMNS))
@@ -121,7 +120,16 @@ def _peak(options: argparse.Namespace) -> int:
     step = _step(network, clips, torch.zeros(options.batch, dtype=torch.long))
     step()
     step()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return _most_memory() // 1024
+
+
+def _most_memory() -> int:
+    """Kilobytes that this process has held at most.
+
+    Not of `getrusage`, which on Linux counts what the process that started this one held.
+    """
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def _peak_of(name: str, glimpse: str, heads: int, batch: int) -> str:

@@ -180,7 +180,8 @@ def outline(theta: Tensor, *, points_per_side: int | None = None) -> Tensor:
 
     Returns:
         (..., 4 * points_per_side, 2), normalized: the output's border from its top left corner
-        over the top right, bottom right and bottom left one.
+        over the top right, bottom right and bottom left one. Where the horizon of a raw homography
+        crosses the output, its border has no image of one piece, and this is none.
     """
     kind = kind_of(theta)
     pieces = points_per_side or (8 if kind == SPLINE else 1)

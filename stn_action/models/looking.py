@@ -19,7 +19,7 @@ from stn_action.models.stages import with_time, without_time
 class RandomWindows:
     """Square windows of random size anywhere on the map, to train on beside the heads' own.
 
-    The diversity augmentation of AdaFocusV2 (Wang et al. 2022, arXiv 2112.14238, section 3.4),
+    The diversity augmentation of AdaFocusV2 (Wang et al. 2022, arXiv 2112.14238),
     whose random patches have one size.
     """
 

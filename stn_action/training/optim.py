@@ -125,7 +125,7 @@ def build_optimizer(
 class HeadWarmup:
     """Keeps the heads at their start while trunk and classifiers learn what to make of glimpses.
 
-    As the first stage of AdaFocus (Wang et al. 2021, arXiv 2105.03245, section 3.3), in which the
+    As the first stage of AdaFocus (Wang et al. 2021, arXiv 2105.03245), in which the
     networks are trained before the policy is. The rate of the localization networks is 0 for so
     many steps, then what the schedule says.
     """

@@ -21,8 +21,8 @@ class DiversityLoss:
 
     The mean over pairs of heads of BC^2, with BC the Bhattacharyya coefficient of two windows as
     uniform distributions: shared area / sqrt(area * area). This is the Hellinger regulariser of
-    "Diversity regularized spatiotemporal attention" (Li et al. 2018, arXiv 1803.09882, section
-    3.2) on windows in place of attention maps. Windows that share nothing have no gradient.
+    "Diversity regularized spatiotemporal attention" (Li et al. 2018, arXiv 1803.09882)
+    on windows in place of attention maps. Windows that share nothing have no gradient.
     """
 
     weight: float = 0.1
@@ -56,7 +56,7 @@ class InBoundsLoss:
 
     The mean squared distance by which the sides of a window lie beyond the map's, in normalized
     units, as the inside constraint on the spatial transformers of "Learning deep context-aware
-    features over body and latent parts" (Li et al. 2017, arXiv 1710.06555, section 3.2). 0, without
+    features over body and latent parts" (Li et al. 2017, arXiv 1710.06555). 0, without
     gradient, for bounded families.
     """
 

@@ -30,7 +30,7 @@ SUBPIXEL_BITS = 4
 _THIN = 2
 _FAR_AWAY = 1e5
 """Pixels beyond which windows are cut, for OpenCV's integers."""
-SAME_PIXELS = 1e-3
+_SAME_PIXELS = 1e-3
 """Points nearer than this are one."""
 
 
@@ -170,19 +170,20 @@ def draw_windows(
     return view
 
 
-def has_extent(outline: np.ndarray) -> bool:
-    """Whether the points (P, 2) of an outline in pixels differ: else the head sees nothing."""
-    return bool(np.ptp(outline, axis=0).max() > SAME_PIXELS)
+def distinct_points(outline: np.ndarray) -> np.ndarray:
+    """An outline (P, 2) in pixels without points that repeat the one before them.
+
+    None are left where all are the same: the head sees nothing of this frame.
+    """
+    steps = np.abs(outline - np.roll(outline, 1, axis=0)).max(axis=1)
+    return outline[steps > _SAME_PIXELS]
 
 
 def _windows(outlines: Tensor, scale_xy: np.ndarray) -> list[tuple[int, np.ndarray]]:
     """Each head that has a window in this frame, and its outline in the view's pixels."""
     scaled = outlines.detach().cpu().double().numpy() * scale_xy
-    return [
-        (head, window.clip(-_FAR_AWAY, _FAR_AWAY))
-        for head, window in enumerate(scaled)
-        if has_extent(window)
-    ]
+    windows = [(head, distinct_points(window)) for head, window in enumerate(scaled)]
+    return [(head, window.clip(-_FAR_AWAY, _FAR_AWAY)) for head, window in windows if len(window)]
 
 
 def _corners(name: str, box: Tensor | None) -> np.ndarray | None:

@@ -10,13 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.visualize.draw import (
-    SAME_PIXELS,
-    SUBPIXEL_BITS,
-    draw_windows,
-    fixed_point,
-    has_extent,
-)
+from stn_action.visualize.draw import SUBPIXEL_BITS, distinct_points, draw_windows, fixed_point
 from stn_action.visualize.legend import (
     default_head_names,
     draw_header,
@@ -167,8 +161,7 @@ def _frame_of(points: np.ndarray) -> tuple[np.ndarray, bool]:
     Returns:
         (4, 2), the corners in their order, and whether they are the outline itself.
     """
-    steps = np.abs(points - np.roll(points, 1, axis=0)).max(axis=1)
-    corners = points if len(points) == 4 else points[steps > SAME_PIXELS]
+    corners = points if len(points) == 4 else distinct_points(points)
     if len(corners) == 4:
         return corners, True
     x0, y0 = points.min(axis=0)
@@ -197,7 +190,7 @@ def _glimpse_cell(picture: Picture, outline: Tensor, head: int, width: int) -> P
     """
     border = 3
     points = outline.detach().cpu().double().numpy()
-    if not has_extent(points):
+    if not len(distinct_points(points)):
         return blank((GLIMPSE_HEIGHT, width), PAPER)
     corners, _ = _frame_of(points)
     ratio = max(_side(corners, 0), 1e-3) / max(_side(corners, 1), 1e-3)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.models.focus import Cells, Focus
 from stn_action.training.monitor import HeadMonitor, HeadThresholds
 
@@ -212,3 +213,85 @@ def test_patience_holds_back_a_warning_until_the_state_has_lasted():
         monitor.update([one_head([0.0, 0.001, 0.0])])
         lines = monitor.warnings(monitor.compute(), epoch=epoch, patience=2)
         assert bool(lines) == told
+
+
+def family_focus(name: str, raw: Tensor, num_heads: int = 2) -> Focus:
+    """The windows of a bounded family for raw numbers (B, K, P)."""
+    transform = build_transform(name, num_heads, bounded=True)
+    return Focus(transform.build(raw).unsqueeze(2), transform.base, "layer3", CELLS, 0.2)
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+def test_heads_of_every_family_are_watched(name):
+    num_parameters = TRANSFORMS[name].num_parameters
+    still = after(family_focus(name, torch.zeros(6, 2, num_parameters))).compute().heads
+    for head in still:
+        assert head.state == "frozen"
+        assert head.spread == pytest.approx(0.0, abs=1e-7)
+        assert head.scale == pytest.approx(0.5, abs=1e-3)
+        assert head.in_bounds == pytest.approx(1.0)
+        assert head.overlap < 0.3
+    moving = after(family_focus(name, torch.randn(6, 2, num_parameters))).compute().heads
+    for head in moving:
+        assert head.state == "moving"
+        assert head.spread > 0.03
+        assert head.displacement > 0.05
+        assert 0.1 < head.scale < 1
+
+
+def test_the_numbers_of_a_homography_are_those_computed_by_hand():
+    """Corners (-1, +-1) and (1/3, +-1/3), of a trapezium of area 16/9; the centre stays."""
+    theta = torch.tensor([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0], [0.5, 0.0, 1.0]]).view(1, 1, 1, 3, 3)
+    head = after(Focus(theta, torch.eye(3)[None], "layer3", CELLS)).compute().heads[0]
+    assert head.scale == pytest.approx(2 / 3)
+    assert head.in_bounds == pytest.approx(1.0)
+    assert head.displacement == pytest.approx(math.sqrt(3 * 0.25 / 9))
+
+
+def test_a_spline_counts_by_its_curve():
+    """A window of half the map's side, 0.75 to one side: a quarter of it lies outside."""
+    base = build_transform("tps", 1, bounded=False, start_scale=1.0).base
+    theta = base / 2 + torch.tensor([0.75, 0.0])
+    focus = Focus(torch.stack([theta, -theta])[:, :, None], base, "layer3", CELLS)
+    head = after(focus).compute().heads[0]
+    assert head.scale == pytest.approx(0.5)
+    assert head.in_bounds == pytest.approx(0.75)
+    assert head.spread == pytest.approx(math.sqrt(2 * 0.75**2) / 2)
+
+
+def volume(x: float, time: float) -> Tensor:
+    """Theta (1, 1, 3, 4) of a volume half as large as the map about (x, 0, time)."""
+    theta = torch.tensor([[0.5, 0, 0, x], [0, 0.5, 0, 0], [0, 0, 0.5, time]])
+    return theta.view(1, 1, 3, 4)
+
+
+def test_the_centre_of_a_volume_has_a_time():
+    base = volume(0.0, 0.0)[0]
+    theta = torch.stack([volume(0.0, -0.3), volume(0.0, 0.3)])
+    head = after(Focus(theta, base, "layer3", CELLS)).compute().heads[0]
+    assert head.spread == pytest.approx(math.sqrt(0.18) / 3)
+    assert head.state == "moving"
+    assert head.in_bounds == pytest.approx(1.0)
+
+
+def test_a_volume_that_lies_after_the_clip_has_escaped():
+    base = volume(0.0, 0.0)[0]
+    theta = torch.stack([volume(-0.3, 1.1), volume(0.3, 1.3)])
+    head = after(Focus(theta, base, "layer3", CELLS)).compute().heads[0]
+    assert head.in_bounds == pytest.approx((0.4 + 0.2) / 2)
+    assert head.state == "escaped"
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["affine", "projective", "tps", "volumetric"])
+@pytest.mark.parametrize("frozen_on_purpose", [False, True])
+def test_a_head_that_is_not_finite_is_told_at_once(name, number, frozen_on_purpose):
+    focus = family_focus(name, torch.randn(4, 2, TRANSFORMS[name].num_parameters))
+    focus.theta[2, 1, 0, 0, 1] = number
+    monitor = after(focus, frozen_on_purpose=frozen_on_purpose)
+    report = monitor.compute()
+    assert report.heads[0].state == ("frozen on purpose" if frozen_on_purpose else "moving")
+    assert report.heads[1].state == "not finite"
+    (line,) = monitor.warnings(report, epoch=1, patience=3)
+    assert line.startswith("head 1 at layer3 is not finite: its theta holds NaN or infinity")
+    assert "since epoch 1. Try an earlier checkpoint" in line

@@ -125,7 +125,11 @@ def test_a_single_video_has_no_shuffle():
 def test_the_generator_alone_decides():
     places = centres()
     outlines = windows(places.roll(1, 0), 0.3, 0.3)[:, :, None]
-    first, again, other = score(outlines, places), score(outlines, places), score(outlines, places, seed=1)
+    first, again, other = (
+        score(outlines, places),
+        score(outlines, places),
+        score(outlines, places, seed=1),
+    )
     assert torch.equal(first.random, again.random)
     assert torch.equal(first.shuffled, again.shuffled)
     assert not torch.equal(first.random, other.random)
@@ -144,7 +148,9 @@ def test_other_shapes_and_empty_truth_are_refused():
     outlines = windows(torch.zeros(2, 3, 1, 2), 0.5, 0.5)
     with pytest.raises(ValueError, match=r"outlines must be \(N, T, K, P, 2\), got \(3, 1, 4, 2\)"):
         score(outlines[0], torch.zeros(2, 3, 2))
-    with pytest.raises(ValueError, match=r"centres must be \(2, 3, 2\) as outlines, got \(2, 2, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"centres must be \(2, 3, 2\) as outlines, got \(2, 2, 2\)"
+    ):
         score(outlines, torch.zeros(2, 2, 2))
     with pytest.raises(ValueError, match="no frame has a deciding region"):
         score(outlines, torch.full((2, 3, 2), torch.nan))

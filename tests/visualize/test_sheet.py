@@ -126,7 +126,9 @@ def test_title_captions_and_boxes_are_drawn():
 
 
 def test_windows_for_other_frames_are_refused():
-    with pytest.raises(ValueError, match=r"outlines must be \(3, 1, P, 2\) for 3 frames .* 1 heads"):
+    with pytest.raises(
+        ValueError, match=r"outlines must be \(3, 1, P, 2\) for 3 frames .* 1 heads"
+    ):
         draw_sheet([halves()] * 3, torch.zeros(2, 1, 4, 2))
     with pytest.raises(ValueError, match="for 0 frames"):
         draw_sheet([], torch.zeros(0, 1, 4, 2))

@@ -1,0 +1,42 @@
+import math
+
+import pytest
+import torch
+
+from stn_action.geometry.tiles import tile_centres
+
+
+@pytest.mark.parametrize(
+    ("num_heads", "centres"),
+    [
+        (1, [[0, 0]]),
+        (2, [[-1, 0], [1, 0]]),
+        (3, [[-1, 0], [0, 0], [1, 0]]),
+        (4, [[-1, -1], [1, -1], [-1, 1], [1, 1]]),
+        (5, [[-1, -1], [0, -1], [1, -1], [-1, 1], [1, 1]]),
+        (6, [[-1, -1], [0, -1], [1, -1], [-1, 1], [0, 1], [1, 1]]),
+    ],
+)
+def test_tile_centres_spread_the_heads_over_the_map(num_heads, centres):
+    assert tile_centres(num_heads).tolist() == centres
+
+
+@pytest.mark.parametrize("num_heads", range(1, 20))
+def test_tile_centres_are_all_different_and_within_the_free_room(num_heads):
+    centres = tile_centres(num_heads)
+    assert centres.shape == (num_heads, 2)
+    assert len(centres.unique(dim=0)) == num_heads
+    assert centres.abs().amax() <= 1
+
+
+@pytest.mark.parametrize("num_heads", range(1, 20))
+def test_tile_centres_are_balanced_from_left_to_right(num_heads):
+    x = tile_centres(num_heads)[:, 0]
+    torch.testing.assert_close(x.sum(), torch.tensor(0.0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_heads", [1, 4, 9, 16])
+def test_a_square_number_of_heads_makes_a_square_grid(num_heads):
+    side = math.isqrt(num_heads)
+    centres = tile_centres(num_heads).view(side, side, 2)
+    torch.testing.assert_close(centres[..., 0], centres[..., 1].T)
