@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.height < 32:
         parser.error(f"--height must be at least 32, got {options.height}")
 
-    from stn_action.visualize.grid_picture import EXAMPLES, draw_family, family_sheet, prepared
+    from stn_action.visualize.family_picture import EXAMPLES, draw_family, family_sheet, prepared
     from stn_action.visualize.picture import save_png
 
     frames = read_clip(options.video, options.frame)
@@ -36,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, picture in pictures.items():
         save_png(options.out / name, picture)
         if options.small:
-            few = Image.fromarray(picture).quantize(
-                96, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE
-            )
+            few = Image.fromarray(picture).quantize(96, Image.Quantize.MAXCOVERAGE, kmeans=3)
             few.save(options.out / name, optimize=True)
         print(options.out / name)
 
@@ -47,7 +45,7 @@ def read_clip(video: str | None, frame: int | None) -> np.ndarray:
     """Frames (T, H, W, 3) around one of a video, or of a generated clip."""
     from stn_action.data.sample import plan_clips, render_plan
     from stn_action.video.reader import open_video
-    from stn_action.visualize.grid_picture import numbers_around
+    from stn_action.visualize.family_picture import numbers_around
 
     if video is None:
         frames = render_plan(plan_clips(0, (1, 1))[0]).frames

@@ -75,7 +75,8 @@ def compose(first: Tensor, second: Tensor) -> Tensor:
     """The theta that does at once what sampling with `first` and then with `second` does.
 
     As maps of coordinates: first(second(.)). Affine maps and homographies are closed under this;
-    translation, attention, anisotropic attention and similarity are so among themselves.
+    so are attention, anisotropic attention and similarity, each of its kind. Two translations of
+    scale s make a window of scale s * s.
 
     Args:
         first: (..., *kind), what the input is sampled with.

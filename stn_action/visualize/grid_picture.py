@@ -13,12 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.errors import InputError
 from stn_action.geometry.sampling import spatial_transformer
 from stn_action.geometry.splines import control_points
 from stn_action.geometry.theta import PROJECTIVE, SPLINE, VOLUMETRIC, kind_of, transform_points
-from stn_action.geometry.transforms import TRANSFORMS, build_transform
-from stn_action.visualize.legend import STRIP_COLOR, draw_header, head_color
+from stn_action.visualize.legend import STRIP_COLOR, head_color
 from stn_action.visualize.picture import (
     BLACK,
     WHITE,
@@ -28,8 +26,6 @@ from stn_action.visualize.picture import (
     blank,
     fit_text,
     put_text,
-    resize_picture,
-    text_width,
 )
 
 MARGIN = 12
@@ -38,25 +34,9 @@ MARGIN = 12
 MOMENTS = 3
 """Frames of the output that are shown of a volumetric transform."""
 
-EXAMPLES: dict[str, tuple[float, ...]] = {
-    "translation": (0.45, -0.35),
-    "attention": (-1.0, -0.1, -0.75),
-    "anisotropic": (-1.1, 0.9, 0.1, 0.15),
-    "similarity": (0.1, 0.5, 0.2, -0.2),
-    "affine": (0.3, 0.45, 0.1, 0.0, 0.3, -0.3),
-    "projective": (1.2, 0.15, 0.1, 0.0, 1.2, 0.0, -0.9, 1.2),
-    "tps": (
-        0.0, 0.0, 0.0, -0.3, 0.0, 0.15, 0.0, 0.0,
-        0.2, 0.0, 0.2, -0.2, 0.2, 0.15, 0.2, 0.0,
-        -0.2, 0.0, -0.2, -0.2, -0.2, 0.15, -0.2, 0.0,
-        0.0, 0.0, 0.0, -0.2, 0.0, 0.25, 0.0, 0.0,
-    ),
-    "volumetric": (0.0, 0.0, 0.8, 0.0, 0.0, 0.0, -0.4, -0.2, 0.0, 0.0, -1.2, 0.0),
-}  # fmt: skip
-"""Raw numbers of each bounded family that show what it can do."""
+TEXT_HEIGHT = 10
+"""Of captions, pixels."""
 
-_NUMBERS_WIDTH = 212
-_TEXT_HEIGHT = 10
 _PIECES = 64
 _FAR_AWAY = 1e5
 _SUBPIXEL_BITS = 4
@@ -89,7 +69,7 @@ def draw_grid(picture: Picture, theta: Tensor, size: Sequence[int], *, cells: in
     finer = _output_grid(cells, _PIECES) if kind in (PROJECTIVE, SPLINE) else grid
     marks = control_points(grid) if kind == SPLINE else grid.new_zeros(0, 2)
     before = _with_grid(picture, _places(theta, finer), _places(theta, marks), strength=0.75)
-    return _beside([before, _with_grid(output, grid, marks, strength=0.35)])
+    return beside([before, _with_grid(output, grid, marks, strength=0.35)])
 
 
 def draw_volume_grid(
@@ -129,72 +109,8 @@ def draw_volume_grid(
         result = _with_grid(_as_picture(output), grid, none, strength=0.35)
         captions = [f"t {time:+.2f} from {centre:+.2f}", f"source: frame {nearest}"]
         lines = [_line(caption, source.shape[1]) for caption in captions]
-        columns.append(_stacked([*lines, source, result]))
-    return _beside(columns)
-
-
-def draw_family(name: str, frames: Sequence[Picture]) -> Picture:
-    """One bounded family at work, by its numbers in `EXAMPLES`, and its theta.
-
-    Args:
-        name: of the family.
-        frames: T frames (H, W, 3) of a clip, uint8 RGB; all but "volumetric" show the middle one.
-
-    Raises:
-        InputError: there is no such family.
-    """
-    family = build_transform(name, 1, bounded=True)
-    raw = torch.tensor([EXAMPLES[name]])
-    theta = family.build(raw)[0]
-    pictures = [as_picture(frame) for frame in frames]
-    if family.theta_shape == VOLUMETRIC:
-        pictures = [_for_thirds(picture) for picture in pictures]
-        panels = draw_volume_grid(pictures, theta, pictures[0].shape[:2])
-    else:
-        middle = pictures[len(pictures) // 2]
-        panels = draw_grid(middle, theta, middle.shape[:2])
-    body = _beside([panels, _numbers(theta)])
-    title = f"{name}: {family.num_parameters} parameters"
-    return _stacked([draw_header(title, None, body.shape[1], _TEXT_HEIGHT + 2), body])
-
-
-def family_sheet(frames: Sequence[Picture]) -> Picture:
-    """All families at work, one below the other; see `draw_family`."""
-    return _stacked([draw_family(name, frames) for name in TRANSFORMS])
-
-
-def numbers_around(frame: int | None, length: int, *, step: int = 2) -> list[int]:
-    """Nine frame numbers for `draw_family`, centred on one of a video; its ends are repeated.
-
-    Args:
-        frame: from 0; None: the middle one.
-        length: frames of the video.
-        step: from one to the next.
-
-    Raises:
-        InputError: the video has no such frame.
-
-    Example:
-        >>> numbers_around(5, 20)
-        [0, 0, 1, 3, 5, 7, 9, 11, 13]
-    """
-    middle = length // 2 if frame is None else frame
-    if not 0 <= middle < length:
-        raise InputError(f"frame {middle} does not exist: the video has {length} frames, from 0")
-    return [min(max(middle + step * place, 0), length - 1) for place in range(-4, 5)]
-
-
-def prepared(frames: Sequence[Picture], height: int, *, square: bool = True) -> list[Picture]:
-    """Frames as `draw_family` shows them well: of a height in pixels, their middle square alone.
-
-    In normalized coordinates a turned window keeps right angles on square maps only.
-    """
-    H, W = frames[0].shape[:2]
-    side_hw = (min(H, W), min(H, W)) if square else (H, W)
-    top, left = (H - side_hw[0]) // 2, (W - side_hw[1]) // 2
-    cut = [frame[top : top + side_hw[0], left : left + side_hw[1]] for frame in frames]
-    size_hw = (height, round(height / side_hw[0] * side_hw[1]))
-    return [resize_picture(as_picture(frame), size_hw) for frame in cut]
+        columns.append(stacked([*lines, source, result]))
+    return beside(columns)
 
 
 def _checked(theta: Tensor) -> tuple[int, int]:
@@ -272,44 +188,22 @@ def _as_picture(image: Tensor) -> Picture:
     return as_picture(image.round().clamp(0, 255).to(torch.uint8))
 
 
-def _for_thirds(picture: Picture) -> Picture:
-    """So small that three panels are as wide as two of the picture itself."""
-    width = max(1, (2 * picture.shape[1] - 2 * MARGIN) // 3)
-    return resize_picture(picture, (round(width / picture.shape[1] * picture.shape[0]), width))
-
-
-def _numbers(theta: Tensor) -> Picture:
-    """Theta as a table; of a spline x and y of two control points on each line."""
-    kind = kind_of(theta)
-    rows = (theta.reshape(8, 4) if kind == SPLINE else theta).tolist()
-    pitch = 2 * _TEXT_HEIGHT
-    strip = blank((MARGIN + pitch * (len(rows) + 1), _NUMBERS_WIDTH), STRIP_COLOR)
-    title = "theta (16, 2): x y, x y" if kind == SPLINE else f"theta {kind}"
-    baseline = MARGIN + _TEXT_HEIGHT
-    put_text(strip, title, 8, baseline, height=_TEXT_HEIGHT, color=WHITE)
-    for row in rows:
-        baseline += pitch
-        for column, number in enumerate(row):
-            text = f"{number:.2f}".replace("-0.00", "0.00")
-            left = 50 * (column + 1) - text_width(text, _TEXT_HEIGHT)
-            put_text(strip, text, left, baseline, height=_TEXT_HEIGHT, color=WHITE)
-    return strip
-
-
 def _line(text: str, width: int) -> Picture:
-    strip = blank((round(1.7 * _TEXT_HEIGHT), width), STRIP_COLOR)
-    height = _TEXT_HEIGHT - 1
+    strip = blank((round(1.7 * TEXT_HEIGHT), width), STRIP_COLOR)
+    height = TEXT_HEIGHT - 1
     text = fit_text(text, height, width - MARGIN)
-    put_text(strip, text, MARGIN, round(1.5 * _TEXT_HEIGHT), height=height, color=WHITE)
+    put_text(strip, text, MARGIN, round(1.5 * TEXT_HEIGHT), height=height, color=WHITE)
     return strip
 
 
-def _beside(pictures: list[Picture]) -> Picture:
+def beside(pictures: list[Picture]) -> Picture:
+    """Pictures in a row, tops aligned, on the strips' colour."""
     height = max(len(picture) for picture in pictures)
     return np.concatenate([_padded(picture, height, 0) for picture in pictures], axis=1)
 
 
-def _stacked(pictures: list[Picture]) -> Picture:
+def stacked(pictures: list[Picture]) -> Picture:
+    """Pictures one below the other, left edges aligned, on the strips' colour."""
     width = max(picture.shape[1] for picture in pictures)
     return np.concatenate([_padded(picture, 0, width) for picture in pictures])
 

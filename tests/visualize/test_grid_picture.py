@@ -9,16 +9,14 @@ from stn_action.errors import InputError
 from stn_action.geometry.theta import theta_from_boxes
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.video.writer import write_video
-from stn_action.visualize.grid_picture import (
+from stn_action.visualize.family_picture import (
     EXAMPLES,
-    MARGIN,
     draw_family,
-    draw_grid,
-    draw_volume_grid,
     family_sheet,
     numbers_around,
     prepared,
 )
+from stn_action.visualize.grid_picture import MARGIN, draw_grid, draw_volume_grid
 from stn_action.visualize.legend import STRIP_COLOR, head_color
 from tools.draw_transforms import main as draw_transforms
 
@@ -151,7 +149,7 @@ def test_frames_are_cut_to_their_middle_square():
 
 def test_a_clip_lies_around_its_frame():
     assert numbers_around(None, 20) == [2, 4, 6, 8, 10, 12, 14, 16, 18]
-    assert numbers_around(1, 3, step=1) == [0, 0, 0, 0, 1, 2, 2, 2, 2]
+    assert numbers_around(1, 4) == [0, 0, 0, 0, 1, 3, 3, 3, 3]
     with pytest.raises(InputError, match="frame 3 does not exist: the video has 3 frames"):
         numbers_around(3, 3)
 
