@@ -48,8 +48,9 @@ def generate_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
     mapped = torch.cat([places, ones], dim=-1).flatten(0, 1) @ theta.transpose(-1, -2)
     # what lies on the horizon or behind it has no image: sent to infinity, seen as outside
     depth = mapped[..., 2:]
-    depth = torch.where(depth > torch.finfo(depth.dtype).eps, depth, torch.nan)
-    return (mapped[..., :2] / depth).unflatten(-2, tuple(size))
+    visible = depth > torch.finfo(depth.dtype).eps
+    places = mapped[..., :2] / torch.where(visible, depth, 1)  # never by 0: that has no gradient
+    return torch.where(visible, places, torch.inf).unflatten(-2, tuple(size))
 
 
 def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:

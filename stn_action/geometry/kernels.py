@@ -54,9 +54,8 @@ def tent_kernel(
     Args and result as of `area_kernel`.
     """
     positions = _positions(scale, shift, in_size, out_size)
-    if padding == "border":
-        positions = positions.clamp(0, in_size - 1)
-    return torch.maximum(1 - _distances(positions, in_size), positions.new_zeros(()))
+    weights = torch.maximum(1 - _distances(positions, in_size), positions.new_zeros(()))
+    return weights if padding == "zeros" else _with_border(weights, positions, 1)
 
 
 def area_kernel(
@@ -88,14 +87,7 @@ def area_kernel(
     covered = torch.maximum(covered, one)[..., None, None]
     overlap = torch.minimum((1 + covered) / 2 - _distances(positions, in_size), one)
     weights = torch.maximum(overlap, zero) / covered
-    if padding == "zeros":
-        return weights
-    ends = torch.stack([-0.5 - positions, positions - (in_size - 0.5)], dim=-1)
-    beyond = torch.minimum(torch.maximum(ends / covered + 0.5, zero), one)
-    if in_size == 1:
-        return weights + beyond.sum(-1, keepdim=True)
-    inner = torch.zeros_like(weights[..., 2:])
-    return weights + torch.cat([beyond[..., :1], inner, beyond[..., 1:]], dim=-1)
+    return weights if padding == "zeros" else _with_border(weights, positions, covered)
 
 
 def apply_kernels(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -139,6 +131,18 @@ def _distances(positions: Tensor, in_size: int) -> Tensor:
     """Of samples (..., out_size) and pixels: (..., out_size, in_size)."""
     pixels = torch.arange(in_size, device=positions.device, dtype=positions.dtype)
     return (positions[..., None] - pixels).abs()
+
+
+def _with_border(weights: Tensor, positions: Tensor, covered: Tensor | int) -> Tensor:
+    """Weights (..., out_size, in_size) with what lies beyond the line given to its end pixels."""
+    in_size = weights.shape[-1]
+    ends = torch.stack([-0.5 - positions, positions - (in_size - 0.5)], dim=-1)
+    zero, one = positions.new_zeros(()), positions.new_ones(())
+    beyond = torch.minimum(torch.maximum(ends / covered + 0.5, zero), one)
+    if in_size == 1:
+        return weights + beyond.sum(-1, keepdim=True)
+    inner = torch.zeros_like(weights[..., 2:])
+    return weights + torch.cat([beyond[..., :1], inner, beyond[..., 1:]], dim=-1)
 
 
 def _apply_contiguous(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

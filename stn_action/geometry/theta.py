@@ -113,8 +113,7 @@ def invert(theta: Tensor) -> Tensor:
     kind = kind_of(theta)
     _refuse_spline(kind, "has an inverse that is none: use invert_points")
     square = _square(theta, kind)
-    determinant = torch.linalg.det(square)
-    if not (determinant.abs() > torch.finfo(square.dtype).tiny).all():
+    if _is_singular(square).any():
         raise ValueError("theta has no inverse: it maps the output onto a line or a point")
     return _trimmed(torch.linalg.inv(square), kind)
 
@@ -138,8 +137,8 @@ def invert_points(theta: Tensor, points: Tensor, *, num_steps: int = 20) -> Tens
     """
     if kind_of(theta) != SPLINE:
         return transform_points(invert(theta), points)
-    fitted = _fitted_affine(theta)
-    places = transform_points(invert(fitted), points)
+    start = torch.linalg.inv_ex(_square(_fitted_affine(theta), AFFINE)).inverse
+    places = transform_points(start.nan_to_num(0, 0, 0)[..., :2, :], points).clamp(-2, 2)
     for _ in range(num_steps):
         missing = points - transform_points(theta, places)
         # (..., M, 16, 2) and (..., 16, 2) to the Jacobian (..., M, input axis, output axis)
@@ -215,7 +214,8 @@ def window_scales(theta: Tensor) -> Tensor:
     points = points - points[..., :1, :]
     following = points.roll(-1, dims=-2)
     cross = points[..., 0] * following[..., 1] - points[..., 1] * following[..., 0]
-    return (cross.sum(-1).abs() / 8).sqrt()  # half the sum is the area, the map's area is 4
+    share = cross.sum(-1).abs() / 8  # half the sum is the area, the map's area is 4
+    return share.clamp_min(torch.finfo(share.dtype).tiny).sqrt()  # a gradient even at no area
 
 
 def _square(theta: Tensor, kind: tuple[int, int]) -> Tensor:
@@ -228,6 +228,14 @@ def _square(theta: Tensor, kind: tuple[int, int]) -> Tensor:
 
 def _trimmed(square: Tensor, kind: tuple[int, int]) -> Tensor:
     return square / square[..., 2:, 2:] if kind == PROJECTIVE else square[..., :-1, :]
+
+
+def _is_singular(square: Tensor) -> Tensor:
+    """Whether matrices (..., D, D) have no inverse to speak of, whatever their scale: (...)."""
+    scaled = square.detach()
+    scaled = scaled / scaled.abs().amax(-2, keepdim=True)
+    scaled = scaled / scaled.abs().amax(-1, keepdim=True)
+    return ~(torch.linalg.det(scaled).abs() > 8 * torch.finfo(square.dtype).eps)
 
 
 def _refuse_spline(kind: tuple[int, int], what: str) -> None:

@@ -227,6 +227,11 @@ class Similarity(Transform):
     name = "similarity"
     num_parameters = 4
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.max_angle > 0:
+            raise InputError(f"max_angle must be above 0, got {self.max_angle}")
+
     def from_boxes(self, boxes: Tensor) -> Tensor:
         """The smallest isotropic windows around the boxes, not rotated."""
         return _isotropic(boxes)
@@ -434,8 +439,10 @@ def _isotropic(boxes: Tensor) -> Tensor:
 
 def _sheared(scale: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
     """The linear part (..., D, D) with `scale` (..., D) on its diagonal, and its reach."""
-    off_diagonal = 1 - torch.eye(scale.shape[-1], dtype=scale.dtype, device=scale.device)
-    shear = torch.tanh(raw) * off_diagonal * scale.unsqueeze(-1)
+    D = scale.shape[-1]
+    off_diagonal = 1 - torch.eye(D, dtype=scale.dtype, device=scale.device)
+    # together never more than the diagonal, so that nothing flips
+    shear = torch.tanh(raw) * off_diagonal * scale.unsqueeze(-1) / (D - 1)
     return _shrunk_to_map(torch.diag_embed(scale) + shear)
 
 

@@ -43,7 +43,7 @@ EXAMPLES: dict[str, tuple[float, ...]] = {
         -0.2, 0.0, -0.2, -0.2, -0.2, 0.15, -0.2, 0.0,
         0.0, 0.0, 0.0, -0.2, 0.0, 0.25, 0.0, 0.0,
     ),
-    "volumetric": (0.0, 0.0, 0.8, 0.0, 0.0, 0.0, -0.4, -0.2, 0.0, 0.0, -1.2, 0.0),
+    "volumetric": (0.0, 0.0, 1.8, 0.0, 0.0, 0.0, -1.0, -0.2, 0.0, 0.0, -1.2, 0.0),
 }  # fmt: skip
 """Raw numbers of each bounded family that show what it can do."""
 

@@ -266,11 +266,21 @@ def test_a_theta_that_looks_at_a_point_has_no_inverse(kind):
         invert(theta)
 
 
-@pytest.mark.parametrize("slope", [0.5, -2.0, 3.0])
-def test_a_theta_that_looks_at_a_line_has_no_inverse(slope):
-    theta = torch.tensor([[0.1, 0.2, 0.3], [0.1 * slope, 0.2 * slope, -0.1]])
+# what comes from a line, exactly but for the rounding of the numbers themselves
+@pytest.mark.parametrize(
+    "linear", [[[0.1, 0.2], [0.05, 0.1]], [[0.1, 0.3], [0.2, 0.6]], [[0.3, 0.1], [0.9, 0.3]]]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_theta_that_looks_at_a_line_has_no_inverse(linear, dtype):
+    theta = torch.cat([torch.tensor(linear, dtype=dtype), torch.ones(2, 1, dtype=dtype)], dim=1)
     with pytest.raises(ValueError, match=r"theta has no inverse: it maps the output onto a line"):
         invert(theta)
+
+
+def test_a_small_or_a_very_narrow_window_has_an_inverse():
+    scales = torch.tensor([[1e-4, 1e-4], [1, 1e-4]])
+    inverse = invert(window_theta(scales, torch.zeros(2, 2)))
+    torch.testing.assert_close(inverse[:, [0, 1], [0, 1]], 1 / scales)
 
 
 def test_a_theta_of_nan_has_no_inverse():
