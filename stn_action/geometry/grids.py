@@ -3,7 +3,8 @@
 Convention:
     - theta (N, K, *kind) maps output to input, normalized; `align_corners=False`, chosen here for
       the whole package
-    - a place that is not finite, or farther off than `FAR`, is taken to lie outside the map
+    - a place that is not finite, or farther off than `FAR`, is taken to lie outside the map; so are
+      all places of a theta with an entry that is not finite
 
 Letters: N maps, K windows on each, (h, w) a glimpse, (t, h, w) of a volume.
 """
@@ -36,6 +37,8 @@ def generate_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
     """
     N, K = theta.shape[:2]
     kind = kind_of(theta)
+    finite = theta.isfinite().all(-1).all(-1)[..., None, None]
+    theta = torch.where(finite, theta, torch.nan)
     if kind in (AFFINE, VOLUMETRIC):
         grid = F.affine_grid(theta.flatten(0, 1), [N * K, 1, *size], align_corners=False)
         return grid.unflatten(0, (N, K))
@@ -79,8 +82,20 @@ def sample_grid(
     with torch.autocast(features.device.type, enabled=False):  # it would narrow the grid
         grid = generate_grid(theta, size)
         grid = torch.where(grid.abs() < FAR, grid, NOWHERE)
+        if mode == "nearest":
+            grid = _on_pixels(grid, features.shape[2:])
         # the K grids of a map are stacked along its first axis, so that the map is not repeated
         grid = grid.flatten(1, 2)
         wide = features if features.dtype == grid.dtype else features.to(grid.dtype)
         glimpses = F.grid_sample(wide, grid, mode=mode, padding_mode=padding, align_corners=False)
     return glimpses.unflatten(2, (K, size[0])).transpose(1, 2).to(features.dtype)
+
+
+def _on_pixels(grid: Tensor, map_size: Sequence[int]) -> Tensor:
+    """Places moved to the pixel's centre that floor(x + 1/2) gives (Jaderberg et al. 2015, eq. 4).
+
+    `grid_sample` itself rounds halves to the even pixel.
+    """
+    sizes = grid.new_tensor(list(map_size)[::-1])
+    pixels = (((grid + 1) * sizes - 1) / 2 + 0.5).floor()
+    return (2 * pixels + 1) / sizes - 1

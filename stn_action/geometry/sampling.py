@@ -3,8 +3,8 @@
 Convention:
     - theta (..., *kind) maps output to input, normalized (see `theta`); `align_corners=False`
     - outside the map everything is zero, or with padding="border" as the nearest pixel
-    - a coordinate that is not finite lies outside the map (beyond its right or lower edge) and has
-      no gradient; so does what a homography sends behind its horizon
+    - where theta is not finite, what is sampled lies outside the map (beyond its right or lower
+      edge) and has no gradient; so does what a homography sends behind its horizon
 
 Samplers:
     - grid: bilinear `grid_sample` on a float32 grid, trilinear in volumes; every kind of theta. On

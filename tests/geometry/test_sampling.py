@@ -1,11 +1,41 @@
+import math
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from stn_action.geometry.sampling import area_kernel, pooled, resize_area, sample, window_kernels
-from stn_action.geometry.transforms import window_theta
+from stn_action.geometry.sampling import (
+    _LARGE_MAP,
+    PADDINGS,
+    SAMPLERS,
+    fold_time,
+    pooled,
+    sample,
+    sample_clips,
+    spatial_transformer,
+)
+from stn_action.geometry.theta import window_theta
+from stn_action.geometry.transforms import TRANSFORMS, build_transform
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+SEPARABLE = ("separable", "area")
+CASES = [
+    (name, sampler)
+    for name, family in TRANSFORMS.items()
+    for sampler in SAMPLERS
+    if family.axis_aligned or sampler not in SEPARABLE
+]
+"""Every family with every sampler that applies to it."""
+WINDOWS = {
+    "inside": ([0.5, 0.4], [0.1, -0.2]),
+    "outside": ([0.5, 0.4], [3.0, -2.5]),
+    "partly outside": ([0.8, 0.6], [0.7, -0.9]),
+    "flipped": ([-0.6, 0.5], [0.13, 0.21]),
+    "degenerate": ([0.0, 0.0], [0.13, -0.37]),
+}
 
 
 def windows(*shape, low, high, reach=0.6, dtype=torch.float64):
@@ -15,111 +45,326 @@ def windows(*shape, low, high, reach=0.6, dtype=torch.float64):
     return window_theta(scale, torch.empty(*shape, 2, dtype=dtype).uniform_(-reach, reach))
 
 
+def named_windows(name, *shape, dtype=torch.float64):
+    scale, centre = (torch.tensor(x, dtype=dtype).expand(*shape, 2) for x in WINDOWS[name])
+    scale = scale * torch.empty_like(scale).uniform_(0.9, 1.1)
+    return window_theta(scale, centre + torch.empty_like(scale).uniform_(-0.05, 0.05))
+
+
 def affine(*shape):
     base = torch.eye(2, 3, dtype=torch.float64) * 0.7
     return base + 0.2 * torch.randn(*shape, 2, 3, dtype=torch.float64)
 
 
-def slow_kernel(scale, shift, in_size, out_size):
-    """By loops: the share of every sample's interval (at least a pixel wide) on every pixel."""
-    rows = []
-    width = max(1.0, abs(scale) * in_size / out_size)
-    for j in range(out_size):
-        normalized = scale * ((2 * j + 1) / out_size - 1) + shift
-        centre = (normalized + 1) / 2 * in_size  # in pixels from the left edge
-        left, right = centre - width / 2, centre + width / 2
-        rows.append([max(0.0, min(right, m + 1) - max(left, m)) / width for m in range(in_size)])
-    return torch.tensor(rows, dtype=torch.float64)
+def map_size(family):
+    """Of a small map whose windows are shrunk along y alone, with `glimpse_size`."""
+    return (3, 5, 4) if family == "volumetric" else (5, 4)
 
 
+def glimpse_size(family):
+    return (2, 2, 3) if family == "volumetric" else (2, 3)
+
+
+def axes(theta):
+    """The entries of axis-aligned theta: scales and centres (..., 2)."""
+    return torch.stack([theta[..., 0, 0], theta[..., 1, 1]], dim=-1), theta[..., 2]
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("family", "sampler"), CASES)
+def test_identity_returns_input(family, sampler, dtype, padding):
+    transform = build_transform(family, 1, bounded=False)
+    theta = transform.build(torch.zeros(2, 1, transform.num_parameters, dtype=dtype))
+    options = {"axis_aligned": transform.axis_aligned, "sampler": sampler, "padding": padding}
+    close = partial(torch.testing.assert_close, atol=TOLERANCE[dtype], rtol=0)
+    for hw in ((5, 8), (7, 3), (2, 6), (1, 4)):
+        size = (3, *hw) if family == "volumetric" else hw
+        features = torch.rand(2, 3, *size, dtype=dtype) + 1
+        glimpses = sample(features, theta, size, **options)[:, 0]
+        for borders in ((..., 0), (..., -1), (..., 0, slice(None)), (..., -1, slice(None))):
+            close(glimpses[borders], features[borders])
+        close(glimpses, features)
+        close(spatial_transformer(features, theta[:, 0], **options), features)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("axis_aligned", [True, False])
-def test_identity_returns_input(axis_aligned):
-    features = torch.rand(2, 3, 5, 8)
-    theta = torch.eye(2, 3).expand(2, 1, 2, 3)
-    glimpses = sample(features, theta, (5, 8), axis_aligned=axis_aligned)
-    torch.testing.assert_close(glimpses[:, 0], features, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("axis_aligned", [True, False])
-def test_a_window_on_whole_pixels_is_a_slice(axis_aligned):
+def test_a_window_on_whole_pixels_is_a_slice(axis_aligned, sampler):
     features = torch.rand(1, 2, 8, 4)
     # columns 2 and 3 of 4, rows 2 to 5 of 8
     theta = window_theta(torch.tensor([0.5, 0.5]), torch.tensor([0.5, 0.0])).view(1, 1, 2, 3)
-    glimpse = sample(features, theta, (4, 2), axis_aligned=axis_aligned)
+    glimpse = sample(features, theta, (4, 2), axis_aligned=axis_aligned, sampler=sampler)
     torch.testing.assert_close(glimpse[0, 0], features[0, :, 2:6, 2:])
 
 
-@pytest.mark.parametrize("axis_aligned", [True, False])
-def test_a_window_between_pixels_by_hand(axis_aligned):
+@pytest.mark.parametrize("sampler", ["auto", "grid", "separable", "area"])
+def test_a_window_between_pixels_by_hand(sampler):
     features = torch.tensor([[0.0, 1.0, 2.0, 3.0], [10.0, 20.0, 30.0, 40.0]]).view(1, 1, 2, 4)
     # x: columns 0.5 to 2.5 by pixel edges, sampled at 0.5 and 1.5; y: one sample at row 0.25
     theta = window_theta(torch.tensor([0.5, 0.25]), torch.tensor([-0.25, -0.25])).view(1, 1, 2, 3)
-    glimpse = sample(features, theta, (1, 2), axis_aligned=axis_aligned)
+    glimpse = sample(features, theta, (1, 2), axis_aligned=True, sampler=sampler)
     expected = [0.75 * 0.5 + 0.25 * 15, 0.75 * 1.5 + 0.25 * 25]
     torch.testing.assert_close(glimpse.flatten(), torch.tensor(expected))
 
 
-def test_a_shrunk_window_is_averaged_by_area():
+def test_a_shrunk_window_is_averaged_by_area_and_looked_up_by_the_others():
     features = torch.arange(24.0).view(1, 1, 4, 6)
-    glimpse = sample(features, torch.eye(2, 3).view(1, 1, 2, 3), (2, 2), axis_aligned=True)
+    theta = torch.eye(2, 3).view(1, 1, 2, 3)
     blocks = [[(0 + 1 + 2 + 6 + 7 + 8) / 6, (3 + 4 + 5 + 9 + 10 + 11) / 6]]
     blocks += [[blocks[0][0] + 12, blocks[0][1] + 12]]
-    torch.testing.assert_close(glimpse[0, 0, 0], torch.tensor(blocks))
+    for sampler in ("area", "auto"):
+        glimpse = sample(features, theta, (2, 2), axis_aligned=True, sampler=sampler)
+        torch.testing.assert_close(glimpse[0, 0, 0], torch.tensor(blocks))
+    # a ramp has the same value between its pixels; a spike shows who looks at it
+    spike = torch.zeros(1, 1, 4, 6)
+    spike[..., 0, 0] = 6
+    for sampler, value in (("area", 1), ("grid", 0), ("separable", 0)):
+        glimpse = sample(spike, theta, (2, 2), sampler=sampler)
+        torch.testing.assert_close(glimpse[0, 0, 0, 0, 0], torch.tensor(float(value)))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_separable_sampler_is_bilinear_grid_sample_where_nothing_is_shrunk(dtype):
-    features = torch.randn(3, 4, 9, 6, dtype=dtype)
-    size = (10, 7)
-    theta = windows(3, 5, low=0.1, high=1.0, reach=1.2, dtype=dtype)
-    grid = F.affine_grid(theta.flatten(0, 1), [15, 4, *size], align_corners=False)
-    repeated = features.repeat_interleave(5, dim=0)
-    expected = F.grid_sample(repeated, grid, align_corners=False).unflatten(0, (3, 5))
-    for axis_aligned in (True, False):
-        glimpses = sample(features, theta, size, axis_aligned=axis_aligned)
+def test_nearest_by_hand():
+    features = torch.arange(8.0).view(1, 1, 2, 4)
+    # x: samples at 0.7 and 1.7 pixels; y: one at 0.4
+    theta = window_theta(torch.tensor([0.5, 0.3]), torch.tensor([-0.15, -0.1])).view(1, 1, 2, 3)
+    assert sample(features, theta, (1, 2), sampler="nearest").flatten().tolist() == [1, 2]
+
+
+def tent(x, m):
+    """Eq. 5."""
+    return max(0.0, 1 - abs(x - m))
+
+
+def integer(x, m):
+    """Eq. 4."""
+    return float(math.floor(x + 0.5) == m)
+
+
+def places(theta, size, map_hw):
+    """Of every sample: index, normalized output place, and input place in pixels."""
+    for i, j in np.ndindex(*size):
+        x_out, y_out = (2 * j + 1) / size[1] - 1, (2 * i + 1) / size[0] - 1
+        x, y = (row[0] * x_out + row[1] * y_out + row[2] for row in theta.tolist())
+        # pixel centres at whole numbers, the map's edges at -0.5 and W - 0.5
+        x, y = ((x + 1) * map_hw[1] - 1) / 2, ((y + 1) * map_hw[0] - 1) / 2
+        yield (i, j), (x_out, y_out, 1.0), (x, y)
+
+
+def clamped(x, y, map_hw, padding):
+    """The places in pixels, and whether they move with theta."""
+    if padding == "zeros":
+        return x, y, 1.0, 1.0
+    H, W = map_hw
+    return min(max(x, 0), W - 1), min(max(y, 0), H - 1), float(0 < x < W - 1), float(0 < y < H - 1)
+
+
+def slow_values(features, theta, size, kernel, padding):
+    """Eq. 3 of Jaderberg et al. 2015 by loops."""
+    N, C, H, W = features.shape
+    K = theta.shape[1]
+    result = torch.zeros(N, K, C, *size, dtype=torch.float64)
+    for n, k, c in np.ndindex(N, K, C):
+        U = features[n, c].tolist()
+        for index, _, (x, y) in places(theta[n, k], size, (H, W)):
+            x, y, _, _ = clamped(x, y, (H, W), padding)
+            result[(n, k, c, *index)] = sum(
+                U[row][column] * kernel(x, column) * kernel(y, row)
+                for row, column in np.ndindex(H, W)
+            )
+    return result
+
+
+def slow_gradients(features, theta, size, upstream, padding):
+    """Eq. 6 and 7 of Jaderberg et al. 2015 by loops, and on to theta by the chain rule."""
+    N, C, H, W = features.shape
+    to_features, to_theta = torch.zeros_like(features), torch.zeros_like(theta)
+
+    def slope(x, m):
+        if abs(m - x) >= 1:
+            return 0.0
+        return 1.0 if m >= x else -1.0
+
+    for n, k, c in np.ndindex(N, theta.shape[1], C):
+        U = features[n, c].tolist()
+        for index, out, (x, y) in places(theta[n, k], size, (H, W)):
+            g = upstream[(n, k, c, *index)].item()
+            x, y, x_moves, y_moves = clamped(x, y, (H, W), padding)
+            by_x = by_y = 0.0
+            for row, column in np.ndindex(H, W):
+                to_features[n, c, row, column] += g * tent(x, column) * tent(y, row)
+                by_x += U[row][column] * tent(y, row) * slope(x, column) * x_moves
+                by_y += U[row][column] * tent(x, column) * slope(y, row) * y_moves
+            for entry in range(3):
+                to_theta[n, k, 0, entry] += g * by_x * W / 2 * out[entry]
+                to_theta[n, k, 1, entry] += g * by_y * H / 2 * out[entry]
+    return to_features, to_theta
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("sampler", ["grid", "separable", "nearest"])
+@pytest.mark.parametrize("window", WINDOWS)
+def test_values_and_gradients_agree_with_the_papers_equations(window, sampler, padding):
+    features = torch.randn(1, 2, 5, 4, dtype=torch.float64, requires_grad=True)
+    theta, size = named_windows(window, 1, 2), (3, 4)
+    if sampler != "separable":
+        theta[..., 0, 1], theta[..., 1, 0] = 0.2, -0.1
+    theta.requires_grad_(sampler != "nearest")
+    glimpses = sample(features, theta, size, sampler=sampler, padding=padding)
+    kernel = integer if sampler == "nearest" else tent
+    expected = slow_values(features, theta, size, kernel, padding)
+    torch.testing.assert_close(glimpses, expected, atol=1e-12, rtol=0)
+    if sampler == "nearest":
+        return
+    upstream = torch.randn_like(glimpses)
+    found = torch.autograd.grad(glimpses, (features, theta), upstream)
+    with torch.no_grad():
+        expected = slow_gradients(features, theta, size, upstream, padding)
+    torch.testing.assert_close(found[0], expected[0], atol=1e-12, rtol=0)
+    if sampler == "separable":  # the other entries are not looked at
+        found, expected = axes(found[1]), axes(expected[1])
+    torch.testing.assert_close(found[1], expected[1], atol=1e-11, rtol=0)
+
+
+def test_nearest_rounds_halves_up_as_the_paper_does():
+    features = torch.arange(8.0).view(1, 1, 1, 8)
+    # samples half way between two pixels: 2.5, 3.5, 4.5, 5.5
+    theta = torch.tensor([[0.5, 0, 0.125], [0, 1, 0]]).view(1, 1, 2, 3)
+    expected = slow_values(features, theta, (1, 4), integer, "zeros").flatten().tolist()
+    assert expected == [3, 4, 5, 6]
+    assert sample(features, theta, (1, 4), sampler="nearest").flatten().tolist() == expected
+
+
+def test_area_is_the_papers_general_sampler_with_a_wider_kernel():
+    features, size = torch.randn(1, 2, 9, 9, dtype=torch.float64), (4, 4)
+    theta = (torch.eye(2, 3, dtype=torch.float64) * 0.8).view(1, 1, 2, 3)
+    width = 0.8 * 9 / 4  # pixels under a sample
+
+    def kernel(x, m):
+        return max(0.0, min(x + width / 2, m + 0.5) - max(x - width / 2, m - 0.5)) / width
+
+    expected = slow_values(features, theta, size, kernel, "zeros")
+    glimpses = sample(features, theta, size, sampler="area")
+    torch.testing.assert_close(glimpses, expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("num_windows", [1, 3])
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("sampler", ["auto", "grid", "separable", "area"])
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_sampler_is_bilinear_grid_sample_where_nothing_is_shrunk(
+    window, sampler, padding, num_windows, layout
+):
+    for dtype, tolerance in TOLERANCE.items():
+        features = torch.randn(2, 4, 6, 9, dtype=dtype).contiguous(memory_format=layout)
+        features.requires_grad_()
+        theta = named_windows(window, 2, num_windows, dtype=dtype).requires_grad_()
+        size = (8, 10)
+        grid = F.affine_grid(theta.flatten(0, 1), [2 * num_windows, 4, *size], align_corners=False)
+        repeated = features.repeat_interleave(num_windows, dim=0)
+        expected = F.grid_sample(repeated, grid, padding_mode=padding, align_corners=False)
+        expected = expected.unflatten(0, (2, num_windows))
+        glimpses = sample(
+            features, theta, size, axis_aligned=sampler == "auto", sampler=sampler, padding=padding
+        )
         assert glimpses.dtype == dtype
-        torch.testing.assert_close(glimpses, expected, atol=TOLERANCE[dtype], rtol=0)
+        torch.testing.assert_close(glimpses, expected, atol=tolerance, rtol=0)
+
+        upstream = torch.randn_like(expected)
+        found = torch.autograd.grad(glimpses, (features, theta), upstream)
+        wanted = torch.autograd.grad(expected, (features, theta), upstream)
+        torch.testing.assert_close(found[0], wanted[0], atol=tolerance, rtol=tolerance)
+        if sampler == "grid":
+            found, wanted = [found[1]], [wanted[1]]
+        else:
+            found, wanted = axes(found[1]), axes(wanted[1])
+        for one, other in zip(found, wanted, strict=True):  # sums of some hundred terms
+            bound = tolerance * max(1.0, other.abs().max().item())
+            torch.testing.assert_close(one, other, atol=bound, rtol=0)
 
 
-@pytest.mark.parametrize(("in_size", "out_size"), [(7, 7), (9, 4), (14, 3), (5, 12), (3, 1)])
-def test_the_area_kernel_is_the_share_of_the_sample_on_each_pixel(in_size, out_size):
-    for theta in windows(20, low=0.05, high=1.3, reach=1.1):
-        scale, shift = theta[0, 0], theta[0, 2]
-        expected = slow_kernel(scale.item(), shift.item(), in_size, out_size)
-        kernel = area_kernel(scale, shift, in_size, out_size)
-        torch.testing.assert_close(kernel, expected, atol=1e-12, rtol=0)
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize(
+    ("scale", "centre"), [((0.9, 0.7), (0.05, 0.1)), ((-1.2, 0.8), (0.3, -0.9)), ((2, 2), (1, 3))]
+)
+def test_area_agrees_with_fine_numerical_integration(padding, scale, centre):
+    features = torch.rand(1, 1, 7, 12, dtype=torch.float64)
+    theta = window_theta(torch.tensor(scale).double(), torch.tensor(centre).double())
+    (H, W), (h, w), fine = (7, 12), (2, 3), 500
+    glimpse = sample(features, theta.view(1, 1, 2, 3), (h, w), sampler="area", padding=padding)
+    columns, rows = (
+        ((((torch.arange(n * fine).double() * 2 + 1) / (n * fine) - 1) * s + c + 1) / 2 * size)
+        for n, s, c, size in zip((w, h), scale, centre, (W, H), strict=True)
+    )
+    columns, rows = columns.floor().long(), rows.floor().long()
+    points = features[0, 0][rows.clamp(0, H - 1)][:, columns.clamp(0, W - 1)]
+    if padding == "zeros":
+        points = points * ((columns >= 0) & (columns < W)) * ((rows >= 0) & (rows < H))[:, None]
+    expected = points.unflatten(0, (h, fine)).unflatten(2, (w, fine)).mean((1, 3))
+    torch.testing.assert_close(glimpse[0, 0, 0], expected, atol=5e-3, rtol=0)
 
 
-def test_the_area_kernel_agrees_with_numeric_integration():
-    scale, shift, in_size, out_size = 0.83, 0.11, 12, 4
-    kernel = area_kernel(torch.tensor(scale), torch.tensor(shift), in_size, out_size)
-    points = (torch.arange(120_000) + 0.5) / 120_000 * 2 - 1  # of the output line
-    pixels = ((scale * points + shift + 1) / 2 * in_size).long()
-    counts = torch.stack([p.bincount(minlength=in_size) for p in pixels.chunk(out_size)])
-    torch.testing.assert_close(kernel, counts / 30_000, atol=2e-4, rtol=0)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("map_hw", [(6, 9), (_LARGE_MAP, 4), (4, _LARGE_MAP + 1)])
+@pytest.mark.parametrize("share", [0.9, 1.0, 1.7])
+def test_auto_gives_equal_values_whichever_way_it_takes(share, map_hw, padding, layout):
+    size = (5, 7)
+    limit = torch.tensor([size[1] / map_hw[1], size[0] / map_hw[0]], dtype=torch.float64)
+    centre = torch.rand(2, 3, 2, dtype=torch.float64) - 0.5
+    theta = window_theta(limit.expand(2, 3, 2) * share, centre)
+    for dtype, tolerance in (*TOLERANCE.items(), (torch.bfloat16, 0.1)):
+        features = torch.randn(2, 3, *map_hw).to(dtype).contiguous(memory_format=layout)
+        given = theta.to(torch.float64 if dtype == torch.float64 else torch.float32)
+        glimpses = sample(features, given, size, axis_aligned=True, padding=padding)
+        assert glimpses.dtype == dtype
+        for sampler in ("area", "grid") if share <= 1 else ("area",):
+            expected = sample(features, given, size, sampler=sampler, padding=padding)
+            torch.testing.assert_close(glimpses, expected, atol=tolerance, rtol=0)
 
 
-@pytest.mark.parametrize("size", [(3, 4), (9, 7), (20, 16)])
-def test_rows_of_the_kernels_sum_to_one_inside_the_map(size):
-    theta = windows(50, 2, low=0.3, high=0.5, reach=0.3)
-    for kernel in window_kernels(theta, (9, 14), size):
-        torch.testing.assert_close(kernel.sum(-1), torch.ones_like(kernel[..., 0]))
-
-
-def test_outside_the_map_everything_is_zero():
+def test_outside_the_map_everything_is_zero_or_the_border():
     theta = window_theta(torch.tensor([0.5, 0.5]), torch.tensor([3.0, 0.0])).view(1, 1, 2, 3)
-    for axis_aligned in (True, False):
-        glimpse = sample(torch.ones(1, 1, 6, 4), theta, (3, 3), axis_aligned=axis_aligned)
-        assert glimpse.abs().max() == 0
+    features = torch.rand(1, 1, 6, 4) + 1
+    for sampler in SAMPLERS:
+        zeros = sample(features, theta, (3, 3), axis_aligned=True, sampler=sampler)
+        assert zeros.abs().max() == 0
+        border = sample(
+            features, theta, (3, 3), axis_aligned=True, sampler=sampler, padding="border"
+        )[0, 0, 0]
+        torch.testing.assert_close(border, border[:, :1].expand(3, 3))
+        assert (border >= 1).all()
 
 
+@pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("size", [(3, 2), (9, 11)])
-def test_pooled_is_the_mean_of_the_glimpses(size):
+def test_pooled_is_the_mean_of_the_glimpses(size, padding):
     features = torch.randn(2, 3, 8, 6, dtype=torch.float64)
-    for theta, axis_aligned in ((windows(2, 4, low=0.2, high=1.2), True), (affine(2, 4), False)):
-        glimpses = sample(features, theta, size, axis_aligned=axis_aligned)
-        means = pooled(features, theta, size, axis_aligned=axis_aligned)
+    axis_aligned, turned = windows(2, 4, low=0.2, high=1.2), affine(2, 4)
+    for theta, options in (
+        (axis_aligned, {"axis_aligned": True, "sampler": "area"}),
+        (axis_aligned, {"sampler": "separable"}),
+        (axis_aligned, {"sampler": "area"}),
+        (axis_aligned, {"axis_aligned": True}),
+        (turned, {"sampler": "nearest"}),
+        (turned, {"sampler": "grid"}),
+        (turned, {}),
+    ):
+        wanted = dict(options, sampler="area") if "axis_aligned" in options else options
+        glimpses = sample(features, theta, size, padding=padding, **wanted)
+        means = pooled(features, theta, size, padding=padding, **options)
+        assert means.shape == (2, 4, 3)
         torch.testing.assert_close(means, glimpses.mean((-2, -1)), atol=1e-12, rtol=0)
+
+
+def test_pooled_keeps_the_time_of_volumes():
+    features = torch.randn(2, 3, 4, 6, 5, dtype=torch.float64)
+    theta = 0.6 * torch.eye(3, 4, dtype=torch.float64) + 0.1 * torch.randn(2, 2, 3, 4).double()
+    means = pooled(features, theta, (3, 4, 4))
+    assert means.shape == (2, 2, 3, 3)
+    expected = sample(features, theta, (3, 4, 4)).mean((-2, -1))
+    torch.testing.assert_close(means, expected, atol=1e-12, rtol=0)
 
 
 def test_every_pixel_of_a_shrunk_window_has_a_gradient():
@@ -128,54 +373,266 @@ def test_every_pixel_of_a_shrunk_window_has_a_gradient():
     torch.testing.assert_close(features.grad, torch.full_like(features, 1 / 16))
 
 
-@pytest.mark.parametrize("call", [sample, pooled])
+def test_a_window_on_a_ramp_is_a_flatter_ramp():
+    ramp = torch.arange(12.0).expand(1, 1, 8, 12)
+    theta = window_theta(torch.tensor([0.5, 0.5]), torch.tensor([0.25, 0.0])).view(1, 1, 2, 3)
+    once = sample(ramp, theta, (8, 12), axis_aligned=True)[:, 0]
+    # columns from 4.5 to 10.5 by pixel edges, half a pixel a step
+    torch.testing.assert_close(once[0, 0, 0], 4.25 + torch.arange(12) / 2)
+
+
+def has_double_backward():
+    """Older versions of PyTorch have none of `grid_sample`."""
+    features = torch.rand(1, 1, 2, 2, requires_grad=True)
+    sampled = F.grid_sample(features, torch.zeros(1, 1, 1, 2), align_corners=False)
+    (slope,) = torch.autograd.grad(sampled.sum(), features, create_graph=True)
+    try:
+        slope.sum().backward()
+    except RuntimeError as error:
+        return "not implemented" not in str(error)
+    return True
+
+
+DOUBLE_BACKWARD = has_double_backward()
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("call", [sample, pooled, spatial_transformer])
 @pytest.mark.parametrize(
-    ("axis_aligned", "size"), [(True, (6, 7)), (True, (2, 2)), (False, (4, 3))]
+    ("family", "sampler"), [case for case in CASES if case[1] not in ("auto", "nearest")]
 )
-def test_gradients_are_right_off_the_lattice(call, axis_aligned, size):
+def test_gradients_are_right_off_the_lattice(family, sampler, call, padding):
+    transform = build_transform(family, 2, bounded=False)
+    features = torch.randn(1, 1, *map_size(family), dtype=torch.float64, requires_grad=True)
+    raw = 0.3 * torch.randn(1, 2, transform.num_parameters, dtype=torch.float64)
+
+    def result(features, raw):
+        theta = transform.build(raw)
+        return call(features, theta, glimpse_size(family), sampler=sampler, padding=padding)
+
+    inputs = (features, raw.requires_grad_())
+    assert torch.autograd.gradcheck(result, inputs)
+    if DOUBLE_BACKWARD or sampler in SEPARABLE:
+        assert torch.autograd.gradgradcheck(result, inputs)
+
+
+@pytest.mark.parametrize("sampler", ["auto", "grid"])
+def test_gradients_of_turned_glimpses_are_right_off_the_lattice(sampler):
     features = torch.randn(2, 2, 5, 6, dtype=torch.float64, requires_grad=True)
-    theta = windows(2, 2, low=0.3, high=0.9, reach=0.4) if axis_aligned else affine(2, 2)
-    assert torch.autograd.gradcheck(
-        lambda features, theta: call(features, theta, size, axis_aligned=axis_aligned),
-        (features, theta.requires_grad_()),
+    theta = affine(2, 2).requires_grad_()
+    for call in (sample, pooled):
+        assert torch.autograd.gradcheck(
+            partial(call, size=(4, 3), sampler=sampler), (features, theta)
+        )
+
+
+def slopes_at_the_identity(sampler, padding):
+    """Of each sample by a shift of one pixel along x, then along y: (2, 4, 8); the padded map."""
+    features = torch.randn(1, 1, 4, 8, dtype=torch.float64)
+    theta = torch.eye(2, 3, dtype=torch.float64).view(1, 1, 2, 3).requires_grad_()
+    glimpse = sample(features, theta, (4, 8), sampler=sampler, padding=padding)
+    slopes = torch.zeros(2, 4, 8, dtype=torch.float64)
+    for index in np.ndindex(4, 8):
+        value = glimpse[(0, 0, 0, *index)]
+        (slope,) = torch.autograd.grad(value, theta, retain_graph=True)
+        slopes[(slice(None), *index)] = slope[0, 0, :, 2] * torch.tensor([2 / 8, 2 / 4])
+    mode = "constant" if padding == "zeros" else "replicate"
+    return slopes, F.pad(features, (1, 1, 1, 1), mode=mode)[0, 0]
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("sampler", ["separable", "area"])
+def test_at_the_identity_the_gradient_is_the_mean_of_both_slopes(sampler, padding):
+    slopes, padded = slopes_at_the_identity(sampler, padding)
+    by_x = (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2
+    by_y = (padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
+    torch.testing.assert_close(slopes, torch.stack([by_x, by_y]), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_at_the_identity_the_gradient_of_grid_is_the_slope_to_the_right_and_below(padding):
+    slopes, padded = slopes_at_the_identity("grid", padding)
+    by_x = padded[1:-1, 2:] - padded[1:-1, 1:-1]
+    by_y = padded[2:, 1:-1] - padded[1:-1, 1:-1]
+    expected = torch.stack([by_x, by_y])
+    if padding == "border":  # on the border's own pixels it is the slope outside
+        expected[0, :, 0] = expected[1, 0, :] = 0
+    torch.testing.assert_close(slopes, expected, atol=1e-12, rtol=0)
+
+
+BAD = [math.nan, math.inf, -math.inf, 1e30, -1e30]
+
+
+def bad_theta(family, entries, value, dtype=torch.float32):
+    transform = build_transform(family, 1, start_scale=0.7, bounded=False)
+    theta = transform.build(torch.zeros(1, 1, transform.num_parameters, dtype=dtype)).clone()
+    for row, column in entries:
+        theta[..., row, column] = value
+    return theta
+
+
+def entries_of(family):
+    """Those that every sampler looks at; the last one of a homography is always 1."""
+    rows, columns = TRANSFORMS[family].theta_shape
+    if TRANSFORMS[family].axis_aligned:
+        return [(0, 0), (0, 2), (1, 1), (1, 2)]
+    every = list(np.ndindex(rows, columns))
+    return every[:-1] if family == "projective" else every
+
+
+KIND_CASES = [c for c in CASES if c[0] in ("anisotropic", "affine", "projective", "tps")]
+KIND_CASES += [c for c in CASES if c[0] == "volumetric"]
+
+
+def run_on(family, sampler, theta, padding, call):
+    """The result, its gradient by theta (None for nearest) and that by the map, and the map."""
+    size = (2, 2, 4) if family == "volumetric" else (2, 4)
+    features = (torch.rand(1, 2, *map_size(family)) + 1).requires_grad_()
+    theta.requires_grad_(sampler != "nearest")
+    axis_aligned = TRANSFORMS[family].axis_aligned
+    result = call(
+        features, theta, size, axis_aligned=axis_aligned, sampler=sampler, padding=padding
     )
+    result.sum().backward()
+    return result.detach(), theta.grad, features.grad, features.detach()
 
 
-def test_on_a_pixel_centre_the_gradient_is_the_mean_of_both_slopes():
-    shift = torch.zeros((), requires_grad=True)
-    kernel = area_kernel(torch.ones(()), shift, 4, 4)
-    assert kernel.tolist() == torch.eye(4).tolist()
-    sampled = kernel @ torch.tensor([0.0, 1.0, 10.0, 100.0])
-    (slope,) = torch.autograd.grad(sampled[1], shift)
-    assert slope == ((1 - 0) * 2 + (10 - 1) * 2) / 2  # a shift of 1 is two of the four pixels
+@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize(("family", "sampler"), KIND_CASES)
+def test_theta_that_is_nowhere_gives_zeros_or_the_border_and_no_gradient(
+    family, sampler, padding, value
+):
+    entries = entries_of(family)
+    if family == "projective" and math.isfinite(value):
+        entries = entries[:6]  # in the last row as well the factors would cancel
+    for call in (sample, pooled):
+        theta = bad_theta(family, entries, value)
+        result, slope, to_features, features = run_on(family, sampler, theta, padding, call)
+        corner = features.flatten(2)[..., -1]  # the bottom right
+        expected = corner if padding == "border" else torch.zeros_like(corner)
+        expected = expected.view(1, 1, 2, *[1] * (result.dim() - 3)).expand_as(result)
+        torch.testing.assert_close(result, expected, atol=1e-6, rtol=0)
+        assert slope is None or slope.abs().max() == 0
+        to_features = to_features.flatten(2)
+        assert to_features[..., :-1].abs().max() == 0
+        assert (to_features[..., -1] > 0).all() == (padding == "border")
 
 
-def test_resize_area_averages_blocks_and_keeps_equal_sizes():
-    maps = torch.rand(2, 3, 6, 8, dtype=torch.float64)
-    torch.testing.assert_close(resize_area(maps, (6, 8)), maps, atol=1e-12, rtol=0)
-    expected = F.adaptive_avg_pool2d(maps, (2, 4))
-    torch.testing.assert_close(resize_area(maps, (2, 4)), expected, atol=1e-12, rtol=0)
+@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize(("family", "sampler"), KIND_CASES)
+def test_one_bad_entry_of_theta_spoils_nothing(family, sampler, value):
+    for entry in entries_of(family):
+        for padding in PADDINGS:
+            theta = bad_theta(family, [entry], value)
+            result, slope, to_features, _ = run_on(family, sampler, theta, padding, sample)
+            assert result.isfinite().all()
+            assert to_features.isfinite().all()
+            assert slope is None or slope.isfinite().all(), f"at {entry}"
 
 
-def test_memory_layout_changes_nothing():
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(("family", "sampler"), KIND_CASES)
+def test_one_entry_of_theta_that_is_not_finite_puts_the_glimpse_outside(family, sampler, value):
+    for entry in entries_of(family):
+        theta = bad_theta(family, [entry], value)
+        result, slope, to_features, _ = run_on(family, sampler, theta, "zeros", sample)
+        assert result.abs().max() == 0, f"at {entry}"
+        assert to_features.abs().max() == 0
+        assert slope is None or slope.abs().max() == 0, f"at {entry}"
+
+
+def test_a_bad_window_spoils_no_other():
+    features = torch.rand(2, 2, 6, 5, requires_grad=True)
+    good = windows(2, 3, low=0.3, high=0.6, dtype=torch.float32)
+    for sampler in ("auto", "grid", "separable", "area"):
+        bad = good.clone()
+        bad[0, 1] = math.nan
+        bad.requires_grad_()
+        glimpses = sample(features, bad, (4, 3), axis_aligned=True, sampler=sampler)
+        expected = sample(features, good, (4, 3), axis_aligned=True, sampler=sampler)
+        kept = torch.tensor([[True, False, True], [True, True, True]])
+        torch.testing.assert_close(glimpses[kept], expected[kept])
+        slope, to_features = torch.autograd.grad(glimpses.sum(), (bad, features))
+        assert slope.isfinite().all()
+        assert (slope[kept].flatten(1).abs().amax(1) > 0).all()
+        assert to_features.isfinite().all()
+
+
+def test_a_glimpse_half_behind_the_horizon_has_a_finite_gradient():
+    theta = torch.tensor([[1.0, 0, 0.1], [0, 1, 0.1], [2, 0, 1]]).view(1, 1, 3, 3).requires_grad_()
+    glimpse = sample(torch.rand(1, 2, 5, 4), theta, (3, 4))
+    assert glimpse[..., 0].abs().max() == 0
+    (slope,) = torch.autograd.grad(glimpse.sum(), theta)
+    assert slope.isfinite().all()
+
+
+@pytest.mark.parametrize("call", [sample, pooled])
+@pytest.mark.parametrize("axis_aligned", [True, False])
+def test_memory_layout_changes_nothing(call, axis_aligned):
     features = torch.randn(2, 3, 8, 6)
     theta = windows(2, 4, low=0.2, high=1.2, dtype=torch.float32)
     wide = features.contiguous(memory_format=torch.channels_last)
-    for call in (sample, pooled):
-        for axis_aligned in (True, False):
-            one = call(features, theta, (5, 4), axis_aligned=axis_aligned)
-            other = call(wide, theta, (5, 4), axis_aligned=axis_aligned)
-            torch.testing.assert_close(one, other)
+    for sampler in SAMPLERS:
+        for padding in PADDINGS:
+            options = {"axis_aligned": axis_aligned, "sampler": sampler, "padding": padding}
+            one = call(features, theta, (5, 4), **options)
+            torch.testing.assert_close(one, call(wide, theta, (5, 4), **options))
 
 
-def test_half_precision_features_are_sampled_at_float32_places():
-    features = torch.randn(2, 3, 14, 10).bfloat16()
-    theta = windows(2, 4, low=0.2, high=0.5, reach=0.4, dtype=torch.float32)
-    for axis_aligned in (True, False):
-        glimpses = sample(features, theta, (14, 10), axis_aligned=axis_aligned)
-        exact = sample(features.double(), theta.double(), (14, 10), axis_aligned=axis_aligned)
+def test_memory_layout_of_a_volume_changes_nothing():
+    features = torch.randn(2, 3, 4, 8, 6)
+    theta = 0.6 * torch.eye(3, 4) + 0.1 * torch.randn(2, 2, 3, 4)
+    wide = features.contiguous(memory_format=torch.channels_last_3d)
+    for sampler in ("auto", "grid", "nearest"):
+        one = sample(features, theta, (2, 5, 4), sampler=sampler)
+        torch.testing.assert_close(one, sample(wide, theta, (2, 5, 4), sampler=sampler))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("sampler", SEPARABLE)
+def test_separable_glimpses_have_the_layout_of_the_map(sampler, layout):
+    features = torch.randn(2, 3, 8, 6).contiguous(memory_format=layout)
+    theta = windows(2, 4, low=0.2, high=1.2, dtype=torch.float32)
+    glimpses = sample(features, theta, (5, 4), sampler=sampler)
+    assert glimpses.flatten(0, 1).is_contiguous(memory_format=layout)
+
+
+ROUNDING = 2**-8
+"""The largest relative error of rounding to bfloat16."""
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("call", [sample, pooled])
+@pytest.mark.parametrize("sampler", ["auto", "grid", "separable", "area"])
+def test_half_precision_features_are_sampled_at_float32_places(sampler, call, layout):
+    features = torch.randn(2, 3, 14, 40).bfloat16().contiguous(memory_format=layout)
+    theta = windows(2, 4, low=0.2, high=0.9, dtype=torch.float32)
+    options = {"axis_aligned": sampler == "auto", "sampler": sampler}
+    result = call(features, theta, (14, 10), **options)
+    exact = call(features.float(), theta, (14, 10), **options)
+    assert result.dtype == torch.bfloat16
+    # two kernels, the product between them and the result are rounded; a kernel's row sums to one
+    # at most; with grid the result alone, and the mean
+    bound = (2 if sampler == "grid" else 4) * 1.02 * ROUNDING * features.abs().max().item()
+    torch.testing.assert_close(result.float(), exact, atol=bound, rtol=0)
+
+
+@pytest.mark.parametrize("sampler", ["grid", "separable", "area"])
+def test_autocast_narrows_the_products_but_not_the_places(sampler):
+    ramp = torch.arange(64.0).expand(2, 1, 8, 64)
+    theta = windows(2, 4, low=0.2, high=0.3, reach=0.5, dtype=torch.float32)
+    expected = sample(ramp, theta, (8, 64), sampler=sampler)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        glimpses = sample(ramp, theta, (8, 64), sampler=sampler)
+    if sampler == "grid":
+        torch.testing.assert_close(glimpses, expected, atol=0, rtol=0)
+    else:
         assert glimpses.dtype == torch.bfloat16
-        torch.testing.assert_close(glimpses.double(), exact, atol=0.04, rtol=0)
+        # what half precision does to the map and the products, and nothing more
+        torch.testing.assert_close(glimpses.float(), expected, atol=4.1 * ROUNDING * 63, rtol=0)
+        narrow = sample(ramp.bfloat16(), theta, (8, 64), sampler=sampler)
+        torch.testing.assert_close(glimpses, narrow, atol=0, rtol=0)
 
 
 def test_autocast_does_not_narrow_the_grid():
@@ -184,7 +641,148 @@ def test_autocast_does_not_narrow_the_grid():
     expected = sample(features, theta, (28, 20))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         glimpses = sample(features, theta, (28, 20))
-    torch.testing.assert_close(glimpses, expected)
+    torch.testing.assert_close(glimpses, expected, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("call", [sample, pooled])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_float64_stays_float64(sampler, call):
+    features = torch.rand(2, 3, 6, 5, dtype=torch.float64)
+    theta = windows(2, 4, low=0.2, high=0.9)
+    result = call(features, theta, (4, 3), sampler=sampler)
+    assert result.dtype == torch.float64
+    if sampler != "nearest":
+        narrow = call(features.float(), theta.float(), (4, 3), sampler=sampler)
+        assert 0 < (result - narrow).abs().max() < 1e-5
+
+
+def test_theta_in_half_precision_is_widened():
+    features, theta = torch.rand(2, 3, 6, 5), affine(2, 4).bfloat16()
+    for sampler in SAMPLERS:
+        glimpses = sample(features, theta, (4, 3), sampler=sampler)
+        torch.testing.assert_close(
+            glimpses, sample(features, theta.float(), (4, 3), sampler=sampler), atol=0, rtol=0
+        )
+
+
+N, C, T, H, W = 2, 3, 4, 6, 5
+
+
+def clips(layout):
+    """(N, C, T, H, W), in memory as plain clips, as a frame-wise trunk's maps, or channels last."""
+    clip = torch.randn(N, C, T, H, W)
+    if layout == "channels_last_3d":
+        return clip.contiguous(memory_format=torch.channels_last_3d)
+    if layout == "frames":
+        maps = clip.transpose(1, 2).flatten(0, 1)  # (N * T, C, H, W)
+        return maps.unflatten(0, (N, T)).transpose(1, 2)
+    return clip
+
+
+CLIP_LAYOUTS = ["contiguous", "frames", "channels_last_3d"]
+
+
+@pytest.mark.parametrize("layout", CLIP_LAYOUTS)
+@pytest.mark.parametrize("num_steps", [1, T])
+def test_fold_time_brings_frames_and_windows_together(layout, num_steps):
+    clip, theta = clips(layout), torch.randn(N, 2, num_steps, 2, 3)
+    maps, folded, unfold = fold_time(clip, theta)
+    as_channels = layout == "contiguous" and num_steps == 1
+    assert maps.shape == ((N, C * T, H, W) if as_channels else (N * T, C, H, W))
+    assert folded.shape == (len(maps), 2, 2, 3)
+    # a "sampler" that marks every map with its theta, and the way back
+    marked = maps[:, None] + folded.sum((-2, -1))[:, :, None, None, None]
+    expected = clip[:, None] + theta.sum((-2, -1))[:, :, None, :, None, None]
+    torch.testing.assert_close(unfold(marked), expected)
+    means = unfold(marked.mean((-2, -1)))
+    torch.testing.assert_close(means, expected.mean((-2, -1)))
+
+
+@pytest.mark.parametrize(
+    ("layout", "num_steps"),
+    [("contiguous", 1), ("frames", 1), ("frames", T), *[("channels_last_3d", s) for s in (1, T)]],
+)
+def test_fold_time_copies_nothing(layout, num_steps):
+    clip = clips(layout)
+    maps = fold_time(clip, torch.zeros(N, 2, num_steps, 2, 3))[0]
+    assert maps.data_ptr() == clip.data_ptr()
+    assert maps.is_contiguous() or maps.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("layout", CLIP_LAYOUTS)
+@pytest.mark.parametrize("num_steps", [1, T])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_clips_are_sampled_frame_by_frame(sampler, num_steps, layout):
+    clip, theta = clips(layout), windows(N, 2, num_steps, low=0.3, high=1.2, dtype=torch.float32)
+    for padding in PADDINGS:
+        options = {"axis_aligned": True, "sampler": sampler, "padding": padding}
+        glimpses = sample_clips(clip, theta, (3, 4), **options)
+        assert glimpses.shape == (N, 2, C, T, 3, 4)
+        for t in range(T):
+            step = theta[:, :, t if num_steps == T else 0]
+            expected = sample(clip[:, :, t].contiguous(), step, (3, 4), **options)
+            torch.testing.assert_close(glimpses[:, :, :, t], expected)
+
+
+@pytest.mark.parametrize("size", [(3, 4), None])
+@pytest.mark.parametrize(
+    "theta_shape", [(6,), (2, 3), (2, 6), (2, 2, 3), (3, 3), (2, 3, 3), (16, 2), (2, 16, 2)]
+)
+def test_the_spatial_transformer_of_maps(theta_shape, size):
+    features, theta = torch.randn(N, C, H, W), 0.3 * torch.randn(N, *theta_shape)
+    if theta_shape[-2:] == (3, 3):
+        theta[..., 2, :] = torch.tensor([0.1, 0.0, 1.0])
+    result = spatial_transformer(features, theta, size)
+    kind = theta_shape[-1:] if theta_shape[-1] == 6 else theta_shape[-2:]
+    heads = theta_shape[: -len(kind)]
+    assert result.shape == (N, *heads, C, *(size or (H, W)))
+    kind = (2, 3) if kind == (6,) else kind
+    expected = sample(features, theta.reshape(N, -1, *kind), size or (H, W))
+    torch.testing.assert_close(result, expected.reshape_as(result), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(3, 4), None])
+@pytest.mark.parametrize(
+    "theta_shape",
+    [(6,), (2, 3), (2, 6), (2, 2, 3), (2, 1, 2, 3), (2, T, 2, 3), (2, T, 6), (2, T, 16, 2)],
+)
+def test_the_spatial_transformer_of_clips(theta_shape, size):
+    clip, theta = torch.randn(N, C, T, H, W), 0.3 * torch.randn(N, *theta_shape)
+    result = spatial_transformer(clip, theta, size)
+    kind = theta_shape[-1:] if theta_shape[-1] == 6 else theta_shape[-2:]
+    heads = theta_shape[: -len(kind)][:1]
+    assert result.shape == (N, *heads, C, T, *(size or (H, W)))
+    kind = (2, 3) if kind == (6,) else kind
+    steps = T if T in theta_shape[1:-1] else 1
+    theta = theta.reshape(N, -1, steps, *kind)
+    result = result.reshape(N, -1, *result.shape[-4:])
+    for t in range(T):
+        expected = sample(clip[:, :, t], theta[:, :, t % steps], size or (H, W))
+        torch.testing.assert_close(result[:, :, :, t], expected)
+
+
+@pytest.mark.parametrize("size", [(2, 3, 4), None])
+@pytest.mark.parametrize("theta_shape", [(3, 4), (2, 3, 4)])
+def test_the_spatial_transformer_of_volumes(theta_shape, size):
+    clip, theta = torch.randn(N, C, T, H, W), 0.3 * torch.randn(N, *theta_shape)
+    result = spatial_transformer(clip, theta, size)
+    assert result.shape == (N, *theta_shape[:-2], C, *(size or (T, H, W)))
+    expected = sample(clip, theta.reshape(N, -1, 3, 4), size or (T, H, W))
+    torch.testing.assert_close(result, expected.reshape_as(result), atol=0, rtol=0)
+
+
+def test_the_spatial_transformer_passes_its_options_on():
+    features, theta = torch.randn(2, 3, 8, 6), windows(2, low=0.8, high=1.2, dtype=torch.float32)
+    clip = torch.randn(2, 3, 4, 8, 6)
+    for sampler in SAMPLERS:
+        for padding in PADDINGS:
+            options = {"axis_aligned": True, "sampler": sampler, "padding": padding}
+            result = spatial_transformer(features, theta, (3, 2), **options)
+            expected = sample(features, theta[:, None], (3, 2), **options)[:, 0]
+            torch.testing.assert_close(result, expected, atol=0, rtol=0)
+            result = spatial_transformer(clip, theta, (3, 2), **options)
+            expected = sample_clips(clip, theta[:, None, None], (3, 2), **options)[:, 0]
+            torch.testing.assert_close(result, expected, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("call", [sample, pooled])
@@ -192,7 +790,103 @@ def test_shapes_that_do_not_agree_are_told(call):
     theta = torch.zeros(2, 4, 2, 3)
     with pytest.raises(ValueError, match=r"features must be \(N, C, H, W\), got \(2, 3, 4, 5, 6\)"):
         call(torch.zeros(2, 3, 4, 5, 6), theta, (4, 4))
+    with pytest.raises(ValueError, match=r"features must be \(N, C, T, H, W\), got \(2, 3, 5, 6\)"):
+        call(torch.zeros(2, 3, 5, 6), torch.zeros(2, 4, 3, 4), (4, 4, 4))
     with pytest.raises(ValueError, match=r"theta must be \(3, K, 2, 3\).*got \(2, 4, 2, 3\)"):
         call(torch.zeros(3, 3, 5, 6), theta, (4, 4))
-    with pytest.raises(ValueError, match=r"got \(2, 2, 3\)"):
+    with pytest.raises(ValueError, match=r"theta must be \(2, K, 2, 3\).*got \(2, 2, 3\)"):
         call(torch.zeros(2, 3, 5, 6), theta[:, 0], (4, 4))
+    with pytest.raises(ValueError, match=r"theta must end in one of .*got shape \(2, 4, 2, 2\)"):
+        call(torch.zeros(2, 3, 5, 6), theta[..., :2], (4, 4))
+
+
+@pytest.mark.parametrize("call", [sample, pooled])
+def test_a_wrong_size_is_told(call):
+    features, theta = torch.zeros(2, 3, 5, 6), torch.zeros(2, 4, 2, 3)
+    with pytest.raises(ValueError, match=r"size must be \(h, w\), each at least 1, got \(4,\)"):
+        call(features, theta, (4,))
+    with pytest.raises(ValueError, match=r"size must be \(h, w\), each at least 1, got \(4, 4, 4"):
+        call(features, theta, (4, 4, 4))
+    with pytest.raises(ValueError, match=r"size must be \(h, w\), each at least 1, got \(4, 0\)"):
+        call(features, theta, (4, 0))
+    with pytest.raises(ValueError, match=r"size must be \(t, h, w\), each at least 1, got \(4, 4"):
+        call(torch.zeros(2, 3, 4, 5, 6), torch.zeros(2, 4, 3, 4), (4, 4))
+
+
+@pytest.mark.parametrize("axis_aligned", [True, False])
+@pytest.mark.parametrize("call", [sample, pooled, spatial_transformer])
+def test_a_wrong_sampler_or_padding_is_told_with_the_right_ones(call, axis_aligned):
+    features, theta = torch.zeros(2, 3, 5, 6), torch.zeros(2, 4, 2, 3)
+    wrong = partial(call, features, theta, (4, 4), axis_aligned=axis_aligned)
+    with pytest.raises(ValueError, match=r"sampler must be one of \('auto', .*got 'cubic'"):
+        wrong(sampler="cubic")
+    for sampler in SAMPLERS:
+        with pytest.raises(ValueError, match=r"padding must be one of \('zeros', 'border'\), got"):
+            wrong(sampler=sampler, padding="reflection")
+
+
+@pytest.mark.parametrize("call", [sample, pooled])
+@pytest.mark.parametrize("sampler", SEPARABLE)
+@pytest.mark.parametrize("kind", [(3, 3), (16, 2), (3, 4)])
+def test_separable_samplers_refuse_other_kinds_of_theta(kind, sampler, call):
+    size = (4, 4, 4) if kind == (3, 4) else (4, 4)
+    features = torch.zeros(2, 3, *size)
+    with pytest.raises(
+        ValueError, match=rf"sampler '{sampler}' is for axis-aligned theta .*'grid'"
+    ):
+        call(features, torch.zeros(2, 4, *kind), size, sampler=sampler)
+
+
+@pytest.mark.parametrize("call", [sample, pooled, spatial_transformer])
+def test_nearest_refuses_theta_that_wants_a_gradient(call):
+    features, theta = torch.rand(2, 3, 5, 6), affine(2, 4).requires_grad_()
+    with pytest.raises(ValueError, match=r"'nearest' has no gradient for theta: detach theta"):
+        call(features, theta, (4, 4), sampler="nearest")
+    with torch.no_grad():
+        evaluated = call(features, theta, (4, 4), sampler="nearest")
+    detached = call(features, theta.detach(), (4, 4), sampler="nearest")
+    torch.testing.assert_close(evaluated, detached, atol=0, rtol=0)
+
+
+def test_features_that_are_neither_maps_nor_clips_are_told():
+    with pytest.raises(ValueError, match=r"features must be .* or .*, got \(3, 5, 6\)"):
+        spatial_transformer(torch.zeros(3, 5, 6), torch.zeros(3, 2, 3))
+    with pytest.raises(ValueError, match=r"theta must end in one of .*got shape \(2, 5\)"):
+        spatial_transformer(torch.zeros(2, 3, 5, 6), torch.zeros(2, 5))
+
+
+def test_clips_and_theta_that_do_not_agree_are_told():
+    clip = torch.zeros(2, 3, 4, 5, 6)
+    with pytest.raises(ValueError, match=r"features must be \(N, C, T, H, W\), got \(2, 3, 5, 6\)"):
+        fold_time(clip[:, :, 0], torch.zeros(2, 1, 1, 2, 3))
+    for shape in ((2, 4, 2, 3), (3, 1, 1, 2, 3), (2, 1, 3, 2, 3)):
+        with pytest.raises(ValueError, match=r"theta must be \(2, K, S, \.\.\.\).*S = 1 or 4 time"):
+            fold_time(clip, torch.zeros(shape))
+        with pytest.raises(ValueError, match=r"theta must be \(2, K, S, \.\.\.\).*S = 1 or 4 time"):
+            sample_clips(clip, torch.zeros(shape), (3, 3))
+    with pytest.raises(ValueError, match=r"theta must be \(2, K, S, \.\.\.\).*S = 1 or 4 time"):
+        spatial_transformer(clip, torch.zeros(2, 1, 3, 2, 3))
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "call", [partial(sample, sampler="separable"), partial(sample, sampler="area"), pooled]
+)
+def test_two_backward_passes_on_cuda_agree_bit_for_bit(call, layout, monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # PyTorch asks for it
+    features = torch.randn(4, 16, 28, 20, device="cuda").contiguous(memory_format=layout)
+    features.requires_grad_()
+    theta = windows(4, 3, low=0.2, high=1.2, dtype=torch.float32).cuda().requires_grad_()
+    torch.use_deterministic_algorithms(True)
+    try:
+        one, other = (
+            torch.autograd.grad(
+                call(features, theta, (7, 9), axis_aligned=True).square().sum(), (features, theta)
+            )
+            for _ in range(2)
+        )
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
