@@ -32,9 +32,8 @@ def medians(
     What ran before leaves its traces in the caches, so no variant may always follow the same one.
     """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
-    order = random.Random(0)
     for repeat in range(warmup + repeats):
-        for name in order.sample(list(variants), len(variants)):
+        for name in random.sample(list(variants), len(variants)):
             run = variants[name]
             start = time.perf_counter()
             run()

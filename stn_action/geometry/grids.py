@@ -3,8 +3,8 @@
 Convention:
     - theta (N, K, *kind) maps output to input, normalized; `align_corners=False`, chosen here for
       the whole package
-    - a place that is not finite, or farther off than `FAR`, is taken to lie outside the map; so are
-      all places of a theta with an entry that is not finite
+    - a theta with an entry that is not finite, or as large as `FAR`, looks outside the map; so does
+      what a homography sends behind its horizon, or as far off
 
 Letters: N maps, K windows on each, (h, w) a glimpse, (t, h, w) of a volume.
 """
@@ -15,14 +15,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stn_action.geometry.splines import spline_basis
+from stn_action.geometry.splines import NUM_CONTROL_POINTS, spline_basis
 from stn_action.geometry.theta import AFFINE, PROJECTIVE, SPLINE, VOLUMETRIC, kind_of
 
 FAR = 1e4
-"""Normalized coordinates beyond which a place counts as nowhere, and has no gradient."""
+"""From here on entries of theta, and normalized coordinates, count as nowhere, without gradient."""
 
 NOWHERE = 3.0
-"""Where such places are taken to be: beyond the map's bottom right."""
+"""Where that is taken to be: beyond the map's bottom right."""
+
+_NOWHERE_THETA = {
+    AFFINE: [[0, 0, NOWHERE]] * 2,
+    VOLUMETRIC: [[0, 0, 0, NOWHERE]] * 3,
+    PROJECTIVE: [[0, 0, NOWHERE], [0, 0, NOWHERE], [0, 0, 1]],
+    SPLINE: [[NOWHERE, NOWHERE]] * NUM_CONTROL_POINTS,
+}
 
 
 def generate_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
@@ -33,12 +40,11 @@ def generate_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
         size: (h, w), or (t, h, w) for volumetric theta.
 
     Returns:
-        (N, K, h, w, 2), or (N, K, t, h, w, 3); normalized, (x, y) or (x, y, t).
+        (N, K, h, w, 2), or (N, K, t, h, w, 3); normalized, (x, y) or (x, y, t), finite.
     """
     N, K = theta.shape[:2]
     kind = kind_of(theta)
-    finite = theta.isfinite().all(-1).all(-1)[..., None, None]
-    theta = torch.where(finite, theta, torch.nan)
+    theta = _with_nowhere(theta, kind)
     if kind in (AFFINE, VOLUMETRIC):
         grid = F.affine_grid(theta.flatten(0, 1), [N * K, 1, *size], align_corners=False)
         return grid.unflatten(0, (N, K))
@@ -49,11 +55,21 @@ def generate_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
     assert kind == PROJECTIVE
     ones = torch.ones_like(places[..., :1])
     mapped = torch.cat([places, ones], dim=-1).flatten(0, 1) @ theta.transpose(-1, -2)
-    # what lies on the horizon or behind it has no image: sent to infinity, seen as outside
+    # what lies on the horizon or behind it has no image
     depth = mapped[..., 2:]
     visible = depth > torch.finfo(depth.dtype).eps
-    places = mapped[..., :2] / torch.where(visible, depth, 1)  # never by 0: that has no gradient
-    return torch.where(visible, places, torch.inf).unflatten(-2, tuple(size))
+    mapped = mapped[..., :2] / torch.where(visible, depth, 1)  # never by 0: that has no gradient
+    visible = visible & (mapped.abs() < FAR)
+    return torch.where(visible, mapped, NOWHERE).unflatten(-2, tuple(size))
+
+
+def _with_nowhere(theta: Tensor, kind: tuple[int, int]) -> Tensor:
+    """Theta in which each that is not finite, or too large, looks outside the map."""
+    free_to_look = theta.device.type == "cpu" and not torch.compiler.is_compiling()
+    if free_to_look and theta.numel() and float(theta.detach().abs().amax()) < FAR:
+        return theta
+    near = (theta.abs() < FAR).flatten(-2).all(-1)[..., None, None]
+    return torch.where(near, theta, theta.new_tensor(_NOWHERE_THETA[kind]))
 
 
 def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
@@ -81,7 +97,6 @@ def sample_grid(
     K = theta.shape[1]
     with torch.autocast(features.device.type, enabled=False):  # it would narrow the grid
         grid = generate_grid(theta, size)
-        grid = torch.where(grid.abs() < FAR, grid, NOWHERE)
         if mode == "nearest":
             grid = _on_pixels(grid, features.shape[2:])
         # the K grids of a map are stacked along its first axis, so that the map is not repeated

@@ -268,10 +268,9 @@ def _grid_is_faster(features: Tensor) -> bool:
 
 
 def _shrinks(theta: Tensor, map_hw: Sequence[int], size: Sequence[int]) -> bool:
-    """Whether any window covers more pixels than it has samples, along any axis."""
-    scales = theta.detach()[..., [1, 0], [1, 0]].abs()  # (N, K, 2): y, x
-    covered = scales * scales.new_tensor([map_hw[0] / size[0], map_hw[1] / size[1]])
-    return bool((covered > 1 + 1e-6).any())
+    """Whether any window might cover more pixels than it has samples, along any axis."""
+    largest = max(map_hw[0] / size[0], map_hw[1] / size[1])
+    return not float(theta.detach()[..., :2].abs().amax()) * largest <= 1 + 1e-6
 
 
 def _check_sampler(theta: Tensor, sampler: str, padding: str) -> None:
