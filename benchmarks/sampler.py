@@ -34,7 +34,7 @@ COLUMNS = (
 def main(arguments: list[str] | None = None) -> None:
     """Parse, measure, print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--repeats", type=int, default=31)
     parser.add_argument("--threads", type=int, help="default: PyTorch's own")
     options = parser.parse_args(arguments)
     if options.threads:

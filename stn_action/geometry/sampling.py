@@ -12,8 +12,8 @@ Samplers:
     - separable: the same values as products of matrices; axis-aligned theta
     - area: the same where a window is enlarged, exact averaging where it is shrunk
     - nearest: the paper's integer kernel (eq. 4), for evaluation: theta gets no gradient
-    - auto: area for axis-aligned theta, grid for all others; where nothing is shrunk the two give
-      equal values, and the faster one for layout, dtype and device is taken
+    - auto: area for axis-aligned theta, grid for all others; on a CPU, where nothing is shrunk, so
+      that all give equal values, grid or separable, whichever is faster for layout and dtype
 
 Letters: N maps, K windows on each, S thetas of a clip, (H, W) the map, (h, w) a glimpse.
 """
@@ -250,18 +250,24 @@ def _chosen(
         return sampler
     if not axis_aligned:
         return "grid"
-    if _grid_is_faster(features) and not _shrinks(theta, features.shape[-2:], size):
-        return "grid"
-    return "area"
+    if not _may_look(theta) or _shrinks(theta, features.shape[-2:], size):
+        return "area"
+    return "grid" if _grid_is_faster(features) else "separable"
+
+
+def _may_look(theta: Tensor) -> bool:
+    """Whether the values of theta are at hand: on a GPU it would wait, a compiler has none.
+
+    There the area sampler, right for every window, is taken; on CUDA it is deterministic besides.
+    """
+    return theta.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _grid_is_faster(features: Tensor) -> bool:
     """Whether `grid_sample` beats products of matrices on this map (docs/results.md, samplers).
 
-    Only ever on a CPU, in float32 or wider: on small channels_last maps it does not.
+    Only in float32 or wider, and not on small channels_last maps.
     """
-    if features.device.type != "cpu" or torch.compiler.is_compiling():
-        return False  # there products of matrices are deterministic, and nothing may be looked up
     if features.dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"):
         return False
     return not is_channels_last(features) or max(features.shape[-2:]) > _LARGE_MAP
