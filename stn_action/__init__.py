@@ -1,7 +1,10 @@
 """Spatial transformer heads that learn where to look in loose person crops."""
 
 from stn_action.errors import InputError
-from stn_action.geometry.sampling import pooled, sample, sample_clips, spatial_transformer
+from stn_action.geometry.clip_sampling import sample_clips
+from stn_action.geometry.family import Transform
+from stn_action.geometry.sampling import pooled, sample
+from stn_action.geometry.spatial_transformer import spatial_transformer
 from stn_action.geometry.theta import (
     compose,
     enclosing_boxes,
@@ -11,19 +14,15 @@ from stn_action.geometry.theta import (
     theta_from_boxes,
     transform_points,
 )
-from stn_action.geometry.transforms import (
-    TRANSFORMS,
+from stn_action.geometry.transforms import TRANSFORMS, build_transform
+from stn_action.geometry.warps import (
     Affine,
-    AnisotropicAttention,
-    Attention,
     Projective,
     Similarity,
     ThinPlateSpline,
-    Transform,
-    Translation,
     VolumetricAffine,
-    build_transform,
 )
+from stn_action.geometry.windows import AnisotropicAttention, Attention, Translation
 from stn_action.models.fine_grained import GlimpseNetwork
 from stn_action.models.focus import Cells, Focus, FocusHeads
 from stn_action.models.in_line import SpatialTransformer

@@ -10,18 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.geometry.sampling import (
-    PADDINGS,
-    SAMPLERS,
-    Padding,
-    Sampler,
-    fold_time,
-    pooled,
-    sample,
-    sample_clips,
-)
+from stn_action.geometry.clip_sampling import fold_time, sample_clips
+from stn_action.geometry.family import Transform
+from stn_action.geometry.sampling import PADDINGS, SAMPLERS, Padding, Sampler, pooled, sample
 from stn_action.geometry.theta import VOLUMETRIC
-from stn_action.geometry.transforms import Transform
 from stn_action.models.evidence import Evidence
 from stn_action.models.localization import LocalizationNetwork
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.geometry.sampling import fold_time, pooled, sample_clips
+from stn_action.geometry.clip_sampling import fold_time, sample_clips
+from stn_action.geometry.sampling import pooled
 from stn_action.geometry.theta import window_theta
 from stn_action.models.focus import FocusHeads
 from stn_action.models.stages import with_time, without_time

@@ -6,16 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from stn_action.geometry.sampling import (
-    _LARGE_MAP,
-    PADDINGS,
-    SAMPLERS,
-    fold_time,
-    pooled,
-    sample,
-    sample_clips,
-    spatial_transformer,
-)
+from stn_action.geometry.clip_sampling import fold_time, sample_clips
+from stn_action.geometry.sampling import _LARGE_MAP, PADDINGS, SAMPLERS, pooled, sample
+from stn_action.geometry.spatial_transformer import spatial_transformer
 from stn_action.geometry.theta import window_theta
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 

@@ -22,18 +22,15 @@ from stn_action.geometry.theta import (
     window_theta,
 )
 from stn_action.geometry.tiles import tile_centres
-from stn_action.geometry.transforms import (
-    TRANSFORMS,
+from stn_action.geometry.transforms import TRANSFORMS, build_transform
+from stn_action.geometry.warps import (
     Affine,
-    AnisotropicAttention,
-    Attention,
     Projective,
     Similarity,
     ThinPlateSpline,
-    Translation,
     VolumetricAffine,
-    build_transform,
 )
+from stn_action.geometry.windows import AnisotropicAttention, Attention, Translation
 
 NUM_PARAMETERS = {
     "translation": 2,

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from stn_action.errors import InputError
-from stn_action.geometry.transforms import Translation
+from stn_action.geometry.windows import Translation
 from stn_action.models.fine_grained import GlimpseNetwork
 from stn_action.models.focus import FocusHeads
 from stn_action.training.optim import parameter_groups

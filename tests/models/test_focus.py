@@ -5,7 +5,9 @@ from torch.nn import functional as F
 
 from stn_action.errors import InputError
 from stn_action.geometry.theta import VOLUMETRIC
-from stn_action.geometry.transforms import TRANSFORMS, Attention, VolumetricAffine, build_transform
+from stn_action.geometry.transforms import TRANSFORMS, build_transform
+from stn_action.geometry.warps import VolumetricAffine
+from stn_action.geometry.windows import Attention
 from stn_action.models.focus import Cells, FocusHeads
 
 CLIP = (2, 5, 3, 8, 6)  # (B, C, T, H, W)

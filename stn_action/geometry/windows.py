@@ -1,0 +1,80 @@
+"""The axis-aligned families: windows without rotation or shear. Conventions as in `family`."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stn_action.geometry.family import Transform, isotropic
+from stn_action.geometry.theta import theta_from_boxes, window_theta
+
+
+@dataclass(frozen=True)
+class Translation(Transform):
+    """Translation of a window of fixed scale (x, y): the paper's CUB heads.
+
+    Bounded: centre = tanh(raw) * (1 - scale). Raw: centre = start + raw.
+    """
+
+    name = "translation"
+    num_parameters = 2
+    axis_aligned = True
+    has_scale = False
+
+    def from_boxes(self, boxes: Tensor) -> Tensor:
+        """Windows of the fixed scale, centred on the boxes."""
+        theta = theta_from_boxes(boxes)
+        return window_theta(torch.full_like(theta[..., 2], self.scale), theta[..., 2])
+
+    def _bounded(self, raw: Tensor) -> Tensor:
+        return window_theta(torch.full_like(raw, self.scale), self._centre_of(raw, self.scale))
+
+    def _raw(self, raw: Tensor) -> Tensor:
+        return window_theta(torch.full_like(raw, self.scale), self._start(raw)[1] + raw)
+
+
+@dataclass(frozen=True)
+class Attention(Transform):
+    """Isotropic scale and translation (s, x, y; Jaderberg et al. 2015, eq. 2).
+
+    Bounded: s = min + (max - min) * sigmoid(raw_0), centre = tanh(raw_1, raw_2) * (1 - s).
+    Raw: all three = start + raw.
+    """
+
+    name = "attention"
+    num_parameters = 3
+    axis_aligned = True
+
+    def from_boxes(self, boxes: Tensor) -> Tensor:
+        """The smallest isotropic windows around the boxes."""
+        return isotropic(boxes)
+
+    def _bounded(self, raw: Tensor) -> Tensor:
+        scale = self._scale_of(raw[..., :1])
+        centre = self._centre_of(raw[..., 1:], scale)
+        return window_theta(scale.expand_as(centre), centre)
+
+    def _raw(self, raw: Tensor) -> Tensor:
+        scale, centre = self._start(raw)
+        return window_theta(scale + raw[..., :1], centre + raw[..., 1:])
+
+
+@dataclass(frozen=True)
+class AnisotropicAttention(Transform):
+    """A scale for each axis, and translation (sx, sy, x, y); each as of `Attention`."""
+
+    name = "anisotropic"
+    num_parameters = 4
+    axis_aligned = True
+
+    def from_boxes(self, boxes: Tensor) -> Tensor:
+        """The boxes themselves."""
+        return theta_from_boxes(boxes)
+
+    def _bounded(self, raw: Tensor) -> Tensor:
+        scale = self._scale_of(raw[..., :2])
+        return window_theta(scale, self._centre_of(raw[..., 2:], scale))
+
+    def _raw(self, raw: Tensor) -> Tensor:
+        scale, centre = self._start(raw)
+        return window_theta(scale + raw[..., :2], centre + raw[..., 2:])
