@@ -46,6 +46,8 @@ class Transform(ABC):
     """Whether theta has no rotation or shear, so that the separable samplers apply."""
     has_scale: ClassVar[bool] = True
     """Whether raw changes the scale, so that min_scale and max_scale mean something."""
+    has_floor: ClassVar[bool] = False
+    """Whether a bounded window is never smaller than min_scale; shear and slant make it so."""
 
     def __post_init__(self) -> None:
         if self.num_heads < 1:
@@ -73,7 +75,7 @@ class Transform(ABC):
     @property
     def floor(self) -> float:
         """The scale below which no window can go; 0: there is none."""
-        return self.min_scale if self.bounded and self.has_scale else 0.0
+        return self.min_scale if self.bounded and self.has_floor else 0.0
 
     @property
     def base(self) -> Tensor:

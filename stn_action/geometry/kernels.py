@@ -53,6 +53,7 @@ def tent_kernel(
 
     Args and result as of `area_kernel`.
     """
+    scale, shift = _with_nowhere(scale, shift)
     positions = _positions(scale, shift, in_size, out_size)
     weights = torch.maximum(1 - _distances(positions, in_size), positions.new_zeros(()))
     return weights if padding == "zeros" else _with_border(weights, positions, 1)
@@ -79,12 +80,11 @@ def area_kernel(
     Returns:
         (..., out_size, in_size).
     """
+    scale, shift = _with_nowhere(scale, shift)
     positions = _positions(scale, shift, in_size, out_size)
     # at ties `minimum` and `maximum` share the gradient; what clamp does varies with its version
     zero, one = positions.new_zeros(()), positions.new_ones(())
-    covered = scale.abs() * (in_size / out_size)
-    covered = torch.where(covered < FAR * in_size, covered, one)
-    covered = torch.maximum(covered, one)[..., None, None]
+    covered = torch.maximum(scale.abs() * (in_size / out_size), one)[..., None, None]
     overlap = torch.minimum((1 + covered) / 2 - _distances(positions, in_size), one)
     weights = torch.maximum(overlap, zero) / covered
     return weights if padding == "zeros" else _with_border(weights, positions, covered)
@@ -123,8 +123,13 @@ def _positions(scale: Tensor, shift: Tensor, in_size: int, out_size: int) -> Ten
     """Where the samples (..., out_size) of a window lie, in pixels, centres at whole numbers."""
     outputs = (torch.arange(out_size, device=scale.device, dtype=scale.dtype) * 2 + 1) / out_size
     places = scale[..., None] * (outputs - 1) + shift[..., None]
-    places = torch.where(places.abs() < FAR, places, NOWHERE)
     return ((places + 1) * in_size - 1) / 2
+
+
+def _with_nowhere(scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and shift of which each pair that is not finite, or too large, is beyond the line."""
+    near = (scale.abs() < FAR) & (shift.abs() < FAR)
+    return torch.where(near, scale, 0), torch.where(near, shift, NOWHERE)
 
 
 def _distances(positions: Tensor, in_size: int) -> Tensor:

@@ -101,7 +101,8 @@ def pooled(
         ValueError: the shapes do not agree, or the sampler cannot do this theta.
     """
     size = _checked(features, theta, size)
-    separable = sampler in ("separable", "area") or (sampler == "auto" and axis_aligned)
+    separable = sampler in ("separable", "area")
+    separable |= sampler == "auto" and axis_aligned and kind_of(theta) == AFFINE
     if not separable:
         glimpses = sample(features, theta, size, sampler=sampler, padding=padding)
         return glimpses.mean((-2, -1))
@@ -131,7 +132,7 @@ def _chosen(
     _check_sampler(theta, sampler, padding)
     if sampler != "auto":
         return sampler
-    if not axis_aligned:
+    if not axis_aligned or kind_of(theta) != AFFINE:
         return "grid"
     if not _may_look(theta) or _shrinks(theta, features.shape[-2:], size):
         return "area"

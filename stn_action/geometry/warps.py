@@ -31,6 +31,7 @@ class Similarity(Transform):
     """Bounded: the largest rotation to each side, radians."""
 
     name = "similarity"
+    has_floor = True
     num_parameters = 4
 
     def __post_init__(self) -> None:

@@ -42,6 +42,7 @@ class Attention(Transform):
     """
 
     name = "attention"
+    has_floor = True
     num_parameters = 3
     axis_aligned = True
 
@@ -64,6 +65,7 @@ class AnisotropicAttention(Transform):
     """A scale for each axis, and translation (sx, sy, x, y); each as of `Attention`."""
 
     name = "anisotropic"
+    has_floor = True
     num_parameters = 4
     axis_aligned = True
 

@@ -12,19 +12,12 @@ from stn_action.geometry.kernels import (
     tent_kernel,
     window_kernels,
 )
-from stn_action.geometry.theta import window_theta
+from tests.geometry.examples import windows
 
 KERNELS = [tent_kernel, area_kernel]
 PADDINGS = ["zeros", "border"]
 LINES = [(7, 7), (9, 4), (14, 3), (5, 12), (3, 1), (1, 4), (2, 2)]
 """Pixels of a line, and samples of a window on it."""
-
-
-def windows(*shape, low, high, reach=0.6, dtype=torch.float64):
-    """Random axis-aligned theta (*shape, 2, 3); windows partly outside the map, some mirrored."""
-    scale = torch.empty(*shape, 2, dtype=dtype).uniform_(low, high)
-    scale *= torch.where(torch.rand(*shape, 2) < 0.3, -1, 1)
-    return window_theta(scale, torch.empty(*shape, 2, dtype=dtype).uniform_(-reach, reach))
 
 
 def sample_centre(scale, shift, in_size, out_size, j):
@@ -231,16 +224,30 @@ def test_on_a_pixel_centre_the_gradient_is_the_mean_of_both_slopes(kernel, paddi
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e30, -1e30])
 @pytest.mark.parametrize("which", ["scale", "shift", "both"])
-def test_what_is_nowhere_lies_beyond_the_last_pixel(kernel, padding, bad, which):
+@pytest.mark.parametrize("out_size", [4, 3])  # 3: with a sample in the middle
+def test_what_is_nowhere_lies_beyond_the_last_pixel(kernel, padding, bad, which, out_size):
     scale = torch.tensor(0.5 if which == "shift" else bad, requires_grad=True)
     shift = torch.tensor(0.2 if which == "scale" else bad, requires_grad=True)
-    matrix = kernel(scale, shift, 6, 4, padding=padding)
-    expected = torch.zeros(4, 6)
+    matrix = kernel(scale, shift, 6, out_size, padding=padding)
+    expected = torch.zeros(out_size, 6)
     if padding == "border":
         expected[:, -1] = 1
     torch.testing.assert_close(matrix, expected, atol=0, rtol=0)
-    slopes = torch.autograd.grad(matrix, (scale, shift), torch.rand(4, 6))
+    slopes = torch.autograd.grad(matrix, (scale, shift), torch.rand(out_size, 6))
     assert [slope.item() for slope in slopes] == [0, 0]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize(
+    ("scale", "shift", "out_size"), [(4.0, math.nan, 1), (3.0, 2e4, 1), (300.0, math.inf, 6)]
+)
+def test_a_wide_sample_that_is_nowhere_does_not_reach_back(kernel, padding, scale, shift, out_size):
+    matrix = kernel(torch.tensor(scale), torch.tensor(shift), 6, out_size, padding=padding)
+    expected = torch.zeros(out_size, 6)
+    if padding == "border":
+        expected[:, -1] = 1
+    torch.testing.assert_close(matrix, expected, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])

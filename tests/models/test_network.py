@@ -64,7 +64,7 @@ def test_a_prediction_tells_classes_and_where_every_head_looked(
     assert focus.base.shape == (3, *kind)
     assert focus.stage == "stage1"
     assert focus.cells == Cells((4, 8, 10), (4, 32, 40), (0, 0, 0), (1, 4, 4))
-    assert focus.min_scale == (0.2 if TRANSFORMS[transform].has_scale else 0)
+    assert focus.min_scale == (0.2 if TRANSFORMS[transform].has_floor else 0)
 
 
 def test_without_heads_the_trunk_gets_a_classifier():
