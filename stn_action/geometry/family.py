@@ -3,8 +3,9 @@
 Convention:
     - raw is what a localization network puts out; raw = 0 always builds the family's base
     - the base of one window of scale 1 is the identity; K windows tile the map
-    - *bounded*: the window cannot leave the map, whatever raw is, and its scale stays in
-      [min_scale, max_scale]; *raw* (bounded=False): theta = base + raw, as the paper has it
+    - *bounded*: the window cannot leave the map, whatever raw is, and its scale is drawn from
+      [min_scale, max_scale] (shear, slant and fitting it to the map can only shrink it)
+    - *raw* (bounded=False): theta = base + raw, as the paper has it
     - theta as in `theta`: output to input, normalized; a box is xyxy, normalized
 
 Letters: K heads, P raw parameters, D dimensions.

@@ -39,6 +39,11 @@ class Similarity(Transform):
         if not self.max_angle > 0:
             raise InputError(f"max_angle must be above 0, got {self.max_angle}")
 
+    @property
+    def floor(self) -> float:
+        """As of all families; a window turned by 45 degrees fits the map at sqrt(1/2) only."""
+        return min(super().floor, math.sqrt(0.5))
+
     def from_boxes(self, boxes: Tensor) -> Tensor:
         """The smallest isotropic windows around the boxes, not rotated."""
         return isotropic(boxes)

@@ -112,6 +112,13 @@ def test_a_bounded_similarity_stays_one_and_within_its_limits(data):
     assert window_scales(theta).amax() <= 0.95 + 1e-5
 
 
+def test_a_bounded_similarity_has_a_floor_below_what_it_is_shrunk_to_when_turned():
+    transform = Similarity(start_scale=0.9, min_scale=0.85)
+    raw = torch.zeros(9, 1, 4)
+    raw[:, 0, 1] = torch.linspace(-1, 1, 9)  # near the middle an angle of so many radians
+    assert window_scales(transform.build(raw)).amin() >= transform.floor
+
+
 @settings(max_examples=25, deadline=None)
 @any_raw
 def test_a_bounded_affine_window_is_never_flipped(data):
