@@ -135,6 +135,18 @@ def box_sizes(boxes: Tensor) -> Tensor:
     return boxes[..., 2:] - boxes[..., :2]
 
 
+def box_areas(boxes: Tensor) -> Tensor:
+    """Areas (...) of boxes (..., 4), xyxy; 0 where the corners are swapped."""
+    return (boxes[..., 2:] - boxes[..., :2]).clamp_min(0).prod(-1)
+
+
+def shared_areas(one: Tensor, other: Tensor) -> Tensor:
+    """Areas (...) that boxes (..., 4) share pair by pair, broadcast against each other."""
+    start = torch.maximum(one[..., :2], other[..., :2])
+    end = torch.minimum(one[..., 2:], other[..., 2:])
+    return box_areas(torch.cat([start, end], dim=-1))
+
+
 def box_contains_points(boxes: Tensor, points: Tensor) -> Tensor:
     """Tell which points lie in their box; its border belongs to it.
 

@@ -48,7 +48,7 @@ class Transform(ABC):
     has_scale: ClassVar[bool] = True
     """Whether raw changes the scale, so that min_scale and max_scale mean something."""
     has_floor: ClassVar[bool] = False
-    """Whether a bounded window is never smaller than min_scale; shear and slant make it so."""
+    """Whether a bounded window is never smaller than min_scale; shear and slant shrink it."""
 
     def __post_init__(self) -> None:
         if self.num_heads < 1:

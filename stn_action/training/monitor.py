@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from stn_action.geometry.boxes import box_areas, shared_areas
 from stn_action.geometry.theta import (
     VOLUMETRIC,
     enclosing_boxes,
@@ -260,24 +261,16 @@ def _share_of_time_inside(theta: Tensor) -> Tensor:
 
 
 def _share_inside(boxes: Tensor) -> Tensor:
-    inside = _area(boxes.clamp(-1, 1))
-    return inside / _area(boxes).clamp_min(torch.finfo(boxes.dtype).tiny)
+    inside = box_areas(boxes.clamp(-1, 1))
+    return inside / box_areas(boxes).clamp_min(torch.finfo(boxes.dtype).tiny)
 
 
 def _overlap(boxes: Tensor) -> Tensor:
     """For each head the mean IoU with the others (K, N), of boxes (K, N, 4)."""
     K = len(boxes)
-    one, other = boxes[:, None], boxes[None]
-    corners = [
-        torch.maximum(one[..., :2], other[..., :2]),
-        torch.minimum(one[..., 2:], other[..., 2:]),
-    ]
-    shared = _area(torch.cat(corners, -1))
-    union = _area(one) + _area(other) - shared
+    areas = box_areas(boxes)
+    shared = shared_areas(boxes[:, None], boxes[None])
+    union = areas[:, None] + areas[None] - shared
     iou = shared / union.clamp_min(torch.finfo(boxes.dtype).tiny)
     iou = iou * (1 - torch.eye(K, dtype=iou.dtype, device=iou.device))[..., None]
     return iou.sum(1) / max(K - 1, 1)
-
-
-def _area(boxes: Tensor) -> Tensor:
-    return (boxes[..., 2:] - boxes[..., :2]).clamp_min(0).prod(-1)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stn_action.errors import InputError
+from stn_action.geometry.boxes import box_areas, shared_areas
 from stn_action.geometry.theta import enclosing_boxes
 from stn_action.models.focus import Focus
 
@@ -37,16 +38,9 @@ class DiversityLoss:
         if K == 1:
             return boxes.sum() * 0
         one, other = torch.triu_indices(K, K, offset=1, device=boxes.device)
-        areas = _areas(boxes).clamp_min(_TINY)
-        first, second = boxes[:, :, one], boxes[:, :, other]
-        shared = torch.cat(
-            [
-                torch.maximum(first[..., :2], second[..., :2]),
-                torch.minimum(first[..., 2:], second[..., 2:]),
-            ],
-            dim=-1,
-        )
-        overlap = _areas(shared).square() / (areas[:, :, one] * areas[:, :, other])
+        areas = box_areas(boxes).clamp_min(_TINY)
+        shared = shared_areas(boxes[:, :, one], boxes[:, :, other])
+        overlap = shared.square() / (areas[:, :, one] * areas[:, :, other])
         return self.weight * overlap.mean()
 
 
@@ -69,10 +63,6 @@ class InBoundsLoss:
         """The weighted loss () of theta (B, K, S, *kind)."""
         beyond = (enclosing_boxes(focus.theta).abs() - 1).clamp_min(0)
         return self.weight * beyond.square().mean()
-
-
-def _areas(boxes: Tensor) -> Tensor:
-    return (boxes[..., 2:] - boxes[..., :2]).clamp_min(0).prod(-1)
 
 
 def _check_weight(weight: float) -> None:

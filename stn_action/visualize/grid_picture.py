@@ -16,6 +16,7 @@ from torch import Tensor
 from stn_action.geometry.spatial_transformer import spatial_transformer
 from stn_action.geometry.splines import control_points
 from stn_action.geometry.theta import PROJECTIVE, SPLINE, VOLUMETRIC, kind_of, transform_points
+from stn_action.visualize.draw import SUBPIXEL_BITS, fixed_point
 from stn_action.visualize.legend import STRIP_COLOR, head_color
 from stn_action.visualize.picture import (
     BLACK,
@@ -39,7 +40,6 @@ TEXT_HEIGHT = 10
 
 _PIECES = 64
 _FAR_AWAY = 1e5
-_SUBPIXEL_BITS = 4
 
 
 def draw_grid(picture: Picture, theta: Tensor, size: Sequence[int], *, cells: int = 8) -> Picture:
@@ -177,10 +177,10 @@ def _stroke(view: Picture, line: np.ndarray, color: Color, thickness: int) -> No
     cuts = np.flatnonzero(np.diff(shown)) + 1
     for points, is_shown in zip(np.split(line, cuts), np.split(shown, cuts), strict=True):
         if is_shown[0]:
-            fixed = np.round((points - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
             cv2.polylines(
-                view, [fixed], False, color, thickness, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS
-            )
+                view, [fixed_point(points)], False, color, thickness,
+                lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS,
+            )  # fmt: skip
 
 
 def _as_picture(image: Tensor) -> Picture:

@@ -71,6 +71,15 @@ def test_centres_and_sizes_are_x_then_y():
     assert B.box_sizes(WIDE).tolist() == [20, 40]
 
 
+def test_areas_and_what_boxes_share_by_hand():
+    other = torch.tensor(
+        [[20.0, 0.0, 60.0, 20.0], [40.0, 0.0, 50.0, 20.0], [30.0, 50.0, 10.0, 10.0]]
+    )
+    assert B.box_areas(WIDE) == 20 * 40
+    assert B.shared_areas(WIDE, other).tolist() == [10 * 10, 0, 0]
+    assert B.shared_areas(WIDE[None], other[:, None]).shape == (3, 1)
+
+
 def test_a_box_contains_its_border_and_swapped_corners_change_nothing():
     points = torch.tensor([[10.0, 10.0], [20.0, 49.0], [31.0, 20.0], [20.0, 51.0]])
     expected = [True, True, False, False]
