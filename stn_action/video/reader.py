@@ -15,7 +15,7 @@ from stn_action.video.frames import Frames, gather_frames
 
 BACKENDS = {
     "pyav": ("stn_action.video.pyav", "PyAVReader", "av"),
-    "opencv": ("stn_action.video.opencv", "OpenCVReader", "opencv-python-headless"),
+    "opencv": ("stn_action.video.opencv", "OpenCVReader", "opencv-python"),
     "decord": ("stn_action.video.decord_backend", "DecordReader", "decord"),
 }
 """Module, class and package of each backend, in the order in which `auto` tries them: decord
