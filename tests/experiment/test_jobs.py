@@ -64,7 +64,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path):
     )
     script = tmp_path / "script.py"
     script.write_text(program)
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     parent = subprocess.Popen([sys.executable, str(script)], env=environment)
     deadline = time.monotonic() + 60
     while len(pids := [p for p in tmp_path.iterdir() if p.name.isdigit()]) < 2:
