@@ -1,7 +1,5 @@
 """Trunks by name, with their weights and the pixel statistics these were made for."""
 
-import pickle
-import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.models.temporal import build_temporal
+from stn_action.weights import downloaded, read_state_dict, short_reason
 
 IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 KINETICS = (110.2008, 100.63983, 95.99475), (58.14765, 56.46975, 55.332195)
@@ -129,7 +128,7 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
     Raises:
         InputError: no such file, no state dict, or the network's parameters are not all in it.
     """
-    state = read_state_dict(Path(path))
+    state = read_state_dict(path, "model.weights")
     own = network.state_dict()
     wrong = [
         key for key, value in own.items()
@@ -145,54 +144,19 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
     network.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors by name out of a .safetensors file or a torch file (read with weights_only=True)."""
-    if not path.is_file():
-        raise InputError(f"model.weights: no file {path}; expected .pt, .pth or .safetensors")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  (each library has its own errors for a broken file)
-        raise InputError(f"model.weights: {path} holds no weights: {_reason(error)}") from None
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError(f"model.weights: {path} holds no state dict (tensors by name)")
-    return state
-
-
-def _reason(error: Exception) -> str:
-    """One line on what went wrong; not PyTorch's advice to read such a file unsafely."""
-    if isinstance(error, pickle.PickleError):
-        return "it is no torch file of tensors only"
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-
-
 def _torchvision(model: str, weights: str | None) -> Backbone:
     from torchvision.models import video
 
     trunk = getattr(video, model)()
     if weights == "kinetics400":
         chosen = getattr(video, TORCHVISION[model]).KINETICS400_V1
-        trunk.load_state_dict(_downloaded(chosen))
+        trunk.load_state_dict(
+            downloaded(chosen, "model.weights=kinetics400", "model.weights to a file or to none")
+        )
     elif weights is not None:
         trunk.fc = nn.Identity()
         load_weights(trunk, weights)
     return Backbone(trunk, *KINETICS)
-
-
-def _downloaded(weights) -> dict[str, Tensor]:
-    target = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    try:
-        return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (urllib.error.URLError, OSError, RuntimeError, EOFError, pickle.PickleError) as error:
-        raise InputError(
-            f"model.weights=kinetics400: {weights.url} could not be had ({_reason(error)}); it was "
-            f"looked for in {target}. Get it on a machine with a network and put it there, "
-            "or set model.weights to a file or to none"
-        ) from None
 
 
 def _timm(model: str, weights: str | None, temporal: str) -> Backbone:
@@ -229,7 +193,7 @@ def _timm_pretrained(model: str) -> nn.Module:
     except Exception as error:  # noqa: BLE001  (hub, network and timm errors of many kinds)
         raise InputError(
             f"model.weights=imagenet: the weights of timm/{model} could not be downloaded "
-            f"({_reason(error)}). Get them on a machine with a network, and set "
+            f"({short_reason(error)}). Get them on a machine with a network, and set "
             "model.weights to the file"
         ) from None
 

@@ -14,10 +14,10 @@ from stn_action.models.backbones import (
     Small3d,
     build_backbone,
     load_weights,
-    read_state_dict,
 )
 from stn_action.models.stages import features_at
 from stn_action.models.temporal import TemporalDifference, TemporalMean
+from stn_action.weights import read_state_dict
 
 LITE0 = "timm/tf_efficientnet_lite0"
 WEIGHTS = "models/tf_efficientnet_lite0.imagenet.safetensors"
@@ -122,7 +122,7 @@ def test_a_file_without_weights_is_told(tmp_path, name, content, message):
 def test_a_torch_file_that_is_no_state_dict_is_told(tmp_path, content):
     torch.save(content, tmp_path / "list.pt")
     with pytest.raises(InputError, match=r"list.pt holds no state dict"):
-        read_state_dict(tmp_path / "list.pt")
+        read_state_dict(tmp_path / "list.pt", "model.weights")
 
 
 class Unsafe:
@@ -135,7 +135,7 @@ class Unsafe:
 def test_code_in_a_file_is_not_run(tmp_path, capsys):
     torch.save({"weight": Unsafe()}, tmp_path / "unsafe.pt")
     with pytest.raises(InputError, match=r"unsafe.pt holds no weights"):
-        read_state_dict(tmp_path / "unsafe.pt")
+        read_state_dict(tmp_path / "unsafe.pt", "model.weights")
     assert "this must never be run" not in capsys.readouterr().out
 
 
