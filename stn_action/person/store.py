@@ -4,13 +4,14 @@ import csv
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from stn_action.errors import InputError
-from stn_action.geometry.boxes import box_sizes, clip_boxes
+from stn_action.person.names import NameIndex
+from stn_action.person.people import VideoPeople, fit_to_picture
 from stn_action.person.track import Tube
 
 COLUMNS = ("frame", "x0", "y0", "x1", "y1")
@@ -54,31 +55,6 @@ def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> T
     return tube if size_hw is None else fit_to_picture(tube, size_hw, path)
 
 
-def fit_to_picture(tube: Tube, size_hw: tuple[int, int], source: str | Path) -> Tube:
-    """Clip the boxes of a tube to the picture, and refuse one that lies wholly outside.
-
-    Args:
-        tube: boxes in source pixels.
-        size_hw: height and width of the picture, pixels.
-        source: where the tube comes from, for the message.
-
-    Raises:
-        InputError: a box lies wholly outside the picture.
-    """
-    clipped = clip_boxes(tube.boxes, size_hw)
-    outside = (box_sizes(clipped) <= 0).any(dim=1)
-    if outside.any():
-        worst = int(outside.nonzero()[0])
-        corners = ", ".join(f"{value:g}" for value in tube.boxes[worst].tolist())
-        raise InputError(
-            f"{source}: the box ({corners}) of frame {int(tube.frame_indices[worst])} lies wholly "
-            f"outside the picture, which is {size_hw[1]} wide and {size_hw[0]} high "
-            f"({int(outside.sum())} such boxes); are these boxes of another video, or in another "
-            "resolution?"
-        )
-    return Tube(tube.frame_indices, clipped, tube.scores)
-
-
 def write_tube_csv(path: str | Path, tube: Tube) -> None:
     """Write a tube as `frame,x0,y0,x1,y1,score`, first to a temporary name, then renamed.
 
@@ -106,79 +82,48 @@ class TubeFolder:
         self.root = Path(root)
         if not self.root.is_dir():
             raise InputError(f"{self.root}: this folder of person boxes does not exist")
-        self._by_stem: dict[str, list[PurePosixPath]] = {}
-        for path in sorted(self.root.rglob("*.csv")):
-            relative = PurePosixPath(path.relative_to(self.root).with_suffix("").as_posix())
-            self._by_stem.setdefault(relative.name, []).append(relative)
-        if not self._by_stem:
+        names = (
+            path.relative_to(self.root).with_suffix("").as_posix()
+            for path in sorted(self.root.rglob("*.csv"))
+        )
+        self._names = NameIndex(names, self.root)
+        if not len(self._names):
             raise InputError(
                 f"{self.root}: there is no CSV file below it; expected one `<video name>.csv` per "
                 f"video with the columns {','.join(COLUMNS)}[,{SCORE}]"
             )
 
     def __len__(self) -> int:
-        return sum(len(paths) for paths in self._by_stem.values())
+        return len(self._names)
+
+    @property
+    def source(self) -> Path:
+        """The folder."""
+        return self.root
 
     def path_of(self, video_name: str) -> Path | None:
         """Return the file that holds the boxes of a video, None where there is none.
 
-        The file is called like the video; where both carry folders, those must agree, counted from
-        the end: the boxes of `train/wave/001.mp4` may be `001.csv`, `wave/001.csv` or
-        `boxes/train/wave/001.csv`, but never `kick/001.csv`. The longest agreement wins.
-
-        Args:
-            video_name: the video's name in its list, with or without a suffix, `/` between folders.
+        The file is called like the video; see `NameIndex.find`.
 
         Raises:
             InputError: several files fit equally well.
         """
-        name = PurePosixPath(video_name)
-        for candidate in (name, name.with_suffix("")):
-            path = self._longest_agreement(candidate)
-            if path is not None:
-                return path
-        return None
+        stored = self._names.find(video_name)
+        return None if stored is None else self.root / f"{stored}.csv"
 
-    def checked_paths(self, video_names: Sequence[str]) -> list[Path | None]:
-        """Return `path_of` each video, after reading every file once.
-
-        Raises:
-            InputError: two videos share a file, or a file is malformed.
-        """
-        paths = [self.path_of(name) for name in video_names]
-        owners: dict[Path, str] = {}
-        for path, name in zip(paths, video_names, strict=True):
-            if path is None:
-                continue
-            if (other := owners.setdefault(path, name)) is not name:
-                raise InputError(
-                    f"{path}: these boxes fit the video {other} and the video {name}; put them "
-                    "into folders like those of the videos"
-                )
-            read_tube_csv(path)
-        return paths
-
-    def find(self, video_name: str, size_hw: tuple[int, int] | None = None) -> Tube | None:
+    def find(self, video_name: str) -> VideoPeople | None:
         """Read the tube of a video, None where there is none; see `path_of` and `read_tube_csv`."""
         path = self.path_of(video_name)
-        return None if path is None else read_tube_csv(path, size_hw)
+        return None if path is None else VideoPeople(video_name, (read_tube_csv(path),))
 
-    def _longest_agreement(self, name: PurePosixPath) -> Path | None:
-        agreements = {
-            path: min(len(path.parts), len(name.parts))
-            for path in self._by_stem.get(name.name, [])
-            if all(a == b for a, b in zip(reversed(path.parts), reversed(name.parts), strict=False))
-        }
-        if not agreements:
-            return None
-        longest = max(agreements.values())
-        best = [path for path, length in agreements.items() if length == longest]
-        if len(best) > 1:
-            raise InputError(
-                f"{self.root}: the boxes of {name} may be in {best[0]}.csv or in {best[1]}.csv; "
-                "give the videos names of their own, or point to a folder further down"
-            )
-        return self.root / f"{best[0]}.csv"
+    def longest_spans(self, video_names: Sequence[str]) -> list[int | None]:
+        """See `People.longest_spans`; every file is read once."""
+        spans: list[int | None] = []
+        for stored in self._names.find_each(video_names):
+            path = None if stored is None else self.root / f"{stored}.csv"
+            spans.append(None if path is None else read_tube_csv(path).span)
+        return spans
 
 
 def _column_places(path: Path, header: list[str]) -> list[int | None]:

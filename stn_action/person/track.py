@@ -41,6 +41,11 @@ class Tube:
     def __len__(self) -> int:
         return len(self.frame_indices)
 
+    @property
+    def span(self) -> int:
+        """Frames from the first box to the last, both counted."""
+        return int(self.frame_indices[-1] - self.frame_indices[0]) + 1
+
     def boxes_at(self, indices: Tensor) -> Tensor:
         """Boxes at any frames: linear between known frames, held beyond the first and the last.
 

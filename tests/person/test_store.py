@@ -111,7 +111,7 @@ def test_boxes_are_found_by_the_name_of_the_video(tmp_path, stored, video):
     assert len(folder) == 2
     found = folder.find(video)
     assert found is not None
-    assert found.boxes.tolist() == [[10, 20, 30, 60]]
+    assert found.tubes[0].boxes.tolist() == [[10, 20, 30, 60]]
 
 
 def test_boxes_of_another_class_are_never_taken(tmp_path):
@@ -132,19 +132,18 @@ def test_the_longest_agreement_wins(tmp_path):
 
 def test_boxes_that_fit_equally_well_are_refused(tmp_path):
     folder = folder_of(tmp_path, "wave/001", "kick/001")
-    with pytest.raises(InputError, match=r"boxes of 001 may be in kick/001.csv or in wave/001.csv"):
+    with pytest.raises(InputError, match=r"boxes of 001 may be those called kick/001 or wave/001;"):
         folder.path_of("001.mp4")
 
 
 def test_all_boxes_are_checked_together(tmp_path):
     folder = folder_of(tmp_path, "001", "wave/002")
-    paths = folder.checked_paths(["wave/001", "wave/002", "wave/003"])
-    assert paths == [tmp_path / "001.csv", tmp_path / "wave/002.csv", None]
+    assert folder.longest_spans(["wave/001", "wave/002", "wave/003"]) == [1, 1, None]
     with pytest.raises(InputError, match="fit the video wave/001 and the video kick/001"):
-        folder.checked_paths(["wave/001", "kick/001"])
+        folder.longest_spans(["wave/001", "kick/001"])
     (tmp_path / "wave/002.csv").write_text(f"{HEADER}\n0,nan,2,3,4\n")
     with pytest.raises(InputError, match=r"002.csv, line 2: .* holds NaN"):
-        folder.checked_paths(["wave/001", "wave/002"])
+        folder.longest_spans(["wave/001", "wave/002"])
 
 
 def test_a_folder_without_boxes_is_refused(tmp_path):
