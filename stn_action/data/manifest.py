@@ -1,0 +1,238 @@
+"""What is known of every file of a data set: a table on disk that a million videos fit into.
+
+The table is a text file of tab-separated columns, one line a video. It is memory-mapped; a line is
+parsed when its video is asked for. In memory are only where each line starts and a hash of each
+name, as two arrays that forked `DataLoader` workers share.
+"""
+
+import mmap
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+
+from stn_action.errors import InputError
+
+ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
+REMEDY = "write it anew with `python tools/check_videos.py CONFIG_OR_FOLDER --out {path}`"
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one video's file; its fields are the columns of the table."""
+
+    name: str
+    """The video's name, as `Video.name`."""
+    frames: int
+    """Frames that decode; what a reader's length is, exactly."""
+    fps: float
+    """Frames per second on average; 0 where the file cannot be read at all."""
+    width: int
+    """Of the pictures as shown, after rotation, pixels."""
+    height: int
+    """Likewise."""
+    rotation: int
+    """Degrees by which decoded pictures are turned anticlockwise to be shown: 0, 90, 180, 270."""
+    codec: str
+    """FFmpeg's name of the decoder."""
+    bytes: int
+    """Size of the file."""
+    modified: int
+    """When the file was changed last, nanoseconds since 1970."""
+    checksum: str
+    """`video.checksum.checksum` of the file."""
+    error: str = ""
+    """Why the file cannot be read; empty: it can."""
+    note: str = ""
+    """What is wrong with a file that can be read, in part at least; empty: nothing."""
+
+
+COLUMNS = tuple(field.name for field in fields(Entry))
+HEADER = "\t".join(COLUMNS).encode() + b"\n"
+
+
+def to_line(entry: Entry) -> bytes:
+    """One line of the table, with its end."""
+    cells = [
+        "".join(_ESCAPES.get(letter, letter) for letter in value)
+        if isinstance(value, str)
+        else repr(value)
+        for value in astuple(entry)
+    ]
+    return "\t".join(cells).encode(**ENCODING) + b"\n"
+
+
+def from_line(line: bytes, *, source: str) -> Entry:
+    """Read one line of the table.
+
+    Args:
+        line: with or without its end.
+        source: file and line number, for the message.
+
+    Raises:
+        InputError: a column is missing or holds something else.
+    """
+    cells = line.rstrip(b"\r\n").decode(**ENCODING).split("\t")
+    if len(cells) != len(COLUMNS):
+        raise InputError(f"{source}: expected {len(COLUMNS)} columns, got {len(cells)}")
+    values = []
+    for field, cell in zip(fields(Entry), cells, strict=True):
+        try:
+            values.append(_unescaped(cell) if field.type is str else field.type(cell))  # type: ignore[operator]
+        except ValueError:
+            raise InputError(f"{source}: {field.name} must be a number, got {cell!r}") from None
+    return Entry(*values)
+
+
+class Manifest:
+    """The table of a data set; a pickled one opens the file again where it is unpickled."""
+
+    def __init__(self, path: str | Path):
+        """Open a table and look at the start of every line; see `open`."""
+        self.path = Path(path)
+        try:
+            self._open()
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: this manifest cannot be read ({error.strerror}); "
+                + REMEDY.format(path=self.path)
+            ) from error
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Manifest":
+        """Open a table.
+
+        Raises:
+            InputError: the file is missing, has another header, is cut off, a line has too few
+                or too many columns, or two lines have the same name.
+        """
+        return cls(path)
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    def __iter__(self) -> Iterator[Entry]:
+        return (self.entry(row) for row in range(len(self)))
+
+    def entry(self, row: int) -> Entry:
+        """Read the video in line `row + 2` of the file.
+
+        Raises:
+            IndexError: there is no such row.
+            InputError: a column does not hold what it should.
+        """
+        if not 0 <= row < len(self):
+            raise IndexError(f"row must be in [0, {len(self)}), got {row}")
+        return from_line(self._line(row), source=f"{self.path}, line {row + 2}")
+
+    def find(self, name: str) -> Entry | None:
+        """Read the entry of a video; None where the table has none of that name.
+
+        Raises:
+            InputError: a column does not hold what it should.
+        """
+        row = self._row_of(_cell(name))
+        return None if row is None else self.entry(row)
+
+    def line_of(self, name: str) -> bytes | None:
+        """The line of a video as it stands in the file; None where there is none."""
+        row = self._row_of(_cell(name))
+        return None if row is None else self._line(row)
+
+    def __reduce__(self) -> tuple[type["Manifest"], tuple[Path]]:
+        return type(self), (self.path,)
+
+    def _open(self) -> None:
+        with self.path.open("rb") as file:
+            header = file.readline()
+            if header.rstrip(b"\r\n") != HEADER.rstrip() or not header.endswith(b"\n"):
+                raise InputError(
+                    f"{self.path}, line 1: not the header of a manifest; "
+                    + REMEDY.format(path=self.path)
+                )
+            self._starts, hashes = _scan(file, self.path, len(header))
+            self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._rows = np.argsort(hashes, kind="stable").astype(np.uint32)
+        self._hashes = hashes[self._rows]
+        self._require_unique()
+
+    def _line(self, row: int) -> bytes:
+        return self._text[self._starts[row] : self._starts[row + 1]]
+
+    def _row_of(self, cell: bytes) -> int | None:
+        place = int(np.searchsorted(self._hashes, np.uint32(crc32(cell))))
+        while place < len(self) and self._hashes[place] == crc32(cell):
+            row = int(self._rows[place])
+            if self._line(row).startswith(cell + b"\t"):
+                return row
+            place += 1
+        return None
+
+    def _require_unique(self) -> None:
+        for place in np.flatnonzero(self._hashes[1:] == self._hashes[:-1]).tolist():
+            row = int(self._rows[place + 1])
+            name = self._line(row).partition(b"\t")[0]
+            first = self._row_of(name)
+            if first is not None and first != row:
+                raise InputError(
+                    f"{self.path}, line {row + 2}: {name.decode(**ENCODING)} stands in line "
+                    f"{first + 2} already; {REMEDY.format(path=self.path)}"
+                )
+
+
+def write_manifest(path: Path, lines: Iterable[bytes]) -> None:
+    """Write a table from finished lines: under another name first, renamed when it is whole.
+
+    Raises:
+        OSError: it cannot be written, for instance because the disk is full.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(HEADER)
+            file.writelines(lines)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _scan(file: Iterable[bytes], path: Path, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the lines start, and where the last one ends (N + 1), and hashes of the names (N)."""
+    starts, hashes = array("q", [start]), array("I")
+    line = HEADER
+    for number, line in enumerate(file, start=2):
+        columns = line.count(b"\t") + 1
+        if columns != len(COLUMNS):
+            cut = "" if line.endswith(b"\n") else ", where the file is cut off"
+            raise InputError(
+                f"{path}, line {number}: expected {len(COLUMNS)} columns, got {columns}{cut}; "
+                + REMEDY.format(path=path)
+            )
+        start += len(line)
+        starts.append(start)
+        hashes.append(crc32(line[: line.index(b"\t")]))
+    if not line.endswith(b"\n"):
+        raise InputError(
+            f"{path}, line {len(hashes) + 1}: the file is cut off in this line; "
+            + REMEDY.format(path=path)
+        )
+    return np.array(starts, dtype=np.int64), np.array(hashes, dtype=np.uint32)
+
+
+def _cell(name: str) -> bytes:
+    escaped = "".join(_ESCAPES.get(letter, letter) for letter in name)
+    return escaped.encode(**ENCODING)
+
+
+def _unescaped(cell: str) -> str:
+    if "\\" not in cell:
+        return cell
+    letters = {escape[1]: letter for letter, escape in _ESCAPES.items()}
+    parts = iter(cell)
+    return "".join(
+        letters.get(letter := next(parts, ""), letter) if part == "\\" else part for part in parts
+    )
