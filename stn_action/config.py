@@ -206,6 +206,15 @@ class Config(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _cache_has_one_person(self) -> Self:
+        if self.train.cache_features and self.data.tubes.select == "all":
+            raise ValueError(
+                "train.cache_features: data.tubes.select=all gives each video another number of "
+                "samples, a cache holds as many for each; choose another select or no cache"
+            )
+        return self
+
 
 def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
     """The configuration of a YAML file, its bases and `key.sub=value` overrides.

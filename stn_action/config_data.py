@@ -10,6 +10,7 @@ from stn_action.config_types import (
     NotNegative,
     Number,
     Section,
+    Select,
     Share,
     SizeHW,
     Switch,
@@ -41,6 +42,18 @@ class CropConfig(Section):
         if window % 2 == 0:
             raise ValueError("expected an odd number")
         return window
+
+
+class TubesConfig(Section):
+    """Which of the persons in a video its clips are about."""
+
+    select: Select = "longest"
+    """In the clip's time: longest (seen in most frames), largest, score (best detections), union
+    (everybody, for interactions), all (every person a sample of their own)."""
+    min_span: Count = 1
+    """Tubes of fewer frames, from first to last box, are passed over."""
+    nobody: Literal["frame", "skip"] = "frame"
+    """Videos without a person: frame (use the whole frame) or skip (leave them out); counted."""
 
 
 class ClipConfig(Section):
@@ -82,7 +95,12 @@ class DataConfig(Section):
     split: Annotated[Whole, Field(ge=1)] | Literal["all"] = 1
     """Number of the official split or the sequence held out; all: every one, pooled."""
     people: Path | None = None
-    """Folder of person boxes, one CSV per video; null: whole frames."""
+    """People file of tools/detect_people.py, or a folder with one CSV per video; null: whole
+    frames."""
+    tubes: TubesConfig = TubesConfig()
+    """Which of the persons in a video its clips are about."""
+    manifest: Path | None = None
+    """Manifest of tools/check_videos.py: lengths, checksums, what is broken; null: none."""
     regions: Path | None = None
     """Folder of the deciding regions' boxes, to score attention with; null: not scored."""
     official: Switch = True

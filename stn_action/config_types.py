@@ -3,7 +3,7 @@
 Types are strict (true is no number, 16.0 no count), but for what YAML itself gets wrong.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
@@ -46,3 +46,5 @@ NotNegative = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(gt=0, le=1)]
 SizeHW = Annotated[tuple[Count, Count], BeforeValidator(_pair)]
 NameOrNone = Annotated[str | None, BeforeValidator(_none)]
+Select = Literal["longest", "largest", "score", "union", "all"]
+"""As `person.select.Select`, which a configuration does not import."""

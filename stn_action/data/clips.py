@@ -14,13 +14,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from stn_action.data.augment import Augment
-from stn_action.data.footage import read_footage
-from stn_action.data.videos import Video
+from stn_action.data.source import FootageSource
 from stn_action.errors import InputError
-from stn_action.person.crop import CropSpec, View, spread_views
-from stn_action.person.store import TubeFolder
+from stn_action.person.crop import View, spread_views
 from stn_action.video.indices import random_dense_indices, segment_indices, uniform_dense_views
-from stn_action.video.reader import VideoError, open_video
+from stn_action.video.reader import VideoError
 
 Failure = tuple[int, str]
 """Index of a video that could not be read, and why."""
@@ -111,70 +109,66 @@ class ClipSampling:
 class ClipDataset(Dataset[Item]):
     """The clips of a list of videos; an item is everything that one opened video gives.
 
-    In training, item i holds `views_per_video` random clips of video i; a video that cannot be read
-    is reported and replaced by another, drawn by the item's own generator. In a test, item i holds
-    all `clips_per_video` x `crops` views of video i (view = clip * crops + crop); a video that
-    cannot be read gives no sample and one failure. What an item holds depends on (`seed`, epoch, i)
-    only, not on workers or order.
+    In training, item i holds `views_per_video` random clips of video i, or of one person in a video
+    where each is a sample of their own; a video that cannot be read is reported and replaced by
+    another item, drawn by the item's own generator. In a test, item i holds all `clips_per_video` x
+    `crops` views of video i (of every person in it); a video that cannot be read gives no sample
+    and one failure. What an item holds depends on (`seed`, epoch, i) only, not on workers or order.
     """
 
     def __init__(
         self,
-        videos: Sequence[Video],
+        source: FootageSource,
         *,
         sampling: ClipSampling,
-        crop: CropSpec,
         train: bool,
         augment: Augment | None = None,
-        people: TubeFolder | None = None,
         views_per_video: int = 1,
         clips_per_video: int = 1,
         crops: int = 1,
         seed: int = 0,
-        backend: str = "auto",
         max_attempts: int = 10,
     ):
-        """Find and check the person boxes of all videos; no video is opened yet.
+        """Say what an item holds; no video is opened yet.
 
         Args:
-            videos: the list; a sample's `video` is an index into it.
+            source: the videos and their people; a sample's `video` is an index into its list. The
+                `jitter` of its crop applies in training only.
             sampling: which frames make a clip.
-            crop: region and size; its `jitter` applies in training only.
             train: random clips, or the fixed views of a test.
             augment: random view, side and colours in training; None: the centre view.
-            people: person boxes; None, or none for a video: the whole frame is the region.
             views_per_video: training: clips drawn from a video each time it is opened.
             clips_per_video: test: clips at equal distances in time.
             crops: test: views at equal distances along the longer side of the region.
             seed: of everything random.
-            backend: of `open_video`.
             max_attempts: training: videos that one item may try.
 
         Raises:
-            InputError: boxes are malformed, two videos share a file of boxes, or the crops of a
-                square region would be the same.
-            ValueError: a count is not positive, or `videos` is empty.
+            InputError: the crops of a square region would be the same.
+            ValueError: a count is not positive, or there is no video.
         """
-        if not videos:
-            raise ValueError("videos must not be empty")
+        if not source.videos:
+            raise ValueError("there must be a video, got none")
         for count in (views_per_video, clips_per_video, crops, max_attempts):
             if count < 1:
                 raise ValueError(f"all counts must be at least 1, got {count}")
-        if not train and crops > 1 and crop.view_share == 1:
-            _require_distinct_crops(crop, crops, people)
-        self.videos = tuple(videos)
-        self.sampling, self.crop, self.augment = sampling, crop, augment
-        self.train, self.seed, self.backend = train, seed, backend
+        if not train and crops > 1 and source.crop.view_share == 1:
+            _require_distinct_crops(source, crops)
+        self.source, self.crop = source, source.crop
+        self.sampling, self.augment = sampling, augment
+        self.train, self.seed = train, seed
         self.views_per_video, self.clips_per_video = views_per_video, clips_per_video
         self.crops, self.max_attempts = crops, max_attempts
-        names = [video.name for video in videos]
-        self._tube_paths = people.checked_paths(names) if people else [None] * len(videos)
-        self.without_tube = self._tube_paths.count(None) if people else 0
-        """Videos that `people` has no boxes for; 0 where no boxes are used at all."""
+        self._items = _items(source) if train else None
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
+    @property
+    def without_tube(self) -> int:
+        """Videos of which the whole frame is used though there are person boxes for others."""
+        return self.source.without_tube
+
     def __len__(self) -> int:
-        return len(self.videos)
+        return len(self.source.videos) if self._items is None else len(self._items)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the random draws of an epoch; workers that already run see it too."""
@@ -187,8 +181,8 @@ class ClipDataset(Dataset[Item]):
             VideoError: in training, `max_attempts` videos in a row cannot be read.
             InputError: a person box lies wholly outside its video's picture.
         """
-        if not 0 <= index < len(self.videos):
-            raise IndexError(f"index must be in [0, {len(self.videos)}), got {index}")
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must be in [0, {len(self)}), got {index}")
         if self.train:
             return self._training_item(index)
         try:
@@ -196,28 +190,35 @@ class ClipDataset(Dataset[Item]):
         except VideoError as error:
             return [], [(index, str(error))]
 
-    def _training_item(self, index: int) -> Item:
-        entropy = np.random.SeedSequence([self.seed, int(self._epoch), index])
+    def _training_item(self, item: int) -> Item:
+        assert self._items is not None
+        entropy = np.random.SeedSequence([self.seed, int(self._epoch), item])
         generator = torch.Generator().manual_seed(int(entropy.generate_state(1)[0]))
         failures: list[Failure] = []
-        candidates = [other for other in range(len(self.videos)) if other != index]
+        tried: set[int] = set()
         while True:
+            index, person = self._items[item].tolist()
+            tried.add(item)
             try:
-                return self._training_samples(index, generator), failures
+                return self._training_samples(index, person, generator), failures
             except VideoError as error:
                 failures.append((index, str(error)))
-                if len(failures) == self.max_attempts or not candidates:
+                if len(tried) in (self.max_attempts, len(self)):
                     raise VideoError(
                         f"{len(failures)} videos in a row cannot be read, the last of them: {error}"
                     ) from error
-            draw = int(torch.randint(len(candidates), (), generator=generator))
-            index = candidates.pop(draw)
+            while item in tried:
+                item = int(torch.randint(len(self), (), generator=generator))
 
-    def _training_samples(self, index: int, generator: torch.Generator) -> list[Sample]:
-        with open_video(self.videos[index].path, self.backend) as reader:
-            draws = range(self.views_per_video)
-            clips = torch.stack([self.sampling.draw(len(reader), generator) for _ in draws])
-            footage = read_footage(reader, clips, self._tube_paths[index], self.crop)
+    def _training_samples(
+        self, index: int, person: int, generator: torch.Generator
+    ) -> list[Sample]:
+        draws = range(self.views_per_video)
+
+        def draw(num_frames: int) -> Tensor:
+            return torch.stack([self.sampling.draw(num_frames, generator) for _ in draws])
+
+        footage = self.source.read(index, draw, person)
         samples = []
         for number in draws:
             region = footage.region(number, generator)
@@ -232,22 +233,24 @@ class ClipDataset(Dataset[Item]):
         return samples
 
     def _test_samples(self, index: int) -> list[Sample]:
-        with open_video(self.videos[index].path, self.backend) as reader:
-            clips = self.sampling.spread(len(reader), self.clips_per_video)
-            footage = read_footage(reader, clips, self._tube_paths[index], self.crop)
+        def spread(num_frames: int) -> Tensor:
+            return self.sampling.spread(num_frames, self.clips_per_video)
+
         samples = []
-        for number in range(self.clips_per_video):
-            region = footage.region(number)
-            for view in spread_views(region, self.crop.view_share, self.crops):
-                clip, boxes = footage.cut(number, region, view)
-                place = len(samples)
-                samples.append(self._sample(index, place, clip, footage.clips[number], boxes))
+        for person in self.source.persons_of(index):
+            footage = self.source.read(index, spread, person)
+            for number in range(self.clips_per_video):
+                region = footage.region(number)
+                for view in spread_views(region, self.crop.view_share, self.crops):
+                    clip, boxes = footage.cut(number, region, view)
+                    place = len(samples)
+                    samples.append(self._sample(index, place, clip, footage.clips[number], boxes))
         return samples
 
     def _sample(
         self, index: int, view: int, clip: Tensor, frame_indices: Tensor, boxes: Tensor
     ) -> Sample:
-        label = self.videos[index].label
+        label = self.source.videos[index].label
         return Sample(clip, label, index, view, frame_indices.contiguous(), boxes)
 
 
@@ -281,9 +284,23 @@ def init_worker(worker_id: int) -> None:
     cv2.setNumThreads(1)
 
 
-def _require_distinct_crops(crop: CropSpec, crops: int, people: TubeFolder | None) -> None:
-    if crop.aspect == "free" or people is not None:
-        region = "a free region" if crop.aspect == "free" else "the square region of a person"
+def _items(source: FootageSource) -> Tensor:
+    """(items, 2) int64: video and person of each training item."""
+    if source.tubes.select != "all":
+        videos = torch.arange(len(source.videos))
+        return torch.stack([videos, torch.zeros_like(videos)], dim=1)
+    pairs = [
+        (index, person)
+        for index in range(len(source.videos))
+        for person in source.persons_of(index)
+    ]
+    return torch.tensor(pairs)
+
+
+def _require_distinct_crops(source: FootageSource, crops: int) -> None:
+    free = source.crop.aspect == "free"
+    if free or source.people is not None:
+        region = "a free region" if free else "the square region of a person"
         raise InputError(
             f"{crops} crops of {region} are all the same with view_share 1; set view_share below 1 "
             "(0.875 is usual) or crops to 1"

@@ -4,13 +4,12 @@ Letters: V clips of the video, R as in `person/crop.py`.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from stn_action.person.crop import CropSpec, View, crop_frames, inverse_map, region_of, view_boxes
-from stn_action.person.store import read_tube_csv
+from stn_action.person.select import Select, clip_boxes_of
 from stn_action.person.track import Tube
 from stn_action.video.reader import VideoReader
 
@@ -25,14 +24,19 @@ class Footage:
     """(V, T) int64, where those frames are in `pictures`."""
     pictures: Tensor
     """(N, H, W, 3) uint8 RGB, every needed frame once, in order of time."""
-    tube: Tube | None
-    """Smoothed boxes of the person; None: the whole frame."""
+    tubes: tuple[Tube, ...]
+    """The persons in question; none: the whole frame."""
+    select: Select
+    """Which of them a clip is about."""
     crop: CropSpec
     """How clips are cut out."""
 
     def region(self, number: int, generator: torch.Generator | None = None) -> Tensor:
         """Region (R, 4) of clip `number`; a generator draws its jitter."""
-        boxes = None if self.tube is None else self.tube.boxes_at(self.clips[number])
+        boxes = None
+        if self.tubes:
+            window = self.crop.smooth_window
+            boxes = clip_boxes_of(self.tubes, self.clips[number], self.select, window)
         height, width = self.pictures.shape[1:3]
         return region_of(boxes, (height, width), self.crop, generator)
 
@@ -50,23 +54,24 @@ class Footage:
 
 
 def read_footage(
-    reader: VideoReader, clips: Tensor, tube_path: Path | None, crop: CropSpec
+    reader: VideoReader,
+    clips: Tensor,
+    crop: CropSpec,
+    tubes: tuple[Tube, ...] = (),
+    select: Select = "longest",
 ) -> Footage:
     """Read every frame that the clips need once, in order of time.
 
     Args:
         reader: an open video.
         clips: (V, T) int64 source frames.
-        tube_path: CSV file of the person's boxes; None: the whole frame.
         crop: how clips are cut out.
+        tubes: of the persons in question, in the video's pixels; none: the whole frame.
+        select: which of them a clip is about.
 
     Raises:
         VideoError: the frames cannot be read.
-        InputError: a person box lies wholly outside the picture.
     """
-    tube = None
-    if tube_path is not None:
-        tube = read_tube_csv(tube_path, reader.size_hw).smoothed(crop.smooth_window)
     needed, places = torch.unique(clips, return_inverse=True)
     pictures = reader.read(needed.tolist()).data.permute(0, 2, 3, 1).contiguous()
-    return Footage(clips, places, pictures, tube, crop)
+    return Footage(clips, places, pictures, tubes, select, crop)

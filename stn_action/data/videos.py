@@ -37,6 +37,10 @@ class Split:
     """Videos to train on."""
     test: tuple[Video, ...]
     """Videos to evaluate on."""
+    whole_frame: int = 0
+    """Test videos without a person, of which the whole frame is used though others are cropped."""
+    skipped: int = 0
+    """Test videos that were left out because nobody was found in them."""
 
 
 def require_videos(videos: Sequence[Video], *, looked_in: str, remedy: str) -> None:

@@ -22,6 +22,7 @@ from stn_action.errors import InputError
 from stn_action.experiment.loading import evaluation_dataset, loader, training_dataset
 from stn_action.experiment.settings import differences
 from stn_action.models.network import FocusedNetwork
+from stn_action.video.checksum import checksum
 
 META = "cache.json"
 CACHE_SEED = 0
@@ -192,7 +193,11 @@ class CachedClips(Dataset[Item]):
 def made_from(config: Config, videos: Sequence[Video]) -> dict[str, Any]:
     """All that the stored maps depend on."""
     tree = to_dict(config)
-    data = {key: tree["data"][key] for key in ("crop", "clip", "augment", "people", "reader")}
+    keys = ("crop", "clip", "augment", "people", "tubes", "reader")
+    data = {key: tree["data"][key] for key in keys}
+    people = config.data.people
+    if people is not None and people.is_file():
+        data["people_digest"] = checksum(people)
     weights = config.model.weights
     return {
         "data": data,

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from stn_action.data.videos import Video
 from stn_action.experiment.looking import Answer, Trained, answers, view_predictions
-from stn_action.person.store import TubeFolder, read_tube_csv
+from stn_action.person.people import People
+from stn_action.person.people_file import PeopleFile
+from stn_action.person.select import Select, clip_boxes_of
+from stn_action.person.store import TubeFolder
 from stn_action.training.evaluation import ViewPredictions
 from stn_action.video.reader import VideoReader, open_video
 from stn_action.video.writer import write_video
@@ -39,18 +42,18 @@ def visualize(
     """
     predictions = view_predictions(trained, videos, crops=1, collect_focus=True)
     data = trained.config.data
-    folders = {"person_boxes": _folder(data.people), "region_boxes": _folder(data.regions)}
+    boxes = {"person_boxes": _source(data.people), "region_boxes": _source(data.regions)}
     for index, answer in enumerate(answers(predictions, videos)):
         files = []
         if answer.failure is None:
             rows = (predictions.video == index).nonzero().flatten()
-            files = _draw(trained, answer, predictions, rows, folders, out, make_mp4=make_mp4)
+            files = _draw(trained, answer, predictions, rows, boxes, out, make_mp4=make_mp4)
         yield answer, files
 
 
 def _draw(
     trained: Trained, answer: Answer, predictions: ViewPredictions, rows: Tensor,
-    folders: dict[str, TubeFolder | None], out: Path, *, make_mp4: bool,
+    people: dict[str, People | None], out: Path, *, make_mp4: bool,
 ) -> list[Path]:  # fmt: skip
     assert predictions.frame_indices is not None
     assert answer.probabilities is not None
@@ -66,7 +69,8 @@ def _draw(
         shown = _windows(predictions, rows)[
             nearest_clip_frames(indices.flatten(), torch.arange(len(reader)))
         ]  # (frames, K, P, 2)
-        boxes = {key: _boxes(folder, answer.video, len(reader)) for key, folder in folders.items()}
+        select = config.data.tubes.select
+        boxes = {key: _boxes(one, answer.video, reader, select) for key, one in people.items()}
         first, last = int(indices.min()), int(indices.max())  # the part that the clips cover
         picked = [first + place for place in evenly_spaced(last + 1 - first, SHEET_COLUMNS)]
         frames = reader.read(picked)
@@ -106,10 +110,18 @@ def _all_frames(reader: VideoReader) -> Iterator[Tensor]:
         yield from reader.read(range(start, min(start + FRAMES_AT_ONCE, len(reader)))).data
 
 
-def _folder(path: Path | None) -> TubeFolder | None:
-    return TubeFolder(path) if path is not None and path.is_dir() else None
+def _source(path: Path | None) -> People | None:
+    if path is None or not path.exists():
+        return None
+    return TubeFolder(path) if path.is_dir() else PeopleFile(path)
 
 
-def _boxes(folder: TubeFolder | None, video: Video, num_frames: int) -> Tensor | None:
-    path = None if folder is None else folder.path_of(video.name)
-    return None if path is None else read_tube_csv(path).boxes_at(torch.arange(num_frames))
+def _boxes(
+    people: People | None, video: Video, reader: VideoReader, select: Select
+) -> Tensor | None:
+    """(frames, 4) of the person or persons that clips are about; None: nobody is known."""
+    found = None if people is None else people.find(video.name)
+    if people is None or found is None or not found.tubes:
+        return None
+    tubes = found.tubes_in(reader.size_hw)
+    return clip_boxes_of(tubes, torch.arange(len(reader)), "union" if select == "all" else select)

@@ -123,7 +123,7 @@ def run_test(
         )  # fmt: skip
         shuffled = video_scores(again, split.test, len(split.classes)).top1
     failures = [(split.test[index].name, message) for index, message in predictions.failures]
-    line = protocol(config, split.name, len(split.test), len(failures))
+    line = protocol(config, split, len(failures))
     return TestResult(line, scores, regions, shuffled, failures)
 
 

@@ -1,6 +1,7 @@
 """Every fold of a data set trained and tested, their predictions pooled."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -8,7 +9,7 @@ import yaml
 from rich.console import Console
 
 from stn_action.config import Config
-from stn_action.data.videos import Video
+from stn_action.data.videos import Split
 from stn_action.errors import InputError
 from stn_action.experiment.evaluating import TestResult
 from stn_action.experiment.loading import fold_configs, load_split, protocol
@@ -52,9 +53,8 @@ def train_folds(
         _check_same(folder, config)
     load_split(folds[0])
     write_start(folder, config, command, resume=resume)
-    videos: list[Video] = []
+    splits: list[Split] = []
     rows, failures = [], []
-    classes: tuple[str, ...] = ()
     for fold in folds:
         fold_folder = run_folder(fold)
         split = load_split(fold)
@@ -69,10 +69,10 @@ def train_folds(
         probabilities, failed = json.loads(finished.read_text(encoding="utf-8"))
         rows.append(torch.tensor(probabilities))
         failures += [(name, reason) for name, reason in failed]
-        videos += split.test
-        classes = split.classes
-    result = _pooled(config, len(folds), videos, classes, torch.cat(rows), failures)
-    write_result(folder, "test", result.numbers(), result.scores, tuple(videos), classes)
+        splits.append(split)
+    pooled = _pooled(config, splits)
+    result = _pooled_result(config, pooled, torch.cat(rows), failures)
+    write_result(folder, "test", result.numbers(), result.scores, pooled.test, pooled.classes)
     for line in [*result.lines(), f"written to {folder}"]:
         console.print(line, markup=False)
     return result
@@ -89,14 +89,24 @@ def _check_same(folder: Path, config: Config) -> None:
         )
 
 
-def _pooled(
-    config: Config, num_folds: int, videos: list[Video], classes: tuple[str, ...],
-    probabilities: torch.Tensor, failures: list[tuple[str, str]],
-) -> TestResult:  # fmt: skip
-    labels = torch.tensor([video.label for video in videos])
-    metric = VideoScores(labels, len(classes), sync_on_compute=False)
+def _pooled(config: Config, splits: Sequence[Split]) -> Split:
+    """The test videos of all folds."""
+    return Split(
+        name=f"{config.data.name}, {len(splits)} folds pooled",
+        classes=splits[0].classes,
+        train=(),
+        test=tuple(video for split in splits for video in split.test),
+        whole_frame=sum(split.whole_frame for split in splits),
+        skipped=sum(split.skipped for split in splits),
+    )
+
+
+def _pooled_result(
+    config: Config, pooled: Split, probabilities: torch.Tensor, failures: list[tuple[str, str]]
+) -> TestResult:
+    labels = torch.tensor([video.label for video in pooled.test])
+    metric = VideoScores(labels, len(pooled.classes), sync_on_compute=False)
     seen = (~probabilities.isnan().any(1)).nonzero().flatten()
     metric.update(seen, probabilities[seen], labels[seen])
-    name = f"{config.data.name}, {num_folds} folds pooled"
-    line = protocol(config, name, len(videos), len(failures))
+    line = protocol(config, pooled, len(failures))
     return TestResult(line, metric.scores(), None, None, failures)

@@ -11,19 +11,31 @@ from stn_action.config import Config
 from stn_action.data.augment import Augment
 from stn_action.data.clips import ClipDataset, ClipSampling, Item, collate, init_worker
 from stn_action.data.folders import load_folders
+from stn_action.data.manifest import Manifest
+from stn_action.data.source import FootageSource
 from stn_action.data.ucf101 import load_ucf101
 from stn_action.data.ut_interaction import load_ut_interaction
+from stn_action.data.video_list import VideoList
 from stn_action.data.videos import Split, Video
 from stn_action.errors import InputError
+from stn_action.experiment.people import people_of, tubes_of, with_people
 from stn_action.person.crop import CropSpec
-from stn_action.person.store import TubeFolder
 from stn_action.video.reader import BACKENDS
 
 FOLDS = {"ucf101": (1, 2, 3), "ut_interaction": tuple(range(1, 11))}
 
 
 def load_split(config: Config) -> Split:
-    """The labelled videos of `config.data`; its split must be a number.
+    """The labelled videos of `config.data` that are used; its split must be a number.
+
+    Raises:
+        InputError: the data or the person boxes are not there, or not what they should be.
+    """
+    return with_people(listed_split(config), config)
+
+
+def listed_split(config: Config) -> Split:
+    """The labelled videos of `config.data`, whatever is known of the people in them.
 
     Raises:
         InputError: the data are not there, or not what they should be.
@@ -82,23 +94,15 @@ def fold_configs(config: Config) -> list[Config]:
     ]
 
 
-def people_of(config: Config) -> TubeFolder | None:
-    """The person boxes, or None where whole frames are used."""
-    return TubeFolder(config.data.people) if config.data.people else None
-
-
 def training_dataset(config: Config, videos: Sequence[Video], **settings: int) -> ClipDataset:
     """Random clips of training videos; `settings` go to `ClipDataset`."""
     augment = config.data.augment
     color = augment.color
     return ClipDataset(
-        videos,
+        _source(config, videos),
         sampling=_sampling(config),
-        crop=_crop(config),
         train=True,
         augment=Augment(augment.scale, augment.mirror, color, color, color),
-        people=people_of(config),
-        backend=config.data.reader,
         **{"seed": config.train.seed, **settings},
     )
 
@@ -108,14 +112,11 @@ def evaluation_dataset(
 ) -> ClipDataset:
     """The fixed views of test videos; by default as many as `config.eval` says."""
     return ClipDataset(
-        videos,
+        _source(config, videos),
         sampling=_sampling(config),
-        crop=_crop(config),
         train=False,
-        people=people_of(config),
         clips_per_video=config.eval.clips if clips is None else clips,
         crops=config.eval.crops if crops is None else crops,
-        backend=config.data.reader,
     )
 
 
@@ -150,19 +151,40 @@ def full_test_loader(
     return loader(config, dataset, batch_size=items, shuffle=False, workers=workers)
 
 
-def protocol(config: Config, split_name: str, num_videos: int, num_failed: int) -> str:
+def protocol(config: Config, split: Split, num_failed: int) -> str:
     """What a result was measured on and how, in one line."""
     data = config.data
     clip = f"{data.clip.num_frames}x{data.clip.stride} frames"
     if data.clip.sampling == "segment":
         clip = f"{data.clip.num_frames} segments"
-    crop = "whole frame"
-    if data.people is not None:
-        crop = f"person crop (looseness {data.crop.looseness:g})"
     height, width = data.crop.size
+    skipped = f", {split.skipped} without a person left out" if split.skipped else ""
     return (
-        f"{split_name}: {num_videos} videos, {num_failed} failed; {clip} of {width}x{height}, "
-        f"{config.eval.clips} clips x {config.eval.crops} crops, {crop}"
+        f"{split.name}: {len(split.test)} videos, {num_failed} failed{skipped}; "
+        f"{clip} of {width}x{height}, {config.eval.clips} clips x {config.eval.crops} crops, "
+        f"{_crop_words(config, split)}"
+    )
+
+
+def _crop_words(config: Config, split: Split) -> str:
+    data = config.data
+    if data.people is None:
+        return "whole frame"
+    tubes = "" if data.tubes.select == "longest" else f"{data.tubes.select}, "
+    jitter = f", jitter {data.crop.jitter:g} in training" if data.crop.jitter else ""
+    alone = f"; whole frame of {split.whole_frame} without a person" if split.whole_frame else ""
+    return f"person crop ({tubes}looseness {data.crop.looseness:g}{jitter}{alone})"
+
+
+def _source(config: Config, videos: Sequence[Video]) -> FootageSource:
+    data = config.data
+    return FootageSource(
+        VideoList(videos),
+        _crop(config),
+        people=people_of(config),
+        tubes=tubes_of(config),
+        manifest=Manifest.open(data.manifest) if data.manifest is not None else None,
+        backend=data.reader,
     )
 
 

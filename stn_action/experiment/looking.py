@@ -19,8 +19,8 @@ from stn_action.experiment.loading import (
     full_test_loader,
     load_split,
     loader,
-    people_of,
 )
+from stn_action.experiment.people import people_of
 from stn_action.experiment.run_folder import write_result
 from stn_action.models.network import FocusedNetwork
 from stn_action.training.acceleration import build_accelerator
@@ -91,7 +91,7 @@ def videos_named(trained: Trained, names: Sequence[str]) -> list[Video]:
 def whole_frames(trained: Trained, videos: Sequence[Video]) -> str | None:
     """A note on videos that have no person boxes, though the network was trained on crops."""
     people = people_of(trained.config)
-    missing = [video.name for video in videos if people and people.path_of(video.name) is None]
+    missing = [video.name for video in videos if people and people.find(video.name) is None]
     if not missing:
         return None
     return (

@@ -9,7 +9,7 @@ from stn_action.config import Config, load_config
 from stn_action.data.ucf101 import read_ucf101_lists
 from stn_action.data.videos import VIDEO_SUFFIXES, Split, Video
 from stn_action.errors import InputError
-from stn_action.experiment.loading import fold_configs, load_split
+from stn_action.experiment.loading import fold_configs, listed_split
 
 
 def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Video]:
@@ -51,7 +51,7 @@ def _listed(config: Config) -> Split:
     data = config.data
     if data.name == "ucf101" and data.split != "all":
         return read_ucf101_lists(data.root, data.split, require_official=data.official)
-    return load_split(config)
+    return listed_split(config)
 
 
 def _videos_below(folder: Path) -> list[Video]:

@@ -37,6 +37,8 @@ class VideoPeople:
     """`video.checksum.checksum` of the file that was looked at; None: unknown."""
     labels: tuple[str | None, ...] = field(default=())
     """What each tube's person does, where annotations tell; empty: nothing is told."""
+    source: str = ""
+    """File, and place in it, that the boxes come from; for messages."""
 
     def __post_init__(self) -> None:
         if self.labels and len(self.labels) != len(self.tubes):
@@ -47,13 +49,12 @@ class VideoPeople:
         """Frames from the first box to the last of the longest tube; 0: nobody was found."""
         return max((tube.span for tube in self.tubes), default=0)
 
-    def tubes_in(self, size_hw: tuple[int, int], source: object) -> tuple[Tube, ...]:
+    def tubes_in(self, size_hw: tuple[int, int]) -> tuple[Tube, ...]:
         """The tubes in the pixels of a picture of this size, clipped to it.
 
         Args:
             size_hw: height and width of the video's picture, pixels. Boxes made for another size
                 (of a re-encoded copy of the video) are scaled.
-            source: where the boxes come from, for messages.
 
         Raises:
             InputError: the sizes are not of one video, or a box lies wholly outside.
@@ -64,7 +65,7 @@ class VideoPeople:
             x, y = new_width / width, new_height / height
             if abs(x / y - 1) > MAX_ASPECT_CHANGE:
                 raise InputError(
-                    f"{source}: the boxes of {self.name} are for a picture of {width}x{height}, "
+                    f"{self.source}: the boxes of {self.name} are for a picture of {width}x{height}, "
                     f"the video has {new_width}x{new_height}; are they of another video?"
                 )
             scale = torch.tensor([x, y, x, y])
@@ -72,7 +73,7 @@ class VideoPeople:
         for tube in self.tubes:
             if scale is not None:
                 tube = Tube(tube.frame_indices, tube.boxes * scale, tube.scores)
-            tubes.append(fit_to_picture(tube, size_hw, f"{source}: {self.name}"))
+            tubes.append(fit_to_picture(tube, size_hw, self.source or self.name))
         return tuple(tubes)
 
 

@@ -241,7 +241,11 @@ class PeopleFile:
         size_hw = None if height is None else (height, width)
         labels = tuple(row[0] for row in tubes)
         known = labels if any(label is not None for label in labels) else ()
-        return [VideoPeople(name, found, size_hw, num_frames, fps, digest, known)]
+        return [
+            VideoPeople(
+                name, found, size_hw, num_frames, fps, digest, known, f"{self.path}: {name}"
+            )
+        ]
 
 
 def _state(path: Path) -> list[int]:

@@ -115,7 +115,11 @@ class TubeFolder:
     def find(self, video_name: str) -> VideoPeople | None:
         """Read the tube of a video, None where there is none; see `path_of` and `read_tube_csv`."""
         path = self.path_of(video_name)
-        return None if path is None else VideoPeople(video_name, (read_tube_csv(path),))
+        return (
+            None
+            if path is None
+            else VideoPeople(video_name, (read_tube_csv(path),), source=str(path))
+        )
 
     def longest_spans(self, video_names: Sequence[str]) -> list[int | None]:
         """See `People.longest_spans`; every file is read once."""

@@ -17,6 +17,7 @@ from stn_action.data.clips import (
     collate,
     init_worker,
 )
+from stn_action.data.source import FootageSource
 from stn_action.data.videos import Video
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
@@ -54,7 +55,13 @@ def videos_of(folder, *names: str) -> list[Video]:
 
 def dataset_of(folder, *names: str, train: bool = False, **settings) -> ClipDataset:
     settings = {"sampling": ClipSampling(4, 2), "crop": WHOLE} | settings
-    return ClipDataset(videos_of(folder, *names), train=train, **settings)
+    of_source = {
+        key: settings.pop(key)
+        for key in ("crop", "people", "tubes", "manifest", "backend")
+        if key in settings
+    }
+    source = FootageSource(videos_of(folder, *names), **of_source)
+    return ClipDataset(source, train=train, **settings)
 
 
 def levels(sample: Sample) -> torch.Tensor:
@@ -333,7 +340,7 @@ class TestSettings:
             dataset_of(folder, "0", **{name: 0})
 
     def test_a_list_holds_videos_and_an_index_lies_in_it(self, folder):
-        with pytest.raises(ValueError, match="videos must not be empty"):
+        with pytest.raises(ValueError, match="there must be a video"):
             dataset_of(folder)
         with pytest.raises(IndexError, match=r"index must be in \[0, 1\), got 1"):
             dataset_of(folder, "0")[1]

@@ -121,7 +121,7 @@ def test_a_missing_folder_of_boxes_or_regions_is_found_before_training(data, cap
     assert f"data.regions: there is no CSV file below {data / 'regions'}" in capsys.readouterr().err
     shutil.rmtree(data / "people")
     assert run(data, "data.regions=null")[0] == 2
-    assert f"{data / 'people'}: this folder of person boxes does" in capsys.readouterr().err
+    assert f"data.people: {data / 'people'} does not exist" in capsys.readouterr().err
     assert not out.exists()
 
 

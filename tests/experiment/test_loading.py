@@ -1,9 +1,12 @@
 """Configurations to videos, datasets, loaders and the protocol line."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
+from stn_action.data.videos import Split, Video
 from stn_action.errors import InputError
 from stn_action.experiment.loading import (
     check_before_start,
@@ -81,7 +84,8 @@ def test_workers_start_though_opencv_has_threads_here(tiny_data):
         (
             [],
             "x: 7 videos, 1 failed; 4x2 frames of 32x32, 2 clips x 1 crops, "
-            "person crop (looseness 0.25)",
+            "person crop (looseness 0.25, jitter 0.05 in training; "
+            "whole frame of 2 without a person)",
         ),
         (
             ["data.people=null", "data.clip.sampling=segment", "data.crop.size=[24,32]"],
@@ -90,7 +94,8 @@ def test_workers_start_though_opencv_has_threads_here(tiny_data):
     ],
 )  # fmt: skip
 def test_the_protocol_is_one_line(tiny_data, settings, line):
-    assert protocol(tiny_config(tiny_data, *settings), "x", 7, 1) == line
+    split = Split("x", ("a", "b"), (), (Video("v", Path("v.mp4"), 0, "v"),) * 7, whole_frame=2)
+    assert protocol(tiny_config(tiny_data, *settings), split, 1) == line
 
 
 def test_what_would_end_a_run_late_is_checked_before(tiny_data, tmp_path):
