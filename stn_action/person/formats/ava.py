@@ -1,0 +1,214 @@
+"""AVA and AVA-Kinetics: actions of persons at single moments.
+
+Convention: a line is `video_id,timestamp,x1,y1,x2,y2,action_id,person_id`, without a header. The
+timestamp is in seconds of the whole film (AVA: 902 to 1798, once a second), the corners are shares
+of width and height, and a person has one line per action. A line that ends after the timestamp, or
+whose other cells are empty, says that nobody is there (AVA-Kinetics).
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from stn_action.errors import InputError
+from stn_action.person.formats.ava_lists import read_ava_actions, read_ava_excluded
+from stn_action.person.formats.gather import (
+    Gathered,
+    checked_corners,
+    frame_index,
+    number,
+    whole,
+)
+from stn_action.person.formats.text_files import csv_rows, shortest, write_text
+from stn_action.person.people import VideoPeople
+
+SEPARATOR = "; "
+"""Between the actions of one person: no name of an action holds it."""
+OUTSIDE = 0.01
+"""Corners may lie outside the picture by this share; more is a box in pixels."""
+
+
+class AvaVideo(NamedTuple):
+    """What AVA's csv does not tell of a video."""
+
+    size_hw: tuple[int, int]
+    """Height and width of the picture, pixels."""
+    fps: float
+    """Frames per second."""
+    start_seconds: float = 0.0
+    """When the first frame of our file is shown in the whole film: 900 where AVA's quarter of an
+    hour from 900 to 1800 was cut out."""
+    num_frames: int | None = None
+    """Frames of our file; None: unknown."""
+
+
+class _Person:
+    """The boxes of one person by frame, and all their actions."""
+
+    def __init__(self) -> None:
+        self.boxes: dict[int, tuple[tuple[float, ...], str]] = {}
+        self.actions: set[int] = set()
+        self.moments: set[tuple[int, int]] = set()
+
+
+def read_ava(
+    path: str | Path,
+    video: AvaVideo | Callable[[str], AvaVideo],
+    *,
+    actions: str | Path | None = None,
+    excluded: str | Path | None = None,
+) -> list[VideoPeople]:
+    """Read persons and what they do.
+
+    A person is one tube with a box at each of their moments; the label names all that they do in
+    the video, in the order of the actions' ids, joined by `; `. So when each action happens is not
+    kept.
+
+    Args:
+        path: `ava_train_v2.2.csv` or alike.
+        video: size, frame rate and start of all videos, or a function that tells them by video id.
+        actions: `ava_action_list_v2.2.pbtxt`; None: labels are ids.
+        excluded: csv of timestamps to pass over.
+
+    Returns:
+        Videos in order of appearance; persons in the order of their ids.
+
+    Raises:
+        InputError: the file is malformed, a box is not in shares of the picture, a moment lies
+            outside the video, a person has two boxes at a moment, or an action has no name.
+    """
+    names = None if actions is None else read_ava_actions(actions)
+    skipped = set() if excluded is None else read_ava_excluded(excluded)
+    videos: dict[str, tuple[AvaVideo, dict[int, _Person]]] = {}
+    is_empty = True
+    for where, cells in csv_rows(path):
+        is_empty = False
+        if len(cells) not in (2, 8) or not cells[0]:
+            raise InputError(
+                f"{where}: eight cells video_id,timestamp,x1,y1,x2,y2,action_id,person_id "
+                f"expected, or two where nobody is, got {len(cells)}"
+            )
+        if cells[0] not in videos:
+            videos[cells[0]] = (video if isinstance(video, AvaVideo) else video(cells[0]), {})
+        told, persons = videos[cells[0]]
+        seconds = number(cells[1], where, "the timestamp")
+        if (cells[0], seconds) not in skipped and any(cells[2:]):
+            _add(persons, cells, _frame(seconds, told, where), told, where)
+    if is_empty:
+        raise InputError(f"{path}: there is no line in it; was the file cut off?")
+    return [_people(path, name, *rest, names) for name, rest in videos.items()]
+
+
+def write_ava(
+    path: str | Path,
+    people: Iterable[VideoPeople],
+    *,
+    start_seconds: float = 0.0,
+    actions: str | Path | None = None,
+) -> None:
+    """Write a line per box and action; scores are not kept.
+
+    Args:
+        path: the csv file.
+        people: with size, frame rate and a label for every person, as `read_ava` gives them.
+        start_seconds: when the first frame is shown in the whole film.
+        actions: list of the names in the labels; None: labels are ids.
+
+    Raises:
+        InputError: something of that is missing, or an action is not in the list.
+    """
+    names = None if actions is None else read_ava_actions(actions)
+    ids = None if names is None else {name: str(key) for key, name in names.items()}
+    lines = []
+    for video in people:
+        where = f"{path}, video {video.name}"
+        if video.size_hw is None or video.fps is None:
+            raise InputError(f"{where}: AVA needs the size of the picture and the frame rate")
+        if "," in video.name or not video.name.strip() or not video.name.isprintable():
+            raise InputError(f"{where}: this name cannot be a cell of AVA's csv")
+        if not video.tubes:
+            lines.append(f"{video.name},{_seconds(0, video.fps, start_seconds)},,,,,,")
+        for person, tube in enumerate(video.tubes):
+            label = video.labels[person] if video.labels else None
+            keys = _action_ids(label, ids, f"{where}, person {person}")
+            sides = video.size_hw[::-1] * 2
+            for frame, box in zip(tube.frame_indices.tolist(), tube.boxes.tolist(), strict=True):
+                corners = [shortest(edge / side) for edge, side in zip(box, sides, strict=True)]
+                start = [video.name, _seconds(frame, video.fps, start_seconds), *corners]
+                lines += [",".join([*start, key, str(person)]) for key in keys]
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def _frame(seconds: float, video: AvaVideo, where: str) -> int:
+    index = round((seconds - video.start_seconds) * video.fps)
+    if index < 0:
+        raise InputError(
+            f"{where}: {seconds:g} s lies before the start of the video, {video.start_seconds:g} s"
+        )
+    return frame_index(index, where, first=0, num_frames=video.num_frames)
+
+
+def _add(
+    persons: dict[int, _Person], cells: list[str], frame: int, video: AvaVideo, where: str
+) -> None:
+    shares = [number(cell, where, "every corner") for cell in cells[2:6]]
+    corners = checked_corners(shares, where)
+    if min(corners) < -OUTSIDE or max(corners) > 1 + OUTSIDE:
+        raise InputError(
+            f"{where}: corners must be shares of the picture from 0 to 1, got "
+            f"({', '.join(cells[2:6])}); boxes in pixels must be divided by its size"
+        )
+    action, key = whole(cells[6], where, "action_id", first=1), whole(cells[7], where, "person_id")
+    person = persons.setdefault(key, _Person())
+    if (frame, action) in person.moments:
+        raise InputError(f"{where}: person {key} does action {action} twice at {cells[1]} s")
+    height, width = video.size_hw
+    box = tuple(share * side for share, side in zip(corners, (width, height) * 2, strict=True))
+    if person.boxes.setdefault(frame, (box, where))[0] != box:
+        raise InputError(f"{where}: person {key} has a second, different box at {cells[1]} s")
+    person.moments.add((frame, action))
+    person.actions.add(action)
+
+
+def _people(
+    path: str | Path,
+    name: str,
+    video: AvaVideo,
+    persons: dict[int, _Person],
+    names: dict[int, str] | None,
+) -> VideoPeople:
+    gathered = Gathered(path)
+    for key, person in sorted(persons.items()):
+        label = SEPARATOR.join(
+            _action_name(action, names, path) for action in sorted(person.actions)
+        )
+        for frame, (box, where) in person.boxes.items():
+            gathered.add(key, frame, box, label=label, where=where)
+    return gathered.people(
+        name, size_hw=video.size_hw, fps=video.fps, num_frames=video.num_frames, sort_persons=True
+    )
+
+
+def _action_name(action: int, names: dict[int, str] | None, path: str | Path) -> str:
+    if names is None:
+        return str(action)
+    if action not in names:
+        raise InputError(f"{path}: action {action} is not in the list, whose ids are {list(names)}")
+    return names[action]
+
+
+def _action_ids(label: str | None, ids: dict[str, str] | None, where: str) -> list[str]:
+    """Ids, as text, of the actions in a label."""
+    if not label:
+        raise InputError(f"{where}: AVA needs a label, the actions of the person")
+    actions = label.split(SEPARATOR)
+    if ids is None:
+        return [str(whole(action, where, "a label without a list", first=1)) for action in actions]
+    missing = [action for action in actions if action not in ids]
+    if missing:
+        raise InputError(f"{where}: {missing} are not in the list of actions, {list(ids)}")
+    return [ids[action] for action in actions]
+
+
+def _seconds(frame: int, fps: float, start_seconds: float) -> str:
+    return f"{start_seconds + frame / fps:.6f}".rstrip("0").rstrip(".").zfill(4)

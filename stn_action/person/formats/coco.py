@@ -1,0 +1,226 @@
+"""COCO JSON of videos: COCO-VID with `videos`, or pictures called `<video>/<frame number>.jpg`.
+
+Convention: bbox is [left, top, width, height] in pixel edges counted from 0, as in COCO itself. A
+picture's frame is its `frame_id`, counted from 0; without one, the last number in its file name,
+counted from 1 as ffmpeg numbers pictures (`first_frame` says otherwise). The video is named by
+`video_id` and the list `videos`; without one, by the folder in the file name.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from stn_action.errors import InputError
+from stn_action.person.formats.coco_file import entries, id_of, load_coco, text_of
+from stn_action.person.formats.gather import Gathered, corners_of, frame_index, number, whole
+from stn_action.person.formats.text_files import write_text
+from stn_action.person.people import VideoPeople
+
+PERSON_NAMES = ("person", "pedestrian", "human", "people")
+TRACK_KEYS = ("track_id", "instance_id")
+
+
+class _Picture(NamedTuple):
+    video: str
+    frame: int
+
+
+class _Video:
+    """One video of the file while it is read."""
+
+    def __init__(self, path: Path, entry: dict[str, Any], where: str):
+        self.gathered = Gathered(path)
+        self.size_hw = _size(entry, where)
+        self.fps = number(entry["fps"], where, "fps") if entry.get("fps") is not None else None
+        length = entry.get("length")
+        self.num_frames = None if length is None else whole(length, where, "length", first=1)
+
+    def people(self, name: str) -> VideoPeople:
+        return self.gathered.people(
+            name,
+            size_hw=self.size_hw,
+            num_frames=self.num_frames,
+            fps=self.fps,
+            sort_persons=True,
+        )
+
+
+def read_coco(path: str | Path, *, first_frame: int = 1) -> list[VideoPeople]:
+    """Read the persons of a COCO file; a person is a `track_id` (or `instance_id`) in a video.
+
+    Only annotations of the category `person` (or a like one) are read, and no crowds. `score` is 1
+    where it is missing; `label` says what the person does.
+
+    Args:
+        path: the JSON file.
+        first_frame: number of a video's first picture, where only file names number them.
+
+    Returns:
+        Videos in the order of `videos`, else of their pictures; persons in the order of their ids.
+        A video whose pictures have no annotation has nobody.
+
+    Raises:
+        InputError: the file is malformed, or persons have no identity.
+    """
+    path = Path(path)
+    content = load_coco(path)
+    categories = _persons(entries(content, "categories", path), path)
+    videos: dict[str, _Video] = {}
+    names: dict[Any, str] = {}
+    for where, entry in entries(content, "videos", path, required=False):
+        name = text_of(entry, "name", where)
+        if id_of(entry, "id", where) in names or name in videos:
+            raise InputError(f"{where}: the video {name!r} or its id is there twice")
+        names[entry["id"]] = name
+        videos[name] = _Video(path, entry, where)
+    pictures = _pictures(content, path, names, videos, first_frame)
+    for where, entry in entries(content, "annotations", path):
+        picture = pictures.get(id_of(entry, "image_id", where))
+        if picture is None:
+            raise InputError(f"{where}: there is no picture with the id {entry['image_id']!r}")
+        if id_of(entry, "category_id", where) in categories and not entry.get("iscrowd"):
+            _add(videos[picture.video].gathered, picture.frame, entry, where)
+    if not videos:
+        raise InputError(f"{path}: there are no pictures in it")
+    return [video.people(name) for name, video in videos.items()]
+
+
+def write_coco(path: str | Path, people: Iterable[VideoPeople]) -> None:
+    """Write COCO-VID: `videos`, `images` for frames with a person, `annotations` with `track_id`.
+
+    Persons are numbered from 1 in each video. Pictures are called `<video>/<frame from 1>.jpg`.
+    """
+    content: dict[str, list[dict[str, Any]]] = {"videos": [], "images": [], "annotations": []}
+    for video_id, video in enumerate(people, start=1):
+        size = dict(zip(("height", "width"), video.size_hw or (), strict=False))
+        told = {"length": video.num_frames, "fps": video.fps}
+        entry = {"id": video_id, "name": video.name, **size}
+        content["videos"].append(
+            {**entry, **{key: value for key, value in told.items() if value is not None}}
+        )
+        _append_frames(content, video, video_id, size)
+    categories = [{"id": 1, "name": "person"}]
+    write_text(path, json.dumps({**content, "categories": categories}, allow_nan=False) + "\n")
+
+
+def _append_frames(content: dict, video: VideoPeople, video_id: int, size: dict) -> None:
+    images: dict[int, int] = {}
+    frames = {frame for tube in video.tubes for frame in tube.frame_indices.tolist()}
+    for frame in sorted(frames):
+        images[frame] = len(content["images"]) + 1
+        name = f"{video.name}/{frame + 1:06d}.jpg"
+        place = {"video_id": video_id, "frame_id": frame, "file_name": name}
+        content["images"].append({"id": images[frame], **place, **size})
+    for track_id, tube in enumerate(video.tubes, start=1):
+        label = video.labels[track_id - 1] if video.labels else None
+        told = {} if label is None else {"label": label}
+        for frame, (x0, y0, x1, y1), score in zip(
+            tube.frame_indices.tolist(), tube.boxes.tolist(), tube.scores.tolist(), strict=True
+        ):
+            width, height = x1 - x0, y1 - y0
+            annotation = {
+                "id": len(content["annotations"]) + 1,
+                "image_id": images[frame],
+                "video_id": video_id,
+                "category_id": 1,
+                "track_id": track_id,
+                "bbox": [x0, y0, width, height],
+                "area": width * height,
+                "iscrowd": 0,
+                "score": score,
+                **told,
+            }
+            content["annotations"].append(annotation)
+
+
+def _persons(categories: list[tuple[str, dict]], path: Path) -> set[Any]:
+    """Ids of the categories that are persons."""
+    names = {
+        id_of(entry, "id", where): text_of(entry, "name", where) for where, entry in categories
+    }
+    persons = {key for key, name in names.items() if name.strip().lower() in PERSON_NAMES}
+    if not persons:
+        raise InputError(
+            f"{path}, categories: none is a person ({', '.join(PERSON_NAMES)}); there are "
+            f"{sorted(names.values())}"
+        )
+    return persons
+
+
+def _pictures(
+    content: dict, path: Path, names: dict[Any, str], videos: dict[str, _Video], first_frame: int
+) -> dict[Any, _Picture]:
+    """Video and frame of every picture; videos that only file names tell are added."""
+    pictures: dict[Any, _Picture] = {}
+    for where, entry in entries(content, "images", path):
+        key = id_of(entry, "id", where)
+        if key in pictures:
+            raise InputError(f"{where}: the id {key!r} is there twice")
+        video = _video_name(entry, names, where)
+        if video not in videos:
+            videos[video] = _Video(
+                path, {name: entry.get(name) for name in ("height", "width")}, where
+            )
+        frame = _frame(entry, where, first_frame, videos[video].num_frames)
+        pictures[key] = _Picture(video, frame)
+    return pictures
+
+
+def _video_name(entry: dict[str, Any], names: dict[Any, str], where: str) -> str:
+    if "video_id" in entry:
+        if (key := id_of(entry, "video_id", where)) not in names:
+            raise InputError(f"{where}: there is no video with the id {key!r} in `videos`")
+        return names[key]
+    folder = PurePosixPath(text_of(entry, "file_name", where)).parent.as_posix()
+    if folder == ".":
+        raise InputError(
+            f"{where}: file_name must be <video>/<frame number>.jpg, got {entry['file_name']!r}, "
+            "or `video_id` and `frame_id` must be given"
+        )
+    return folder
+
+
+def _frame(entry: dict[str, Any], where: str, first_frame: int, num_frames: int | None) -> int:
+    if "frame_id" in entry:
+        return frame_index(entry["frame_id"], where, first=0, num_frames=num_frames)
+    numbers = re.findall(r"[0-9]+", PurePosixPath(text_of(entry, "file_name", where)).stem)
+    if not numbers:
+        raise InputError(f"{where}: there is no frame number in {entry['file_name']!r}")
+    if len(numbers[-1]) < 16 and int(numbers[-1]) < first_frame:
+        raise InputError(
+            f"{where}: frame {numbers[-1]} comes before the first, {first_frame}; give "
+            "first_frame=0 if frames are numbered from 0"
+        )
+    return frame_index(numbers[-1], where, first=first_frame, num_frames=num_frames)
+
+
+def _add(gathered: Gathered, frame: int, entry: dict[str, Any], where: str) -> None:
+    track = next((key for key in TRACK_KEYS if entry.get(key) is not None), None)
+    if track is None:
+        raise InputError(
+            f"{where}: there is neither track_id nor instance_id; these are detections, not "
+            "persons: track them first"
+        )
+    bbox = entry.get("bbox")
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        raise InputError(f"{where}: bbox must be [left, top, width, height]")
+    label = entry.get("label")
+    if label is not None and not isinstance(label, str):
+        raise InputError(f"{where}: label must be text")
+    gathered.add(
+        whole(entry[track], where, track),
+        frame,
+        corners_of([number(value, where, "bbox") for value in bbox], where),
+        score=number(1 if entry.get("score") is None else entry["score"], where, "score"),
+        label=label,
+        where=where,
+    )
+
+
+def _size(entry: dict[str, Any], where: str) -> tuple[int, int] | None:
+    if entry.get("height") is None or entry.get("width") is None:
+        return None
+    height = whole(entry["height"], where, "height", first=1)
+    return height, whole(entry["width"], where, "width", first=1)

@@ -1,0 +1,94 @@
+"""JHMDB: the zip of one text file per frame.
+
+Convention: the zip holds `<class>_<video>_<frame, five digits from 1>.txt` with one line `<class
+number> xmin ymin xmax ymax`. Corners are the first and the last pixel of the person, counted from 1
+(in the file they reach from 1 to 320 and 240, the size of the pictures), so pixel edges are
+x0 = xmin - 1 and x1 = xmax. The zip is read where it lies; nothing is unpacked.
+"""
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from stn_action.errors import InputError
+from stn_action.person.formats.gather import Gathered, checked_corners, frame_index, number, whole
+from stn_action.person.people import VideoPeople
+
+SIZE_HW = (240, 320)
+"""The picture that the boxes lie in, pixels."""
+CLASSES = (
+    *("brush_hair", "catch", "clap", "climb_stairs", "golf", "jump", "kick_ball", "pick", "pour"),
+    *("pullup", "push", "run", "shoot_ball", "shoot_bow", "shoot_gun", "sit", "stand"),
+    *("swing_baseball", "throw", "walk", "wave"),
+)
+"""In the order of their numbers, the first is 1."""
+MAX_MEMBERS = 200_000
+MAX_MEMBER_BYTES = 1024
+_MEMBER = re.compile(r"(?:.*/)?(.+)_(\d{5})\.txt", re.DOTALL)
+_NO_ZIP = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error)
+
+
+def read_jhmdb(path: str | Path) -> list[VideoPeople]:
+    """Read the boxes of a zip of frames.
+
+    Returns:
+        One per video in the order of their names, called `<class>/<video>`, with one person each.
+
+    Raises:
+        InputError: the file is no such zip, a member is too large or malformed, or a video has two
+            boxes in a frame or two classes.
+    """
+    videos: dict[str, Gathered] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name, frame, text, where in _frames(archive, path):
+                label, box = _box(text, where)
+                if not name.startswith(f"{label}_"):
+                    raise InputError(f"{where}: its class is {label}, which its name does not say")
+                video = f"{label}/{name.removeprefix(f'{label}_')}"
+                gathered = videos.setdefault(video, Gathered(path))
+                gathered.add(1, frame, box, label=label, where=where)
+    except _NO_ZIP as error:
+        raise InputError(f"{path}: this zip cannot be read: {error}") from error
+    if not videos:
+        raise InputError(f"{path}: there is no box in this zip")
+    return [videos[name].people(name, size_hw=SIZE_HW) for name in sorted(videos)]
+
+
+def _frames(archive: zipfile.ZipFile, path: str | Path) -> Iterator[tuple[str, int, bytes, str]]:
+    """Class and video, frame from 0, content, and where that stands."""
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    if len(members) > MAX_MEMBERS:
+        raise InputError(f"{path}: {len(members)} members are more than JHMDB has frames")
+    for member in members:
+        where = f"{path}, member {member.filename!r}"
+        match = _MEMBER.fullmatch(member.filename)
+        if match is None:
+            raise InputError(f"{where}: names must be <class>_<video>_<frame, five digits>.txt")
+        with archive.open(member) as file:  # the size that the zip tells may be a lie
+            text = file.read(MAX_MEMBER_BYTES + 1)
+        if len(text) > MAX_MEMBER_BYTES:
+            raise InputError(f"{where}: more than {MAX_MEMBER_BYTES} bytes are no single box")
+        yield match[1], frame_index(match[2], where, first=1), text, where
+
+
+def _box(text: bytes, where: str) -> tuple[str, tuple[float, float, float, float]]:
+    try:
+        lines = text.decode("ascii").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where}: this must be plain text: {error}") from error
+    cells = lines[0].split()
+    if len(cells) != 5 or any(line.strip() for line in lines[1:]):
+        raise InputError(
+            f"{where}: one line `class xmin ymin xmax ymax` expected, got {lines[0]!r}"
+        )
+    label = whole(cells[0], where, "the class", first=1)
+    if label > len(CLASSES):
+        raise InputError(f"{where}: the class must be 1 to {len(CLASSES)}, got {label}")
+    x0, y0, x1, y1 = (number(cell, where, "every corner") for cell in cells[1:])
+    height, width = SIZE_HW
+    if x0 < 1 or y0 < 1 or x1 > width or y1 > height:
+        raise InputError(f"{where}: {lines[0]!r} does not lie in the picture, {width} x {height}")
+    return CLASSES[label - 1], checked_corners((x0 - 1, y0 - 1, x1, y1), where)

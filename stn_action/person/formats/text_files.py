@@ -1,0 +1,87 @@
+"""Text files and CSV lines, read and written; a failure is an InputError that names the file."""
+
+import csv
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from torch import Tensor
+
+from stn_action.errors import InputError
+
+
+def read_bytes(path: str | Path, *, max_bytes: int) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        InputError: it cannot be read, is empty or larger than `max_bytes`.
+    """
+    path = Path(path)
+    try:
+        if (size := path.stat().st_size) > max_bytes:
+            raise InputError(
+                f"{path}: {size} bytes are more than people files of this kind ever have "
+                f"({max_bytes}); is this another file?"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: these boxes cannot be read: {error}") from error
+    if not data:
+        raise InputError(f"{path}: the file is empty")
+    return data
+
+
+def read_text(path: str | Path) -> str:
+    """Read a text file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        InputError: it cannot be read, or is in another encoding.
+    """
+    try:
+        return Path(path).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: these boxes cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: this file must be text in UTF-8: {error}") from error
+
+
+def csv_rows(path: str | Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield `<file>, line <n>` and the cells of every line that is not blank.
+
+    Raises:
+        InputError: it cannot be read, or is no CSV.
+    """
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield f"{path}, line {reader.line_num}", [cell.strip() for cell in row]
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: this is no CSV: {error}") from error
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file, first to a temporary name, then renamed."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8", newline="")
+    temporary.replace(path)
+
+
+def path_below(root: str | Path, video_name: str) -> Path:
+    """Return where the files of a video go below a folder.
+
+    Raises:
+        InputError: the name leads out of the folder.
+    """
+    name = PurePosixPath(video_name)
+    if name.is_absolute() or ".." in name.parts or not name.parts or "\0" in video_name:
+        raise InputError(f"{root}: {video_name!r} is no name of a video that can be a path below")
+    return Path(root) / name
+
+
+def shortest(value: float | Tensor) -> str:
+    """Format a number so that reading gives the same float32 back."""
+    return f"{float(value):.9g}"
