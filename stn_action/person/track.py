@@ -55,6 +55,7 @@ class Tube:
         Returns:
             (T, 4) float32 xyxy, source pixels.
         """
+        indices = indices.contiguous()  # a row of clips may be a strided view
         later = torch.searchsorted(self.frame_indices, indices).clamp(max=len(self) - 1)
         earlier = (later - 1).clamp(min=0)
         start, end = self.frame_indices[earlier], self.frame_indices[later]
