@@ -140,7 +140,7 @@ def write_ava(
 
 
 def _frame(seconds: float, video: AvaVideo, where: str) -> int:
-    index = round((seconds - video.start_seconds) * video.fps)
+    index = round(min((seconds - video.start_seconds) * video.fps, 1e15))  # it may be infinite
     if index < 0:
         raise InputError(
             f"{where}: {seconds:g} s lies before the start of the video, {video.start_seconds:g} s"

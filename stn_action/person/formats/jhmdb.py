@@ -6,7 +6,9 @@ number> xmin ymin xmax ymax`. Corners are the first and the last pixel of the pe
 x0 = xmin - 1 and x1 = xmax. The zip is read where it lies; nothing is unpacked.
 """
 
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -27,7 +29,10 @@ CLASSES = (
 MAX_MEMBERS = 200_000
 MAX_MEMBER_BYTES = 1024
 _MEMBER = re.compile(r"(?:.*/)?(.+)_(\d{5})\.txt", re.DOTALL)
-_NO_ZIP = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error)
+_NO_ZIP = (
+    *(zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, OverflowError),
+    *(zlib.error, lzma.LZMAError, struct.error),  # NotImplementedError is a RuntimeError
+)
 
 
 def read_jhmdb(path: str | Path) -> list[VideoPeople]:
@@ -50,6 +55,8 @@ def read_jhmdb(path: str | Path) -> list[VideoPeople]:
                 video = f"{label}/{name.removeprefix(f'{label}_')}"
                 gathered = videos.setdefault(video, Gathered(path))
                 gathered.add(1, frame, box, label=label, where=where)
+    except InputError:
+        raise
     except _NO_ZIP as error:
         raise InputError(f"{path}: this zip cannot be read: {error}") from error
     if not videos:

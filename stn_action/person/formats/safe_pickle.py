@@ -24,6 +24,7 @@ GLOBALS = {
     "numpy ndarray": "ndarray",
     "numpy dtype": "dtype",
     "_codecs encode": "encode",
+    "__builtin__ bytes": "bytes",
     **{f"numpy.{core}.multiarray _reconstruct": "_reconstruct" for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray scalar": "scalar" for core in ("core", "_core")},
     **{f"numpy.{core}.numeric _frombuffer": "_frombuffer" for core in ("core", "_core")},
@@ -123,6 +124,8 @@ class _Machine:
         self.memo[len(self.memo) if index is None else int(index)] = self.stack[-1]
 
     def get(self, index: int) -> None:
+        if int(index) not in self.memo:
+            raise ValueError(f"the value {index} was not there before")
         self.stack.append(self.memo[int(index)])
 
     def make_tuple(self, count: int) -> None:
@@ -194,12 +197,17 @@ def _encode(text: Any, encoding: Any) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    return b""  # bytes() is how protocols up to 2 write it
+
+
 _CALLS: dict[str, Callable[..., Any]] = {
     "_reconstruct": _reconstruct,
     "_frombuffer": array_of_buffer,
     "dtype": PickledDtype,
     "scalar": scalar_of,
     "encode": _encode,
+    "bytes": _no_bytes,
 }
 _NOTHING = {"PROTO", "FRAME", "STOP"}
 _LITERALS = {
