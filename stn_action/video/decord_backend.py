@@ -69,7 +69,7 @@ class DecordReader(VideoReader):
 def _doubt(path: Path) -> str | None:
     """Tell why decord may be inexact for this file; None if it is exact."""
     try:
-        from stn_action.video.pyav import packet_index
+        from stn_action.video.container import packet_index
 
         index = packet_index(path)
     except (ImportError, InputError):

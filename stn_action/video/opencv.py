@@ -1,6 +1,7 @@
 """OpenCV's FFmpeg reader behind the reader interface: exact, by reading forwards."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,16 +23,16 @@ class OpenCVReader(VideoReader):
     def __init__(self, path: Path):
         self.path = path
         self._capture = _open(path)
-        self._next_index = 0
+        self._next_index, self._ended = 0, False
+        self._reported: list[float] = []
         self._seconds: np.ndarray | None = None
         self._held: tuple[int, np.ndarray] | None = None
         self._closed = False
         self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
-        decoded, picture = self._capture.read()
-        if not decoded:
+        if not self._advance(0):
             self.close()
             raise VideoError(f"{path}: no frame of this video can be decoded")
-        self._next_index = 1
+        picture = self._retrieved()
         self.size_hw = picture.shape[0], picture.shape[1]
 
     def __len__(self) -> int:
@@ -44,33 +45,55 @@ class OpenCVReader(VideoReader):
         self._closed = True
 
     def _times(self) -> np.ndarray:
+        self._require_open()
+        if self._seconds is None:
+            self._advance(sys.maxsize)
+        assert self._seconds is not None
+        return self._seconds
+
+    def _require_open(self) -> None:
         if self._closed:
             raise VideoError(f"{self.path}: the reader is closed; open the video again")
-        if self._seconds is None:
-            self._restart()
-            times = []
-            while self._capture.grab():
-                times.append(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-            self._seconds = frame_seconds(times, self.fps)
-            self._next_index = len(times)
-        return self._seconds
 
     def _picture_at(self, index: int) -> tuple[np.ndarray, float]:
         if self._held is None or self._held[0] != index:
-            if index < self._next_index:
-                self._restart()
-            while self._next_index <= index:
-                if not self._capture.grab():
-                    raise VideoError(f"{self.path}: frame {index} can no longer be decoded")
-                self._next_index += 1
-            _, picture = self._capture.retrieve()
-            self._held = index, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+            if not self._advance(index):
+                raise VideoError(f"{self.path}: frame {index} can no longer be decoded")
+            self._held = index, self._retrieved()
         return self._held[1], float(self._times()[index])
+
+    def _picture_or_end(self, index: int) -> tuple[np.ndarray, float] | None:
+        self._require_open()
+        if not self._advance(index):
+            return None
+        second = index / self.fps if self._seconds is None else float(self._seconds[index])
+        return self._retrieved(), second
+
+    def _retrieved(self) -> np.ndarray:
+        """Convert the frame that was grabbed last to RGB."""
+        _, picture = self._capture.retrieve()
+        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+    def _advance(self, index: int) -> bool:
+        """Grab forwards up to frame `index`; False, and the length is known: it ends before."""
+        if self._seconds is not None and index >= len(self._seconds):
+            return False
+        if index < self._next_index - 1 or self._ended:
+            self._restart()
+        while self._next_index <= index:
+            if not self._capture.grab():
+                self._seconds = frame_seconds(self._reported, self.fps)
+                self._ended = True
+                return False
+            if self._next_index == len(self._reported):
+                self._reported.append(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+            self._next_index += 1
+        return True
 
     def _restart(self) -> None:
         self._capture.release()
         self._capture = _open(self.path)
-        self._next_index = 0
+        self._next_index, self._ended = 0, False
 
 
 def _open(path: Path) -> cv2.VideoCapture:

@@ -3,7 +3,7 @@
 import importlib
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -79,6 +79,40 @@ class VideoReader(ABC):
                     f"frames that can be decoded, numbered from 0"
                 )
         return gather_frames(wanted, self._picture_at, self.size_hw)
+
+    def stream(self, every: int = 1) -> Iterator[tuple[int, np.ndarray, float]]:
+        """Decode forwards from the first frame to the last, once, and give every n-th frame.
+
+        The video's end is found by reaching it, without counting first; afterwards `len` is known
+        at no cost. Frames between are decoded but not converted to RGB. Reading by index while a
+        stream is under way is allowed; the stream then decodes again what it has to.
+
+        Args:
+            every: n; frames 0, n, 2n, ... are given.
+
+        Yields:
+            The frame's index, the same uint8 (H, W, 3) RGB picture as `read` gives, which belongs
+            to the caller, and its time in seconds. Where only a whole pass tells whether the file's
+            times can be trusted (raw and transport streams, AVI with B-frames; with OpenCV any
+            file) and there was none yet, the time is index / fps.
+
+        Raises:
+            ValueError: `every` is below 1.
+            VideoError: the file cannot be read on, or the reader is closed.
+        """
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}")
+        return self._stream_frames(every)
+
+    def _stream_frames(self, every: int) -> Iterator[tuple[int, np.ndarray, float]]:
+        index = 0
+        while (found := self._picture_or_end(index)) is not None:
+            yield index, *found
+            index += every
+
+    def _picture_or_end(self, index: int) -> tuple[np.ndarray, float] | None:
+        """As `_picture_at`, for a picture of the caller's own; None: the video ends before it."""
+        return self._picture_at(index) if index < len(self) else None
 
     def __enter__(self) -> Self:
         return self

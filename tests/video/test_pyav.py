@@ -1,8 +1,9 @@
 import av
 import pytest
 
+from stn_action.video.container import packet_index
 from stn_action.video.packets import FrameIndex
-from stn_action.video.pyav import PyAVReader, packet_index
+from stn_action.video.pyav import PyAVReader
 from stn_action.video.reader import VideoError
 from tests.video.clips import CLIPS, Clip, checksum, checksums, number_shown, write_clip
 

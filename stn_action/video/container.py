@@ -1,0 +1,117 @@
+"""Files opened with FFmpeg: their video stream, its packets and its rate."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from statistics import median
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import EOFError as NoMoreDataError
+from av.error import FFmpegError, InvalidDataError
+from av.format import Flags
+
+from stn_action.video.packets import FrameIndex, Packet, index_frames, shown
+from stn_action.video.reader import VideoError
+
+REFUSED_FORMATS = {"tty"}
+"""FFmpeg plays text files as terminal recordings; nobody who trains on a video wants that."""
+
+
+def open_container(path: Path) -> tuple[InputContainer, av.VideoStream]:
+    """Open a file and choose its video stream, to be decoded by one thread.
+
+    Raises:
+        VideoError: the file cannot be opened or holds no video that FFmpeg can decode.
+    """
+    try:
+        container = _container(path)
+    except FFmpegError as error:
+        raise VideoError(f"{path}: is not a readable video ({error.strerror})") from error
+    stream = container.streams.best("video")
+    if container.format.name in REFUSED_FORMATS or not isinstance(stream, av.VideoStream):
+        container.close()
+        raise VideoError(f"{path}: holds no video stream")
+    if stream.codec_context is None:
+        container.close()
+        raise VideoError(f"{path}: is coded in a way that FFmpeg does not know")
+    stream.codec_context.thread_count = 1
+    return container, stream
+
+
+def _container(path: Path) -> InputContainer:
+    url, options = f"file:{path}", {"protocol_whitelist": "file"}
+    try:
+        return av.open(url, options=options)
+    except UnicodeDecodeError:  # titles that are not UTF-8; PyAV 19 reads them as they are
+        return av.open(url, options=options, metadata_errors="replace")
+
+
+def demuxed(container: InputContainer, stream: av.VideoStream, path: Path) -> Iterator[av.Packet]:
+    """Yield the packets of the stream, as far as the file goes.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    try:
+        # A packet of no bytes would tell the decoder that the video ends.
+        yield from (packet for packet in container.demux(stream) if packet.size > 0)
+    except (InvalidDataError, NoMoreDataError):
+        return  # cut off: what came before is all there is
+    except FFmpegError as error:
+        raise VideoError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def scan_packets(container: InputContainer, stream: av.VideoStream) -> list[Packet]:
+    """Read the packets of a freshly opened video, without decoding them."""
+    return [
+        Packet(p.pts, p.dts, p.pos, p.size, p.is_keyframe, p.is_discard, p.is_corrupt)
+        for p in demuxed(container, stream, Path(container.name))
+    ]
+
+
+def packet_index(path: Path) -> FrameIndex | None:
+    """Order a video's frames by its packets; None where only decoding tells.
+
+    Raises:
+        VideoError: the file cannot be opened.
+    """
+    container, stream = open_container(path)
+    with container:
+        return stream_index(container, stream, scan_packets(container, stream))
+
+
+def stream_index(
+    container: InputContainer, stream: av.VideoStream, packets: list[Packet]
+) -> FrameIndex | None:
+    """Order the frames of an open video by its packets; None where only decoding tells."""
+    return index_frames(
+        packets,
+        containers=set(container.format.name.split(",")),
+        codec=stream.codec_context.name,
+        reorders=bool(stream.codec_context.has_b_frames),
+    )
+
+
+def frames_per_second(
+    container: InputContainer,
+    stream: av.VideoStream,
+    packets: list[Packet],
+    index: FrameIndex | None,
+) -> float:
+    """Average rate: by the index, by a raw stream's packets, or as the file says (else 25)."""
+    base = exact(stream.time_base)
+    if index is not None and len(index.display_pts) > 1:
+        pts = index.display_pts
+        return float((len(pts) - 1) / ((pts[-1] - pts[0]) * base))
+    dts = [packet.dts for packet in shown(packets) if packet.dts is not None]
+    if container.format.flags & Flags.no_timestamps.value and len(dts) > 1:
+        # FFmpeg says 25 for every raw stream; its parser knows better.
+        return float(1 / (median(np.diff(dts).tolist()) * base))
+    return float(stream.average_rate or stream.guessed_rate or 25)
+
+
+def exact(number) -> Fraction:
+    """FFmpeg's rational number as Python's."""
+    return Fraction(number.numerator, number.denominator)
