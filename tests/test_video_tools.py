@@ -1,0 +1,68 @@
+"""The tools that go through all videos of a data set."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stn_action.data.manifest import Manifest
+from tests.tiny import tiny_settings, write_config
+from tools.check_videos import main as check_videos
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_a_configurations_videos_are_checked(tiny_data, tmp_path, capsys):
+    file = write_config(tmp_path / "tiny.yaml", tiny_settings(tiny_data))
+    out = tmp_path / "new/manifest.tsv"
+    arguments = [str(file), "data.crop.size=24", "--out", str(out), "--workers", "0", "--strict"]
+    assert check_videos(arguments) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [
+        "18 videos: 0 cannot be read, 0 are damaged in part; 18 were decoded now, 0 were known",
+        f"written to {out}",
+    ]
+    assert [entry.frames for entry in Manifest.open(out)].count(12) == 16
+
+
+def test_a_broken_video_fails_where_that_is_asked_for(tiny_data, tmp_path, capsys):
+    folder = shutil.copytree(tiny_data / "test/left", tmp_path / "videos")
+    (folder / "1.mp4").write_bytes(b"")
+    arguments = [str(folder), "--out", str(tmp_path / "m.tsv"), "--workers", "0"]
+    assert check_videos(arguments) == 0
+    assert check_videos([*arguments, "--strict"]) == 1
+    assert "cannot be read: 1: the video file is empty (0 bytes)" in capsys.readouterr().out
+
+
+def test_a_wrong_command_ends_with_status_2(tmp_path, capsys):
+    assert check_videos([str(tmp_path), "--out", str(tmp_path / "m.tsv")]) == 2
+    assert "there is no video below this folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"^2$"):
+        check_videos([str(tmp_path), "--out", "m.tsv", "--workers", "-1"])
+
+
+def test_a_check_that_was_killed_goes_on(tiny_data, tmp_path, capsys):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for number in range(200):
+        shutil.copy(tiny_data / "test/left/0.mp4", folder / f"{number:03d}.mp4")
+    out, journal = tmp_path / "m.tsv", tmp_path / "m.tsv.part"
+    command = [str(folder), "--out", str(out), "--workers"]
+    process = subprocess.Popen(
+        [sys.executable, "tools/check_videos.py", *command, "1"],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while process.poll() is None and (
+        not journal.exists() or journal.read_bytes().count(b"\n") < 20
+    ):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = journal.read_bytes().count(b"\n") - 1
+    assert check_videos([*command, "0"]) == 0
+    assert f"{200 - done} were decoded now, {done} were known" in capsys.readouterr().out
+    assert len(Manifest.open(out)) == 200
