@@ -44,7 +44,7 @@ def downloaded(weights: Any, setting: str, otherwise: str) -> dict[str, Tensor]:
     Args:
         weights: the member, for instance `R2Plus1D_18_Weights.KINETICS400_V1`.
         setting: where the user asked for it, for the message.
-        otherwise: what to set to what instead, for the message.
+        otherwise: what to do instead, for the message.
 
     Raises:
         InputError: it cannot be had; the message names the address and where a file is looked for.
@@ -55,7 +55,7 @@ def downloaded(weights: Any, setting: str, otherwise: str) -> dict[str, Tensor]:
     except (urllib.error.URLError, OSError, RuntimeError, EOFError, pickle.PickleError) as error:
         raise InputError(
             f"{setting}: {weights.url} could not be had ({short_reason(error)}); it was looked for "
-            f"in {target}. Get it on a machine with a network and put it there, or set {otherwise}"
+            f"in {target}. Get it on a machine with a network and put it there, or {otherwise}"
         ) from None
 
 

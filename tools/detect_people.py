@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--detector",
         default="torchvision:fasterrcnn_mobilenet_v3_large_320_fpn",
-        metavar="torchvision:NAME[=WEIGHTS] | onnx:PATH[@SIDE]",
+        metavar="torchvision:NAME[=WEIGHTS] | onnx:PATH[@SIDE] | python:MODULE:NAME",
     )
     parser.add_argument("--every", type=int, default=3, help="look at every n-th frame (3)")
     parser.add_argument("--min-score", type=float, default=0.1, help="drop weaker detections (0.1)")

@@ -151,7 +151,9 @@ def _torchvision(model: str, weights: str | None) -> Backbone:
     if weights == "kinetics400":
         chosen = getattr(video, TORCHVISION[model]).KINETICS400_V1
         trunk.load_state_dict(
-            downloaded(chosen, "model.weights=kinetics400", "model.weights to a file or to none")
+            downloaded(
+                chosen, "model.weights=kinetics400", "set model.weights to a file or to none"
+            )
         )
     elif weights is not None:
         trunk.fc = nn.Identity()

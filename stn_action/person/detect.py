@@ -1,5 +1,6 @@
 """Frames to boxes of persons: the Detector protocol, and detectors by name."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from stn_action.errors import InputError
 
-KINDS = "torchvision:NAME[=WEIGHTS_FILE] or onnx:PATH[@SIDE]"
+KINDS = "torchvision:NAME[=WEIGHTS_FILE], onnx:PATH[@SIDE] or python:MODULE:NAME"
 DEFAULT = "torchvision:fasterrcnn_mobilenet_v3_large_320_fpn"
 
 
@@ -44,8 +45,9 @@ def build_detector(spec: str, *, min_score: float = 0.1, device: str | None = No
 
     Args:
         spec: `torchvision:NAME`, a detection network of torchvision with its COCO weights (with
-            `=FILE` from a file), or `onnx:PATH`, a YOLOX network (with `@SIDE` for another input
-            side than the file's, pixels).
+            `=FILE` from a file), `onnx:PATH`, a YOLOX network (with `@SIDE` for another input
+            side than the file's, pixels), or `python:MODULE:NAME`, your own class or function that
+            is called without arguments and gives a `Detector`.
         min_score: weaker detections are dropped. ByteTrack makes use of weak ones.
         device: of torchvision's networks; None: the GPU where there is one.
 
@@ -66,6 +68,8 @@ def build_detector(spec: str, *, min_score: float = 0.1, device: str | None = No
         if side and not side.isdigit():
             raise InputError(f"--detector {spec}: the side after @ must be a number of pixels")
         return YoloxDetector(path, int(side) if side else None, min_score=min_score)
+    if kind == "python" and ":" in rest:
+        return _imported(spec, *rest.split(":", 1))
     raise InputError(
         f"--detector must be {KINDS}, got {spec!r}; boxes that you have already are read by "
         "`python tools/convert_people.py`"
@@ -82,3 +86,20 @@ def check_frames(frames: Tensor) -> None:
         raise ValueError(
             f"frames must be uint8 (B, 3, H, W), got {frames.dtype} {tuple(frames.shape)}"
         )
+
+
+def _imported(spec: str, module: str, name: str) -> Detector:
+    try:
+        make = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"--detector {spec}: {error}; expected python:MODULE:NAME, a module that Python finds "
+            "(PYTHONPATH) and a name in it"
+        ) from None
+    detector = make()
+    if not hasattr(detector, "detect") or not hasattr(detector, "name"):
+        raise InputError(
+            f"--detector {spec}: what it gives has no `detect` or no `name`; see "
+            "stn_action.person.detect.Detector"
+        )
+    return detector

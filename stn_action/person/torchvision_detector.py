@@ -40,7 +40,7 @@ class TorchvisionDetector:
         if weights is None:
             best = get_model_weights(model)["DEFAULT"]
             self.network.load_state_dict(
-                downloaded(best, f"--detector torchvision:{model}", "=FILE behind the name")
+                downloaded(best, f"--detector {model}", f"give a file: torchvision:{model}=FILE")
             )
             self.name = f"torchvision:{model} {best.name}"
         else:

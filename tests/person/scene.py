@@ -1,0 +1,69 @@
+"""A scene of coloured people whose ways are known, and a detector that sees colours."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from stn_action.person.detect import Detections
+from stn_action.video.writer import write_video
+
+HEIGHT, WIDTH, LENGTH, FPS = 120, 240, 60, 30.0
+SIZE = 24, 60
+"""Width and height of a person."""
+COLOURS = ((230, 60, 60), (60, 230, 60), (60, 60, 230))
+
+
+def crossing(length: int = LENGTH) -> Tensor:
+    """(2, T, 4): one goes right, one left, on nearly the same line; the first hides the second."""
+    time = torch.arange(length)
+    left = torch.stack([10 + 3 * time, WIDTH - 34 - 3 * time])  # (2, T)
+    top = torch.tensor([[30.0], [34.0]]).expand(2, length)
+    return torch.stack([left, top, left + SIZE[0], top + SIZE[1]], dim=-1).float()
+
+
+def standing(length: int = LENGTH, left: float = 150.0) -> Tensor:
+    """(1, T, 4): one who stands still."""
+    return torch.tensor([left, 40, left + SIZE[0], 40 + SIZE[1]]).expand(1, length, 4).clone()
+
+
+def draw(boxes: Tensor) -> list[np.ndarray]:
+    """Pictures of (P, T, 4) people; the first in the list stand in front."""
+    pictures = []
+    for now in boxes.transpose(0, 1).round().int().tolist():
+        picture = np.full((HEIGHT, WIDTH, 3), 25, dtype=np.uint8)
+        for (x0, y0, x1, y1), colour in reversed(list(zip(now, COLOURS, strict=False))):
+            cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), colour, -1)
+        pictures.append(picture)
+    return pictures
+
+
+def write_scene(path: Path, boxes: Tensor) -> Path:
+    write_video(path, draw(boxes), fps=FPS, crf=8)
+    return path
+
+
+class ColourDetector:
+    """What is visible of each colour, as boxes without a name; the more of it, the surer."""
+
+    name = "colours 1"
+
+    def detect(self, frames: Tensor) -> list[Detections]:
+        return [self._one(picture) for picture in frames.permute(0, 2, 3, 1).numpy()]
+
+    def _one(self, picture: np.ndarray) -> Detections:
+        boxes, scores = [], []
+        for colour in COLOURS:
+            near = (np.abs(picture.astype(int) - colour).max(axis=2) < 60).astype(np.uint8)
+            if near.sum() < 80:
+                continue
+            x, y, width, height = cv2.boundingRect(near)
+            boxes.append([x, y, x + width, y + height])
+            scores.append(0.3 + 0.6 * near.sum() / (SIZE[0] * SIZE[1]))
+        order = np.argsort(scores)[::-1].copy()
+        return Detections(
+            torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)[order],
+            torch.tensor(scores, dtype=torch.float32)[order],
+        )
