@@ -65,8 +65,8 @@ class VideoPeople:
             x, y = new_width / width, new_height / height
             if abs(x / y - 1) > MAX_ASPECT_CHANGE:
                 raise InputError(
-                    f"{self.source}: the boxes of {self.name} are for a picture of {width}x{height},"
-                    f" the video has {new_width}x{new_height}; are they of another video?"
+                    f"{self.source}: the boxes of {self.name} are for {width}x{height} pixels, the "
+                    f"video has {new_width}x{new_height}; are they of another video?"
                 )
             scale = torch.tensor([x, y, x, y])
         tubes = []

@@ -4,7 +4,8 @@ A video is in the file or not, never half: everything about it is written in one
 are little-endian float32, frame numbers int32, so a file reads the same on every machine.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,15 @@ from stn_action.person.people_sql import (
     FORMAT,
     Connection,
     create_file,
+    insert,
     lives,
-    packed,
     this_process,
     unpacked,
 )
 from stn_action.video.checksum import checksum
 
 AT_ONCE = 500
-"""Names in one query."""
+"""Names in one query, videos in one transaction."""
 
 
 class PeopleFile:
@@ -141,23 +142,28 @@ class PeopleFile:
         Raises:
             InputError: the file cannot be written (the disk is full, for instance).
         """
-        size_hw = people.size_hw or (None, None)
-        state = [None, None] if path is None else _state(path)
-        labels = people.labels or [None] * len(people.tubes)
         with self._file.writing() as connection:
-            connection.execute("DELETE FROM videos WHERE name = ?", (people.name,))
-            cursor = connection.execute(
-                "INSERT INTO videos VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (people.name, people.longest_span, *size_hw, people.num_frames, people.fps,
-                 people.checksum, *state, error),
-            )  # fmt: skip
-            rows = [
-                (cursor.lastrowid, place, label, *packed(tube))
-                for place, (tube, label) in enumerate(zip(people.tubes, labels, strict=True))
-            ]
-            connection.executemany("INSERT INTO tubes VALUES (?, ?, ?, ?, ?, ?)", rows)
-            connection.execute("DELETE FROM claims WHERE name = ?", (people.name,))
+            insert(connection, people, _state(path) if path else [None, None], error)
         self._names = None
+
+    def add_all(self, people: Iterable[VideoPeople]) -> int:
+        """Write many videos of which the files are not known; a few hundred in one transaction.
+
+        Returns:
+            How many.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        number = 0
+        rest = iter(people)
+        while some := list(islice(rest, AT_ONCE)):
+            with self._file.writing() as connection:
+                for one in some:
+                    insert(connection, one, [None, None], None)
+            number += len(some)
+        self._names = None
+        return number
 
     def claim(self, video_name: str) -> bool:
         """Take a video in hand; False where another process that still lives has it.

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from stn_action.errors import InputError
+from stn_action.person.people import VideoPeople
 from stn_action.person.track import Tube
 
 FORMAT = "stn_action people 1"
@@ -109,6 +110,36 @@ def create_file(path: Path, made_by: str) -> None:
             unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def insert(
+    connection: sqlite3.Connection,
+    people: VideoPeople,
+    state: Sequence[int | None],
+    error: str | None,
+) -> None:
+    """Write a video, in place of what was known of it, in the transaction under way.
+
+    Args:
+        connection: of `Connection.writing`.
+        people: everybody in the video.
+        state: bytes and time of change of its file.
+        error: why it could not be read.
+    """
+    size_hw = people.size_hw or (None, None)
+    connection.execute("DELETE FROM videos WHERE name = ?", (people.name,))
+    cursor = connection.execute(
+        "INSERT INTO videos VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (people.name, people.longest_span, *size_hw, people.num_frames, people.fps,
+         people.checksum, *state, error),
+    )  # fmt: skip
+    labels = people.labels or [None] * len(people.tubes)
+    rows = [
+        (cursor.lastrowid, place, label, *packed(tube))
+        for place, (tube, label) in enumerate(zip(people.tubes, labels, strict=True))
+    ]
+    connection.executemany("INSERT INTO tubes VALUES (?, ?, ?, ?, ?, ?)", rows)
+    connection.execute("DELETE FROM claims WHERE name = ?", (people.name,))
 
 
 def packed(tube: Tube) -> tuple[bytes, bytes, bytes]:

@@ -1,0 +1,56 @@
+"""Boxes that you have already: python tools/convert_people.py SOURCE --from FORMAT --out OUT.
+
+Reads MOTChallenge, UCF101-24, JHMDB, AVA, COCO or CSV and writes a people file for data.people, or
+with --to another format. With --videos only boxes of these videos are kept, under their names.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stn_action.command import ends_cleanly
+
+
+@ends_cleanly
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, then convert."""
+    from stn_action.experiment.converting import READABLE, WRITABLE
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="file or folder to read")
+    parser.add_argument("--from", dest="kind", choices=READABLE, required=True)
+    parser.add_argument("--to", choices=WRITABLE, default="sqlite")
+    parser.add_argument("--out", type=Path, required=True, help="file or folder to write")
+    parser.add_argument("--videos", metavar="CONFIG_OR_FOLDER", help="the videos of the boxes")
+    parser.add_argument("--fps", type=float, help="frames per second (ava, mot_det)")
+    parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="of the pictures (ava)")
+    parser.add_argument("--start-seconds", type=float, default=0.0, help="ava: of the first frame")
+    parser.add_argument("--actions", type=Path, help="ava: the list of actions (.pbtxt)")
+    parser.add_argument("--excluded", type=Path, help="ava: excluded timestamps (.csv)")
+    options = parser.parse_args(arguments)
+    size = options.size.split("x") if options.size else None
+    if size is not None and (len(size) != 2 or not all(side.isdigit() for side in size)):
+        parser.error(f"--size must be WIDTHxHEIGHT in pixels, got {options.size}")
+    if options.fps is not None and not options.fps > 0:
+        parser.error(f"--fps must be positive, got {options.fps:g}")
+
+    from stn_action.experiment.converting import of_videos, read_people, write_people
+    from stn_action.experiment.videos import videos_of
+
+    videos = videos_of(options.videos) if options.videos else None
+    ava = {"actions": options.actions, "excluded": options.excluded}
+    ava |= {"start_seconds": options.start_seconds}
+    ava |= {"size_hw": (int(size[1]), int(size[0])) if size else None}
+    people = read_people(options.source, options.kind, videos=videos, fps=options.fps, ava=ava)
+    if videos is not None:
+        people = of_videos(people, videos, options.source)
+    made_by = f"{options.kind}: {options.source.name}"
+    number = write_people(options.out, options.to, people, made_by=made_by)
+    print(f"{options.out}: {number} videos written")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
