@@ -12,6 +12,7 @@ import pytest
 from stn_action.data.manifest import Manifest
 from tests.tiny import tiny_settings, write_config
 from tools.check_videos import main as check_videos
+from tools.prepare_clips import main as prepare_clips
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,7 +49,7 @@ def test_a_wrong_command_ends_with_status_2(tmp_path, capsys):
 def test_a_check_that_was_killed_goes_on(tiny_data, tmp_path, capsys):
     folder = tmp_path / "videos"
     folder.mkdir()
-    for number in range(200):
+    for number in range(120):
         shutil.copy(tiny_data / "test/left/0.mp4", folder / f"{number:03d}.mp4")
     out, journal = tmp_path / "m.tsv", tmp_path / "m.tsv.part"
     command = [str(folder), "--out", str(out), "--workers"]
@@ -64,5 +65,36 @@ def test_a_check_that_was_killed_goes_on(tiny_data, tmp_path, capsys):
     assert process.wait() == -signal.SIGKILL
     done = journal.read_bytes().count(b"\n") - 1
     assert check_videos([*command, "0"]) == 0
-    assert f"{200 - done} were decoded now, {done} were known" in capsys.readouterr().out
-    assert len(Manifest.open(out)) == 200
+    assert f"{120 - done} were decoded now, {done} were known" in capsys.readouterr().out
+    assert len(Manifest.open(out)) == 120
+
+
+def test_clips_are_prepared_with_their_boxes(tiny_data, tmp_path, capsys):
+    file = write_config(tmp_path / "tiny.yaml", tiny_settings(tiny_data))
+    out = tmp_path / "out"
+    arguments = [str(file), "--out", str(out), "--workers", "0", "--short-side", "32"]
+    people = ["--crop-people", str(tiny_data / "people"), "--margin", "0.3"]
+    assert prepare_clips([*arguments, *people]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("18 videos of 0.")
+    assert printed[1:] == [
+        "18 videos prepared now, 0 before, 0 failed",
+        "1 videos in which nobody is known were kept whole",
+        f"written to {out}; train with data.root={out} data.people={out / 'people.sqlite'}",
+    ]
+    assert prepare_clips([*arguments, *people]) == 0
+    assert capsys.readouterr().out.startswith("0 videos prepared now, 18 before, 0 failed")
+    assert prepare_clips(arguments) == 2
+    error = capsys.readouterr().err
+    assert "holds videos that were prepared with" in error
+    assert error.count("\n") == 1
+
+
+def test_a_wrong_preparation_ends_with_status_2(tiny_data, tmp_path, capsys):
+    out = ["--out", str(tmp_path / "out")]
+    assert prepare_clips([str(tmp_path / "none.yaml"), *out]) == 2
+    assert prepare_clips([str(tiny_data), *out, "--short-side", "7"]) == 2
+    assert prepare_clips([str(tiny_data), *out, "--people", str(tmp_path / "none.sqlite")]) == 2
+    assert "none.sqlite: no people file" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"^2$"):
+        prepare_clips([str(tiny_data), *out, "--crf", "60"])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stn_action.data.videos import (
+    VIDEO_SUFFIXES,
     Split,
     Video,
     require_folder,
@@ -29,6 +30,7 @@ def load_ucf101(root: str | Path, split: int, *, require_official: bool = True) 
 
     The videos lie in class folders or all in one folder, in `root` or in `root/UCF-101`; the lists
     (`classInd.txt`, `trainlist0N.txt`, `testlist0N.txt`) in `ucfTrainTestlist` in or beside `root`.
+    A video that was re-encoded may have another suffix than the `.avi` of the lists.
 
     Args:
         root: the folder of the data set.
@@ -132,4 +134,6 @@ def _video_folders(root: Path) -> list[Path]:
 
 def _locate(bases: Sequence[Path], folder: str, file_name: str) -> Path:
     candidates = [base / part for base in bases for part in (f"{folder}/{file_name}", file_name)]
-    return next((path for path in candidates if path.is_file()), candidates[0])
+    suffixes = sorted(VIDEO_SUFFIXES, key=lambda suffix: (suffix != ".avi", suffix != ".mp4"))
+    paths = (path.with_suffix(suffix) for suffix in suffixes for path in candidates)
+    return next((path for path in paths if path.is_file()), candidates[0])

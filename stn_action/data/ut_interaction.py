@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from stn_action.data.videos import NAMES_SHOWN, Split, Video, require_folder
+from stn_action.data.videos import NAMES_SHOWN, VIDEO_SUFFIXES, Split, Video, require_folder
 from stn_action.errors import InputError
 
 CLASSES = ("handshake", "hug", "kick", "point", "punch", "push")
@@ -15,14 +15,14 @@ REMEDY = (
     "get ut-interaction_set1 (segmented) of the SDHA 2010 challenge from "
     "https://cvrc.ece.utexas.edu/SDHA2010/Human_Interaction.html and give its folder as data.root"
 )
-_FILE_NAME = re.compile(r"(?P<id>\d+)_(?P<sequence>\d+)_(?P<label>[0-5])\.avi")
+_STEM = re.compile(r"(?P<id>\d+)_(?P<sequence>\d+)_(?P<label>[0-5])")
 
 
 def load_ut_interaction(root: str | Path, split: int) -> Split:
     """Read the 60 clips and hold one sequence out.
 
     Args:
-        root: the folder of `<id>_<sequence>_<class>.avi`.
+        root: the folder of `<id>_<sequence>_<class>.avi`; re-encoded, they may have another suffix.
         split: the sequence to test on, 1 to 10; the other nine are trained on.
 
     Raises:
@@ -46,8 +46,8 @@ def load_ut_interaction(root: str | Path, split: int) -> Split:
 
 
 def _read_videos(root: Path) -> list[Video]:
-    paths = sorted(root.glob("*.avi"))
-    strange = [path.name for path in paths if not _FILE_NAME.fullmatch(path.name)]
+    paths = sorted(path for path in root.glob("[!.]*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    strange = [path.name for path in paths if not _STEM.fullmatch(path.stem)]
     if strange:
         raise InputError(
             f"ut_interaction: {root} holds {len(strange)} files that are not called "
@@ -66,7 +66,7 @@ def _read_videos(root: Path) -> list[Video]:
 
 
 def _parse(path: Path) -> Video:
-    match = _FILE_NAME.fullmatch(path.name)
+    match = _STEM.fullmatch(path.stem)
     assert match is not None
     return Video(path.stem, path, int(match["label"]), str(int(match["sequence"])))
 
