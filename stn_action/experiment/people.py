@@ -23,8 +23,9 @@ def people_of(config: Config) -> People | None:
         return None
     if not path.exists():
         raise InputError(
-            f"data.people: {path} does not exist; expected a people file (`python "
-            "tools/detect_people.py` writes one) or a folder with one CSV of boxes per video"
+            f"data.people: {path} does not exist; `python tools/detect_people.py CONFIG --out "
+            f"{path}` writes it. A folder with one CSV of boxes per video will do too, and "
+            "data.people=null uses whole frames"
         )
     return TubeFolder(path) if path.is_dir() else PeopleFile(path)
 

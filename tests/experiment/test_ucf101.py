@@ -19,7 +19,8 @@ SMALLER = ("data.crop.size=48", "data.clip.num_frames=4")
 def train_and_evaluate(root: Path, test_root: Path, *settings: str) -> dict:
     """Two steps as the configuration says, its weights off; then its own 10 x 3 views."""
     run = root.parent / "run"
-    own = ["data.official=false", "model.weights=none", "data.workers=0", *settings]
+    own = ["data.official=false", "model.weights=none", "data.workers=0"]
+    own += ["data.people=null", *settings]
     short = ["train.max_steps=2", "train.batch_size=2", "eval.clips=1", "eval.crops=1"]
     assert train_tool([CONFIG, f"data.root={root}", *own, *short, f"train.out={run}"]) == 0
     checkpoint = ["--checkpoint", str(run / "last.pt")]
@@ -85,7 +86,8 @@ def test_without_the_weights_it_ends_at_once(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path / "hub"))
     monkeypatch.chdir(tmp_path)
     root = write_ucf101(tmp_path / "ucf101")
-    assert train_tool([CONFIG, f"data.root={root}", "data.official=false"]) == 2
+    own = ["data.official=false", "data.people=null"]
+    assert train_tool([CONFIG, f"data.root={root}", *own]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: model.weights=kinetics400: https://")
     assert "no route to host" in error
@@ -93,3 +95,13 @@ def test_without_the_weights_it_ends_at_once(tmp_path, capsys, monkeypatch):
     assert "put it there, or set model.weights to a file or to none" in error
     assert "Traceback" not in error
     assert not (tmp_path / "runs").exists()
+
+
+def test_without_the_people_it_says_what_writes_them(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = write_ucf101(tmp_path / "ucf101")
+    assert train_tool([CONFIG, f"data.root={root}", "data.official=false"]) == 2
+    error = capsys.readouterr().err
+    assert "data.people: data/ucf101_people.sqlite does not exist" in error
+    assert "detect_people.py CONFIG --out data/ucf101_people.sqlite`" in error
+    assert "data.people=null" in error

@@ -8,6 +8,7 @@ import torch
 
 from stn_action.experiment import loading
 from tests.tiny import rows_of
+from tools.detect_people import main as detect_tool
 from tools.evaluate import main as evaluate_tool
 from tools.train import main as train_tool
 
@@ -27,7 +28,7 @@ def test_folds_share_the_cache_and_their_predictions_are_pooled(
     monkeypatch.setitem(loading.FOLDS, "ut_interaction", (6, 8))
     own = [
         f"data.root={shared / 'data/ut_interaction_set1'}", f"model.weights={shared / WEIGHTS}",
-        "data.crop.size=[64, 96]", "data.clip.num_frames=2", "data.workers=2",
+        "data.crop.size=[64, 96]", "data.clip.num_frames=2", "data.workers=2", "data.people=null",
         "train.cache_views=1", "train.epochs=2", "optim.warmup_epochs=0", "eval.clips=1",
         f"train.out={tmp_path / 'run'}", f"train.cache_folder={tmp_path / 'cache'}",
     ]  # fmt: skip
@@ -59,10 +60,35 @@ def test_folds_share_the_cache_and_their_predictions_are_pooled(
     )
 
 
+@pytest.mark.slow
+def test_people_are_detected_and_both_are_in_the_crop(shared, tmp_path, capsys):
+    root, out = f"data.root={shared / 'data/ut_interaction_set1'}", tmp_path / "people.sqlite"
+    detector = f"onnx:{shared / 'models/yolox_nano.onnx'}"
+    assert (
+        detect_tool([CONFIG, root, "--detector", detector, "--every", "6", "--out", str(out)]) == 0
+    )
+    assert "60 videos, 60 looked at now, 0 were known; nobody found in 0" in capsys.readouterr().out
+    run = [
+        CONFIG, root, f"data.people={out}", f"model.weights={shared / WEIGHTS}", "data.split=6",
+        "data.crop.size=[64, 96]", "data.clip.num_frames=2", "train.cache_features=false",
+        "train.epochs=1", "train.max_steps=1", "optim.warmup_epochs=0", "eval.clips=1",
+        f"train.out={tmp_path / 'run'}",
+    ]  # fmt: skip
+    assert train_tool(run) == 0
+    result = json.loads((tmp_path / "run/test.json").read_text())
+    assert result["protocol"] == (
+        "ut_interaction set 1, sequence 6 held out: 5 videos, 0 failed; 2 segments of 96x64, "
+        "1 clips x 1 crops, person crop (union, looseness 0.25, jitter 0.1 in training)"
+    )
+
+
 def test_without_the_weights_it_ends_at_once(shared, tmp_path, capsys):
     root = f"data.root={shared / 'data/ut_interaction_set1'}"
     run = f"train.out={tmp_path / 'run'}"
-    assert train_tool([CONFIG, root, run, f"model.weights={tmp_path / 'none.pt'}"]) == 2
+    assert (
+        train_tool([CONFIG, root, run, "data.people=null", f"model.weights={tmp_path / 'none.pt'}"])
+        == 2
+    )
     assert f"error: model.weights: no file {tmp_path / 'none.pt'}" in capsys.readouterr().err
 
 
