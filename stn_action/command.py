@@ -7,22 +7,30 @@ from collections.abc import Callable, Sequence
 
 from stn_action.errors import InputError
 
-TRAIN_EXTRA = ("accelerate", "torchmetrics", "tensorboard")
+EXTRAS = {
+    "accelerate": "train", "torchmetrics": "train", "tensorboard": "train",
+    "trackers": "people", "supervision": "people", "scipy": "people",
+}  # fmt: skip
+"""Packages that come with an extra of ours."""
 
 
 def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., int]:
     """Run a tool: its exit status is 2 after one message where the user made a mistake.
 
-    So it is where a file cannot be read or written, or the extra `train` is not installed.
+    So it is where a file cannot be read or written, or an extra is not installed.
     """
 
     def run(arguments: Sequence[str] | None = None) -> int:
         try:
             main(arguments)
         except KeyboardInterrupt:
-            print("interrupted; a training run can go on with --resume", file=sys.stderr)  # noqa: T201
+            print(  # noqa: T201
+                "interrupted; what is finished is kept: a training run goes on with --resume, other "
+                "tools with the same command",
+                file=sys.stderr,
+            )
             return 130
-        except (InputError, OSError, ModuleNotFoundError) as error:
+        except (InputError, OSError, ImportError) as error:
             message = _message(error)
             if message is None:
                 raise
@@ -52,8 +60,14 @@ def _message(error: Exception) -> str | None:
             return _plain_message(error)
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror}"
-        case ModuleNotFoundError() if error.name in TRAIN_EXTRA:
-            return f"this needs {error.name}, not installed: pip install 'stn_action[train]'"
+        case ModuleNotFoundError() if error.name in EXTRAS:
+            extra = EXTRAS[error.name]
+            return f"this needs {error.name}, not installed: pip install 'stn_action[{extra}]'"
+        case ImportError() if "libGL" in str(error) or "libgthread" in str(error):
+            return (
+                f"OpenCV cannot be loaded ({error}): install the system's libraries for it "
+                "(Debian, Ubuntu: apt install libgl1 libglib2.0-0)"
+            )
     return None
 
 

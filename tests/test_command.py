@@ -46,7 +46,10 @@ def test_a_mistake_found_in_a_worker_is_told_without_its_traceback(capsys, kind)
 def test_an_interruption_is_told_how_to_go_on(capsys):
     status, error = ending_of(KeyboardInterrupt(), capsys)
     assert status == 130
-    assert error == "interrupted; a training run can go on with --resume\n"
+    assert error.startswith(
+        "interrupted; what is finished is kept: a training run goes on with --re"
+    )
+    assert error.count("\n") == 1
 
 
 def test_a_file_that_cannot_be_used_is_named(capsys, tmp_path):
@@ -61,11 +64,20 @@ def test_a_file_that_cannot_be_used_is_named(capsys, tmp_path):
 
 
 def test_a_missing_extra_is_told_and_how_to_install_it(capsys):
-    status, text = ending_of(ModuleNotFoundError("x", name="torchmetrics"), capsys)
+    for name, extra in (("torchmetrics", "train"), ("trackers", "people")):
+        status, text = ending_of(ModuleNotFoundError("x", name=name), capsys)
+        assert status == 2
+        assert (
+            text == f"error: this needs {name}, not installed: pip install 'stn_action[{extra}]'\n"
+        )
+
+
+def test_a_missing_library_of_the_system_is_told_and_how_to_install_it(capsys):
+    error = ImportError("libGL.so.1: cannot open shared object file")
+    status, text = ending_of(error, capsys)
     assert status == 2
-    assert (
-        text == "error: this needs torchmetrics, not installed: pip install 'stn_action[train]'\n"
-    )
+    assert "OpenCV cannot be loaded (libGL.so.1: cannot open" in text
+    assert "apt install libgl1 libglib2.0-0" in text
 
 
 @pytest.mark.parametrize(

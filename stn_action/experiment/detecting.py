@@ -15,6 +15,7 @@ from stn_action.person.detect import Detector, build_detector
 from stn_action.person.detecting import detect_people
 from stn_action.person.people import VideoPeople
 from stn_action.person.people_file import PeopleFile
+from stn_action.person.tracking import require_tracker
 from stn_action.video.reader import VideoError
 
 SHOWN = 5
@@ -76,6 +77,7 @@ def detect_all(
     Raises:
         InputError: the detector is none, or the file was begun with other settings.
     """
+    require_tracker()
     people = PeopleFile.create(out, plan.made_by())
     todo = [video for video in videos if not _is_done(people, video)]
     results = run_jobs(partial(_detect, plan), _claimed(todo, people), workers)

@@ -75,6 +75,15 @@ def track_people(
     return tuple(tracks[name].tube() for name in sorted(tracks))
 
 
+def require_tracker() -> None:
+    """Find out now whether people can be tracked.
+
+    Raises:
+        ModuleNotFoundError: the extra `people` is not installed.
+    """
+    _tracker(1.0)
+
+
 def _tracker(detections_per_second: float):
     from trackers import ByteTrackTracker
 
