@@ -25,8 +25,8 @@ def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., 
             main(arguments)
         except KeyboardInterrupt:
             print(  # noqa: T201
-                "interrupted; what is finished is kept: a training run goes on with --resume, other "
-                "tools with the same command",
+                "interrupted; what is finished is kept: a training run goes on with --resume, "
+                "other tools with the same command",
                 file=sys.stderr,
             )
             return 130
