@@ -17,6 +17,7 @@ from stn_action.geometry.spatial_transformer import spatial_transformer
 from stn_action.geometry.splines import control_points
 from stn_action.geometry.theta import PROJECTIVE, SPLINE, VOLUMETRIC, kind_of, transform_points
 from stn_action.visualize.draw import SUBPIXEL_BITS, fixed_point
+from stn_action.visualize.layout import beside, stacked
 from stn_action.visualize.legend import STRIP_COLOR, head_color
 from stn_action.visualize.picture import (
     BLACK,
@@ -194,23 +195,3 @@ def _line(text: str, width: int) -> Picture:
     text = fit_text(text, height, width - MARGIN)
     put_text(strip, text, MARGIN, round(1.5 * TEXT_HEIGHT), height=height, color=WHITE)
     return strip
-
-
-def beside(pictures: list[Picture]) -> Picture:
-    """Pictures in a row, tops aligned, on the strips' colour."""
-    height = max(len(picture) for picture in pictures)
-    return np.concatenate([_padded(picture, height, 0) for picture in pictures], axis=1)
-
-
-def stacked(pictures: list[Picture]) -> Picture:
-    """Pictures one below the other, left edges aligned, on the strips' colour."""
-    width = max(picture.shape[1] for picture in pictures)
-    return np.concatenate([_padded(picture, 0, width) for picture in pictures])
-
-
-def _padded(picture: Picture, height: int, width: int) -> Picture:
-    """At least so high and wide, the picture in the upper left."""
-    size_hw = (max(height, picture.shape[0]), max(width, picture.shape[1]))
-    padded = blank(size_hw, STRIP_COLOR)
-    padded[: picture.shape[0], : picture.shape[1]] = picture
-    return padded

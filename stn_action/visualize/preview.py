@@ -1,0 +1,291 @@
+"""What clips were cut from and what was cut: source frames with every box, clip frames below.
+
+Letters: T frames of a clip, N persons, h, w size of the clip.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from stn_action.geometry.boxes import box_sizes
+from stn_action.visualize.draw import draw_windows
+from stn_action.visualize.layout import beside, centred, paragraph, stacked
+from stn_action.visualize.legend import STRIP_COLOR, draw_header, draw_legend, head_color
+from stn_action.visualize.picture import (
+    BLACK,
+    Color,
+    Picture,
+    as_picture,
+    blank,
+    fit_text,
+    put_text,
+    resize_picture,
+    text_width,
+)
+from stn_action.visualize.sheet import PAPER, TEXT_HEIGHT, evenly_spaced
+
+PERSON_COLOR, REGION_COLOR, VIEW_COLOR = head_color(0), head_color(1), head_color(2)
+BEYOND: Color = (84, 84, 84)
+"""Around the source picture, where boxes that leave it are seen."""
+SOURCE_HW = (240, 420)
+"""A source frame with its surroundings is drawn as large as fits into this, or a larger clip."""
+SUMMARY_HW = (170, 300)
+"""So large is every picture of a summary at most."""
+
+_WIDTH = 1600
+"""Of a sheet, about, pixels."""
+_LEAST_WIDTH = 760
+_COLUMNS = 6
+_COLUMN_WIDTH = 128
+"""At least, for its text."""
+_GAP = 10
+_BORDER = 3
+_LEAST_TILE = 96
+"""Clips smaller than this are shown with every pixel a square of several."""
+_HAIR, _NARROW, _BROAD = 1, 2, 4
+"""Of lines, as OpenCV counts."""
+_LEGEND = ("everybody found", "region: loosened, jittered in training", "view: what is cut out")
+
+
+@dataclass(frozen=True, eq=False)
+class CutClip:
+    """A clip and what it was cut from; all boxes xyxy in source pixels."""
+
+    frames: Tensor
+    """(T, 3, H, W) uint8 RGB, the source frames."""
+    clip: Tensor
+    """(3, T, h, w) uint8 RGB, as the network gets it."""
+    frame_indices: Tensor
+    """(T,) int64 numbers of the source frames."""
+    seconds: Tensor
+    """(T,) their times."""
+    persons: Tensor
+    """(N, T, 4) boxes of everybody found; NaN: not seen in this frame."""
+    person_boxes: Tensor | None
+    """(T, 4) whom the clip is about, or everybody's union; None: nobody, the whole frame."""
+    regions: Tensor
+    """(T, 4) loosened, jittered and squared."""
+    edges: Tensor
+    """(T, 4) where the clip's edges lie, x0 > x1 if it is mirrored."""
+    name: str
+    """Which draw or view this is."""
+
+    def __post_init__(self) -> None:
+        num_frames = len(self.frames)
+        shapes = {
+            "clip": (self.clip.shape[1:2], (num_frames,)),
+            "frame_indices": (self.frame_indices.shape, (num_frames,)),
+            "seconds": (self.seconds.shape, (num_frames,)),
+            "persons": (self.persons.shape[1:], (num_frames, 4)),
+            "regions": (self.regions.shape, (num_frames, 4)),
+            "edges": (self.edges.shape, (num_frames, 4)),
+        }
+        for name, (found, expected) in shapes.items():
+            if tuple(found) != expected:
+                raise ValueError(
+                    f"{name} must be of {num_frames} frames, got {tuple(getattr(self, name).shape)}"
+                )
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether left and right are exchanged."""
+        return bool(self.edges[0, 0] > self.edges[0, 2])
+
+    @property
+    def views(self) -> Tensor:
+        """(T, 4) xyxy of what was cut out, x0 < x1 always."""
+        return self.edges[:, [2, 1, 0, 3]] if self.mirrored else self.edges
+
+
+def draw_preview(cuts: Sequence[CutClip], *, title: str, notes: Sequence[str] = ()) -> Picture:
+    """A sheet for a video: for each clip source frames with all boxes, below them its own frames.
+
+    All source frames are drawn in one scale, with as much around the picture as the boxes of any
+    clip reach into, up to the picture's own size on each side; a box that reaches further is drawn
+    along the edge. Clip frames are shown pixel for pixel, each a square of several in a small clip.
+
+    Args:
+        cuts: of one video, at least one.
+        title: the video and its class.
+        notes: lines below the title.
+
+    Raises:
+        ValueError: there is no clip.
+    """
+    tile_hw = _tile(cuts[0], 0).shape[:2] if cuts else (0, 0)
+    stage = _Stage(cuts, (max(SOURCE_HW[0], tile_hw[0]), max(SOURCE_HW[1], tile_hw[1])))
+    num_frames = len(cuts[0].frames)
+    width = max(stage.size_hw[1], tile_hw[1], _COLUMN_WIDTH) + _GAP
+    picked = evenly_spaced(num_frames, min(max(_WIDTH // width, 2), _COLUMNS))
+    blocks = [(cut, beside([_column(stage, cut, place) for place in picked])) for cut in cuts]
+    sheet_width = max(_LEAST_WIDTH, *(block.shape[1] for _, block in blocks))
+    parts = [draw_header(title, None, sheet_width, TEXT_HEIGHT + 2)]
+    parts += [paragraph(note, sheet_width, TEXT_HEIGHT) for note in notes]
+    for cut, block in blocks:
+        parts += [_gap(), paragraph(_told(cut), sheet_width, TEXT_HEIGHT, color=VIEW_COLOR), block]
+    return stacked([*parts, _gap(), _legend(cuts, sheet_width)])
+
+
+def draw_summary(cuts: Sequence[CutClip], *, title: str) -> Picture:
+    """A video in a row: its middle frame with the boxes of the first clip, a frame of each clip.
+
+    Args:
+        cuts: of one video, at least one.
+        title: the video and its class.
+
+    Raises:
+        ValueError: there is no clip.
+    """
+    stage = _Stage(cuts[:1], SUMMARY_HW)
+    middle = len(cuts[0].frames) // 2
+    columns = [_labelled(stage.drawn(cuts[0], middle), _when(cuts[0], middle))]
+    for cut in cuts:
+        name = f"{cut.name}, mirrored" if cut.mirrored else cut.name
+        columns.append(_labelled(_within(_tile(cut, middle), SUMMARY_HW), name))
+    row = beside(columns)
+    return stacked([paragraph(title, row.shape[1], TEXT_HEIGHT), row, _gap()])
+
+
+def draw_overview(summaries: Sequence[Picture], *, title: str) -> Picture:
+    """The summaries of several videos, side by side as far as there is room, and the legend.
+
+    Args:
+        summaries: of `draw_summary`, at least one.
+        title: above all.
+    """
+    widest = max(picture.shape[1] for picture in summaries)
+    columns = max(1, _WIDTH // widest)
+    cells = [centred(picture, 0) for picture in summaries]
+    cells = [
+        beside([cell, blank((1, widest - cell.shape[1] + _GAP), STRIP_COLOR)]) for cell in cells
+    ]
+    rows = [beside(cells[start : start + columns]) for start in range(0, len(cells), columns)]
+    body = stacked(rows)
+    width = max(_LEAST_WIDTH, body.shape[1])
+    legend = draw_legend(_LEGEND, width, TEXT_HEIGHT, person=True, region=False)
+    return stacked([paragraph(title, width, TEXT_HEIGHT), _gap(), body, legend])
+
+
+class _Stage:
+    """The part of the plane, in source pixels, that is drawn of all frames of some clips."""
+
+    def __init__(self, cuts: Sequence[CutClip], room_hw: tuple[int, int]) -> None:
+        if not cuts:
+            raise ValueError("there must be a clip to draw, got none")
+        height, width = cuts[0].frames.shape[2:]
+        boxes = torch.cat([box for cut in cuts for box in (cut.regions, cut.views)])
+        low, high = boxes[:, :2].amin(0).floor(), boxes[:, 2:].amax(0).ceil()
+        margin = max(2, round(0.02 * max(height, width)))
+        size = torch.tensor([width, height])
+        self.origin = (low.clamp(min=-size, max=torch.zeros(2)) - margin).long()
+        end = (high.clamp(min=size, max=2 * size) + margin).long()
+        self.extent_wh: list[int] = (end - self.origin).tolist()
+        wide, tall = self.extent_wh
+        scale = min(room_hw[0] / tall, room_hw[1] / wide)
+        self.size_hw = (max(1, round(tall * scale)), max(1, round(wide * scale)))
+
+    def drawn(self, cut: CutClip, place: int) -> Picture:
+        """Frame `place` of a clip, with all boxes."""
+        frame = as_picture(cut.frames[place])
+        canvas = blank((self.extent_wh[1], self.extent_wh[0]), BEYOND)
+        left, top = (-self.origin).tolist()
+        canvas[top : top + frame.shape[0], left : left + frame.shape[1]] = frame
+        view = resize_picture(canvas, self.size_hw)
+        self._outline(view, [(box, PERSON_COLOR, _HAIR) for box in cut.persons[:, place]])
+        if cut.person_boxes is not None:
+            whom = torch.from_numpy(self._on_view(cut.person_boxes[place])).flatten()
+            view = draw_windows(view, torch.zeros(0, 4, 2), self.size_hw, person_box=whom)
+        region, cut_out = cut.regions[place], cut.views[place]
+        self._outline(view, [(region, REGION_COLOR, _BROAD), (cut_out, VIEW_COLOR, _NARROW)])
+        return view
+
+    def _on_view(self, box: Tensor) -> np.ndarray:
+        """(2, 2) corners of a box (4,) in pixels of what is drawn."""
+        corners = (box.reshape(2, 2) - self.origin).numpy()
+        return corners / self.extent_wh * self.size_hw[::-1]
+
+    def _outline(self, view: Picture, boxes: Sequence[tuple[Tensor, Color, int]]) -> None:
+        """Boxes (4,) with dark rims; along the edge where they lie beyond; NaN: none.
+
+        All rims come first, so that a broad line shows on both sides of a narrow one on it.
+        """
+        last_wh = np.array(self.size_hw[::-1]) - _BROAD
+        lines = [
+            (self._on_view(box).clip(_BROAD, last_wh).round().astype(np.int32), color, width)
+            for box, color, width in boxes
+            if not box.isnan().any()
+        ]
+        for is_rim in (True, False):
+            for corners, color, width in lines:
+                start, end = corners.tolist()
+                color, width = (BLACK, width + 1) if is_rim else (color, width)
+                cv2.rectangle(view, start, end, color, width)
+
+
+def _column(stage: _Stage, cut: CutClip, place: int) -> Picture:
+    """A source frame, its number and time, and what became of it."""
+    source = _labelled(stage.drawn(cut, place), _when(cut, place))
+    tile = _tile(cut, place)
+    width = max(source.shape[1], tile.shape[1] + _GAP)
+    return stacked([centred(source, width), centred(tile, width)])
+
+
+def _tile(cut: CutClip, place: int) -> Picture:
+    """A clip frame pixel for pixel, enlarged by a whole number if it is small, in a border."""
+    frame = as_picture(cut.clip[:, place])
+    times = max(1, round(_LEAST_TILE / max(frame.shape[:2])))
+    frame = frame.repeat(times, axis=0).repeat(times, axis=1)
+    tile = blank((frame.shape[0] + 2 * _BORDER, frame.shape[1] + 2 * _BORDER), VIEW_COLOR)
+    tile[_BORDER:-_BORDER, _BORDER:-_BORDER] = frame
+    return tile
+
+
+def _within(picture: Picture, room_hw: tuple[int, int]) -> Picture:
+    """The picture, made smaller where it does not fit."""
+    scale = min(1.0, room_hw[0] / picture.shape[0], room_hw[1] / picture.shape[1])
+    size_hw = (round(picture.shape[0] * scale), round(picture.shape[1] * scale))
+    return picture if scale == 1 else resize_picture(picture, size_hw)
+
+
+def _labelled(picture: Picture, text: str) -> Picture:
+    """A picture and a line of text below it, in a column wide enough for it."""
+    width = max(picture.shape[1], _COLUMN_WIDTH) + _GAP
+    strip = blank((round(2.1 * TEXT_HEIGHT), width), STRIP_COLOR)
+    height = TEXT_HEIGHT - 1
+    text = fit_text(text, height, width - _GAP)
+    left = (width - text_width(text, height)) // 2
+    put_text(strip, text, left, round(1.5 * TEXT_HEIGHT), height=height, color=PAPER)
+    return stacked([centred(picture, width), strip])
+
+
+def _when(cut: CutClip, place: int) -> str:
+    return f"frame {int(cut.frame_indices[place])}, {float(cut.seconds[place]):.2f} s"
+
+
+def _told(cut: CutClip) -> str:
+    """Which clip this is, and how it was cut."""
+    region, view = (
+        "{:.0f}x{:.0f}".format(*box_sizes(boxes[0]).tolist()) for boxes in (cut.regions, cut.views)
+    )
+    height, width = cut.clip.shape[2:]
+    words = [
+        "mirrored" if cut.mirrored else "not mirrored",
+        f"region of {region} pixels{' at first' if (cut.regions != cut.regions[0]).any() else ''}",
+        f"view of {view} made {width}x{height}",
+    ]
+    if cut.person_boxes is None:
+        words.insert(1, "whole frame")
+    return f"{cut.name}: {', '.join(words)}"
+
+
+def _legend(cuts: Sequence[CutClip], width: int) -> Picture:
+    person = any(cut.person_boxes is not None for cut in cuts)
+    return draw_legend(_LEGEND, width, TEXT_HEIGHT, person=person, region=False)
+
+
+def _gap() -> Picture:
+    return blank((_GAP, 1), STRIP_COLOR)

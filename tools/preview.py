@@ -1,0 +1,45 @@
+"""Draw what a network will see: python tools/preview.py CONFIG [key=value ...] --out DIR.
+
+A sheet for each of a few videos and an overview: source frames with all person boxes, the loosened
+region and the view that is cut out, and below them the very clips that training or testing gets.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stn_action.command import add_overrides, ends_cleanly
+
+
+@ends_cleanly
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, then draw."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", help="YAML file, see configs/")
+    add_overrides(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument(
+        "--part", choices=("train", "test"), default="train", help="(default train)"
+    )
+    parser.add_argument("--limit", type=int, default=6, help="videos at most (default 6)")
+    parser.add_argument("--draws", type=int, default=3, help="clips of each video (default 3)")
+    options = parser.parse_intermixed_args(arguments)
+    for name in ("limit", "draws"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
+
+    from stn_action.config import load_config
+    from stn_action.experiment.previewing import preview
+
+    config = load_config(options.config, options.overrides)
+    for line in preview(
+        config, options.out, part=options.part, limit=options.limit, draws=options.draws
+    ):
+        print(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
