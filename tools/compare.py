@@ -1,7 +1,8 @@
 """Three arms side by side: python tools/compare.py CONFIG --seeds 0 1 2 --out DIR [key=value ...].
 
 Trains the configuration without heads, with heads frozen at their start and with heads that learn,
-and writes one table. A run that is finished already is not repeated.
+and writes one table. A run that is finished already is not repeated. With --sweep KEY=V1,V2 this is
+done at every value, with --reference KEY=VALUE once more beside them, and a curve is drawn.
 """
 
 import argparse
@@ -22,15 +23,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_overrides(parser)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, required=True, help="folder for all runs")
+    parser.add_argument("--sweep", metavar="KEY=V1,V2", help="train at each of these values")
+    parser.add_argument("--reference", nargs="+", default=[], metavar="KEY=VALUE")
     options = parser.parse_intermixed_args(arguments)
+    if options.reference and not options.sweep:
+        parser.error("--reference stands beside a --sweep; give both")
 
     from rich.console import Console
 
     from stn_action.config import load_config
+    from stn_action.experiment.arm_sweep import draw_sweep, run_arm_sweep, write_sweep
     from stn_action.experiment.arms import describe, run_arms, show
     from stn_action.experiment.run_folder import command_line
 
-    config = load_config(options.config, options.overrides)
+    config, console = load_config(options.config, options.overrides), Console(soft_wrap=True)
+    if options.sweep:
+        points = run_arm_sweep(
+            config, options.sweep, options.seeds, options.out,
+            reference=options.reference, command=command_line(),
+        )  # fmt: skip
+        for line in write_sweep(points, options.sweep, options.out):
+            console.print(line, markup=False, highlight=False)
+        draw_sweep(points, options.sweep, options.out / "sweep.png")
+        return
     results = run_arms(config, options.seeds, options.out, command=command_line())
     (options.out / "table.md").write_text("\n".join(describe(results)) + "\n", encoding="utf-8")
     show(results, Console(soft_wrap=True, highlight=False))

@@ -83,7 +83,8 @@ class FootageSource:
             raise VideoError(f"{video.path}: {entry.error}")
         found = self.people.find(video.name) if self.people is not None else None
         self._verify(index, entry, found)
-        with open_video(video.path, self.backend) as reader:
+        num_frames = entry.frames if entry is not None else None
+        with open_video(video.path, self.backend, num_frames=num_frames) as reader:
             persons: tuple[Tube, ...] = ()
             if found is not None:
                 _require_in_video(found, len(reader))
