@@ -5,10 +5,11 @@ Letters: V clips of the video, R as in `person/crop.py`.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.person.crop import CropSpec, View, crop_frames, inverse_map, region_of, view_boxes
+from stn_action.person.crop import CropSpec, View, crop_pictures, inverse_map, region_of, view_boxes
 from stn_action.person.select import Select, clip_boxes_of
 from stn_action.person.track import Tube
 from stn_action.video.reader import VideoReader
@@ -22,8 +23,8 @@ class Footage:
     """(V, T) int64, the source frames of each clip."""
     places: Tensor
     """(V, T) int64, where those frames are in `pictures`."""
-    pictures: Tensor
-    """(N, H, W, 3) uint8 RGB, every needed frame once, in order of time."""
+    pictures: list[np.ndarray]
+    """N pictures (H, W, 3) uint8 RGB, every needed frame once, in order of time."""
     tubes: tuple[Tube, ...]
     """The persons in question; none: the whole frame."""
     select: Select
@@ -37,7 +38,7 @@ class Footage:
         if self.tubes:
             window = self.crop.smooth_window
             boxes = clip_boxes_of(self.tubes, self.clips[number], self.select, window)
-        height, width = self.pictures.shape[1:3]
+        height, width = self.pictures[0].shape[:2]
         return region_of(boxes, (height, width), self.crop, generator)
 
     def cut(self, number: int, region: Tensor, view: View) -> tuple[Tensor, Tensor]:
@@ -47,10 +48,9 @@ class Footage:
             The clip (3, T, h, w) uint8 and its inverse map (T, 4) float32.
         """
         boxes = view_boxes(region, view, self.crop.aspect)
-        frames = self.pictures[self.places[number]].permute(0, 3, 1, 2)  # (T, 3, H, W)
-        clip = crop_frames(frames, boxes, self.crop.size_hw, view.mirror)
-        clip = clip.transpose(0, 1).contiguous()  # (3, T, h, w)
-        return clip, inverse_map(boxes, view.mirror).expand(len(frames), 4).contiguous()
+        pictures = [self.pictures[place] for place in self.places[number].tolist()]
+        clip = crop_pictures(pictures, boxes, self.crop.size_hw, view.mirror)
+        return clip, inverse_map(boxes, view.mirror).expand(len(pictures), 4).contiguous()
 
 
 def read_footage(
@@ -73,5 +73,5 @@ def read_footage(
         VideoError: the frames cannot be read.
     """
     needed, places = torch.unique(clips, return_inverse=True)
-    pictures = reader.read(needed.tolist()).data.permute(0, 2, 3, 1).contiguous()
+    pictures = reader.read_pictures(needed.tolist())
     return Footage(clips, places, pictures, tubes, select, crop)

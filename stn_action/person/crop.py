@@ -9,6 +9,7 @@ x0 + (u + 1) / 2 * (x1 - x0), -1 and 1 and x0 and x1 being outer edges.
 Letters: R is 1 where one region serves the whole clip, else T.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -142,10 +143,7 @@ def spread_views(region: Tensor, share: float, count: int) -> list[View]:
 def crop_frames(
     frames: Tensor, boxes: Tensor, size_hw: tuple[int, int], mirror: bool = False
 ) -> Tensor:
-    """Cut one box out of each frame and resize it; what lies outside the picture is black.
-
-    A direction in which the box shrinks is averaged over areas, one in which it grows is
-    interpolated linearly; pixel centres lie at half numbers in both.
+    """Cut one box out of each frame and resize it: `crop_pictures` for frames in one tensor.
 
     Args:
         frames: (T, 3, H, W) uint8.
@@ -163,17 +161,49 @@ def crop_frames(
         raise ValueError(
             f"frames must be uint8 (T, 3, H, W), got {frames.dtype} {tuple(frames.shape)}"
         )
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or len(boxes) not in (1, len(frames)):
-        raise ValueError(f"boxes must be ({len(frames)}, 4) or (1, 4), got {tuple(boxes.shape)}")
+    pictures = frames.permute(0, 2, 3, 1).numpy()  # (T, H, W, 3)
+    return crop_pictures([*pictures], boxes, size_hw, mirror).transpose(0, 1)
+
+
+def crop_pictures(
+    pictures: Sequence[np.ndarray], boxes: Tensor, size_hw: tuple[int, int], mirror: bool = False
+) -> Tensor:
+    """Cut one box out of each picture and resize it; what lies outside the picture is black.
+
+    A direction in which the box shrinks is averaged over areas, one in which it grows is
+    interpolated linearly; pixel centres lie at half numbers in both. Pictures are read where they
+    lie, and a picture that comes twice in a row with the same box is resized once.
+
+    Args:
+        pictures: T uint8 (H, W, 3); rows may lie apart.
+        boxes: (T, 4) or (1, 4) xyxy, whole source pixels.
+        size_hw: height and width of the result, pixels.
+        mirror: exchange left and right.
+
+    Returns:
+        (3, T, *size_hw) uint8, contiguous.
+
+    Raises:
+        ValueError: shapes do not agree, or a box is not made of whole numbers.
+    """
+    count = len(pictures)
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or len(boxes) not in (1, count):
+        raise ValueError(f"boxes must be ({count}, 4) or (1, 4), got {tuple(boxes.shape)}")
     if (boxes != boxes.round()).any() or (box_sizes(boxes) < 1).any():
         raise ValueError("boxes must have whole-numbered corners and be at least one pixel large")
-    pictures = frames.permute(0, 2, 3, 1).numpy()  # (T, H, W, 3)
-    clip = np.empty((len(frames), *size_hw, 3), dtype=np.uint8)
-    corners = boxes.to(torch.int64).expand(len(frames), 4).tolist()
+    clip = np.empty((3, count, *size_hw), dtype=np.uint8)
+    corners = boxes.to(torch.int64).expand(count, 4).tolist()
+    last = None
     for index, (picture, box) in enumerate(zip(pictures, corners, strict=True)):
+        if last is not None and picture is last[0] and box == last[1]:
+            clip[:, index] = clip[:, index - 1]
+            continue
+        last = picture, box
         resized = _resize(_cut(picture, box), size_hw)
-        clip[index] = resized[:, ::-1] if mirror else resized
-    return torch.from_numpy(clip).permute(0, 3, 1, 2)
+        if mirror:
+            resized = cv2.flip(resized, 1)
+        cv2.split(resized, [clip[channel, index] for channel in range(3)])
+    return torch.from_numpy(clip)
 
 
 def inverse_map(boxes: Tensor, mirror: bool) -> Tensor:
@@ -197,7 +227,7 @@ def _cut(picture: np.ndarray, box: list[int]) -> np.ndarray:
     upper, lower = min(max(y0, 0), height), min(max(y1, 0), height)
     inside = picture[upper:lower, left:right]
     if inside.shape[:2] == (y1 - y0, x1 - x0):
-        return np.ascontiguousarray(inside)
+        return inside
     canvas = np.zeros((y1 - y0, x1 - x0, 3), dtype=np.uint8)
     if inside.size:
         canvas[upper - y0 : lower - y0, left - x0 : right - x0] = inside

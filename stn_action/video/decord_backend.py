@@ -22,7 +22,7 @@ class DecordReader(VideoReader):
 
     backend = "decord"
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, num_frames: int | None = None):
         self.path = path
         self._closed = False
         try:
@@ -35,11 +35,14 @@ class DecordReader(VideoReader):
         if picture.shape[2] != 3:
             # Seen on rotated pictures of fewer than 64 columns: rows with their padding.
             raise VideoError(f"{path}: decord returns broken pictures of it; use backend pyav")
-        self.size_hw = picture.shape[0], picture.shape[1]
+        self._size_hw = picture.shape[0], picture.shape[1]
         self.fps = self._video.get_avg_fps() or 25.0
         times = self._video.get_frame_timestamp(range(len(self._video)))[:, 0]
         self._seconds = frame_seconds(times.tolist(), self.fps)
         doubt = _doubt(path)
+        self._num_frames = num_frames or len(self._video)
+        if self._num_frames > len(self._video) or not (doubt or self._num_frames == len(times)):
+            raise self._length_error(len(self._video), self._num_frames)
         if doubt:
             warnings.warn(
                 f"{path}: frames read with decord can be wrong by some places, and their number "
@@ -50,7 +53,12 @@ class DecordReader(VideoReader):
     def __len__(self) -> int:
         if self._closed:
             raise VideoError(f"{self.path}: the reader is closed; open the video again")
-        return len(self._video)
+        return self._num_frames
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of the frames, in pixels."""
+        return self._size_hw
 
     def close(self) -> None:
         """Give back the file and the decoder."""

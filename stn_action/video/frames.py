@@ -43,24 +43,25 @@ class Frames:
 def gather_frames(
     indices: Sequence[int],
     picture_at: Callable[[int], tuple[np.ndarray, float]],
-    size_hw: tuple[int, int],
 ) -> Frames:
     """Fetch every wanted frame once, in ascending order, and arrange them as they were asked for.
 
     Args:
-        indices: wanted frames, in any order, repeats allowed.
+        indices: wanted frames, at least one, in any order, repeats allowed.
         picture_at: gives frame i as a uint8 (H, W, 3) picture and its time in seconds.
-        size_hw: height and width of the pictures, in pixels.
 
     Returns:
         As many frames as indices, in their order.
     """
-    data = np.empty((len(indices), *size_hw, 3), dtype=np.uint8)
+    data = None
     seconds = np.empty(len(indices), dtype=np.float64)
     order = sorted(range(len(indices)), key=indices.__getitem__)
     for index, places in groupby(order, key=indices.__getitem__):
         picture, second = picture_at(index)
+        if data is None:
+            data = np.empty((len(indices), *picture.shape), dtype=np.uint8)
         for place in places:
             data[place] = picture
             seconds[place] = second
+    assert data is not None, "no index was given"
     return Frames(torch.from_numpy(data).permute(0, 3, 1, 2), torch.from_numpy(seconds))

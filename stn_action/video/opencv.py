@@ -20,8 +20,9 @@ class OpenCVReader(VideoReader):
 
     backend = "opencv"
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, num_frames: int | None = None):
         self.path = path
+        self._given_length = num_frames
         self._capture = _open(path)
         self._next_index, self._ended = 0, False
         self._reported: list[float] = []
@@ -32,24 +33,28 @@ class OpenCVReader(VideoReader):
         if not self._advance(0):
             self.close()
             raise VideoError(f"{path}: no frame of this video can be decoded")
-        picture = self._retrieved()
-        self.size_hw = picture.shape[0], picture.shape[1]
+        height, width = self._retrieved().shape[:2]
+        self._size_hw = height, width
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of the frames, in pixels."""
+        return self._size_hw
 
     def __len__(self) -> int:
-        return len(self._times())
+        self._require_open()
+        if self._seconds is None and self._given_length is not None:
+            return self._given_length
+        if self._seconds is None:
+            self._advance(sys.maxsize)
+        assert self._seconds is not None
+        return len(self._seconds)
 
     def close(self) -> None:
         """Give back the file and the decoder."""
         self._capture.release()
         self._held = None
         self._closed = True
-
-    def _times(self) -> np.ndarray:
-        self._require_open()
-        if self._seconds is None:
-            self._advance(sys.maxsize)
-        assert self._seconds is not None
-        return self._seconds
 
     def _require_open(self) -> None:
         if self._closed:
@@ -60,14 +65,16 @@ class OpenCVReader(VideoReader):
             if not self._advance(index):
                 raise VideoError(f"{self.path}: frame {index} can no longer be decoded")
             self._held = index, self._retrieved()
-        return self._held[1], float(self._times()[index])
+        return self._held[1], self._second(index)
 
     def _picture_or_end(self, index: int) -> tuple[np.ndarray, float] | None:
         self._require_open()
         if not self._advance(index):
             return None
-        second = index / self.fps if self._seconds is None else float(self._seconds[index])
-        return self._retrieved(), second
+        return self._retrieved(), self._second(index)
+
+    def _second(self, index: int) -> float:
+        return index / self.fps if self._seconds is None else float(self._seconds[index])
 
     def _retrieved(self) -> np.ndarray:
         """Convert the frame that was grabbed last to RGB."""
@@ -77,18 +84,23 @@ class OpenCVReader(VideoReader):
     def _advance(self, index: int) -> bool:
         """Grab forwards up to frame `index`; False, and the length is known: it ends before."""
         if self._seconds is not None and index >= len(self._seconds):
-            return False
+            return self._refused(self._seconds)
         if index < self._next_index - 1 or self._ended:
             self._restart()
         while self._next_index <= index:
             if not self._capture.grab():
                 self._seconds = frame_seconds(self._reported, self.fps)
                 self._ended = True
-                return False
+                return self._refused(self._seconds)
             if self._next_index == len(self._reported):
                 self._reported.append(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
             self._next_index += 1
         return True
+
+    def _refused(self, seconds: np.ndarray) -> bool:
+        if self._given_length not in (None, len(seconds)):
+            raise self._length_error(len(seconds), self._given_length)
+        return False
 
     def _restart(self) -> None:
         self._capture.release()

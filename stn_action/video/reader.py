@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+import torch
 
 from stn_action.errors import InputError
 from stn_action.video.frames import Frames, gather_frames
@@ -38,11 +39,13 @@ class VideoReader(ABC):
     path: Path
     """The file."""
 
-    size_hw: tuple[int, int]
-    """Height and width of the frames, in pixels, as they are meant to be shown (after rotation)."""
-
     fps: float
     """Frames per second on average; 25 where the file does not tell."""
+
+    @property
+    @abstractmethod
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of the frames, in pixels, as they are meant to be shown (rotated)."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -70,6 +73,30 @@ class VideoReader(ABC):
             VideoError: an index outside the video, or the file is damaged there.
             TypeError: an index is not a whole number.
         """
+        wanted = self._checked(indices)
+        if not wanted:
+            none = torch.empty((0, 3, *self.size_hw), dtype=torch.uint8)
+            return Frames(none, torch.empty(0, dtype=torch.float64))
+        return gather_frames(wanted, self._picture_at)
+
+    def read_pictures(self, indices: Sequence[int]) -> list[np.ndarray]:
+        """Decode the frames of these indices without copying them into one array.
+
+        Args:
+            indices: as for `read`.
+
+        Returns:
+            T pictures uint8 (H, W, 3) RGB, the same as `read` gives. They may share memory and
+            their rows may lie apart: look at them, do not write to them.
+
+        Raises:
+            VideoError, TypeError: as `read`.
+        """
+        wanted = self._checked(indices)
+        found = {index: self._picture_at(index)[0] for index in sorted(set(wanted))}
+        return [found[index] for index in wanted]
+
+    def _checked(self, indices: Sequence[int]) -> list[int]:
         wanted = [operator.index(index) for index in indices]
         num_frames = len(self)
         for index in wanted:
@@ -78,7 +105,7 @@ class VideoReader(ABC):
                     f"{self.path}: frame {index} does not exist: the video has {num_frames} "
                     f"frames that can be decoded, numbered from 0"
                 )
-        return gather_frames(wanted, self._picture_at, self.size_hw)
+        return wanted
 
     def stream(self, every: int = 1) -> Iterator[tuple[int, np.ndarray, float]]:
         """Decode forwards from the first frame to the last, once, and give every n-th frame.
@@ -114,6 +141,12 @@ class VideoReader(ABC):
         """As `_picture_at`, for a picture of the caller's own; None: the video ends before it."""
         return self._picture_at(index) if index < len(self) else None
 
+    def _length_error(self, found: int, given: int) -> "VideoError":
+        return VideoError(
+            f"{self.path}: the video has {found} frames that can be decoded, not {given} as was "
+            f"said when it was opened; correct that number or leave it out"
+        )
+
     def __enter__(self) -> Self:
         return self
 
@@ -126,13 +159,20 @@ class VideoReader(ABC):
         self.close()
 
 
-def open_video(path: str | Path, backend: str = "auto") -> VideoReader:
+def open_video(
+    path: str | Path, backend: str = "auto", *, num_frames: int | None = None
+) -> VideoReader:
     """Open a video for reading by frame index.
 
     Args:
         path: the file.
         backend: "pyav", "opencv", "decord", or "auto": PyAV, and where that is not installed or
             cannot open the file, the next one that can.
+        num_frames: how many frames of it can be decoded, where that is known exactly: it spares
+            counting them in files whose packets do not tell (raw streams, AVI with B-frames). There
+            the times of frames then are index / fps until a stream has reached the end. A number
+            that is too large is noticed when the video ends before a wanted frame, one that is too
+            small when a stream passes it; other readings do not notice.
 
     Returns:
         The reader; use it in a `with` block or close it.
@@ -140,7 +180,10 @@ def open_video(path: str | Path, backend: str = "auto") -> VideoReader:
     Raises:
         VideoError: the file is missing, empty or no video.
         InputError: there is no backend of that name, or it is not installed.
+        ValueError: `num_frames` is below 1.
     """
+    if num_frames is not None and num_frames < 1:
+        raise ValueError(f"num_frames must be at least 1, got {num_frames}")
     if backend != "auto" and backend not in BACKENDS:
         raise InputError(
             f"video backend must be one of auto, {', '.join(BACKENDS)}; got {backend!r}"
@@ -153,17 +196,17 @@ def open_video(path: str | Path, backend: str = "auto") -> VideoReader:
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the video file is empty (0 bytes)")
     if backend != "auto":
-        return _open_with(backend, path)
+        return _open_with(backend, path, num_frames)
     reasons = []
     for name in BACKENDS:
         try:
-            return _open_with(name, path)
+            return _open_with(name, path, num_frames)
         except InputError as error:
             reasons.append(f"{name}: {str(error).removeprefix(f'{path}: ')}")
     raise VideoError(f"{path}: no backend can read this video ({'; '.join(reasons)})")
 
 
-def _open_with(name: str, path: Path) -> VideoReader:
+def _open_with(name: str, path: Path, num_frames: int | None) -> VideoReader:
     module_name, class_name, package = BACKENDS[name]
     try:
         module = importlib.import_module(module_name)
@@ -172,7 +215,7 @@ def _open_with(name: str, path: Path) -> VideoReader:
             f"the video backend {name} is not installed ({error}); "
             f"run `pip install {package}` or choose another backend"
         ) from error
-    return getattr(module, class_name)(path)
+    return getattr(module, class_name)(path, num_frames)
 
 
 def frame_seconds(times: Sequence[float | None], fps: float) -> np.ndarray:

@@ -7,6 +7,7 @@ from stn_action.person.crop import (
     CropSpec,
     View,
     crop_frames,
+    crop_pictures,
     inverse_map,
     region_of,
     spread_views,
@@ -123,6 +124,28 @@ class TestCropping:
         expected = cv2.resize(picture[5:41, 10:64], (31, 23), interpolation=cv2.INTER_AREA)
         clip = crop_frames(frames, boxes_of(10.0, 5.0, 64.0, 41.0), (23, 31))
         assert torch.equal(clip[0], torch.from_numpy(expected).permute(2, 0, 1))
+
+    @pytest.mark.parametrize("mirror", [False, True], ids=["straight", "mirrored"])
+    @pytest.mark.parametrize("size_hw", [(20, 28), (60, 90), (31, 90), (45, 70)])
+    @pytest.mark.parametrize("box", [(0, 0, 70, 45), (9, 3, 61, 40), (-5, 20, 50, 60)])
+    def test_pictures_are_read_where_they_lie(self, box, size_hw, mirror):
+        rows = np.random.default_rng(0).integers(0, 256, (4, 45, 256), dtype=np.uint8)
+        apart = [row[:, :210].reshape(45, 70, 3) for row in rows]  # a copy: the reference
+        strided = [np.lib.stride_tricks.as_strided(row, (45, 70, 3), (256, 3, 1)) for row in rows]
+        turned = [np.rot90(np.ascontiguousarray(np.rot90(picture)), 3) for picture in apart]
+        frames = torch.from_numpy(np.stack(apart)).permute(0, 3, 1, 2)
+        expected = crop_frames(frames, boxes_of(*box), size_hw, mirror)
+        for pictures in (apart, strided, turned):
+            clip = crop_pictures(pictures, boxes_of(*box), size_hw, mirror)
+            assert clip.is_contiguous()
+            assert torch.equal(clip.transpose(0, 1), expected)
+
+    def test_a_picture_that_comes_again_is_cut_again_only_for_another_box(self):
+        first, second = np.random.default_rng(0).integers(0, 256, (2, 9, 9, 3), dtype=np.uint8)
+        boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4], [2, 1, 6, 5], [2, 1, 6, 5]])
+        clip = crop_pictures([first, first, first, second], boxes, (4, 4))
+        expected = [first[:4, :4], first[:4, :4], first[1:5, 2:6], second[1:5, 2:6]]
+        assert torch.equal(clip, torch.from_numpy(np.stack(expected)).permute(3, 0, 1, 2))
 
     @pytest.mark.parametrize(
         ("frames", "boxes", "message"),

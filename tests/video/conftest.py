@@ -2,9 +2,16 @@
 
 from pathlib import Path
 
+import cv2
 import pytest
 
 from tests.video.clips import CLIPS, write_clip
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_opencv_thread():
+    """Tests that come later fork workers, which would wait for OpenCV's threads for ever."""
+    cv2.setNumThreads(1)
 
 
 @pytest.fixture(scope="session")
