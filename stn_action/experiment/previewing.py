@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -207,7 +208,8 @@ def _cuts(
     found = _people_of(source, index)
     cuts = []
     for sample, footage, number, name in shots:
-        frames = footage.pictures[footage.places[number]].permute(0, 3, 1, 2)  # (T, 3, H, W)
+        pictures = np.stack([footage.pictures[place] for place in footage.places[number].tolist()])
+        frames = torch.from_numpy(pictures).permute(0, 3, 1, 2)  # (T, 3, H, W)
         indices = sample.frame_indices
         whom = None
         if footage.tubes:
