@@ -1,7 +1,8 @@
 """Test a checkpoint: python tools/evaluate.py --checkpoint P [CONFIG] [key=value ...].
 
 Without a configuration the checkpoint's own is used. Scores, confusion matrix and the prediction of
-every video are written to a folder beside the checkpoint, or to --out.
+every video are written to a folder beside the checkpoint, or to --out. With --sweep KEY=V1,V2 it is
+tested at every value: a table, and a curve for each checkpoint or run folder (all folds pooled).
 """
 
 import argparse
@@ -18,22 +19,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--checkpoint", required=True, help="last.pt or best.pt of a run")
+    parser.add_argument(
+        "--checkpoint", required=True, nargs="+", metavar="P", help="last.pt, best.pt"
+    )
+    parser.add_argument("--sweep", metavar="KEY=V1,V2", help="test at each of these values")
     parser.add_argument("--out", type=Path, help="folder for the results")
     parser.add_argument(
         "settings", nargs="*", metavar="CONFIG | key=value", help="a YAML file and overrides"
     )
     options = parser.parse_intermixed_args(arguments)
-    files, overrides = names_and_overrides(options.settings)
+    checkpoints, swallowed = told_apart(options.checkpoint)
+    files, overrides = names_and_overrides([*swallowed, *options.settings])
     if len(files) > 1:
         parser.error(f"one CONFIG at most, got {', '.join(files)}")
+    if len(checkpoints) > 1 and options.sweep is None:
+        parser.error(f"one checkpoint without --sweep, got {', '.join(checkpoints)}")
+    file = files[0] if files else None
+    if options.sweep is not None:
+        from stn_action.experiment.sweeping import sweep_checkpoints
 
+        sweep_checkpoints(checkpoints, options.sweep, file, overrides, options.out)
+        return
     from stn_action.experiment.looking import evaluate_checkpoint
 
-    for line in evaluate_checkpoint(
-        options.checkpoint, files[0] if files else None, overrides, options.out
-    ):
+    for line in evaluate_checkpoint(checkpoints[0], file, overrides, options.out):
         print(line)
+
+
+def told_apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Checkpoints, and the CONFIG and overrides that follow them on the command line."""
+    settings = [
+        word for word in words[1:]
+        if word.endswith((".yaml", ".yml")) or ("=" in word and not Path(word).exists())
+    ]  # fmt: skip
+    return [words[0], *(word for word in words[1:] if word not in settings)], settings
 
 
 if __name__ == "__main__":

@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from stn_action.config import Config, load_config
-from stn_action.data.videos import VIDEO_SUFFIXES, Video
+from stn_action.data.videos import VIDEO_SUFFIXES, Split, Video
 from stn_action.errors import InputError
 from stn_action.experiment.building import config_of_checkpoint, network_from_checkpoint
-from stn_action.experiment.evaluating import run_test
+from stn_action.experiment.evaluating import TestResult, run_test
 from stn_action.experiment.loading import (
     check_before_start,
     evaluation_dataset,
@@ -47,6 +47,15 @@ class Answer:
     """(C,), the mean over the views; None for a video that cannot be read."""
     failure: str | None
     """Why it cannot be read."""
+
+
+class Tested(NamedTuple):
+    """The test of a checkpoint."""
+
+    config: Config
+    """By which it was tested."""
+    split: Split
+    result: TestResult
 
 
 def load_trained(path: str | Path, overrides: Sequence[str] = ()) -> Trained:
@@ -129,14 +138,28 @@ def evaluate_checkpoint(
         Lines to print.
 
     Raises:
+        InputError: as `tested`.
+    """
+    _, split, result = tested(path, config_file, overrides)
+    folder = out or Path(path).parent / "evaluation"
+    write_result(folder, "test", result.numbers(), result.scores, split.test, split.classes)
+    return [*result.lines(), f"written to {folder}"]
+
+
+def tested(path: str | Path, config_file: str | None, overrides: Sequence[str]) -> Tested:
+    """Test a checkpoint on the test videos of its split.
+
+    Args:
+        path: the checkpoint.
+        config_file: a configuration in place of the checkpoint's own.
+        overrides: `key.sub=value`.
+
+    Raises:
         InputError: the checkpoint, the configuration or the data are wrong, or the data set has
             other classes than the checkpoint.
     """
     content = load_checkpoint(path)
-    if config_file is None:
-        config = config_of_checkpoint(content, path, list(overrides))
-    else:
-        config = load_config(config_file, overrides)
+    config = config_for(content, path, config_file, overrides)
     split = load_split(config)
     check_before_start(config)
     if list(split.classes) != list(content["classes"]):
@@ -149,10 +172,16 @@ def evaluate_checkpoint(
     accelerator = build_accelerator(config.train.precision)
     batches = full_test_loader(config, evaluation_dataset(config, split.test))
     network, batches = accelerator.prepare(network, batches)
-    result = run_test(config, network, batches, split, accelerator)
-    folder = out or Path(path).parent / "evaluation"
-    write_result(folder, "test", result.numbers(), result.scores, split.test, split.classes)
-    return [*result.lines(), f"written to {folder}"]
+    return Tested(config, split, run_test(config, network, batches, split, accelerator))
+
+
+def config_for(
+    content: dict[str, Any], path: str | Path, config_file: str | None, overrides: Sequence[str]
+) -> Config:
+    """The configuration that a checkpoint is tested by: a file's or its own, with overrides."""
+    if config_file is None:
+        return config_of_checkpoint(content, path, list(overrides))
+    return load_config(config_file, overrides)
 
 
 def view_predictions(
