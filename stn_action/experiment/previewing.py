@@ -77,7 +77,8 @@ def preview(
         sheet = draw_preview(cuts, title=title, notes=[_who(config, found), _how(config, part)])
         file = out / f"{place:02d}_{video.name.replace('/', '_')}.png"
         save_png(file, sheet)
-        summaries.append(draw_summary(cuts, title=f"{title} ({_count(found)})"))
+        count = f" ({_count(found)})" if source.people is not None else ""
+        summaries.append(draw_summary(cuts, title=title + count))
         yield str(file)
     if not summaries:
         raise InputError(f"none of {len(chosen)} videos can be read; the first {failures[0]}")

@@ -50,12 +50,12 @@ def files_of(config: Config, out: Path, **settings) -> list[str]:
 
 def test_the_clips_of_the_first_epochs_are_shown(tiny_data, tmp_path):
     config = tiny_config(tiny_data)
-    files = files_of(config, tmp_path, limit=12, draws=2)
-    assert len(files) == 13
+    files = files_of(config, tmp_path, limit=2, draws=2)
+    assert len(files) == 3
     assert files[-1] == OVERVIEW
     videos = load_split(config).train
     dataset = training_dataset(config, videos)
-    for item in (0, 7):
+    for item in (0, 6):
         sheet = sheet_of(tmp_path, videos[item].name)
         seen = []
         for epoch in (1, 2, 3):
@@ -111,7 +111,7 @@ def several_people(tiny_data, tmp_path) -> Path:
     boxes = [torch.tensor([[2.0, 4, 20, 40]]), torch.tensor([[30.0, 4, 60, 44]])]
     tubes = tuple(Tube(numbers, box.expand(12, 4).contiguous(), torch.ones(12)) for box in boxes)
     for video in (*split.train, *split.test):
-        found = tubes if video.name == split.train[2].name else ()
+        found = tubes if video.name == split.train[6].name else ()
         people.add(VideoPeople(video.name, found, size_hw=(48, 64)))
     return people.path
 
@@ -121,23 +121,22 @@ def test_persons_take_turns_where_each_is_a_sample(tiny_data, several_people, tm
         tiny_data, f"data.people={several_people}", "data.tubes.select=all", "data.crop.jitter=0"
     )
     out = tmp_path / "out"
-    files_of(config, out, limit=12, draws=2)
+    files_of(config, out, limit=2, draws=2)
     videos = load_split(config).train
     dataset = training_dataset(config, videos)
     assert len(dataset) == 13
-    for draw, item in enumerate((2, 3)):
+    for draw, item in enumerate((6, 7)):
         dataset.set_epoch(draw + 1)
-        assert shows(sheet_of(out, videos[2].name), dataset[item][0][0])
+        assert shows(sheet_of(out, videos[6].name), dataset[item][0][0])
 
 
 def test_whole_frames_are_told_apart(tiny_data, tmp_path):
     config = tiny_config(tiny_data)
-    (tmp_path / "boxes").mkdir()
-    files_of(config, tmp_path / "boxes", limit=12, draws=1)
-    files_of(tiny_config(tiny_data, "data.people=null"), tmp_path / "none", limit=12, draws=1)
+    files_of(config, tmp_path / "boxes", limit=2, draws=1)
+    files_of(tiny_config(tiny_data, "data.people=null"), tmp_path / "none", limit=2, draws=1)
     alone, other = (
         [sheet_of(tmp_path / folder, name) for folder in ("boxes", "none")]
-        for name in (WITHOUT_PERSON, WITHOUT_PERSON.replace("left", "right"))
+        for name in (WITHOUT_PERSON, "train/down/0")
     )
     person_line = (86, 180, 233)
     pixels = [int((sheet == person_line).all(-1).sum()) for sheet in (*alone, *other)]
