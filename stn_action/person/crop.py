@@ -202,6 +202,7 @@ def crop_pictures(
         resized = _resize(_cut(picture, box), size_hw)
         if mirror:
             resized = cv2.flip(resized, 1)
+        resized = np.ascontiguousarray(resized)  # where rows lie apart, `split` takes ten times
         cv2.split(resized, [clip[channel, index] for channel in range(3)])
     return torch.from_numpy(clip)
 

@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stn_action.video.writer import write_video
+
+decode = pytest.importorskip("benchmarks.decode", reason="decord has no wheel for this machine")
+
+
+def test_the_decode_benchmark_compares_three_sources_at_three_places(capsys, monkeypatch):
+    monkeypatch.setattr(decode, "XVID", Path("missing.avi"))
+    monkeypatch.setattr(decode, "UNCOUNTED", ())
+    monkeypatch.setattr(decode, "FRAMES", 3)
+    monkeypatch.setattr(decode, "keep_freed_memory", lambda: None)
+    decode.main(["--repeats", "1", "--frames", "40"])
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if "|" in line]
+    measured = [row for row in rows if row[1].strip() in ("early", "middle", "late")]
+    assert len(measured) == 9
+    assert all(float(cell) > 0 for row in measured for cell in row[2:])
+
+
+def test_the_memory_benchmark_opens_videos_in_a_row(capsys, tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (20, 32, 48, 3), dtype=np.uint8)
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, pictures, fps=25)
+    decode.main(["--in-worker", "--opens", "8", "--folders", str(tmp_path)])
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()]
+    assert [row[0].strip() for row in rows[2:]] == ["2", "2", "4", "6", "8"]
