@@ -10,8 +10,8 @@ import torch
 from rich.console import Console
 
 from stn_action.config import Config, config_from_dict, to_dict
-from stn_action.errors import InputError
 from stn_action.experiment.arms import ArmResult, compare, describe, run_arms
+from stn_action.experiment.sweep_plan import parse_sweep
 from stn_action.visualize.curve import draw_curves
 from stn_action.visualize.picture import save_png
 
@@ -27,25 +27,6 @@ class SweepPoint:
     """The value as it was given; what the reference changes."""
     results: list[ArmResult]
     """One per arm."""
-
-
-def parse_sweep(text: str) -> tuple[str, list[str]]:
-    """Split `key.sub=value,value` into the key and the values.
-
-    Raises:
-        InputError: it has another form.
-
-    >>> parse_sweep("data.crop.looseness=0,0.25")
-    ('data.crop.looseness', ['0', '0.25'])
-    """
-    key, _, values = text.partition("=")
-    parts = [value.strip() for value in values.split(",")]
-    if not key or not all(parts) or len(set(parts)) < len(parts):
-        raise InputError(
-            f"--sweep {text}: expected key.sub=value,value with different values, for example "
-            "data.crop.looseness=0,0.25,1"
-        )
-    return key, parts
 
 
 def run_arm_sweep(

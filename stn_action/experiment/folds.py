@@ -70,8 +70,8 @@ def train_folds(
         rows.append(torch.tensor(probabilities))
         failures += [(name, reason) for name, reason in failed]
         splits.append(split)
-    pooled = _pooled(config, splits)
-    result = _pooled_result(config, pooled, torch.cat(rows), failures)
+    pooled = pooled_split(config, splits)
+    result = pooled_result(config, pooled, torch.cat(rows), failures)
     write_result(folder, "test", result.numbers(), result.scores, pooled.test, pooled.classes)
     for line in [*result.lines(), f"written to {folder}"]:
         console.print(line, markup=False)
@@ -89,8 +89,13 @@ def _check_same(folder: Path, config: Config) -> None:
         )
 
 
-def _pooled(config: Config, splits: Sequence[Split]) -> Split:
-    """The test videos of all folds."""
+def pooled_split(config: Config, splits: Sequence[Split]) -> Split:
+    """The test videos of all folds, as one split.
+
+    Args:
+        config: of any fold.
+        splits: of the folds.
+    """
     return Split(
         name=f"{config.data.name}, {len(splits)} folds pooled",
         classes=splits[0].classes,
@@ -101,9 +106,17 @@ def _pooled(config: Config, splits: Sequence[Split]) -> Split:
     )
 
 
-def _pooled_result(
+def pooled_result(
     config: Config, pooled: Split, probabilities: torch.Tensor, failures: list[tuple[str, str]]
 ) -> TestResult:
+    """What all folds together found.
+
+    Args:
+        config: of any fold.
+        pooled: of `pooled_split`.
+        probabilities: (N, classes) of its test videos; NaN: the video could not be read.
+        failures: names and reasons of those.
+    """
     labels = torch.tensor([video.label for video in pooled.test])
     metric = VideoScores(labels, len(pooled.classes), sync_on_compute=False)
     seen = (~probabilities.isnan().any(1)).nonzero().flatten()

@@ -19,12 +19,11 @@ from stn_action.config import Config, to_dict
 from stn_action.data.videos import Split
 from stn_action.errors import InputError
 from stn_action.experiment.evaluating import TestResult
-from stn_action.experiment.loading import protocol
+from stn_action.experiment.folds import pooled_result, pooled_split
 from stn_action.experiment.looking import Tested, config_for, tested
 from stn_action.experiment.run_folder import write_result
 from stn_action.experiment.settings import HARMLESS, flat
 from stn_action.experiment.sweep_plan import Subject, check_key, parse_sweep, subjects_of
-from stn_action.training.metrics import VideoScores
 from stn_action.video.checksum import checksum
 from stn_action.visualize.curve import draw_curves
 from stn_action.visualize.picture import Picture, save_png
@@ -197,21 +196,10 @@ def _row(
 
 def _pooled(tests: Sequence[Tested]) -> tuple[Split, TestResult]:
     """All folds as one test."""
-    config, splits = tests[0].config, [test.split for test in tests]
-    split = Split(
-        name=f"{config.data.name}, {len(splits)} folds pooled", classes=splits[0].classes,
-        train=(), test=tuple(video for split in splits for video in split.test),
-        whole_frame=sum(split.whole_frame for split in splits),
-        skipped=sum(split.skipped for split in splits),
-    )  # fmt: skip
+    split = pooled_split(tests[0].config, [test.split for test in tests])
     probabilities = torch.cat([test.result.scores.probabilities for test in tests])
-    labels = torch.tensor([video.label for video in split.test])
-    seen = (~probabilities.isnan().any(1)).nonzero().flatten()
-    metric = VideoScores(labels, len(split.classes), sync_on_compute=False)
-    metric.update(seen, probabilities[seen], labels[seen])
     failures = [failure for test in tests for failure in test.result.failures]
-    line = protocol(config, split, len(failures))
-    return split, TestResult(line, metric.scores(), None, None, failures)
+    return split, pooled_result(tests[0].config, split, probabilities, failures)
 
 
 def _made_from(subject: Subject, configs: Sequence[Config]) -> dict[str, Any]:

@@ -14,11 +14,10 @@ from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.visualize.grid_picture import (
     MARGIN,
     TEXT_HEIGHT,
-    beside,
     draw_grid,
     draw_volume_grid,
-    stacked,
 )
+from stn_action.visualize.layout import beside, stacked
 from stn_action.visualize.legend import STRIP_COLOR, draw_header
 from stn_action.visualize.picture import (
     WHITE,

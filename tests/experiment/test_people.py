@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stn_action.errors import InputError
-from stn_action.experiment.folds import _pooled
+from stn_action.experiment.folds import pooled_split
 from stn_action.experiment.loading import listed_split, load_split, protocol, training_dataset
 from stn_action.experiment.people import people_of
 from stn_action.experiment.training import train
@@ -61,7 +61,7 @@ def test_videos_without_a_person_are_counted_or_left_out(tiny_data, people):
     assert "folders: 5 videos, 0 failed, 1 without a person left out; " in protocol(
         config, split, 0
     )
-    pooled = _pooled(config, [split, split])
+    pooled = pooled_split(config, [split, split])
     assert (len(pooled.test), pooled.skipped) == (10, 2)
 
 
