@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, required=True, help="folder for all runs")
     parser.add_argument("--sweep", metavar="KEY=V1,V2", help="train at each of these values")
-    parser.add_argument("--reference", nargs="+", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--reference", action="append", default=[], metavar="KEY=VALUE", help="may be repeated"
+    )
     options = parser.parse_intermixed_args(arguments)
     if options.reference and not options.sweep:
         parser.error("--reference stands beside a --sweep; give both")

@@ -111,6 +111,7 @@ def test_two_runs_at_once_share_the_work(videos, complete, tmp_path):
     assert_identical(PeopleFile(out), complete)
 
 
+@pytest.mark.slow
 def test_workers_find_the_same(videos, complete, tmp_path):
     out = tmp_path / "people.sqlite"
     detect_all(videos_of(str(videos)), out, PLAN, workers=2, console=quiet())

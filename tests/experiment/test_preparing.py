@@ -196,6 +196,7 @@ def test_it_is_foretold_what_preparing_brings(folder, tmp_path):
     assert "times as fast" in line
 
 
+@pytest.mark.slow
 def test_workers_prepare_what_one_process_does(folder, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     prepare(task_of(folder, one))
