@@ -16,7 +16,7 @@ from stn_action.visualize.curve import draw_curves
 from stn_action.visualize.picture import save_png
 
 REFERENCE = "reference"
-"""Folder of the arms that the others are shown beside."""
+"""Name and folder of the arms that the others are shown beside."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class SweepPoint:
     """The arms at one value."""
 
     name: str
-    """The value as it was given; what the reference changes."""
+    """The value as it was given, or `REFERENCE`."""
     results: list[ArmResult]
     """One per arm."""
 
@@ -60,8 +60,7 @@ def run_arm_sweep(
     changes = {value: [f"{key}={value}"] for value in values}
     folders = {value: out / f"{key.rpartition('.')[2]}={value}" for value in values}
     if reference:
-        name = " ".join(reference)
-        changes[name], folders[name] = list(reference), out / REFERENCE
+        changes[REFERENCE], folders[REFERENCE] = list(reference), out / REFERENCE
     configs = {name: _changed(config, own, folders[name]) for name, own in changes.items()}
     points = []
     for name, own in configs.items():
@@ -106,7 +105,7 @@ def describe_sweep(points: Sequence[SweepPoint], sweep: str) -> list[str]:
 
 
 def draw_sweep(points: Sequence[SweepPoint], sweep: str, path: Path) -> None:
-    """Draw accuracy against the setting, a curve per arm, the reference's best arm as a line.
+    """Draw accuracy against the setting, a curve per arm, the reference's last arm as a line.
 
     Nothing is drawn where the values are no numbers.
     """
@@ -114,7 +113,7 @@ def draw_sweep(points: Sequence[SweepPoint], sweep: str, path: Path) -> None:
     if not series:
         return
     reference = None
-    if (last := points[-1]).name not in parse_sweep(sweep)[1]:
+    if (last := points[-1]).name == REFERENCE:
         mean, _ = _mean_and_deviation(last.results[-1])
         reference = f"{last.results[-1].arm}, {last.name}", mean
     picture = draw_curves(

@@ -30,10 +30,10 @@ def test_every_arm_is_trained_at_every_value(finished):
     assert lines[0].startswith("0: folders: 6 videos")
     assert "person crop (looseness 0, jitter" in lines[0]
     assert "person crop (looseness 0.5, jitter" in lines[1]
-    assert lines[2].startswith("data.people=null: ")
+    assert lines[2].startswith("reference: ")
     assert lines[2].endswith("whole frame")
     rows = [line.split(" | ") for line in lines[6:]]
-    assert [row[0].removeprefix("| ") for row in rows[::3]] == ["0", "0.5", "data.people=null"]
+    assert [row[0].removeprefix("| ") for row in rows[::3]] == ["0", "0.5", "reference"]
     assert [row[1] for row in rows[:3]] == ["no heads", "frozen heads", "heads"]
     assert rows[2][5] == "–"
     assert rows[0][6].count("to") == 1
