@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,11 @@ def test_every_command_names_a_tool_and_settings_that_exist(command):
         assert f'"{option}"' in source, f"{tool} has no {option}"
     configs = [argument for argument in arguments if argument.endswith(".yaml")]
     if configs:
-        overrides = [argument for argument in arguments if "=" in argument]
+        overrides = [
+            argument
+            for before, argument in pairwise(arguments)
+            if "=" in argument and before not in ("--sweep", "--reference")
+        ]
         load_config(ROOT / configs[0], overrides)
 
 
