@@ -81,7 +81,8 @@ def test_clips_are_prepared_with_their_boxes(tiny_data, tmp_path, capsys):
     assert printed[0].startswith("18 videos of 0.")
     assert printed[1:] == [
         "18 videos prepared now, 0 before, 0 failed",
-        "1 videos in which nobody is known were kept whole",
+        "1 videos were kept whole: their people and the margin fill the picture, or nobody is "
+        "known in them",
         f"written to {out}; train with data.root={out} data.people={out / 'people.sqlite'}",
     ]
     assert prepare_clips([*arguments, *people]) == 0

@@ -45,7 +45,8 @@ class Outcome:
     missing: tuple[str, ...]
     """Names of listed videos that the disk lacks."""
     whole: int
-    """Videos that were to be cut to their people, and have none: their whole picture was kept."""
+    """Videos that were to be cut to their people, of which the whole picture was kept: the people
+    and the margin fill it, or nobody is known."""
 
     def lines(self) -> list[str]:
         """What to print."""
@@ -53,7 +54,10 @@ class Outcome:
             f"{self.prepared} videos prepared now, {self.known} before, {len(self.failures)} failed"
         ]
         if self.whole:
-            lines.append(f"{self.whole} videos in which nobody is known were kept whole")
+            lines.append(
+                f"{self.whole} videos were kept whole: their people and the margin fill the "
+                "picture, or nobody is known in them"
+            )
         if self.missing:
             names = ", ".join(self.missing[:NAMES_SHOWN])
             more = ", ..." if len(self.missing) > NAMES_SHOWN else ""
