@@ -1,5 +1,6 @@
 """Weights of networks: out of a file, or downloaded by torchvision."""
 
+import hashlib
 import pickle
 import urllib.error
 from pathlib import Path
@@ -57,6 +58,12 @@ def downloaded(weights: Any, setting: str, otherwise: str) -> dict[str, Tensor]:
             f"{setting}: {weights.url} could not be had ({short_reason(error)}); it was looked for "
             f"in {target}. Get it on a machine with a network and put it there, or {otherwise}"
         ) from None
+
+
+def short_digest(path: str | Path) -> str:
+    """The first eight hexadecimal digits of a file's SHA-256: which weights they are."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:8]
 
 
 def short_reason(error: Exception) -> str:

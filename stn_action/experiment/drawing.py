@@ -10,9 +10,8 @@ from torch import Tensor
 from stn_action.data.videos import Video
 from stn_action.experiment.looking import Answer, Trained, answers, view_predictions
 from stn_action.person.people import People
-from stn_action.person.people_file import PeopleFile
+from stn_action.person.people_file import open_people
 from stn_action.person.select import Select, clip_boxes_of
-from stn_action.person.store import TubeFolder
 from stn_action.training.evaluation import ViewPredictions
 from stn_action.video.reader import VideoReader, open_video
 from stn_action.video.writer import write_video
@@ -113,7 +112,7 @@ def _all_frames(reader: VideoReader) -> Iterator[Tensor]:
 def _source(path: Path | None) -> People | None:
     if path is None or not path.exists():
         return None
-    return TubeFolder(path) if path.is_dir() else PeopleFile(path)
+    return open_people(path)
 
 
 def _boxes(
@@ -121,7 +120,7 @@ def _boxes(
 ) -> Tensor | None:
     """(frames, 4) of the person or persons that clips are about; None: nobody is known."""
     found = None if people is None else people.find(video.name)
-    if people is None or found is None or not found.tubes:
+    if found is None or not found.tubes:
         return None
     tubes = found.tubes_in(reader.size_hw)
     return clip_boxes_of(tubes, torch.arange(len(reader)), "union" if select == "all" else select)

@@ -7,9 +7,8 @@ from stn_action.config import Config
 from stn_action.data.videos import Split, Video
 from stn_action.errors import InputError
 from stn_action.person.people import People
-from stn_action.person.people_file import PeopleFile
+from stn_action.person.people_file import PeopleFile, open_people
 from stn_action.person.select import TubeChoice
-from stn_action.person.store import TubeFolder
 
 
 def people_of(config: Config) -> People | None:
@@ -27,7 +26,7 @@ def people_of(config: Config) -> People | None:
             f"{path}` writes it. A folder with one CSV of boxes per video will do too, and "
             "data.people=null uses whole frames"
         )
-    return TubeFolder(path) if path.is_dir() else PeopleFile(path)
+    return open_people(path)
 
 
 def tubes_of(config: Config) -> TubeChoice:

@@ -14,7 +14,7 @@ from stn_action.data.videos import Video
 from stn_action.errors import InputError
 from stn_action.experiment.videos import videos_of
 from stn_action.person.people import People, VideoPeople
-from stn_action.person.people_file import PeopleFile
+from stn_action.person.people_file import open_people
 from stn_action.person.store import TubeFolder
 from stn_action.video.checksum import checksum
 
@@ -125,7 +125,7 @@ def preparation_of(
         root = load_config(config_or_folder, overrides).data.root
     opened = None
     if people is not None:
-        opened = TubeFolder(people) if people.is_dir() else PeopleFile(people)
+        opened = open_people(people)
     return Preparation(videos, root, out, recipe, opened)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
-from stn_action.person.people import VideoPeople
+from stn_action.person.people import People, VideoPeople
 from stn_action.person.people_sql import (
     COPY_TUBES,
     COPY_VIDEOS,
@@ -23,6 +23,7 @@ from stn_action.person.people_sql import (
     this_process,
     unpacked,
 )
+from stn_action.person.store import TubeFolder
 from stn_action.video.checksum import checksum
 
 AT_ONCE = 500
@@ -252,6 +253,15 @@ class PeopleFile:
                 name, found, size_hw, num_frames, fps, digest, known, f"{self.path}: {name}"
             )
         ]
+
+
+def open_people(path: Path) -> People:
+    """Open a people file, or a folder with one CSV of boxes per video.
+
+    Raises:
+        InputError: it is neither.
+    """
+    return TubeFolder(path) if path.is_dir() else PeopleFile(path)
 
 
 def _state(path: Path) -> list[int]:

@@ -1,6 +1,5 @@
 """Torchvision's detection networks behind the Detector protocol."""
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -9,7 +8,7 @@ from torchvision.models import detection, get_model, get_model_weights, list_mod
 
 from stn_action.errors import InputError
 from stn_action.person.detect import Detections, check_frames
-from stn_action.weights import downloaded, read_state_dict
+from stn_action.weights import downloaded, read_state_dict, short_digest
 
 PERSON = 1
 """The label of COCO's class `person` in all of torchvision's detection networks."""
@@ -45,7 +44,7 @@ class TorchvisionDetector:
             self.name = f"torchvision:{model} {best.name}"
         else:
             _load(self.network, weights, model)
-            self.name = f"torchvision:{model} {Path(weights).name} {_digest(weights)}"
+            self.name = f"torchvision:{model} {Path(weights).name} {short_digest(weights)}"
         self.network.eval().to(device)
 
     def detect(self, frames: Tensor) -> list[Detections]:
@@ -72,8 +71,3 @@ def _load(network: nn.Module, weights: str, model: str) -> None:
         raise InputError(
             f"{weights}: these weights do not fit torchvision's {model} trained on COCO: {reason}"
         ) from None
-
-
-def _digest(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:8]

@@ -6,7 +6,6 @@ Source: Ge et al. 2021, arXiv 2107.08430; input and output as the authors' expor
 scores of 80 classes.
 """
 
-import hashlib
 import re
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from torchvision.ops import nms
 
 from stn_action.errors import InputError
 from stn_action.person.detect import Detections, check_frames
+from stn_action.weights import short_digest
 
 STRIDES = (8, 16, 32)
 GREY = 114
@@ -49,8 +49,7 @@ class YoloxDetector:
             raise InputError(f"{path}: the side must be a multiple of 32 pixels, got {self.side}")
         self.corners, self.strides = _cells(self.side)
         self._check_output()
-        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:8]
-        self.name = f"onnx:{self.path.name} {digest} {self.side}"
+        self.name = f"onnx:{self.path.name} {short_digest(self.path)} {self.side}"
 
     def detect(self, frames: Tensor) -> list[Detections]:
         """Find the persons: see `Detector.detect`."""
