@@ -52,8 +52,9 @@ class FocusConfig(Section):
     """One window per clip, or per time step of the feature map."""
     gain: Positive | Literal["auto"] = "auto"
     """Gain of the equalised localization network; auto: the optimizer family's default."""
-    start_scale: Share = 0.5
-    """Side of every window at the start, as a share of the map's."""
+    start_scale: Share | None = None
+    """Side of every window at the start, as a share of the map's; null: the family's own start,
+    1 (the identity) for one window with bounded: false, else 0.5."""
     min_scale: Share = 0.2
     """Bounded: smallest side of a window, as a share of the map's."""
     max_scale: Share = 0.95
@@ -83,10 +84,11 @@ class FocusConfig(Section):
 
     @model_validator(mode="after")
     def _scales_in_order(self) -> Self:
-        if self.bounded and not self.min_scale < self.start_scale < self.max_scale:
+        start = 0.5 if self.start_scale is None else self.start_scale
+        if self.bounded and not self.min_scale < start < self.max_scale:
             raise ValueError(
                 "expected min_scale < start_scale < max_scale, got "
-                f"{self.min_scale}, {self.start_scale}, {self.max_scale}"
+                f"{self.min_scale}, {start}, {self.max_scale}"
             )
         return self
 

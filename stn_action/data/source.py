@@ -53,10 +53,15 @@ class FootageSource:
         self.people, self.tubes, self.manifest = people, tubes or TubeChoice(), manifest
         names = [video.name for video in videos] if people is not None else []
         spans = people.longest_spans(names) if people is not None else []
-        alone = [not span or span < self.tubes.min_span for span in spans]
-        self.without_tube = sum(alone)
-        """Videos without a person, of which the whole frame is used; 0 without `people`."""
+        self.alone = torch.tensor([not span or span < self.tubes.min_span for span in spans])
+        """(N,) bool: videos without a person, of which the whole frame is used; empty without
+        `people`."""
         self._verified = torch.zeros(len(videos), dtype=torch.uint8).share_memory_()
+
+    @property
+    def without_tube(self) -> int:
+        """Videos without a person, of which the whole frame is used; 0 without `people`."""
+        return int(self.alone.sum())
 
     def persons_of(self, index: int) -> range:
         """Numbers of the persons of video `index`, each a sample of its own; one if nobody is."""

@@ -22,7 +22,7 @@ from stn_action.errors import InputError
 from stn_action.experiment.loading import evaluation_dataset, loader, training_dataset
 from stn_action.experiment.settings import differences
 from stn_action.models.network import FocusedNetwork
-from stn_action.video.checksum import checksum
+from stn_action.video.checksum import path_checksum
 
 META = "cache.json"
 CACHE_SEED = 0
@@ -64,7 +64,10 @@ class FeatureCache:
             config, [self.videos[row] for row in rows], views_per_video=views, seed=CACHE_SEED
         )
         failures += self._store("train", config, train, rows, network, progress)
-        meta = {"made_from": self.made_from, "failures": failures}
+        without_tube = test.source.alone.nonzero().flatten().tolist()
+        meta = {
+            "made_from": self.made_from, "failures": failures, "without_tube": without_tube,
+        }  # fmt: skip
         temporary = self.folder / f"{META}.tmp"
         temporary.write_text(json.dumps(meta, indent=1), encoding="utf-8")
         temporary.replace(self.folder / META)
@@ -85,6 +88,7 @@ class FeatureCache:
             [rows[video.name] for video in videos],
             [video.label for video in videos],
             dict(meta["failures"]),
+            without_tube=set(meta["without_tube"]),
             seed=seed if part == "train" else None,
         )
 
@@ -139,6 +143,7 @@ class CachedClips(Dataset[Item]):
         labels: list[int],
         failures: dict[int, str],
         *,
+        without_tube: set[int],
         seed: int | None,
     ) -> None:
         self.arrays = arrays
@@ -147,7 +152,8 @@ class CachedClips(Dataset[Item]):
         self.failures = failures
         self.seed = seed
         self.epoch = 0
-        self.without_tube = 0
+        self.without_tube = sum(row in without_tube for row in rows)
+        """Videos of which the whole frame is used though there are person boxes for others."""
         self._readable = [place for place, row in enumerate(rows) if row not in failures]
 
     def __len__(self) -> int:
@@ -196,8 +202,8 @@ def made_from(config: Config, videos: Sequence[Video]) -> dict[str, Any]:
     keys = ("crop", "clip", "augment", "people", "tubes", "reader")
     data = {key: tree["data"][key] for key in keys}
     people = config.data.people
-    if people is not None and people.is_file():
-        data["people_digest"] = checksum(people)
+    if people is not None:
+        data["people_digest"] = path_checksum(people)
     weights = config.model.weights
     return {
         "data": data,

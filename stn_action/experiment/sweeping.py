@@ -24,7 +24,7 @@ from stn_action.experiment.looking import Tested, config_for, tested
 from stn_action.experiment.run_folder import write_result
 from stn_action.experiment.settings import HARMLESS, flat
 from stn_action.experiment.sweep_plan import Subject, check_key, parse_sweep, subjects_of
-from stn_action.video.checksum import checksum
+from stn_action.video.checksum import path_checksum
 from stn_action.visualize.curve import draw_curves
 from stn_action.visualize.picture import Picture, save_png
 
@@ -211,18 +211,9 @@ def _made_from(subject: Subject, configs: Sequence[Config]) -> dict[str, Any]:
     people = configs[0].data.people
     return {
         "checkpoints": [member.digest for member in subject.members],
-        "people": None if people is None else _digest(people),
+        "people": None if people is None else path_checksum(people),
         "settings": settings,
     }
-
-
-def _digest(path: Path) -> str | None:
-    """Of a file's content, or of the names, sizes and times of a folder's files."""
-    if path.is_file():
-        return checksum(path)
-    states = [(file, file.stat()) for file in sorted(path.rglob("*.csv"))]
-    listed = [f"{file} {state.st_size} {state.st_mtime_ns}" for file, state in states]
-    return hashlib.blake2b("\n".join(listed).encode(), digest_size=16).hexdigest()
 
 
 def _folder(paths: Sequence[str | Path], key: str) -> Path:

@@ -8,6 +8,7 @@ import torch
 from stn_action.config import load_config
 from stn_action.errors import InputError
 from stn_action.experiment.building import build_network, describe_groups, example_clip, gain_of
+from stn_action.models.in_line import SpatialTransformer
 from stn_action.training.optim import DEFAULT_GAIN, parameter_groups
 from tests.tiny import tiny_config
 
@@ -27,6 +28,16 @@ def test_the_network_of_every_shipped_configuration_is_built(path):
     assert prediction.focus[0].theta.shape == (1, heads, 1, 2, 3)
     assert prediction.branch_logits is not None
     assert prediction.branch_logits.shape == (1, heads + 1, 7)
+
+
+def test_a_head_in_line_starts_as_the_identity_as_in_the_library(tiny_data):
+    settings = "{at: stage3, heads: 1, glimpse: in_line, bounded: false, transform: affine}"
+    config = tiny_config(tiny_data, f"model.focus={settings}")
+    heads = build_network(config, 3).heads
+    own = SpatialTransformer(channels=4, transform="affine").heads
+    assert heads is not None
+    torch.testing.assert_close(heads.base, torch.eye(2, 3)[None])
+    torch.testing.assert_close(heads.base, own.base)
 
 
 def test_weights_are_not_looked_for_where_a_checkpoint_follows(tiny_data):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from stn_action.config import Config
 from stn_action.errors import InputError
 from stn_action.experiment.cache import cache_for
 from stn_action.experiment.loading import load_split
+from stn_action.experiment.run_folder import writing_to
 from stn_action.experiment.training import train
 from tests.tiny import rows_of, tiny_config
 from tools.evaluate import main as evaluate_tool
@@ -119,6 +121,26 @@ def test_a_cache_of_other_videos_is_refused(copied, cached, tiny_data):
     videos[0].path.write_bytes(videos[-1].path.read_bytes())
     with pytest.raises(InputError, match="other settings: videos was"):
         train(same)
+
+
+def test_boxes_that_were_edited_in_a_folder_make_a_cache_stale(copied, tiny_data):
+    people = Path(shutil.copytree(tiny_data / "people", copied / "people"))
+    config = cached_config(tiny_data, copied, "run", f"data.people={people}")
+    config = config.model_copy(
+        update={"train": config.train.model_copy(update={"cache_folder": copied / "own"})}
+    )
+    printed_by(config)
+    file = people / "train/down/0.csv"
+    status = file.stat()
+    text = file.read_text()
+    file.write_text(text[:-2] + ("4" if text[-2] != "4" else "5") + "\n")  # of the same size
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # and the same date
+    with pytest.raises(InputError, match=r"made from other settings: data.people_digest was"):
+        train(writing_to(config, copied / "again"))
+
+
+def test_videos_without_a_person_are_counted_on_a_cache_too(cached):
+    assert "12 training videos, 1 without person boxes (whole frame)" in cached[1]
 
 
 def test_a_cache_that_was_not_finished_is_made_again(copied, cached, tiny_data):
