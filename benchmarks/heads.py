@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import medians
-from stn_action.models.backbones import build_backbone
+from stn_action.models.backbones.backbone_table import build_backbone
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
-from stn_action.training.losses import ClipLoss
+from stn_action.training.objective import ClipLoss
 
 
 class Trunk(NamedTuple):

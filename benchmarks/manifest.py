@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from stn_action.data.manifest import Entry, Manifest, to_line, write_manifest
-from stn_action.data.video_list import VideoList
-from stn_action.data.videos import Video
+from stn_action.data.video_table import VideoList
+from stn_action.data.listing import Video
 
 LOOKUPS = 10_000
 TOUCHES = 200_000

@@ -1,10 +1,10 @@
 """Spatial transformer heads that learn where to look in loose person crops."""
 
 from stn_action.errors import InputError
-from stn_action.geometry.clip_sampling import sample_clips
+from stn_action.geometry.cells import Cells
+from stn_action.geometry.clip_sampling import sample_clips, spatial_transformer
 from stn_action.geometry.family import Transform
 from stn_action.geometry.sampling import pooled, sample
-from stn_action.geometry.spatial_transformer import spatial_transformer
 from stn_action.geometry.theta import (
     compose,
     enclosing_boxes,
@@ -23,13 +23,14 @@ from stn_action.geometry.warps import (
     VolumetricAffine,
 )
 from stn_action.geometry.windows import AnisotropicAttention, Attention, Translation
-from stn_action.models.fine_grained import GlimpseNetwork
-from stn_action.models.focus import Cells, Focus, FocusHeads
-from stn_action.models.in_line import SpatialTransformer
+from stn_action.models.glimpse_hook import RandomWindows
+from stn_action.models.glimpse_network import GlimpseNetwork
+from stn_action.models.heads import FocusHeads
 from stn_action.models.localization import LocalizationNetwork
-from stn_action.models.looking import RandomWindows
-from stn_action.models.network import FocusedNetwork, Prediction
+from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
+from stn_action.models.prediction import Focus, Prediction
+from stn_action.models.spatial_transformer import SpatialTransformer
 
 __all__ = [
     "TRANSFORMS",

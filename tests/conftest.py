@@ -53,7 +53,7 @@ def tiny_data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tiny_data, tmp_path_factory) -> Finished:
     """Two epochs on the tiny videos, and what was printed; not to be changed."""
-    from stn_action.experiment.training import train
+    from stn_action.runs.train import train
 
     folder = tmp_path_factory.mktemp("tiny_run") / "run"
     printed = StringIO()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stn_action.config import load_config
+from stn_action.config.schema import load_config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from stn_action.config import Config, load_config, to_yaml
-from stn_action.person.store import write_tube_csv
-from stn_action.person.track import Tube
+from stn_action.config.schema import Config, load_config, to_yaml
+from stn_action.person.store.tube_folder import write_tube_csv
+from stn_action.person.tube import Tube
 from stn_action.video.writer import write_video
 
 CLASSES = {"down": (0, 2), "left": (-2, 0), "right": (2, 0)}

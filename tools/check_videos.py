@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.command import add_overrides, ends_cleanly
+from stn_action.cli import add_overrides, ends_cleanly
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,8 +33,8 @@ def check(arguments: Sequence[str] | None) -> list[str]:
     if options.workers < 0:
         parser.error(f"--workers must not be negative, got {options.workers}")
 
-    from stn_action.experiment.checking import check_videos
-    from stn_action.experiment.videos import videos_of
+    from stn_action.jobs.check_videos import check_videos
+    from stn_action.build.video_sets import videos_of
 
     videos = videos_of(options.videos, options.overrides)
     found = check_videos(videos, options.out, workers=options.workers)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.command import add_overrides, ends_cleanly
+from stn_action.cli import add_overrides, ends_cleanly
 
 
 @ends_cleanly
@@ -33,10 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from rich.console import Console
 
-    from stn_action.config import load_config
-    from stn_action.experiment.arm_sweep import draw_sweep, run_arm_sweep, write_sweep
-    from stn_action.experiment.arms import describe, run_arms, show
-    from stn_action.experiment.run_folder import command_line
+    from stn_action.config.schema import load_config
+    from stn_action.runs.train_sweep import draw_sweep, run_arm_sweep, write_sweep
+    from stn_action.runs.arms import describe, run_arms, show
+    from stn_action.runs.folder import command_line
 
     config, console = load_config(options.config, options.overrides), Console(soft_wrap=True)
     if options.sweep:

@@ -9,13 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.command import ends_cleanly
+from stn_action.cli import ends_cleanly
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, then convert."""
-    from stn_action.experiment.converting import READABLE, WRITABLE
+    from stn_action.jobs.convert_people import READABLE, WRITABLE
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.fps is not None and not options.fps > 0:
         parser.error(f"--fps must be positive, got {options.fps:g}")
 
-    from stn_action.experiment.converting import of_videos, read_people, write_people
-    from stn_action.experiment.videos import videos_of
+    from stn_action.jobs.convert_people import of_videos, read_people, write_people
+    from stn_action.build.video_sets import videos_of
 
     videos = videos_of(options.videos) if options.videos else None
     ava = {"actions": options.actions, "excluded": options.excluded}

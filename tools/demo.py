@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.command import ends_cleanly
+from stn_action.cli import ends_cleanly
 
 
 @ends_cleanly
@@ -21,12 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from rich.console import Console
 
-    from stn_action.config import load_config
-    from stn_action.data.sample import generate_sample
-    from stn_action.experiment.arms import clear, run_arms, show
-    from stn_action.experiment.drawing import visualize
-    from stn_action.experiment.looking import load_trained, spread, videos_named
-    from stn_action.experiment.run_folder import command_line
+    from stn_action.config.schema import load_config
+    from stn_action.data.synthetic.sample_set import generate_sample
+    from stn_action.runs.arms import clear, run_arms, show
+    from stn_action.runs.attention_pictures import visualize
+    from stn_action.predictor import load_trained, spread, videos_named
+    from stn_action.runs.folder import command_line
 
     console = Console(soft_wrap=True, highlight=False)
     config = load_config(options.config)

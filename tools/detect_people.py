@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.command import ends_cleanly, names_and_overrides
+from stn_action.cli import ends_cleanly, names_and_overrides
 
 
 @ends_cleanly
@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if len(names) != (options.merge is None) or options.workers < 0:
         parser.error("expected one CONFIG_OR_FOLDER, or --merge FILES; --workers from 0")
 
-    from stn_action.experiment.detecting import DetectionPlan, detect_all, merge_files
-    from stn_action.experiment.videos import videos_of
+    from stn_action.jobs.detect_people import DetectionPlan, detect_all, merge_files
+    from stn_action.build.video_sets import videos_of
 
     if options.merge:
         lines = merge_files(options.merge, options.out)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stn_action.command import ends_cleanly
+from stn_action.cli import ends_cleanly
 
 
 @ends_cleanly
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def read_clip(video: str | None, frame: int | None) -> np.ndarray:
     """Frames (T, H, W, 3) around one of a video, or of a generated clip."""
-    from stn_action.data.sample import plan_clips, render_plan
+    from stn_action.data.synthetic.sample_set import plan_clips, render_plan
     from stn_action.video.reader import open_video
     from stn_action.visualize.family_picture import numbers_around
 

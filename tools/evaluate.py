@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.command import ends_cleanly, names_and_overrides
+from stn_action.cli import ends_cleanly, names_and_overrides
 
 
 @ends_cleanly
@@ -36,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"one checkpoint without --sweep, got {', '.join(checkpoints)}")
     file = files[0] if files else None
     if options.sweep is not None:
-        from stn_action.experiment.sweeping import sweep_checkpoints
+        from stn_action.runs.test_sweep import sweep_checkpoints
 
         sweep_checkpoints(checkpoints, options.sweep, file, overrides, options.out)
         return
-    from stn_action.experiment.looking import evaluate_checkpoint
+    from stn_action.predictor import evaluate_checkpoint
 
     for line in evaluate_checkpoint(checkpoints[0], file, overrides, options.out):
         print(line)

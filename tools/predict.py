@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from stn_action.command import ends_cleanly, names_and_overrides
+from stn_action.cli import ends_cleanly, names_and_overrides
 
 
 @ends_cleanly
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.top < 1:
         parser.error(f"--top must be at least 1, got {options.top}")
 
-    from stn_action.experiment.looking import load_trained, predict, videos_named, whole_frames
+    from stn_action.predictor import load_trained, predict, videos_named, whole_frames
 
     trained = load_trained(options.checkpoint, overrides)
     videos = videos_named(trained, names)

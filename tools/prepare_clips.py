@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.command import add_overrides, ends_cleanly
+from stn_action.cli import add_overrides, ends_cleanly
 
 
 @ends_cleanly
@@ -33,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.workers < 0 or not 0 <= options.crf <= 51:
         parser.error("--workers must not be negative, --crf must be in [0, 51]")
 
-    from stn_action.data.prepare import Recipe
-    from stn_action.experiment.preparation import preparation_of
-    from stn_action.experiment.preparing import prepare_clips
+    from stn_action.jobs.reencode.recipe import Recipe
+    from stn_action.jobs.reencode.plan import preparation_of
+    from stn_action.jobs.reencode.dataset_copy import prepare_clips
 
     margin = options.margin if options.crop_people else None
     recipe = Recipe(options.short_side, margin, options.crf)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.progress import track
 
-from stn_action.command import ends_cleanly
+from stn_action.cli import ends_cleanly
 
 
 @ends_cleanly
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sample.add_argument("--workers", type=int, default=2, help="processes (0: this one alone)")
     options = parser.parse_args(arguments)
 
-    from stn_action.data.sample import generate_sample
+    from stn_action.data.synthetic.sample_set import generate_sample
 
     root = generate_sample(
         options.out,

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.command import add_overrides, ends_cleanly
+from stn_action.cli import add_overrides, ends_cleanly
 
 
 @ends_cleanly
@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if getattr(options, name) < 1:
             parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
 
-    from stn_action.config import load_config
-    from stn_action.experiment.previewing import preview
+    from stn_action.config.schema import load_config
+    from stn_action.runs.preview import preview
 
     config = load_config(options.config, options.overrides)
     for line in preview(

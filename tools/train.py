@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.command import add_overrides, ends_cleanly
+from stn_action.cli import add_overrides, ends_cleanly
 
 
 @ends_cleanly
@@ -17,15 +17,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--print-config", action="store_true", help="print the settings and end")
     options = parser.parse_intermixed_args(arguments)
 
-    from stn_action.config import load_config, to_yaml
+    from stn_action.config.schema import load_config, to_yaml
 
     config = load_config(options.config, options.overrides)
     if options.print_config:
         print(to_yaml(config), end="")
         return
-    from stn_action.experiment.folds import train_folds
-    from stn_action.experiment.run_folder import command_line
-    from stn_action.experiment.training import train
+    from stn_action.runs.folds import train_folds
+    from stn_action.runs.folder import command_line
+    from stn_action.runs.train import train
 
     run = train_folds if config.data.split == "all" else train
     run(config, command=command_line(), resume=options.resume)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.models.focus import Cells, Focus, FocusHeads
-from stn_action.models.looking import Looking, RandomWindows
+from stn_action.models.heads import Cells, Focus, FocusHeads
+from stn_action.models.glimpse_hook import Looking, RandomWindows
 from stn_action.models.stages import (
     cut,
     evaluating,

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.models.focus import Cells
-from stn_action.models.surgery import Stopped, exchanged
+from stn_action.models.heads import Cells
+from stn_action.models.module_exchange import Stopped, exchanged
 
 
 def stage(trunk: nn.Module, path: str) -> nn.Module:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from stn_action.geometry.boxes import clip_boxes, pad_boxes
-from stn_action.person.people import VideoPeople
+from stn_action.person.video_people import VideoPeople
 
 
 def best_overlaps(found: VideoPeople, truth: VideoPeople, *, looseness: float = 0.0) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.boxes import box_areas
-from stn_action.person.track import Tube
+from stn_action.person.tube import Tube
 
 Select = Literal["longest", "largest", "score", "union", "all"]
 

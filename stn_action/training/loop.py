@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.models.network import Prediction
-from stn_action.training.acceleration import gathered, summed
+from stn_action.distributed import gathered, summed
 from stn_action.training.monitor import HeadMonitor
 from stn_action.training.optim import Clipping, clip_gradients
 

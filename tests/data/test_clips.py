@@ -18,11 +18,11 @@ from stn_action.data.clips import (
     init_worker,
 )
 from stn_action.data.source import FootageSource
-from stn_action.data.videos import Video
+from stn_action.data.listing import Video
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
-from stn_action.person.store import TubeFolder, write_tube_csv
-from stn_action.person.track import Tube
+from stn_action.person.store.tube_folder import TubeFolder, write_tube_csv
+from stn_action.person.tube import Tube
 from stn_action.video.reader import VideoError
 from stn_action.video.writer import write_video
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
-from stn_action.models.focus import FocusHeads
-from stn_action.models.in_line import SpatialTransformer
+from stn_action.models.heads import FocusHeads
+from stn_action.models.spatial_transformer import SpatialTransformer
 
 CLIP = (2, 5, 3, 8, 6)
 

@@ -4,7 +4,7 @@ from torch import nn
 from torchvision.models.video import r3d_18
 
 from stn_action.errors import InputError
-from stn_action.models.backbones import Small3d, build_backbone
+from stn_action.models.backbones.backbone_table import Small3d, build_backbone
 from stn_action.models.plug import plug
 
 EXAMPLE = torch.zeros(1, 3, 4, 32, 32)

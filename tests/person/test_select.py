@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stn_action.person.select import TubeChoice, clip_boxes_of
-from stn_action.person.track import Tube
+from stn_action.person.tube import Tube
 
 
 def tube(first: int, last: int, box: tuple[float, ...], score: float = 0.5, step: int = 1) -> Tube:

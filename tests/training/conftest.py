@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stn_action.models.focus import Cells, Focus
+from stn_action.models.heads import Cells, Focus
 from stn_action.models.network import Prediction
-from stn_action.training.acceleration import build_accelerator
+from stn_action.distributed import build_accelerator
 
 SIZE = 8
 BASE = torch.tensor([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])

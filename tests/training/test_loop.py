@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from stn_action.models.plug import plug
-from stn_action.training.acceleration import build_accelerator
+from stn_action.distributed import build_accelerator
 from stn_action.training.checkpoint import (
     load_checkpoint,
     restore_training_state,
@@ -16,7 +16,7 @@ from stn_action.training.checkpoint import (
 )
 from stn_action.training.log import RunLog
 from stn_action.training.loop import TrainingError, train_one_epoch
-from stn_action.training.losses import ClipLoss
+from stn_action.training.objective import ClipLoss
 from stn_action.training.monitor import HeadMonitor
 from stn_action.training.optim import (
     Clipping,

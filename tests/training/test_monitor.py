@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
-from stn_action.models.focus import Cells, Focus
+from stn_action.models.heads import Cells, Focus
 from stn_action.training.monitor import HeadMonitor, HeadThresholds
 
 CELLS = Cells.centred((4, 8, 8), (4, 16, 16))

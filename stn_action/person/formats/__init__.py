@@ -1,1 +1,1 @@
-"""People files of public data sets and tools, read and written; `table.py` lists them by name."""
+"""People files of public data sets and tools; `format_table.py` lists them by name."""

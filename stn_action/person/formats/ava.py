@@ -20,7 +20,7 @@ from stn_action.person.formats.gather import (
     whole,
 )
 from stn_action.person.formats.text_files import csv_rows, shortest, write_text
-from stn_action.person.people import VideoPeople
+from stn_action.person.video_people import VideoPeople
 
 SEPARATOR = "; "
 """Between the actions of one person: no name of an action holds it."""

@@ -16,7 +16,7 @@ from stn_action.errors import InputError
 from stn_action.person.formats.coco_file import entries, id_of, load_coco, text_of
 from stn_action.person.formats.gather import Gathered, corners_of, frame_index, number, whole
 from stn_action.person.formats.text_files import write_text
-from stn_action.person.people import VideoPeople
+from stn_action.person.video_people import VideoPeople
 
 PERSON_NAMES = ("person", "pedestrian", "human", "people")
 TRACK_KEYS = ("track_id", "instance_id")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stn_action.errors import InputError
 from stn_action.person.formats.gather import Gathered, checked_corners, frame_index, number, whole
-from stn_action.person.people import VideoPeople
+from stn_action.person.video_people import VideoPeople
 
 SIZE_HW = (240, 320)
 """The picture that the boxes lie in, pixels."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from stn_action.errors import InputError
-from stn_action.person.detect import Detections
+from stn_action.person.detectors.detector_table import Detections
 from stn_action.person.formats.gather import Gathered, corners_of, frame_index, number, whole
 from stn_action.person.formats.text_files import (
     csv_rows,
@@ -23,7 +23,7 @@ from stn_action.person.formats.text_files import (
     shortest,
     write_text,
 )
-from stn_action.person.people import VideoPeople
+from stn_action.person.video_people import VideoPeople
 
 PERSON_CLASSES = (1, 2, 7)
 """Pedestrian, person on a vehicle, static person."""

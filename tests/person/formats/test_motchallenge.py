@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from stn_action.errors import InputError
 from stn_action.person.formats.motchallenge import read_mot, read_mot_detections, write_mot
-from stn_action.person.people import VideoPeople
+from stn_action.person.video_people import VideoPeople
 from tests.person.formats.made_people import assert_same, tube, videos
 
 GOOD = "1,2,11,21,30,40,1,1,0.9\n2,2,12,21,30,40,1,1,1\n1,1,1,1,5,6,0,7,1\n1,3,1,1,5,6,1,3,1\n"

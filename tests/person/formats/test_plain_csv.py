@@ -12,7 +12,7 @@ from stn_action.person.formats.plain_csv import (
     write_long_csv,
     write_tube_folder,
 )
-from stn_action.person.people import VideoPeople
+from stn_action.person.video_people import VideoPeople
 from tests.person.formats.made_people import assert_same, tube, videos
 
 HEADER = "video,person,frame,x0,y0,x1,y1,score"

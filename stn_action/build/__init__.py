@@ -1,0 +1,1 @@
+"""Configuration to the objects of a run: the only constructors that read a Config."""

@@ -1,0 +1,206 @@
+"""Configuration to videos, datasets and loaders."""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+from torch.utils.data import DataLoader, Dataset
+
+from stn_action.config.schema import Config
+from stn_action.data.augment import Augment
+from stn_action.data.clips import ClipDataset, ClipSampling, Item, collate, init_worker
+from stn_action.data.datasets.folders import load_folders
+from stn_action.data.manifest import Manifest
+from stn_action.data.source import FootageSource
+from stn_action.data.datasets.ucf101 import load_ucf101
+from stn_action.data.datasets.ut_interaction import load_ut_interaction
+from stn_action.data.video_table import VideoList
+from stn_action.data.listing import Split, Video
+from stn_action.errors import InputError
+from stn_action.build.people import people_of, tubes_of, with_people
+from stn_action.person.crop import CropSpec
+from stn_action.video.reader import BACKENDS
+
+FOLDS = {"ucf101": (1, 2, 3), "ut_interaction": tuple(range(1, 11))}
+
+
+def load_split(config: Config) -> Split:
+    """The labelled videos of `config.data` that are used; its split must be a number.
+
+    Raises:
+        InputError: the data or the person boxes are not there, or not what they should be.
+    """
+    return with_people(listed_split(config), config)
+
+
+def listed_split(config: Config) -> Split:
+    """The labelled videos of `config.data`, whatever is known of the people in them.
+
+    Raises:
+        InputError: the data are not there, or not what they should be.
+    """
+    data = config.data
+    if data.split == "all":
+        raise InputError("data.split=all: one split is wanted here; give its number (data.split=N)")
+    match data.name:
+        case "ucf101":
+            return load_ucf101(data.root, data.split, require_official=data.official)
+        case "ut_interaction":
+            return load_ut_interaction(data.root, data.split)
+        case "sample" if not (data.root / "sample.json").is_file():
+            raise InputError(
+                f"data.root: {data.root} holds no finished sample data set (sample.json); write it "
+                f"with `python tools/prepare_data.py sample --out {data.root}`"
+            )
+    return replace(load_folders(data.root), name=data.name)
+
+
+def check_before_start(config: Config) -> None:
+    """Find out now what would otherwise end a run when it is half done.
+
+    Raises:
+        InputError: the reader is not installed, or the folder of regions holds none.
+    """
+    if config.data.reader != "auto":
+        module, _, package = BACKENDS[config.data.reader]
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise InputError(
+                f"data.reader={config.data.reader}: not installed ({error}); run `pip install "
+                f"{package}`, or choose another reader"
+            ) from None
+    regions = config.data.regions
+    if regions is not None and not any(regions.rglob("*.csv")):
+        raise InputError(
+            f"data.regions: there is no CSV file below {regions}; give the folder of the deciding "
+            "regions' boxes, or null where they are not known"
+        )
+
+
+def fold_configs(config: Config) -> list[Config]:
+    """One configuration for every fold of `data.split=all`, in order.
+
+    Raises:
+        InputError: the data set has no folds.
+    """
+    name = config.data.name
+    if name not in FOLDS:
+        raise InputError(f"data.split=all: {name} has one split only; leave data.split at 1")
+    return [
+        config.model_copy(update={"data": config.data.model_copy(update={"split": fold})})
+        for fold in FOLDS[name]
+    ]
+
+
+def training_dataset(config: Config, videos: Sequence[Video], **settings: int) -> ClipDataset:
+    """Random clips of training videos; `settings` go to `ClipDataset`."""
+    augment = config.data.augment
+    color = augment.color
+    return ClipDataset(
+        _source(config, videos),
+        sampling=_sampling(config),
+        train=True,
+        augment=Augment(augment.scale, augment.mirror, color, color, color),
+        **{"seed": config.train.seed, **settings},
+    )
+
+
+def evaluation_dataset(
+    config: Config, videos: Sequence[Video], *, clips: int | None = None, crops: int | None = None
+) -> ClipDataset:
+    """The fixed views of test videos; by default as many as `config.eval` says."""
+    return ClipDataset(
+        _source(config, videos),
+        sampling=_sampling(config),
+        train=False,
+        clips_per_video=config.eval.clips if clips is None else clips,
+        crops=config.eval.crops if crops is None else crops,
+    )
+
+
+def loader(
+    config: Config,
+    dataset: Dataset[Item],
+    *,
+    batch_size: int,
+    shuffle: bool,
+    workers: int | None = None,
+) -> DataLoader:
+    """A loader of `data.clips.Batch`; `batch_size` counts items."""
+    workers = config.data.workers if workers is None else workers
+    if workers:  # a process forked while OpenCV's threads are there waits for them for ever
+        cv2.setNumThreads(1)
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=init_worker,
+        persistent_workers=shuffle and workers > 0,
+    )
+
+
+def full_test_loader(
+    config: Config, dataset: Dataset[Item], *, workers: int | None = None
+) -> DataLoader:
+    """A loader of all views: as many whole videos as `eval.batch_size` views are, one at least."""
+    items = max(1, config.eval.batch_size // (config.eval.clips * config.eval.crops))
+    return loader(config, dataset, batch_size=items, shuffle=False, workers=workers)
+
+
+def protocol(config: Config, split: Split, num_failed: int) -> str:
+    """What a result was measured on and how, in one line."""
+    data = config.data
+    clip = f"{data.clip.num_frames}x{data.clip.stride} frames"
+    if data.clip.sampling == "segment":
+        clip = f"{data.clip.num_frames} segments"
+    height, width = data.crop.size
+    skipped = f", {split.skipped} without a person left out" if split.skipped else ""
+    return (
+        f"{split.name}: {len(split.test)} videos, {num_failed} failed{skipped}; "
+        f"{clip} of {width}x{height}, {config.eval.clips} clips x {config.eval.crops} crops, "
+        f"{_crop_words(config, split)}"
+    )
+
+
+def _crop_words(config: Config, split: Split) -> str:
+    data = config.data
+    if data.people is None:
+        return "whole frame"
+    tubes = "" if data.tubes.select == "longest" else f"{data.tubes.select}, "
+    jitter = f", jitter {data.crop.jitter:g} in training" if data.crop.jitter else ""
+    alone = f"; whole frame of {split.whole_frame} without a person" if split.whole_frame else ""
+    return f"person crop ({tubes}looseness {data.crop.looseness:g}{jitter}{alone})"
+
+
+def _source(config: Config, videos: Sequence[Video]) -> FootageSource:
+    data = config.data
+    return FootageSource(
+        VideoList(videos),
+        _crop(config),
+        people=people_of(config),
+        tubes=tubes_of(config),
+        manifest=Manifest.open(data.manifest) if data.manifest is not None else None,
+        backend=data.reader,
+    )
+
+
+def _sampling(config: Config) -> ClipSampling:
+    clip = config.data.clip
+    return ClipSampling(clip.num_frames, clip.stride, clip.sampling)
+
+
+def _crop(config: Config) -> CropSpec:
+    crop = config.data.crop
+    return CropSpec(
+        size_hw=crop.size,
+        looseness=crop.looseness,
+        jitter=crop.jitter,
+        aspect=crop.aspect,
+        motion=crop.motion,
+        view_share=crop.view_share,
+        smooth_window=crop.smooth_window,
+    )

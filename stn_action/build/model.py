@@ -1,0 +1,118 @@
+"""Configuration to a network, and what a run says about it before it starts."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stn_action.config.schema import Config, config_from_dict
+from stn_action.errors import InputError
+from stn_action.models.backbones.backbone_table import build_backbone
+from stn_action.models.glimpse_hook import RandomWindows
+from stn_action.models.network import FocusedNetwork
+from stn_action.models.plug import plug
+from stn_action.training.optim import DEFAULT_GAIN, LOCALIZATION_GROUP, effective_relative_lr
+
+
+def build_network(config: Config, num_classes: int, *, with_weights: bool = True) -> FocusedNetwork:
+    """The trunk with its heads, as configured.
+
+    Args:
+        config: the experiment.
+        num_classes: of the classifier.
+        with_weights: whether to load `model.weights`; not when a checkpoint's follow.
+
+    Raises:
+        InputError: an unknown trunk, stage or weights.
+    """
+    model, focus = config.model, config.model.focus
+    backbone = build_backbone(
+        model.backbone, weights=model.weights if with_weights else None, temporal=model.temporal
+    )
+    settings: dict[str, Any] = {"heads": 0}
+    if focus is not None:
+        settings = {
+            "at": focus.at, "heads": focus.heads, "transform": focus.transform,
+            "glimpse": focus.glimpse, "theta_per": focus.theta_per, "gain": gain_of(config),
+            "detach": focus.detach, "branch_classifiers": focus.branch_loss > 0,
+            "start_scale": focus.start_scale, "min_scale": focus.min_scale,
+            "max_scale": focus.max_scale, "bounded": focus.bounded, "sampler": focus.sampler,
+            "padding": focus.padding, "motion": focus.motion,
+            "random_windows": RandomWindows() if focus.random_glimpse_loss else None,
+        }  # fmt: skip
+    network = plug(
+        backbone.trunk, num_classes=num_classes, dropout=model.dropout, temporal=model.temporal,
+        mean=backbone.mean, std=backbone.std, example=example_clip(config), **settings,
+    )  # fmt: skip
+    if model.freeze_until is not None:
+        network.freeze_until(model.freeze_until, example_clip(config))
+    return network
+
+
+def network_from_checkpoint(
+    content: dict[str, Any], config: Config, path: object
+) -> FocusedNetwork:
+    """The network of a checkpoint, its weights loaded, in eval mode.
+
+    Raises:
+        InputError: `config` describes another network.
+    """
+    network = build_network(config, len(content["classes"]), with_weights=False)
+    try:
+        network.load_state_dict(content["network"])
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"{path}: the weights do not fit the configured model: {reason}. Leave model.* as the "
+            "checkpoint has it"
+        ) from None
+    return network.eval()
+
+
+def config_of_checkpoint(
+    content: dict[str, Any], path: object, overrides: list[str] | tuple[str, ...] = ()
+) -> Config:
+    """The configuration a checkpoint carries, with overrides."""
+    return config_from_dict(content["config"], str(path), overrides)
+
+
+def example_clip(config: Config) -> Tensor:
+    """An empty clip (1, 3, T, H, W) of the configured size, to find out shapes with.
+
+    A frame-wise trunk does the same to every frame: two are enough, and save most of the time.
+    """
+    frame_wise = config.model.backbone.startswith("timm/")
+    num_frames = config.data.clip.num_frames
+    return torch.zeros(
+        1, 3, min(num_frames, 2) if frame_wise else num_frames, *config.data.crop.size
+    )
+
+
+def gain_of(config: Config) -> float:
+    """The gain of the localization network: as configured, or the optimizer family's."""
+    gain = config.model.focus.gain if config.model.focus else "auto"
+    return DEFAULT_GAIN[config.optim.name] if gain == "auto" else float(gain)
+
+
+def describe_groups(config: Config, network: FocusedNetwork, groups: list[dict]) -> list[str]:
+    """A line for each parameter group: how much of the network, at which rates (after warm-up)."""
+    lines = []
+    for group in groups:
+        count = sum(parameter.numel() for parameter in group["params"])
+        rate = group.get("initial_lr", group["lr"])  # a schedule has scaled "lr" already
+        line = f"{group['name']:<28} {count:>11,} parameters  lr {rate:.3g}"
+        if group["name"] == LOCALIZATION_GROUP:
+            nominal = config.optim.relative_lr
+            effective = effective_relative_lr(config.optim.name, nominal, network.gain)
+            line += (
+                f"  relative: nominal {nominal:.3g}, effective {effective:.3g}"
+                f" ({config.optim.name}, gain {network.gain:g})"
+            )
+        lines.append(line)
+    frozen = sum(p.numel() for p in network.parameters() if not p.requires_grad)
+    if frozen:
+        lines.append(f"{'frozen':<28} {frozen:>11,} parameters")
+    still = sum(p.numel() for p in network.localization_parameters())
+    if still and config.optim.relative_lr == 0:
+        lines.append(f"{'localization':<28} {still:>11,} parameters  kept at their start")
+    return lines

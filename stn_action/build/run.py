@@ -1,0 +1,165 @@
+"""All that takes part in a training run, built from its configuration."""
+
+import math
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress as Bar
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader, Dataset
+
+from stn_action.config.schema import Config
+from stn_action.data.clips import Item
+from stn_action.data.listing import Split
+from stn_action.build.model import describe_groups, example_clip
+from stn_action.build.feature_cache import cache_for
+from stn_action.build.data import (
+    evaluation_dataset,
+    full_test_loader,
+    loader,
+    training_dataset,
+)
+from stn_action.models.network import FocusedNetwork
+from stn_action.training.monitor import HeadMonitor
+from stn_action.training.optim import (
+    HeadWarmup,
+    build_optimizer,
+    parameter_groups,
+    warmup_constant,
+    warmup_cosine,
+)
+
+
+@dataclass
+class Run:
+    """All that takes part in a training run."""
+
+    config: Config
+    split: Split
+    folder: Path
+    network: FocusedNetwork
+    """The whole network; its checkpoint can be used on videos."""
+    learner: Any
+    """What is trained, prepared: the network, or its part behind the cached stage."""
+    batches: DataLoader
+    quick_test: DataLoader
+    """One view per video, for the curves."""
+    full_test: DataLoader
+    """All views, for the result."""
+    optimizer: Any
+    schedule: LambdaLR
+    accelerator: Any
+    monitor: HeadMonitor
+    """Of the heads, over the epoch."""
+    first_epoch: int = 1
+    best: float = -1.0
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Training videos that could not be read, and why."""
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps so far, those before a resumption too."""
+        return self.schedule.last_epoch
+
+
+def prepare(
+    config: Config, split: Split, folder: Path, network: FocusedNetwork, accelerator: Any,
+    console: Console,
+) -> Run:  # fmt: skip
+    """Build datasets, loaders, optimizer and schedule around a network."""
+    train_data, quick_data, full_data, trained = _datasets(
+        config, split, network, accelerator, console
+    )
+    optim = config.optim
+    groups = parameter_groups(
+        trained, lr=optim.lr, relative_lr=optim.relative_lr, weight_decay=optim.weight_decay
+    )
+    optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum)
+    batch_size = config.train.batch_size
+    workers = 0 if config.train.cache_features else config.data.workers
+    batches = loader(config, train_data, batch_size=batch_size, shuffle=True, workers=workers)
+    quick = loader(
+        config, quick_data, batch_size=config.eval.batch_size, shuffle=False, workers=workers
+    )
+    full = full_test_loader(config, full_data, workers=workers)
+    learner, prepared, batches, quick, full = accelerator.prepare(
+        trained, optimizer, batches, quick, full
+    )
+    steps = math.ceil(len(batches) / config.train.accumulate)
+    schedule = _schedule(config, optimizer, steps)
+    monitor = HeadMonitor(frozen_on_purpose=optim.relative_lr == 0)
+    return Run(
+        config, split, folder, network, learner, batches, quick, full, prepared, schedule,
+        accelerator, monitor,
+    )  # fmt: skip
+
+
+def announce(run: Run, console: Console) -> None:
+    """Say what is trained on what, and at which rates."""
+    split, config = run.split, run.config
+    data = run.batches.dataset
+    without = getattr(data, "without_tube", 0)
+    boxes = f", {without} without person boxes (whole frame)" if config.data.people else ""
+    console.print(
+        f"{split.name}: {len(split.train)} training videos{boxes}, {len(split.test)} test videos, "
+        f"{len(split.classes)} classes; {config.model.backbone} on {run.accelerator.device}, "
+        f"{run.accelerator.mixed_precision.replace('no', 'float32')}",
+        markup=False,
+    )
+    network = run.accelerator.unwrap_model(run.learner)
+    for line in describe_groups(config, network, run.optimizer.param_groups):
+        console.print(line, markup=False)
+    if run.first_epoch > 1:
+        console.print(f"resumed after epoch {run.first_epoch - 1}", markup=False)
+
+
+def _datasets(
+    config: Config, split: Split, network: FocusedNetwork, accelerator: Any, console: Console
+) -> tuple[Dataset[Item], Dataset[Item], Dataset[Item], FocusedNetwork]:
+    """Training, quick test, full test, and the network that takes their items."""
+    if not config.train.cache_features:
+        return (
+            training_dataset(config, split.train),
+            evaluation_dataset(config, split.test, clips=1, crops=1),
+            evaluation_dataset(config, split.test),
+            network,
+        )
+    stage = config.model.freeze_until
+    assert stage is not None
+    cache = cache_for(config, [*split.train, *split.test])
+    if not cache.complete and accelerator.is_main_process:
+        network.to(accelerator.device)
+        cache.fill(config, network, _bar(console))
+    accelerator.wait_for_everyone()
+    network.cpu()
+    behind = network.behind(stage, example_clip(config))
+    test = cache.dataset("test", split.test, seed=0)
+    return cache.dataset("train", split.train, seed=config.train.seed), test, test, behind
+
+
+def _schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> LambdaLR:
+    total = steps_per_epoch * config.train.epochs
+    if config.train.max_steps is not None:
+        total = min(total, config.train.max_steps)
+    warmup = min(round(config.optim.warmup_epochs * steps_per_epoch), total - 1)
+    heads = HeadWarmup(round(config.optim.head_warmup_epochs * steps_per_epoch))
+    if config.optim.schedule == "constant":
+        return warmup_constant(optimizer, warmup_steps=warmup, head_warmup=heads)
+    return warmup_cosine(optimizer, warmup_steps=warmup, total_steps=total, head_warmup=heads)
+
+
+def _bar(console: Console):
+    @contextmanager
+    def progress(what: str, total: int):
+        with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task(what, total=total)
+            start = time.perf_counter()
+            yield lambda count: bar.advance(task, count)
+        console.print(f"{what}: {total} videos, {time.perf_counter() - start:.0f} s", markup=False)
+
+    return progress

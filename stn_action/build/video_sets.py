@@ -1,0 +1,87 @@
+"""All videos that a tool should go through: those of a configuration, or of a folder."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from stn_action.config.schema import Config, load_config
+from stn_action.data.datasets.ucf101 import read_ucf101_lists
+from stn_action.data.listing import VIDEO_SUFFIXES, Split, Video
+from stn_action.errors import InputError
+from stn_action.build.data import fold_configs, listed_split
+
+
+def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Video]:
+    """Every video of a configuration's data set, or of a folder, once, sorted by name.
+
+    Of a configuration: the training and test videos of its split, of every fold with
+    `data.split=all`. Where official lists tell the names, files that the disk lacks are among them.
+    Of a folder: the files below it that have a suffix of a video, hidden ones left out; the name
+    is the path below the folder without suffix, with suffix where files differ in that alone.
+
+    Args:
+        config_or_folder: a YAML file or a folder.
+        overrides: `key.sub=value`, for a configuration only.
+
+    Raises:
+        InputError: there is no such file or folder, it holds no video, or the configuration or
+            its data set is wrong.
+    """
+    path = Path(config_or_folder)
+    if path.is_dir():
+        if overrides:
+            raise InputError(
+                f"{path} is a folder, for which {overrides[0]} means nothing; give a configuration"
+            )
+        videos = _videos_below(path)
+    else:
+        config = load_config(config_or_folder, overrides)
+        splits = [_listed(fold) for fold in _folds(config)]
+        videos = [video for split in splits for video in (*split.train, *split.test)]
+    return sorted({video.name: video for video in videos}.values(), key=lambda video: video.name)
+
+
+def _folds(config: Config) -> list[Config]:
+    return fold_configs(config) if config.data.split == "all" else [config]
+
+
+def _listed(config: Config) -> Split:
+    """What the lists name; for UCF101 the files may be missing."""
+    data = config.data
+    if data.name == "ucf101" and data.split != "all":
+        return read_ucf101_lists(data.root, data.split, require_official=data.official)
+    return listed_split(config)
+
+
+def _videos_below(folder: Path) -> list[Video]:
+    files = sorted(_files_below(folder, {folder.resolve()}))
+    if not files:
+        raise InputError(
+            f"{folder}: there is no video below this folder; expected files that end in "
+            f"{' '.join(VIDEO_SUFFIXES)}"
+        )
+    relative = [file.relative_to(folder) for file in files]
+    number = Counter(path.with_suffix("") for path in relative)
+    names = [
+        path if number[path.with_suffix("")] > 1 else path.with_suffix("") for path in relative
+    ]
+    return [
+        Video(name.as_posix(), file, label=0, group=name.as_posix())
+        for name, file in zip(names, files, strict=True)
+    ]
+
+
+def _files_below(folder: Path, entered: set[Path]) -> Iterator[Path]:
+    """Video files, through links to folders too, but never twice into the same folder."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = folder / entry.name
+            if entry.is_dir():
+                if (real := path.resolve()) not in entered:
+                    entered.add(real)
+                    yield from _files_below(path, entered)
+            elif path.suffix.lower() in VIDEO_SUFFIXES:
+                yield path

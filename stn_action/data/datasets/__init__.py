@@ -1,0 +1,1 @@
+"""Public data sets by their official lists, and your own videos."""

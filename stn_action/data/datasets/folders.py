@@ -1,0 +1,67 @@
+"""One's own videos: `root/train/<class>/*` and `root/test/<class>/*`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stn_action.data.listing import VIDEO_SUFFIXES, Split, Video, require_folder
+from stn_action.errors import InputError
+
+REMEDY = (
+    "put videos into train/<class>/ and test/<class>/ of data.root "
+    f"(suffixes {' '.join(VIDEO_SUFFIXES)}); "
+    "`python tools/prepare_data.py sample` writes an example"
+)
+
+
+def load_folders(root: str | Path) -> Split:
+    """Read a data set of class folders; the classes are the folders of `train`, sorted.
+
+    A video's name is its path below `root` without suffix, and it is a group of its own. Hidden
+    files and files with another suffix are passed over.
+
+    Args:
+        root: the folder that holds `train` and `test`.
+
+    Raises:
+        InputError: a folder is missing or empty, or `test` holds a class that `train` lacks.
+    """
+    root = require_folder(root, what="folders", remedy=REMEDY)
+    classes = _class_names(root / "train")
+    unknown = sorted(set(_class_names(root / "test")) - set(classes))
+    if unknown:
+        raise InputError(
+            f"{root / 'test'}: the class {', '.join(unknown)} is not in {root / 'train'}, "
+            f"which holds {', '.join(classes)}"
+        )
+    train, test = _videos(root, "train", classes), _videos(root, "test", classes)
+    empty = [classes[label] for label in sorted(set(range(len(classes))) - _labels(train))]
+    if empty:
+        raise InputError(
+            f"{root / 'train'}: there is no video of the class {', '.join(empty)}; {REMEDY}"
+        )
+    if not test:
+        raise InputError(f"{root / 'test'}: there is no video in its class folders; {REMEDY}")
+    return Split(root.absolute().name, classes, train, test)
+
+
+def _class_names(folder: Path) -> tuple[str, ...]:
+    require_folder(folder, what="folders", remedy=REMEDY)
+    names = sorted(
+        path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+    if not names:
+        raise InputError(f"{folder}: there is no class folder in it; {REMEDY}")
+    return tuple(names)
+
+
+def _videos(root: Path, part: str, classes: Sequence[str]) -> tuple[Video, ...]:
+    return tuple(
+        Video(name := path.relative_to(root).with_suffix("").as_posix(), path, label, group=name)
+        for label, class_name in enumerate(classes)
+        for path in sorted((root / part / class_name).glob("*"))
+        if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def _labels(videos: Sequence[Video]) -> set[int]:
+    return {video.label for video in videos}

@@ -1,0 +1,1 @@
+"""Predictions of views to metrics, and what these are worth."""

@@ -1,0 +1,196 @@
+"""What a network says of every view of every video. R views, C classes."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from stn_action.errors import InputError
+from stn_action.models.heads import Focus
+from stn_action.models.network import Prediction
+from stn_action.distributed import gathered
+from stn_action.training.loop import ClipBatch
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+ThetaSource = Mapping[tuple[int, int], tuple[Tensor, ...]]
+"""(video, view) -> theta (K, S, 2, 3) of each placement."""
+Rows = tuple[dict[str, Tensor], tuple[Focus, ...]]
+FOCUS_FIELDS = ("frame_indices", "boxes")
+COLUMNS = ("clip", "label", "video", "view", *FOCUS_FIELDS)
+
+
+@dataclass(frozen=True)
+class ViewPredictions:
+    """What a network said of every view, in the order of (video, view); on the CPU."""
+
+    video: Tensor
+    """(R,) int64."""
+    view: Tensor
+    """(R,) int64."""
+    label: Tensor
+    """(R,) int64."""
+    probabilities: Tensor
+    """(R, C) float32, softmax."""
+    failures: list[tuple[int, str]]
+    """The videos that could not be read, and why."""
+    focus: tuple[Focus, ...] = ()
+    """Of each placement, theta (R, K, S, 2, 3); empty when it was not asked for."""
+    frame_indices: Tensor | None = None
+    """(R, T) int64 with `focus`: the frames of the video that made the view."""
+    boxes: Tensor | None = None
+    """(R, T, 4) with `focus`: the view's edges in the source, in pixels."""
+
+
+@torch.no_grad()
+def evaluate(
+    network: nn.Module,
+    batches: Iterable[ClipBatch],
+    accelerator: "Accelerator",
+    *,
+    collect_focus: bool = False,
+    theta_source: ThetaSource | None = None,
+    views_at_once: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ViewPredictions:
+    """Predict every view, on every process its share, and bring all together on each.
+
+    Args:
+        network: as for `train_one_epoch`.
+        batches: of all views; a batch may be empty. A view given twice counts once.
+        accelerator: of `build_accelerator`.
+        collect_focus: also give theta, frame indices and boxes of every view.
+        theta_source: theta for every (video, view) in place of the heads' own, such as
+            `shuffled_theta` makes.
+        views_at_once: the network sees at most so many; a batch of a video's many views is cut up.
+        progress: is told after every batch how many views it had.
+
+    Raises:
+        InputError: there is no view at all, or the network gives no numbers.
+    """
+    network.eval()
+    # The bare network: processes may have unequal numbers of batches, and must not wait.
+    bare = accelerator.unwrap_model(network)
+    rows: list[Rows] = []
+    failures: list[tuple[int, str]] = []
+    for batch in batches:
+        failures += batch.failures
+        for part in _parts(batch, views_at_once):
+            prediction = _predict(bare, part, theta_source, accelerator)
+            rows.append(_rows(part, prediction, collect_focus))
+        if progress is not None:
+            progress(len(batch.clip))
+    rows, failures = gathered(rows), sorted(set(gathered(failures)))
+    if not rows:
+        reason = f"; the first: {failures[0][1]}" if failures else ""
+        raise InputError(f"no video could be evaluated, {len(failures)} failed{reason}")
+    return _in_order(rows, failures)
+
+
+def shuffled_theta(
+    predictions: ViewPredictions, generator: torch.Generator | None = None
+) -> ThetaSource:
+    """Give each view the theta of the same view of another video, for `evaluate`.
+
+    The videos are put in a random circle and each takes the theta of the next: no video keeps its
+    own. Where the other video lacks the view, its first one is taken.
+
+    Args:
+        predictions: of `evaluate` with `collect_focus`.
+        generator: of the order; the same seed on every process.
+
+    Raises:
+        ValueError: there is no theta, or only one video.
+    """
+    if not predictions.focus:
+        raise ValueError(
+            "predictions must hold theta: evaluate a network with heads, with collect_focus=True"
+        )
+    rows = {
+        (video, view): row
+        for row, (video, view) in enumerate(
+            zip(predictions.video.tolist(), predictions.view.tolist(), strict=True)
+        )
+    }
+    videos = predictions.video.unique()
+    if len(videos) < 2:
+        raise ValueError(f"at least two videos are needed to shuffle theta, got {len(videos)}")
+    circle = videos[torch.randperm(len(videos), generator=generator)].tolist()
+    giver = dict(zip(circle, circle[1:] + circle[:1], strict=True))
+    first_view = dict(sorted(rows, reverse=True))  # the lowest view comes last and stays
+    source = {}
+    for video, view in rows:
+        other = giver[video]
+        row = rows.get((other, view), rows[other, first_view[other]])
+        source[video, view] = tuple(focus.theta[row] for focus in predictions.focus)
+    return source
+
+
+def _parts(batch: ClipBatch, size: int | None) -> Iterator[Any]:
+    """The batch in pieces of at most `size` views; none of an empty one."""
+    num_views = len(batch.clip)
+    for start in range(0, num_views, size or max(num_views, 1)):
+        columns = {name: getattr(batch, name) for name in COLUMNS}
+        end = start + (size or num_views)
+        yield SimpleNamespace(**{name: column[start:end] for name, column in columns.items()})
+
+
+def _predict(
+    network: nn.Module,
+    batch: ClipBatch,
+    theta_source: ThetaSource | None,
+    accelerator: "Accelerator",
+) -> Prediction:
+    clip = batch.clip.to(accelerator.device, non_blocking=True)
+    theta = None
+    if theta_source is not None:
+        views = zip(batch.video.tolist(), batch.view.tolist(), strict=True)
+        placements = zip(*(theta_source[view] for view in views), strict=True)
+        theta = tuple(torch.stack(rows).to(accelerator.device) for rows in placements)
+    prediction = network(clip) if theta is None else network(clip, theta=theta)
+    finite = prediction.logits.isfinite().all(1).cpu()
+    if not finite.all():
+        raise InputError(
+            f"the network gives no number for video {int(batch.video.cpu()[~finite][0])}: its "
+            "training diverged, or the clip does not suit it. Take another checkpoint, or "
+            "precision=float32"
+        )
+    return prediction
+
+
+def _rows(batch: ClipBatch, prediction: Prediction, collect_focus: bool) -> Rows:
+    columns = {
+        "video": batch.video,
+        "view": batch.view,
+        "label": batch.label,
+        "probabilities": prediction.logits.float().softmax(1),
+    }
+    if collect_focus:
+        columns |= {name: getattr(batch, name) for name in FOCUS_FIELDS}
+    focus = prediction.focus if collect_focus else ()
+    return (
+        {name: column.cpu() for name, column in columns.items()},
+        tuple(replace(one, theta=one.theta.cpu(), base=one.base.cpu()) for one in focus),
+    )
+
+
+def _in_order(rows: list[Rows], failures: list[tuple[int, str]]) -> ViewPredictions:
+    """Join the batches, sorted by (video, view), each view once."""
+    columns = {name: torch.cat([row[0][name] for row in rows]) for name in rows[0][0]}
+    place = {
+        key: row
+        for row, key in enumerate(
+            zip(columns["video"].tolist(), columns["view"].tolist(), strict=True)
+        )
+    }
+    order = torch.tensor([place[key] for key in sorted(place)])
+    focus = tuple(
+        replace(same[0], theta=torch.cat([one.theta for one in same])[order])
+        for same in zip(*(row[1] for row in rows), strict=True)
+    )
+    ordered = {name: column[order] for name, column in columns.items()}
+    return ViewPredictions(**ordered, failures=failures, focus=focus)

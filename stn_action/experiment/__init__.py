@@ -1,1 +1,0 @@
-"""The one reader of Config: builds everything, trains, evaluates, looks."""

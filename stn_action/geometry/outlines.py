@@ -1,0 +1,191 @@
+"""Where the heads looked: theta through the feature map and the clip to source pixels.
+
+Convention:
+    - theta maps output to input, normalized on the stage's map (`align_corners=False`)
+    - clip coordinates are normalized: -1 and 1 are the outer edges of the clip
+    - source coordinates are pixels: 0 and W are the outer edges of the picture
+    - an outline is a polygon (P, 2) in (x, y), see `polygons`: where the border of what the head
+      sees comes from, from the top left corner over the top right, bottom right and bottom left
+      one; a mirrored clip turns the order around. P is 4 for affine maps and homographies, 32 for
+      thin-plate splines; of a volumetric theta the outline is a slice of P = 12, see `volumes`
+    - a volumetric window that does not reach a frame has an outline without area there
+
+Letters: S steps of theta in a clip, K heads, P points of an outline; `...` are any leading sizes.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from stn_action.geometry.theta import VOLUMETRIC, kind_of, outline
+from stn_action.models.heads import Cells
+from stn_action.geometry.volumes import slice_volumes
+
+
+def focus_outlines(theta: Tensor, cells: Cells, boxes: Tensor) -> Tensor:
+    """The windows of one clip's heads in each of its source frames.
+
+    Args:
+        theta: (K, S, *kind) of one clip.
+        cells: where the cells of the stage's map lie in the clip.
+        boxes: (T, 4), the clip's edges in source pixels, xyxy; x0 > x1 in a mirrored clip.
+
+    Returns:
+        (T, K, P, 2), source pixels.
+
+    Raises:
+        ValueError: the shapes do not agree.
+    """
+    outlines = clip_outlines(theta, cells)
+    if boxes.shape != (len(outlines), 4):
+        raise ValueError(f"boxes must be ({len(outlines)}, 4), got {tuple(boxes.shape)}")
+    return clip_to_source(outlines, boxes[:, None, None])
+
+
+def clip_outlines(theta: Tensor, cells: Cells) -> Tensor:
+    """The windows on the clip, one per clip frame.
+
+    A step of theta covers the frames nearest to it; a volumetric theta is cut at each frame's time.
+
+    Args:
+        theta: (..., K, S, *kind), S being 1 or the map's time steps, 1 for a volumetric theta.
+        cells: where the cells of the stage's map lie in the clip.
+
+    Returns:
+        (..., T, K, P, 2), normalized on the clip.
+
+    Raises:
+        ValueError: theta has another shape.
+    """
+    kind = kind_of(theta)
+    num_steps = theta.shape[-3] if theta.dim() >= 4 else 0
+    allowed = {1} if kind == VOLUMETRIC else {1, cells.size_thw[0]}
+    if num_steps not in allowed:
+        raise ValueError(
+            f"theta must be (..., K, S, {kind[0]}, {kind[1]}) with S = "
+            f"{' or '.join(map(str, sorted(allowed)))}, got {tuple(theta.shape)}"
+        )
+    if kind == VOLUMETRIC:
+        slices = slice_volumes(theta.squeeze(-3), frame_times(cells))  # (..., K, T, P, 2)
+        return map_to_clip(slices, cells).movedim(-3, -4)
+    windows = map_to_clip(outline(theta), cells).movedim(-3, -4)  # (..., S, K, P, 2)
+    return windows.index_select(-4, frame_steps(cells, num_steps).to(windows.device))
+
+
+def join_heads(outlines: Sequence[Tensor]) -> Tensor:
+    """The outlines of several placements beside each other, whatever their numbers of points.
+
+    Args:
+        outlines: of each placement (..., K, P, 2); K and P may differ.
+
+    Returns:
+        (..., sum of K, largest P, 2); those of fewer points repeat their last one.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not outlines:
+        raise ValueError("there are no outlines to join")
+    most = max(one.shape[-2] for one in outlines)
+    padded = [
+        torch.cat([one, one[..., -1:, :].expand(*one.shape[:-2], most - one.shape[-2], 2)], dim=-2)
+        for one in outlines
+    ]
+    return torch.cat(padded, dim=-3)
+
+
+def frame_steps(cells: Cells, num_steps: int) -> Tensor:
+    """The step of theta that covers each clip frame: the nearest, of two equally near the later.
+
+    Args:
+        cells: where the cells of the stage's map lie in the clip.
+        num_steps: 1 or the map's time steps.
+
+    Returns:
+        (T,) int64.
+    """
+    return (_steps_of_frames(cells) + 0.5).floor().long().clamp(0, num_steps - 1)
+
+
+def frame_times(cells: Cells) -> Tensor:
+    """The time of each clip frame on the stage's map: what `map_to_clip` is for x and y, inverted.
+
+    Args:
+        cells: where the cells of the stage's map lie in the clip.
+
+    Returns:
+        (T,) float64, normalized on the map. Frames before the map's start or after its end, where
+        strides leave some, count as its start and end, as they belong to its first and last step.
+    """
+    return ((2 * _steps_of_frames(cells) + 1) / cells.size_thw[0] - 1).clamp(-1, 1)
+
+
+def map_to_clip(points: Tensor, cells: Cells) -> Tensor:
+    """Points on a stage's map as points on the clip.
+
+    Strides and paddings shift the cells against the clip, so this is more than a change of scale:
+    cell i of the map is centred at clip pixel first + step * i.
+
+    Args:
+        points: (..., 2), normalized on the map.
+        cells: where the cells of the stage's map lie in the clip.
+
+    Returns:
+        (..., 2), normalized on the clip.
+    """
+    map_wh = points.new_tensor(cells.size_thw[:0:-1])
+    clip_wh = points.new_tensor(cells.clip_thw[:0:-1])
+    first_xy = points.new_tensor(cells.first_thw[:0:-1])
+    step_xy = points.new_tensor(cells.step_thw[:0:-1])
+    cell_indices = ((points + 1) * map_wh - 1) / 2
+    pixel_indices = first_xy + step_xy * cell_indices
+    return (2 * pixel_indices + 1) / clip_wh - 1
+
+
+def clip_to_source(points: Tensor, boxes: Tensor) -> Tensor:
+    """Points on the clip as points in the source picture.
+
+    Args:
+        points: (..., 2), normalized on the clip.
+        boxes: (..., 4), the clip's edges in source pixels, broadcast against the points.
+
+    Returns:
+        (..., 2), source pixels.
+    """
+    start, end = boxes.to(points).split(2, dim=-1)
+    return start + (points + 1) / 2 * (end - start)
+
+
+def source_to_clip(points: Tensor, boxes: Tensor) -> Tensor:
+    """Points in the source picture as points on the clip: the inverse of `clip_to_source`.
+
+    Args:
+        points: (..., 2), source pixels.
+        boxes: (..., 4), the clip's edges in source pixels, broadcast against the points.
+
+    Returns:
+        (..., 2), normalized on the clip.
+    """
+    start, end = boxes.to(points).split(2, dim=-1)
+    return 2 * (points - start) / (end - start) - 1
+
+
+def nearest_clip_frames(frame_indices: Tensor, wanted: Tensor) -> Tensor:
+    """For frames of the video, the clip's frame that is nearest in time.
+
+    Args:
+        frame_indices: (T,), the video's frames that make the clip.
+        wanted: (N,), frames of the video.
+
+    Returns:
+        (N,) int64, positions in the clip; of two equally near the earlier.
+    """
+    distances = (wanted[:, None] - frame_indices[None, :]).abs()
+    return distances.argmin(dim=1)
+
+
+def _steps_of_frames(cells: Cells) -> Tensor:
+    """(T,) float64: where each clip frame lies among the map's time steps, 0 the first's centre."""
+    frames = torch.arange(cells.clip_thw[0], dtype=torch.float64)
+    return (frames - cells.first_thw[0]) / cells.step_thw[0]

@@ -1,0 +1,1 @@
+"""One function over many videos: check, detect people, re-encode, convert boxes."""

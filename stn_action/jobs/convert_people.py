@@ -1,0 +1,187 @@
+"""Person boxes from one format to another, checked against the videos where these are at hand."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any
+
+from stn_action.data.listing import Video
+from stn_action.errors import InputError
+from stn_action.person.formats.ava import AvaVideo
+from stn_action.person.formats.motchallenge import read_mot_detections
+from stn_action.person.formats.format_table import FORMATS, format_named
+from stn_action.person.names import NameIndex
+from stn_action.person.video_people import VideoPeople
+from stn_action.person.store.people_file import PeopleFile
+from stn_action.person.tracker import track_people
+from stn_action.video.reader import open_video
+
+OWN = "sqlite"
+"""The name of our own format."""
+DETECTIONS = "mot_det"
+"""MOTChallenge's det.txt, boxes without identity: they are tracked while they are read."""
+READABLE = (OWN, DETECTIONS, *FORMATS)
+WRITABLE = (OWN, *(name for name, one in FORMATS.items() if one.write is not None))
+
+
+def read_people(
+    path: Path,
+    kind: str,
+    *,
+    videos: Sequence[Video] | None = None,
+    fps: float | None = None,
+    ava: dict[str, Any] | None = None,
+) -> Iterator[VideoPeople]:
+    """Read the boxes of a file or folder.
+
+    Args:
+        path: where they are.
+        kind: one of `READABLE`.
+        videos: their videos; None: not at hand.
+        fps: frames per second of the videos, where the format needs it and `videos` is None.
+        ava: further arguments of `read_ava`: `size_hw`, `start_seconds`, `actions`, `excluded`.
+
+    Raises:
+        InputError: the format is unknown, the file malformed, or something of the videos is needed
+            that is not given.
+    """
+    match kind:
+        case "sqlite":
+            people: Iterable[VideoPeople] = PeopleFile(path)
+        case "mot_det":
+            people = [_tracked(path, fps, videos)]
+        case "ava":
+            given = dict(ava or {})
+            size_hw, start = given.pop("size_hw", None), given.pop("start_seconds", 0.0)
+            about = _about_video(videos, size_hw, fps, start)
+            people = FORMATS["ava"].read(path, about, **given)
+        case _:
+            people = format_named(kind).read(path)
+    return iter(people)
+
+
+def write_people(path: Path, kind: str, people: Iterable[VideoPeople], *, made_by: str) -> int:
+    """Write boxes; a people file that is there takes them in.
+
+    Args:
+        path: file or folder to write.
+        kind: one of `WRITABLE`.
+        people: the boxes.
+        made_by: where they are from, for a people file.
+
+    Returns:
+        Videos written.
+
+    Raises:
+        InputError: the format cannot be written, or not to this place.
+    """
+    people = iter(people)
+    first = next(people, None)  # whatever is wrong shows before a file is begun
+    if first is None:
+        raise InputError(f"{made_by}: there is no video in it")
+    people = chain([first], people)
+    if kind == OWN:
+        return PeopleFile.create(path, made_by).add_all(people)
+    counted = _Counted(people)
+    write = format_named(kind, to_write=True).write
+    assert write is not None
+    write(path, counted)
+    return counted.number
+
+
+def of_videos(
+    people: Iterable[VideoPeople], videos: Sequence[Video], source: object
+) -> Iterator[VideoPeople]:
+    """Those of the boxes whose videos are at hand, under the videos' names and with their lengths.
+
+    Args:
+        people: the boxes.
+        videos: the videos.
+        source: of the boxes, for messages.
+
+    Raises:
+        InputError: no name matches, or boxes lie beyond the end of their video.
+    """
+    index = NameIndex([video.name for video in videos], "the videos")
+    paths = {video.name: video.path for video in videos}
+    number = matched = 0
+    first = ""
+    for one in people:
+        number, first = number + 1, first or one.name
+        name = index.find(one.name)
+        if name is None:
+            continue
+        matched += 1
+        yield _with_length(one, name, paths[name])
+    if not matched:
+        raise InputError(
+            f"{source}: none of its {number} videos is among the {len(videos)} given; it calls the "
+            f"first {first!r}, they call theirs {videos[0].name!r}"
+        )
+
+
+class _Counted:
+    """Passes videos on and counts them."""
+
+    def __init__(self, people: Iterable[VideoPeople]) -> None:
+        self.people = people
+        self.number = 0
+
+    def __iter__(self) -> Iterator[VideoPeople]:
+        for one in self.people:
+            self.number += 1
+            yield one
+
+
+def _with_length(one: VideoPeople, name: str, path: Path) -> VideoPeople:
+    with open_video(path) as reader:
+        num_frames = len(reader)
+        size_hw, fps = one.size_hw or reader.size_hw, reader.fps
+    last = max((int(tube.frame_indices[-1]) for tube in one.tubes), default=0)
+    if last >= num_frames:
+        raise InputError(
+            f"{one.source or one.name}: its boxes reach to frame {last}, but {path} has "
+            f"{num_frames} frames, numbered from 0"
+        )
+    return replace(one, name=name, num_frames=num_frames, size_hw=size_hw, fps=fps)
+
+
+def _tracked(path: Path, fps: float | None, videos: Sequence[Video] | None) -> VideoPeople:
+    if fps is None and videos is not None and len(videos) == 1:
+        with open_video(videos[0].path) as reader:
+            fps = reader.fps
+    if fps is None:
+        raise InputError(
+            f"{path}: detections are tracked by their times; give the frame rate with --fps"
+        )
+    found = read_mot_detections(path)
+    steps = [later - frame for (frame, _), (later, _) in pairwise(found)]
+    tubes = track_people(found, detections_per_second=fps / min(steps, default=1))
+    name = path.parent.parent.name if path.parent.name == "det" else path.stem
+    return VideoPeople(name, tubes, fps=fps, source=str(path))
+
+
+def _about_video(
+    videos: Sequence[Video] | None,
+    size_hw: tuple[int, int] | None,
+    fps: float | None,
+    start_seconds: float,
+) -> Callable[[str], AvaVideo]:
+    """What AVA's csv does not tell: from the videos themselves, or the same for all."""
+    index = NameIndex([video.name for video in videos or ()], "the videos")
+    paths = {video.name: video.path for video in videos or ()}
+
+    def about(name: str) -> AvaVideo:
+        found = index.find(name)
+        if found is not None:
+            with open_video(paths[found]) as reader:
+                return AvaVideo(reader.size_hw, reader.fps, start_seconds, len(reader))
+        if size_hw is None or fps is None:
+            raise InputError(
+                f"{name}: AVA's csv tells neither size nor frame rate of its videos; give the "
+                "videos with --videos, or --size WIDTHxHEIGHT and --fps"
+            )
+        return AvaVideo(size_hw, fps, start_seconds)
+
+    return about

@@ -1,0 +1,137 @@
+"""Decode one video whole, and write down what it is and what is wrong with it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+import av
+from av.error import FFmpegError
+
+from stn_action.data.manifest import Entry
+from stn_action.data.listing import Video
+from stn_action.errors import InputError
+from stn_action.checksum import checksum
+from stn_action.video.container import demuxed, open_container
+from stn_action.video.reader import VideoReader, open_video
+
+
+def inspect_video(video: Video) -> Entry:
+    """Decode every frame of a video, one at a time.
+
+    A file that cannot be read, or whose frames change their size, gives an entry with `error`; one
+    that decodes in part an entry with the frames that decode and a `note`.
+    """
+    try:
+        status = video.path.stat()
+        digest = checksum(video.path)
+    except OSError as error:
+        return unread(video, f"the file cannot be read ({error.strerror})")
+    about = {"bytes": status.st_size, "modified": status.st_mtime_ns, "checksum": digest}
+    try:
+        with open_video(video.path) as reader:
+            return _inspected(video, reader, about)
+    except InputError as error:
+        return unread(video, str(error).removeprefix(f"{video.path}: "), **about)
+
+
+def unread(
+    video: Video, error: str, *, bytes: int = 0, modified: int = 0, checksum: str = ""
+) -> Entry:
+    """The entry of a video of which no frame can be read."""
+    return Entry(
+        video.name,
+        frames=0,
+        fps=0.0,
+        width=0,
+        height=0,
+        rotation=0,
+        codec="",
+        bytes=bytes,
+        modified=modified,
+        checksum=checksum,
+        error=error,
+    )
+
+
+@dataclass
+class _Pass:
+    """What one pass over the packets of a video has met."""
+
+    codec: str
+    promised: int
+    """Packets that the file's header tells of; 0: it tells nothing."""
+    packets: int = 0
+    frames: int = 0
+    refused: int = 0
+    """Packets that the decoder refuses."""
+    damaged: int = 0
+    """Frames that the decoder has patched up."""
+    rotation: int = 0
+    sizes_hw: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Sizes of the decoded pictures, and the first frame of each."""
+
+    def add(self, frame: av.VideoFrame) -> None:
+        if self.frames == 0:
+            self.rotation = 90 * (round(frame.rotation / 90) % 4)
+        self.sizes_hw.setdefault((frame.height, frame.width), self.frames)
+        self.damaged += frame.is_corrupt
+        self.frames += 1
+
+    def note(self) -> str:
+        found = {
+            f"its header promises {self.promised} frames, {self.packets} are there": (
+                self.packets < self.promised
+            ),
+            f"frames that cannot be decoded: {self.refused}": self.refused > 0,
+            f"frames that are damaged: {self.damaged}": self.damaged > 0,
+        }
+        return "; ".join(text for text, holds in found.items() if holds)
+
+    def error(self) -> str:
+        if len(self.sizes_hw) < 2:
+            return ""
+        (first, _), (other, place) = list(self.sizes_hw.items())[:2]
+        return (
+            f"frame {place} is {other[0]}x{other[1]} pixels, the first {first[0]}x{first[1]}; "
+            "re-encode the video to one size"
+        )
+
+
+def _inspected(video: Video, reader: VideoReader, about: dict) -> Entry:
+    height, width = reader.size_hw
+    known = {"fps": reader.fps, "width": width, "height": height, **about}
+    if reader.backend != "pyav":
+        return Entry(
+            video.name, len(reader), rotation=0, codec="", note=f"read by {reader.backend}", **known
+        )
+    met = _decode(video)
+    return Entry(
+        video.name,
+        met.frames,
+        rotation=met.rotation,
+        codec=met.codec,
+        error=met.error(),
+        note=met.note(),
+        **known,
+    )
+
+
+def _decode(video: Video) -> _Pass:
+    container, stream = open_container(video.path)
+    with container:
+        met = _Pass(codec=stream.codec_context.name, promised=stream.frames)
+        for packet in chain(_counted(demuxed(container, stream, video.path), met), [None]):
+            try:
+                frames = stream.decode(packet)
+            except FFmpegError:
+                met.refused += 1
+                continue
+            for frame in frames:
+                met.add(frame)
+    return met
+
+
+def _counted(packets: Iterator[av.Packet], met: _Pass) -> Iterator[av.Packet]:
+    for packet in packets:
+        met.packets += 1
+        yield packet

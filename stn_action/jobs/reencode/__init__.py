@@ -1,0 +1,1 @@
+"""Re-encode a data set once, so that training reads it faster."""

@@ -1,0 +1,1 @@
+"""Video trunks; `backbone_table.py` lists them by name."""

@@ -1,0 +1,176 @@
+"""The heads: a feature map to glimpses of it, and the record of where they looked.
+
+Letters: K heads, S thetas of a clip (1, or one for every time step of the map).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from stn_action.errors import InputError
+from stn_action.geometry.clip_sampling import fold_time, sample_clips
+from stn_action.geometry.family import Transform
+from stn_action.geometry.sampling import PADDINGS, SAMPLERS, Padding, Sampler, pooled, sample
+from stn_action.geometry.theta import VOLUMETRIC
+from stn_action.models.localization_input import Evidence
+from stn_action.models.localization import LocalizationNetwork
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Where the cells of a stage's map lie in the clip that the network was given.
+
+    Strided convolutions shift a map against its input by parts of a cell; drawing has to undo it.
+    """
+
+    size_thw: tuple[int, int, int]
+    """Time steps, rows and columns of the map."""
+
+    clip_thw: tuple[int, int, int]
+    """Frames, rows and columns of the clip."""
+
+    first_thw: tuple[float, float, float]
+    """Frame, row and column of the clip at the centre of the map's first cell; whole numbers are
+    the centres of frames and pixels."""
+
+    step_thw: tuple[float, float, float]
+    """Frames, rows and columns of the clip from one cell to the next."""
+
+    @classmethod
+    def centred(cls, size_thw: tuple[int, int, int], clip_thw: tuple[int, int, int]) -> "Cells":
+        """Cells that share the clip out evenly, as if nothing had shifted them."""
+        step = [clip / size for clip, size in zip(clip_thw, size_thw, strict=True)]
+        return cls(
+            size_thw, clip_thw, ((step[0] - 1) / 2, (step[1] - 1) / 2, (step[2] - 1) / 2),
+            (step[0], step[1], step[2]),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Focus:
+    """Where the heads of one placement looked, with what is needed to draw it."""
+
+    theta: Tensor
+    """(B, K, S, *kind) float32, output to input, normalized on the stage's map; see
+    `geometry.theta` for the kinds."""
+
+    base: Tensor
+    """(K, *kind): where theta started."""
+
+    stage: str
+    """Module path of the stage in the trunk."""
+
+    cells: Cells
+    """Where the map lies in the clip."""
+
+    min_scale: float = 0.0
+    """The floor of the windows' scale; 0 where the family has none."""
+
+
+class FocusHeads(nn.Module):
+    """K spatial transformers on one feature map, with one localization network between them.
+
+    What the localization network sees is told in `Evidence`. Its input is detached from the trunk
+    by default, so that the trunk learns from what the glimpses show and not from what moves them.
+
+    Args:
+        channels: C of the features.
+        transform: the family of theta, made for K windows.
+        theta_per: one theta per "clip" or per time "step"; a volumetric one is always per clip.
+        gain: see `LocalizationNetwork`.
+        detach: keep the localization network's gradients from the features.
+        motion: show it how the map changes over time too.
+        sampler: see `geometry.sampling`.
+        padding: beyond the map everything is "zeros", or as the "border" pixel.
+        localization: a network of your own, (N, evidence channels, H, W) to (N, K * P).
+    """
+
+    base: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        transform: Transform,
+        *,
+        theta_per: Literal["clip", "step"] = "clip",
+        gain: float = 1.0,
+        detach: bool = True,
+        motion: bool = True,
+        sampler: Sampler = "auto",
+        padding: Padding = "zeros",
+        localization: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.volumetric = transform.theta_shape == VOLUMETRIC
+        if self.volumetric and theta_per != "clip":
+            raise InputError(
+                f"a volumetric theta is one per clip: theta_per must be 'clip', got {theta_per!r}"
+            )
+        if sampler not in SAMPLERS or padding not in PADDINGS:
+            raise InputError(
+                f"sampler must be one of {SAMPLERS} and padding one of {PADDINGS}, "
+                f"got {sampler!r} and {padding!r}"
+            )
+        if sampler in ("separable", "area") and not transform.axis_aligned:
+            raise InputError(
+                f"sampler {sampler!r} is for axis-aligned families, {transform.name} is none: "
+                "use 'auto' or 'grid'"
+            )
+        self.channels = channels
+        self.transform = transform
+        self.num_heads = transform.num_heads
+        self.theta_per = theta_per
+        self.detach = detach
+        self.sampler: Sampler = sampler
+        self.padding: Padding = padding
+        self.evidence = Evidence("volume" if self.volumetric else theta_per, motion)
+        self.localization = localization or LocalizationNetwork(
+            self.evidence.channels_for(channels),
+            self.num_heads * transform.num_parameters,
+            gain=gain,
+        )
+        self.register_buffer("base", transform.base, persistent=False)
+
+    @property
+    def gain(self) -> float:
+        """By which the localization network's stored weights are multiplied."""
+        return float(getattr(self.localization, "gain", 1.0))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Theta (B, K, S, *kind), float32, for features (B, C, T, H, W)."""
+        if self.detach:
+            features = features.detach()
+        shown = self.evidence(features)  # (B, S, C', H, W)
+        with torch.autocast(features.device.type, enabled=False):
+            raw = self.localization(shown.flatten(0, 1))
+            raw = raw.reshape(*shown.shape[:2], self.num_heads, self.transform.num_parameters)
+            theta = self.transform.build(raw)
+        return theta.transpose(1, 2)
+
+    def glimpses(self, features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
+        """What the heads look at: (B, K, C, T, h, w) of features (B, C, T, H, W)."""
+        if self.volumetric:
+            return self.volume_glimpses(features, theta, (features.shape[2], *size))
+        return sample_clips(
+            features, theta, size, axis_aligned=self.transform.axis_aligned,
+            sampler=self.sampler, padding=self.padding,
+        )  # fmt: skip
+
+    def volume_glimpses(self, features: Tensor, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        """What volumetric heads look at: (B, K, C, t, h, w) for size (t, h, w)."""
+        theta = theta.squeeze(2)
+        return sample(features, theta, size, sampler=self.sampler, padding=self.padding)
+
+    def pooled_glimpses(self, features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
+        """The spatial means of the glimpses: (B, K, C, T) of features (B, C, T, H, W)."""
+        if self.volumetric:
+            return self.glimpses(features, theta, size).mean((-2, -1))
+        maps, theta, unfold = fold_time(features, theta)
+        return unfold(
+            pooled(
+                maps, theta, size, axis_aligned=self.transform.axis_aligned,
+                sampler=self.sampler, padding=self.padding,
+            )
+        )  # fmt: skip

@@ -1,0 +1,118 @@
+"""A spatial transformer between any two layers."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from stn_action.geometry.sampling import Padding, Sampler
+from stn_action.geometry.transforms import build_transform
+from stn_action.models.heads import FocusHeads
+
+
+class SpatialTransformer(nn.Module):
+    """One spatial transformer in line (Jaderberg et al. 2015, section 3): features to features.
+
+    It starts as the identity: unbounded families do not change what passes until they have learnt
+    to. Several may stand in one network. Their theta can be passed on to later layers, as in the
+    paper's section 3.4.
+
+    Args:
+        channels: C of the features.
+        transform: name of the family: translation, attention, anisotropic, similarity, affine,
+            projective, tps, or volumetric (clips only: resamples space and time).
+        size: height and width of the result, of "volumetric" time steps, height and width; None
+            keeps the input's.
+        image_size: height and width of the images that flat vectors hold; None: features are maps
+            or clips.
+        theta_per: one theta per "clip" or per time "step"; of maps the same.
+        gain: see `LocalizationNetwork`; 1 for a relative learning rate of 1.
+        detach: keep the localization network's gradients from the features.
+        motion: of clips, show the localization network how the map changes over time too.
+        sampler: see `geometry.sampling`.
+        padding: beyond the map everything is "zeros", or as the "border" pixel.
+        localization: a network of your own, (N, C, H, W) to (N, P) ((N, 2C, H, W) with motion).
+        **settings: of the family: bounded, start_scale, min_scale, max_scale, ...
+
+    Shape:
+        maps (B, C, H, W) to (B, C, *size), clips (B, C, T, H, W) to (B, C, T, *size), with
+        "volumetric" to (B, C, *size), flat vectors (B, C * H * W) to (B, C * h * w).
+
+    Raises:
+        InputError: an unknown family or setting.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        transform: str = "affine",
+        size: tuple[int, ...] | None = None,
+        *,
+        image_size: tuple[int, int] | None = None,
+        theta_per: Literal["clip", "step"] = "clip",
+        gain: float = 1.0,
+        detach: bool = False,
+        motion: bool = False,
+        sampler: Sampler = "auto",
+        padding: Padding = "zeros",
+        localization: nn.Module | None = None,
+        **settings: float | bool | None,
+    ) -> None:
+        super().__init__()
+        self.size = None if size is None else tuple(size)
+        self.image_size = image_size
+        family = build_transform(transform, 1, **{"bounded": False, **settings})
+        self.heads = FocusHeads(
+            channels, family, theta_per=theta_per, gain=gain, detach=detach, motion=motion,
+            sampler=sampler, padding=padding, localization=localization,
+        )  # fmt: skip
+
+    def forward(
+        self, features: Tensor, *, return_theta: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """The transformed features; see the class for shapes.
+
+        Args:
+            features: maps, clips or flat vectors.
+            return_theta: also give theta, (B, *kind), or (B, T, *kind) with one per step.
+
+        Raises:
+            ValueError: the features have another shape.
+        """
+        clips = self._as_clips(features)  # (B, C, T, H, W)
+        theta = self.heads(clips)
+        result = self._glimpse(clips, theta)
+        if features.dim() == 2:
+            result = result.flatten(1)
+        elif features.dim() == 4:
+            result = result.squeeze(2)
+        if not return_theta:
+            return result
+        theta = theta.squeeze(1)  # (B, S, *kind)
+        per_step = self.heads.theta_per == "step" and features.dim() == 5
+        return result, theta if per_step else theta.squeeze(1)
+
+    def _glimpse(self, clips: Tensor, theta: Tensor) -> Tensor:
+        """(B, C, T, h, w)."""
+        heads = self.heads
+        if heads.volumetric:
+            size = self.size or tuple(clips.shape[2:])
+            return heads.volume_glimpses(clips, theta, size).squeeze(1)
+        size = self.size or tuple(clips.shape[-2:])
+        return heads.glimpses(clips, theta, (size[0], size[1])).squeeze(1)
+
+    def _as_clips(self, features: Tensor) -> Tensor:
+        C = self.heads.channels
+        if self.image_size is not None:
+            H, W = self.image_size
+            if features.dim() != 2 or features.shape[1] != C * H * W:
+                raise ValueError(
+                    f"features must be flat images (B, {C * H * W}), got {tuple(features.shape)}"
+                )
+            return features.view(-1, C, 1, H, W)
+        known = (5,) if self.heads.volumetric else (4, 5)
+        if features.dim() not in known or features.shape[1] != C:
+            maps = "" if self.heads.volumetric else f"(B, {C}, H, W) or "
+            raise ValueError(
+                f"features must be {maps}(B, {C}, T, H, W), got {tuple(features.shape)}"
+            )
+        return features if features.dim() == 5 else features.unsqueeze(2)

@@ -1,0 +1,1 @@
+"""Person detectors; `detector_table.py` lists them by name."""

@@ -1,0 +1,57 @@
+"""The formats of people files by name: what a tool chooses from."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from stn_action.errors import InputError
+from stn_action.person.formats.ava import read_ava, write_ava
+from stn_action.person.formats.coco import read_coco, write_coco
+from stn_action.person.formats.jhmdb import read_jhmdb
+from stn_action.person.formats.jhmdb_masks import read_jhmdb_masks
+from stn_action.person.formats.motchallenge import read_mot, write_mot
+from stn_action.person.formats.plain_csv import (
+    read_long_csv,
+    read_tube_folder,
+    write_long_csv,
+    write_tube_folder,
+)
+from stn_action.person.formats.ucf101_24 import read_ucf101_24
+from stn_action.person.video_people import VideoPeople
+
+
+class Format(NamedTuple):
+    """One kind of people file."""
+
+    read: Callable[..., Iterable[VideoPeople]]
+    """Takes the path first; further arguments by keyword. It may be lazy: errors can come late."""
+    write: Callable[..., None] | None
+    """Takes the path and people; None: there is no use in writing it."""
+    what: str
+    """What the path is, for a help text."""
+
+
+FORMATS: dict[str, Format] = {
+    "csv": Format(read_long_csv, write_long_csv, "one file video,person,frame,x0,y0,x1,y1,score"),
+    "tubes": Format(
+        read_tube_folder, write_tube_folder, "a folder of <video>.csv, one person each"
+    ),
+    "mot": Format(read_mot, write_mot, "a folder of <video>/gt/gt.txt, or one such file"),
+    "coco": Format(read_coco, write_coco, "a JSON file of COCO-VID"),
+    "ava": Format(read_ava, write_ava, "AVA's csv; needs size, frame rate and start of the videos"),
+    "ucf101_24": Format(read_ucf101_24, None, "pyannot.pkl of corrected-UCF101-Annots"),
+    "jhmdb": Format(read_jhmdb, None, "a zip of one text file per frame"),
+    "jhmdb_masks": Format(read_jhmdb_masks, None, "a folder of <class>/<video>/puppet_mask.mat"),
+}
+
+
+def format_named(name: str, *, to_write: bool = False) -> Format:
+    """Return a format by its name.
+
+    Raises:
+        InputError: there is none of that name, or it cannot be written.
+    """
+    known = [key for key, value in FORMATS.items() if value.write is not None or not to_write]
+    if name not in known:
+        verb = "written" if to_write else "read"
+        raise InputError(f"the format {name!r} cannot be {verb}; there are {', '.join(known)}")
+    return FORMATS[name]

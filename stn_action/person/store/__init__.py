@@ -1,0 +1,1 @@
+"""Person boxes on disk: people files and folders of CSV files."""

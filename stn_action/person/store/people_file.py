@@ -1,0 +1,270 @@
+"""The tubes of a whole data set in one crash-safe file (SQLite).
+
+A video is in the file or not, never half: everything about it is written in one transaction. Boxes
+are little-endian float32, frame numbers int32, so a file reads the same on every machine.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from stn_action.errors import InputError
+from stn_action.person.names import NameIndex
+from stn_action.person.video_people import People, VideoPeople
+from stn_action.person.store.people_sql import (
+    COPY_TUBES,
+    COPY_VIDEOS,
+    FORMAT,
+    Connection,
+    create_file,
+    insert,
+    lives,
+    this_process,
+    unpacked,
+)
+from stn_action.person.store.tube_folder import TubeFolder
+from stn_action.checksum import checksum
+
+AT_ONCE = 500
+"""Names in one query, videos in one transaction."""
+
+
+class PeopleFile:
+    """A people file; it may be open in many processes at once, and goes to others by its path."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a people file that is there.
+
+        Raises:
+            InputError: no such file, or it is no people file.
+        """
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise InputError(
+                f"{self.path}: no people file; `python tools/detect_people.py` writes one"
+            )
+        self._file = Connection(self.path)
+        self._names: NameIndex | None = None
+        found = self._about().get("format")
+        if found != FORMAT:
+            raise InputError(f"{self.path}: its format is {found!r}, expected {FORMAT!r}")
+
+    @classmethod
+    def create(cls, path: str | Path, made_by: str) -> "PeopleFile":
+        """Open a people file, and write an empty one where there is none.
+
+        Args:
+            path: the file.
+            made_by: detector and settings, or the source of the boxes; a file holds those of one.
+
+        Raises:
+            InputError: the file is there and was made by something else.
+        """
+        path = Path(path)
+        if not path.exists():
+            create_file(path, made_by)
+        people = cls(path)
+        if people.made_by != made_by:
+            raise InputError(
+                f"{path}: its boxes were made by {people.made_by!r}, not by {made_by!r}; give "
+                "another file, or the settings that it was begun with"
+            )
+        return people
+
+    @property
+    def source(self) -> Path:
+        """The file."""
+        return self.path
+
+    @property
+    def made_by(self) -> str:
+        """Detector and settings, or the source of the boxes."""
+        return self._about()["made_by"]
+
+    def __len__(self) -> int:
+        """Count the videos that were looked at."""
+        return self._file.query("SELECT COUNT(*) FROM videos")[0][0]
+
+    def __iter__(self) -> Iterator[VideoPeople]:
+        """Everybody in every video, in the order of names."""
+        for name in self.names():
+            yield from self._read(name)
+
+    def names(self) -> list[str]:
+        """The names of all videos that were looked at, in order."""
+        return [name for (name,) in self._file.query("SELECT name FROM videos ORDER BY name")]
+
+    def errors(self) -> dict[str, str]:
+        """Name of each video that could not be read, and why."""
+        rows = self._file.query("SELECT name, error FROM videos WHERE error IS NOT NULL")
+        return dict(sorted(rows))
+
+    def find(self, video_name: str) -> VideoPeople | None:
+        """Everybody in a video: see `People.find`; names agree as in `NameIndex.find`."""
+        found = self._read(video_name)
+        if not found and (stored := self._index().find(video_name)) is not None:
+            found = self._read(stored)
+        return found[0] if found else None
+
+    def longest_spans(self, video_names: Sequence[str]) -> list[int | None]:
+        """See `People.longest_spans`."""
+        spans: dict[str, int] = {}
+        for start in range(0, len(video_names), AT_ONCE):
+            names = video_names[start : start + AT_ONCE]
+            marks = ", ".join("?" * len(names))
+            spans |= self._file.query(
+                f"SELECT name, longest_span FROM videos WHERE name IN ({marks})", *names
+            )
+        if all(name in spans for name in video_names):
+            return [spans[name] for name in video_names]
+        stored = self._index().find_each(video_names)
+        spans = dict(self._file.query("SELECT name, longest_span FROM videos"))
+        return [None if name is None else spans[name] for name in stored]
+
+    def is_done(self, video_name: str, path: Path) -> bool:
+        """Whether this very file was looked at; a video that could not be read is not done."""
+        rows = self._file.query(
+            "SELECT bytes, modified, checksum, error FROM videos WHERE name = ?", video_name
+        )
+        if not rows or rows[0][3] is not None:
+            return False
+        *state, known, _ = rows[0]
+        return state in ([None, None], _state(path)) or checksum(path) == known
+
+    def add(self, people: VideoPeople, path: Path | None = None, error: str | None = None) -> None:
+        """Write everybody in a video, in place of what was known of it, in one transaction.
+
+        Args:
+            people: what was found.
+            path: the file that was looked at; None: not known.
+            error: why it could not be read.
+
+        Raises:
+            InputError: the file cannot be written (the disk is full, for instance).
+        """
+        with self._file.writing() as connection:
+            insert(connection, people, _state(path) if path else [None, None], error)
+        self._names = None
+
+    def add_all(self, people: Iterable[VideoPeople]) -> int:
+        """Write many videos of which the files are not known; a few hundred in one transaction.
+
+        Returns:
+            How many.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        number = 0
+        rest = iter(people)
+        while some := list(islice(rest, AT_ONCE)):
+            with self._file.writing() as connection:
+                for one in some:
+                    insert(connection, one, [None, None], None)
+            number += len(some)
+        self._names = None
+        return number
+
+    def claim(self, video_name: str) -> bool:
+        """Take a video in hand; False where another process that still lives has it.
+
+        `add` gives it back.
+        """
+        own = this_process()
+        with self._file.writing() as connection:
+            rows = connection.execute(
+                "SELECT process FROM claims WHERE name = ?", (video_name,)
+            ).fetchall()
+            if rows and rows[0][0] != own and lives(rows[0][0]):
+                return False
+            connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (video_name, own))
+        return True
+
+    def merge(self, other: "PeopleFile") -> int:
+        """Take over the videos of another file that this one lacks or could not read.
+
+        Returns:
+            How many were taken over.
+
+        Raises:
+            InputError: the file was made by something else.
+        """
+        if other.made_by != self.made_by:
+            raise InputError(
+                f"{other.path}: its boxes were made by {other.made_by!r}, those of {self.path} by "
+                f"{self.made_by!r}; only files that were made alike can be joined"
+            )
+        self._file.query("ATTACH DATABASE ? AS other", str(other.path))
+        try:
+            with self._file.writing() as connection:
+                connection.execute(
+                    "DELETE FROM main.videos WHERE error IS NOT NULL AND name IN"
+                    " (SELECT name FROM other.videos WHERE error IS NULL)"
+                )
+                (last,) = connection.execute("SELECT MAX(id) FROM main.videos").fetchone()
+                number = connection.execute(COPY_VIDEOS).rowcount
+                connection.execute(COPY_TUBES, (last or 0,))
+        finally:
+            self._file.query("DETACH DATABASE other")
+        self._names = None
+        return number
+
+    def close(self) -> None:
+        """Give back the file; it is opened again when it is needed."""
+        self._file.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.path = state["path"]
+        self._file = Connection(self.path)
+        self._names = None
+
+    def _about(self) -> dict[str, str]:
+        return dict(self._file.query("SELECT key, value FROM about"))
+
+    def _index(self) -> NameIndex:
+        if self._names is None:
+            self._names = NameIndex(self.names(), self.path)
+        return self._names
+
+    def _read(self, name: str) -> list[VideoPeople]:
+        """The video of exactly this name, if it is there."""
+        rows = self._file.query(
+            "SELECT id, height, width, num_frames, fps, checksum FROM videos WHERE name = ?", name
+        )
+        if not rows:
+            return []
+        number, height, width, num_frames, fps, digest = rows[0]
+        tubes = self._file.query(
+            "SELECT label, frames, boxes, scores FROM tubes WHERE video = ? ORDER BY place", number
+        )
+        try:
+            found = tuple(unpacked(*row[1:]) for row in tubes)
+        except ValueError as error:
+            raise InputError(f"{self.path}: the boxes of {name} are damaged: {error}") from None
+        size_hw = None if height is None else (height, width)
+        labels = tuple(row[0] for row in tubes)
+        known = labels if any(label is not None for label in labels) else ()
+        return [
+            VideoPeople(
+                name, found, size_hw, num_frames, fps, digest, known, f"{self.path}: {name}"
+            )
+        ]
+
+
+def open_people(path: Path) -> People:
+    """Open a people file, or a folder with one CSV of boxes per video.
+
+    Raises:
+        InputError: it is neither.
+    """
+    return TubeFolder(path) if path.is_dir() else PeopleFile(path)
+
+
+def _state(path: Path) -> list[int]:
+    """Bytes and time of change of a file."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]

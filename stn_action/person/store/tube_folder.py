@@ -1,0 +1,164 @@
+"""Tubes on disk: one CSV file per video, found by the video's name."""
+
+import csv
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stn_action.errors import InputError
+from stn_action.person.names import NameIndex
+from stn_action.person.video_people import VideoPeople, fit_to_picture
+from stn_action.person.tube import Tube
+
+COLUMNS = ("frame", "x0", "y0", "x1", "y1")
+SCORE = "score"
+
+
+def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> Tube:
+    """Read the boxes of one person from a CSV file.
+
+    The header is `frame,x0,y0,x1,y1` with `score` as an optional sixth column; other columns are
+    passed over. `frame` counts from 0 and increases from line to line; the corners are pixel edges
+    of the source picture; a missing score is 1.
+
+    Args:
+        path: the CSV file.
+        size_hw: height and width of the picture, if they are known: boxes are clipped to it.
+
+    Raises:
+        InputError: the file cannot be read, a column is missing, a value is no number or not
+            finite, corners are swapped, frames do not increase, or a box lies wholly outside.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.reader(file, skipinitialspace=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: these boxes cannot be read: {error}") from error
+    columns = _column_places(path, rows[0] if rows else [])
+    values = [
+        _parse_row(path, line, row, columns)
+        for line, row in enumerate(rows[1:], start=2)
+        if any(cell.strip() for cell in row)
+    ]
+    if not values:
+        raise InputError(f"{path}: there is no box in it; leave the file out if nobody was found")
+    table = torch.tensor(values, dtype=torch.float64)
+    if (backward := (table[:, 0].diff() <= 0).nonzero()).numel():
+        frame = int(table[int(backward[0]) + 1, 0])
+        raise InputError(f"{path}: frames must increase from line to line, but {frame} does not")
+    tube = Tube(table[:, 0].long(), table[:, 1:5].float(), table[:, 5].float())
+    return tube if size_hw is None else fit_to_picture(tube, size_hw, path)
+
+
+def write_tube_csv(path: str | Path, tube: Tube) -> None:
+    """Write a tube as `frame,x0,y0,x1,y1,score`, first to a temporary name, then renamed.
+
+    Values are written so that reading gives the same float32 numbers back.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [",".join((*COLUMNS, SCORE))]
+    for frame, box, score in zip(tube.frame_indices, tube.boxes, tube.scores, strict=True):
+        lines.append(",".join([str(int(frame)), *map(_shortest, [*box, score])]))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+class TubeFolder:
+    """CSV files of tubes anywhere below a folder, found by the name of their video."""
+
+    def __init__(self, root: str | Path):
+        """List the files below `root`.
+
+        Raises:
+            InputError: `root` is no folder, or there is no CSV file below it.
+        """
+        self.root = Path(root)
+        if not self.root.is_dir():
+            raise InputError(f"{self.root}: this folder of person boxes does not exist")
+        names = (
+            path.relative_to(self.root).with_suffix("").as_posix()
+            for path in sorted(self.root.rglob("*.csv"))
+        )
+        self._names = NameIndex(names, self.root)
+        if not len(self._names):
+            raise InputError(
+                f"{self.root}: there is no CSV file below it; expected one `<video name>.csv` per "
+                f"video with the columns {','.join(COLUMNS)}[,{SCORE}]"
+            )
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @property
+    def source(self) -> Path:
+        """The folder."""
+        return self.root
+
+    def path_of(self, video_name: str) -> Path | None:
+        """Return the file that holds the boxes of a video, None where there is none.
+
+        The file is called like the video; see `NameIndex.find`.
+
+        Raises:
+            InputError: several files fit equally well.
+        """
+        stored = self._names.find(video_name)
+        return None if stored is None else self.root / f"{stored}.csv"
+
+    def find(self, video_name: str) -> VideoPeople | None:
+        """Read the tube of a video, None where there is none; see `path_of` and `read_tube_csv`."""
+        path = self.path_of(video_name)
+        return (
+            None
+            if path is None
+            else VideoPeople(video_name, (read_tube_csv(path),), source=str(path))
+        )
+
+    def longest_spans(self, video_names: Sequence[str]) -> list[int | None]:
+        """See `People.longest_spans`; every file is read once."""
+        spans: list[int | None] = []
+        for stored in self._names.find_each(video_names):
+            path = None if stored is None else self.root / f"{stored}.csv"
+            spans.append(None if path is None else read_tube_csv(path).span)
+        return spans
+
+
+def _column_places(path: Path, header: list[str]) -> list[int | None]:
+    names = [cell.strip().lower() for cell in header]
+    missing = [column for column in COLUMNS if column not in names]
+    if missing:
+        raise InputError(
+            f"{path}: the column {', '.join(missing)} is missing; the first line must be "
+            f"{','.join(COLUMNS)} with {SCORE} as an optional sixth, got {','.join(header)!r}"
+        )
+    return [names.index(name) if name in names else None for name in (*COLUMNS, SCORE)]
+
+
+def _parse_row(path: Path, line: int, row: list[str], columns: list[int | None]) -> list[float]:
+    """The six numbers of one line, checked on their own."""
+    try:
+        values = [1.0 if column is None else float(row[column]) for column in columns]
+    except (ValueError, IndexError) as error:
+        raise InputError(f"{path}, line {line}: {','.join(row)!r} are not numbers") from error
+    frame, x0, y0, x1, y1, _ = values
+    if not all(math.isfinite(value) for value in values):
+        raise InputError(f"{path}, line {line}: {','.join(row)!r} holds NaN or infinity")
+    if frame < 0 or frame != int(frame):
+        raise InputError(f"{path}, line {line}: frame must be a whole number from 0, got {frame:g}")
+    if x1 <= x0 or y1 <= y0:
+        raise InputError(
+            f"{path}, line {line}: x0 < x1 and y0 < y1 must hold, got ({x0:g}, {y0:g}, {x1:g}, "
+            f"{y1:g}); corners are top left and bottom right, not centre or width and height"
+        )
+    return values
+
+
+def _shortest(value: Tensor) -> str:
+    return f"{float(value):.9g}"

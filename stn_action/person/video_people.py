@@ -1,0 +1,129 @@
+"""Everybody found in one video: the type that detectors, importers and people files exchange."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from stn_action.errors import InputError
+from stn_action.geometry.boxes import box_sizes, clip_boxes
+from stn_action.person.tube import Tube
+
+MAX_ASPECT_CHANGE = 0.03
+"""By so much the aspect ratios of two sizes of one video may differ: 340x256 is 320x240."""
+
+
+@dataclass(frozen=True, eq=False)
+class VideoPeople:
+    """The tubes of one video and what is known of the video that they were found in.
+
+    A video in which nobody was found has no tubes; that is not the same as a video that nobody has
+    looked at, which has no `VideoPeople`.
+    """
+
+    name: str
+    """The video's name in its list, with folders, without suffix: `Archery/v_Archery_g01_c01`."""
+    tubes: tuple[Tube, ...]
+    """One per person."""
+    size_hw: tuple[int, int] | None = None
+    """Height and width of the picture that the boxes lie in, pixels; None: unknown."""
+    num_frames: int | None = None
+    """Frames of the video; None: unknown."""
+    fps: float | None = None
+    """Frames per second on average; None: unknown."""
+    checksum: str | None = None
+    """`video.checksum.checksum` of the file that was looked at; None: unknown."""
+    labels: tuple[str | None, ...] = field(default=())
+    """What each tube's person does, where annotations tell; empty: nothing is told."""
+    source: str = ""
+    """File, and place in it, that the boxes come from; for messages."""
+
+    def __post_init__(self) -> None:
+        if self.labels and len(self.labels) != len(self.tubes):
+            raise ValueError(f"labels must be {len(self.tubes)}, one per tube, got {self.labels}")
+
+    @property
+    def longest_span(self) -> int:
+        """Frames from the first box to the last of the longest tube; 0: nobody was found."""
+        return max((tube.span for tube in self.tubes), default=0)
+
+    def tubes_in(self, size_hw: tuple[int, int]) -> tuple[Tube, ...]:
+        """The tubes in the pixels of a picture of this size, clipped to it.
+
+        Args:
+            size_hw: height and width of the video's picture, pixels. Boxes made for another size
+                (of a re-encoded copy of the video) are scaled.
+
+        Raises:
+            InputError: the sizes are not of one video, or a box lies wholly outside.
+        """
+        scale = None
+        if self.size_hw is not None and self.size_hw != size_hw:
+            (height, width), (new_height, new_width) = self.size_hw, size_hw
+            x, y = new_width / width, new_height / height
+            if abs(x / y - 1) > MAX_ASPECT_CHANGE:
+                raise InputError(
+                    f"{self.source}: the boxes of {self.name} are for {width}x{height} pixels, the "
+                    f"video has {new_width}x{new_height}; are they of another video?"
+                )
+            scale = torch.tensor([x, y, x, y])
+        tubes = []
+        for tube in self.tubes:
+            if scale is not None:
+                tube = Tube(tube.frame_indices, tube.boxes * scale, tube.scores)
+            tubes.append(fit_to_picture(tube, size_hw, self.source or self.name))
+        return tuple(tubes)
+
+
+class People(Protocol):
+    """Person boxes of a data set, found by the names of its videos."""
+
+    @property
+    def source(self) -> Path:
+        """File or folder, for messages."""
+        ...
+
+    def find(self, video_name: str) -> VideoPeople | None:
+        """Everybody in a video; None: nobody has looked at this video.
+
+        Raises:
+            InputError: the boxes are malformed, or several entries fit the name.
+        """
+        ...
+
+    def longest_spans(self, video_names: Sequence[str]) -> list[int | None]:
+        """Frames from first to last box of each video's longest tube.
+
+        0 where nobody was found, None where nobody has looked.
+
+        Raises:
+            InputError: two videos share an entry, or one is malformed.
+        """
+        ...
+
+
+def fit_to_picture(tube: Tube, size_hw: tuple[int, int], source: str | Path) -> Tube:
+    """Clip the boxes of a tube to the picture, and refuse one that lies wholly outside.
+
+    Args:
+        tube: boxes in source pixels.
+        size_hw: height and width of the picture, pixels.
+        source: where the tube comes from, for the message.
+
+    Raises:
+        InputError: a box lies wholly outside the picture.
+    """
+    clipped = clip_boxes(tube.boxes, size_hw)
+    outside = (box_sizes(clipped) <= 0).any(dim=1)
+    if outside.any():
+        worst = int(outside.nonzero()[0])
+        corners = ", ".join(f"{value:g}" for value in tube.boxes[worst].tolist())
+        raise InputError(
+            f"{source}: the box ({corners}) of frame {int(tube.frame_indices[worst])} lies wholly "
+            f"outside the picture, which is {size_hw[1]} wide and {size_hw[0]} high "
+            f"({int(outside.sum())} such boxes); are these boxes of another video, or in another "
+            "resolution?"
+        )
+    return Tube(tube.frame_indices, clipped, tube.scores)

@@ -1,0 +1,215 @@
+"""One experiment three ways: no heads, heads frozen at their start, heads that learn."""
+
+import csv
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from stn_action.config.schema import Config, config_from_dict, to_dict
+from stn_action.errors import InputError
+from stn_action.runs.folds import FOLD_CHECKPOINTS, train_folds
+from stn_action.runs.folder import writing_to
+from stn_action.config.fingerprint import changes
+from stn_action.runs.train import train
+from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
+
+ARMS = {
+    "no heads": ("model.focus.heads=0",),
+    "frozen heads": ("optim.relative_lr=0",),
+    "heads": (),
+}
+"""What is different in each arm; trunk, data, auxiliary losses and schedule are equal."""
+
+TABLE_WIDTH = 112
+"""Characters that the table needs; a narrower terminal wraps it, but no figure is cut."""
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """The tests of one arm, a row per seed."""
+
+    arm: str
+    results: list[dict[str, Any]]
+    """`test.json` of every seed."""
+    correct: Tensor
+    """(seeds, N) of every test video."""
+    groups: Tensor
+    """(N,) int64: videos that may resemble each other have one number."""
+
+    @property
+    def top1(self) -> list[float]:
+        """Of every seed."""
+        return [result["top1"] for result in self.results]
+
+
+def run_arms(
+    config: Config,
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    arms: Sequence[str] = tuple(ARMS),
+    command: str = "",
+    console: Console | None = None,
+) -> list[ArmResult]:
+    """Train and test every arm with every seed.
+
+    A run that is finished is not repeated, one that was interrupted goes on.
+
+    Args:
+        config: of the arm with heads; its seed and folder are replaced.
+        seeds: of the runs.
+        out: holds a folder for every run, named by arm and seed.
+        arms: names out of `ARMS`.
+        command: to be written down.
+        console: where to print.
+
+    Raises:
+        InputError: the configuration has no heads, or a folder holds another experiment.
+    """
+    if config.model.focus is None or config.model.focus.heads == 0:
+        raise InputError("model.focus: arms are compared to one with heads; configure some")
+    results = []
+    for arm in arms:
+        folders = [out / f"{arm.replace(' ', '_')}_seed{seed}" for seed in seeds]
+        for seed, folder in zip(seeds, folders, strict=True):
+            overrides = [*ARMS[arm], f"train.seed={seed}"]
+            own = config_from_dict(to_dict(config), f"arm {arm!r}", overrides)
+            own = writing_to(own, folder)
+            if _finished(own, folder):
+                continue
+            folds = own.data.split == "all"
+            started = any(folder.glob(FOLD_CHECKPOINTS if folds else "last.pt"))
+            run = train_folds if folds else train
+            run(own, command=command, resume=started, console=console)
+        results.append(_read(arm, folders))
+    return results
+
+
+def compare(better: ArmResult, worse: ArmResult) -> PairedDifference:
+    """How much better one arm's videos are classified, by a paired bootstrap over groups.
+
+    Seeds are averaged per video first, so that the interval is about other videos, not other seeds.
+    """
+    generator = torch.Generator().manual_seed(0)
+    return paired_bootstrap(
+        worse.correct.double().mean(0),
+        better.correct.double().mean(0),
+        better.groups,
+        generator=generator,
+    )
+
+
+def table_rows(results: Sequence[ArmResult]) -> list[list[str]]:
+    """Header and one row per arm."""
+    header = ["arm", "top-1 per seed", "mean", "deviation", "theta shuffled", "hit", "shuffled",
+              "random", "window area"]  # fmt: skip
+    rows = [header]
+    for result in results:
+        top1 = torch.tensor(result.top1, dtype=torch.float64)
+        deviation = f"{100 * top1.std():.1f}" if len(top1) > 1 else "–"
+        row = [
+            result.arm,
+            " ".join(f"{100 * value:.1f}" for value in result.top1),
+            f"{100 * top1.mean():.1f}",
+            deviation,
+            _mean(result, "top1_shuffled_theta"),
+        ]
+        row += [_region(result, name) for name in ("hit", "shuffled", "random", "area")]
+        rows.append(row)
+    return rows
+
+
+def describe(results: Sequence[ArmResult]) -> list[str]:
+    """Lines of Markdown: protocol, table, and the paired differences of the last arm."""
+    rows = table_rows(results)
+    lines = [results[-1].results[0]["protocol"], ""]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(3, "|" + " --- |" * len(rows[0]))
+    lines.append("")
+    for worse in results[:-1]:
+        d = compare(results[-1], worse)
+        lines.append(
+            f"{results[-1].arm} against {worse.arm}: {100 * d.difference:+.1f} points, "
+            f"95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f} (p = {d.p:.3g}; paired "
+            f"bootstrap over {len(worse.groups.unique())} groups of test videos)"
+        )
+    return lines
+
+
+def show(results: Sequence[ArmResult], console: Console) -> None:
+    """Print the protocol, the table (columns without any figure left out) and the differences."""
+    rows = table_rows(results)
+    table = Table(title="percent", title_justify="left", box=SIMPLE)
+    filled = [any(cell != "–" for cell in column[1:]) for column in zip(*rows, strict=True)]
+    if all(len(result.results) == 1 for result in results):
+        filled[rows[0].index("mean")] = False  # it is the one seed's
+    for name, keep in zip(rows[0], filled, strict=True):
+        if keep:
+            table.add_column(name, no_wrap=True)
+    for row in rows[1:]:
+        table.add_row(*(cell for cell, keep in zip(row, filled, strict=True) if keep))
+    console.print(results[-1].results[0]["protocol"], markup=False)
+    console.width = max(console.width, TABLE_WIDTH)
+    console.print(table)
+    if "–" not in rows[-1]:
+        console.print(
+            "hit: the deciding region's centre lies in a window; shuffled, random: the same with "
+            "another video's windows, with windows placed anywhere"
+        )
+    for line in describe(results)[-len(results) + 1 :]:
+        console.print(line, markup=False)
+
+
+def clear(out: Path) -> None:
+    """Remove the runs of an earlier comparison."""
+    for arm in ARMS:
+        for folder in out.glob(f"{arm.replace(' ', '_')}_seed*"):
+            shutil.rmtree(folder)
+
+
+def _finished(config: Config, folder: Path) -> bool:
+    started, result = folder / "config.yaml", folder / "test.json"
+    if not (started.is_file() and result.is_file()):
+        return False
+    changed = changes(yaml.safe_load(started.read_text(encoding="utf-8")), config)
+    if changed:
+        raise InputError(
+            f"{folder} holds a run with other settings: {changed}; give another folder or delete it"
+        )
+    return True
+
+
+def _read(arm: str, folders: Sequence[Path]) -> ArmResult:
+    results, correct = [], []
+    groups: list[str] = []
+    for folder in folders:
+        results.append(json.loads((folder / "test.json").read_text(encoding="utf-8")))
+        with (folder / "test_predictions.csv").open(newline="", encoding="utf-8") as file:
+            rows = sorted(csv.DictReader(file), key=lambda row: row["video"])
+        correct.append(torch.tensor([row["true"] == row["predicted"] for row in rows]))
+        groups = [row["group"] for row in rows]
+    numbers = {name: number for number, name in enumerate(sorted(set(groups)))}
+    return ArmResult(
+        arm, results, torch.stack(correct), torch.tensor([numbers[name] for name in groups])
+    )
+
+
+def _mean(result: ArmResult, key: str) -> str:
+    values = [row[key] for row in result.results if key in row]
+    return f"{100 * sum(values) / len(values):.1f}" if values else "–"
+
+
+def _region(result: ArmResult, key: str) -> str:
+    """The figure of the union of all heads, mean over seeds."""
+    values = [row["regions"]["any head"][key] for row in result.results if "regions" in row]
+    return f"{100 * sum(values) / len(values):.1f}" if values else "–"

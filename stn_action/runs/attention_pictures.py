@@ -1,0 +1,126 @@
+"""Pictures of where the heads of a checkpoint look, on the source frames."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stn_action.data.listing import Video
+from stn_action.predictor import Answer, Trained, answers, view_predictions
+from stn_action.person.video_people import People
+from stn_action.person.store.people_file import open_people
+from stn_action.person.select import Select, clip_boxes_of
+from stn_action.evaluation.views import ViewPredictions
+from stn_action.video.reader import VideoReader, open_video
+from stn_action.video.writer import write_video
+from stn_action.visualize.draw import render_video
+from stn_action.visualize.picture import save_png
+from stn_action.geometry.outlines import focus_outlines, join_heads, nearest_clip_frames
+from stn_action.visualize.sheet import draw_sheet, evenly_spaced
+
+SHEET_COLUMNS = 6
+FRAMES_AT_ONCE = 32
+"""Of a video that is drawn: what is held in memory does not grow with its length."""
+
+
+def visualize(
+    trained: Trained, videos: Sequence[Video], out: Path, *, make_mp4: bool = True
+) -> Iterator[tuple[Answer, list[Path]]]:
+    """Draw what the heads attend to on the source frames: a PNG sheet and an MP4 per video.
+
+    Args:
+        trained: the checkpoint.
+        videos: what to draw.
+        out: folder; files are named after the videos.
+        make_mp4: whether to write videos besides the sheets.
+
+    Yields:
+        For every video the answer and the files written.
+    """
+    predictions = view_predictions(trained, videos, crops=1, collect_focus=True)
+    data = trained.config.data
+    boxes = {"person_boxes": _source(data.people), "region_boxes": _source(data.regions)}
+    for index, answer in enumerate(answers(predictions, videos)):
+        files = []
+        if answer.failure is None:
+            rows = (predictions.video == index).nonzero().flatten()
+            files = _draw(trained, answer, predictions, rows, boxes, out, make_mp4=make_mp4)
+        yield answer, files
+
+
+def _draw(
+    trained: Trained, answer: Answer, predictions: ViewPredictions, rows: Tensor,
+    people: dict[str, People | None], out: Path, *, make_mp4: bool,
+) -> list[Path]:  # fmt: skip
+    assert predictions.frame_indices is not None
+    assert answer.probabilities is not None
+    indices = predictions.frame_indices[rows]  # (clips, T)
+    label = int(answer.probabilities.argmax())
+    says: dict[str, Any] = {
+        "label": trained.classes[label],
+        "probability": float(answer.probabilities[label]),
+    }
+    config, name = trained.config, answer.video.name.replace("/", "_")
+    files = [out / f"{name}.png"]
+    with open_video(answer.video.path, config.data.reader) as reader:
+        shown = _windows(predictions, rows)[
+            nearest_clip_frames(indices.flatten(), torch.arange(len(reader)))
+        ]  # (frames, K, P, 2)
+        select = config.data.tubes.select
+        boxes = {key: _boxes(one, answer.video, reader, select) for key, one in people.items()}
+        first, last = int(indices.min()), int(indices.max())  # the part that the clips cover
+        picked = [first + place for place in evenly_spaced(last + 1 - first, SHEET_COLUMNS)]
+        frames = reader.read(picked)
+        sheet = draw_sheet(
+            frames.data, shown[picked], title=answer.video.name, columns=SHEET_COLUMNS,
+            captions=[f"{second:.2f} s" for second in frames.seconds.tolist()],
+            **{key: None if rows is None else rows[picked] for key, rows in boxes.items()}, **says,
+        )  # fmt: skip
+        save_png(files[0], sheet)
+        if make_mp4:
+            files.append(out / f"{name}.mp4")
+            drawn = render_video(_all_frames(reader), shown, **boxes, **says)
+            write_video(files[1], drawn, fps=reader.fps)
+    return files
+
+
+def _windows(predictions: ViewPredictions, rows: Tensor) -> Tensor:
+    """(clips * T, K, P, 2) in source pixels, of the clips in these rows; K = 0 without heads."""
+    assert predictions.boxes is not None
+    boxes = predictions.boxes[rows]
+    if not predictions.focus:
+        return torch.zeros(boxes.shape[0] * boxes.shape[1], 0, 4, 2)
+    clips = [
+        join_heads(
+            [
+                focus_outlines(focus.theta[row], focus.cells, predictions.boxes[row])
+                for focus in predictions.focus
+            ]
+        )
+        for row in rows
+    ]
+    return torch.cat(clips)
+
+
+def _all_frames(reader: VideoReader) -> Iterator[Tensor]:
+    for start in range(0, len(reader), FRAMES_AT_ONCE):
+        yield from reader.read(range(start, min(start + FRAMES_AT_ONCE, len(reader)))).data
+
+
+def _source(path: Path | None) -> People | None:
+    if path is None or not path.exists():
+        return None
+    return open_people(path)
+
+
+def _boxes(
+    people: People | None, video: Video, reader: VideoReader, select: Select
+) -> Tensor | None:
+    """(frames, 4) of the person or persons that clips are about; None: nobody is known."""
+    found = None if people is None else people.find(video.name)
+    if found is None or not found.tubes:
+        return None
+    tubes = found.tubes_in(reader.size_hw)
+    return clip_boxes_of(tubes, torch.arange(len(reader)), "union" if select == "all" else select)

@@ -1,0 +1,134 @@
+"""The folder of a run: what it was started with, and what it found."""
+
+import csv
+import json
+import platform
+import shlex
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from stn_action.config.schema import Config, to_yaml
+from stn_action.data.listing import Video
+from stn_action.errors import InputError
+from stn_action.evaluation.metrics import Scores
+from stn_action.visualize.confusion import draw_confusion
+from stn_action.visualize.picture import save_png
+
+PACKAGES = ("stn_action", "torch", "torchvision", "timm", "av", "numpy", "accelerate")
+
+
+def run_folder(config: Config) -> Path:
+    """Where a run writes: `train.out`, or a folder under `runs/` named by data, trunk and time."""
+    if config.train.out is not None:
+        return config.train.out
+    backbone = config.model.backbone.rpartition("/")[2]
+    return Path("runs") / f"{config.data.name}-{backbone}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def writing_to(config: Config, folder: Path) -> Config:
+    """The same experiment in another run folder."""
+    return config.model_copy(update={"train": config.train.model_copy(update={"out": folder})})
+
+
+def check_folder(
+    folder: Path, config: Config, *, resume: bool, checkpoints: str = "last.pt"
+) -> None:
+    """Find out whether a run may write there, before anything is done.
+
+    Args:
+        folder: of the run.
+        config: the experiment.
+        resume: go on with the run in the folder.
+        checkpoints: pattern of the files that a run leaves.
+
+    Raises:
+        InputError: it holds another run already, or there is nothing to resume.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"train.out: {folder} is a file, expected a folder to write into")
+    used = any(folder.glob(checkpoints))
+    if used and not resume:
+        raise InputError(
+            f"train.out: {folder} holds a run already; give --resume to go on with it, "
+            "another train.out, or delete it"
+        )
+    if resume and config.train.out is None:
+        raise InputError("--resume: which run? Give its folder as train.out=FOLDER")
+    if resume and not used:
+        raise InputError(
+            f"--resume: there is no {folder / checkpoints} to go on from; leave --resume out"
+        )
+
+
+def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> None:
+    """Make the folder of a run and write down what the run was started with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    started = {
+        "command": command,
+        "seed": config.train.seed,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "resumed": resume,
+    }
+    (folder / "run.json").write_text(json.dumps(started, indent=1), encoding="utf-8")
+
+
+def write_result(
+    folder: Path, name: str, result: dict[str, Any], scores: Scores,
+    videos: tuple[Video, ...], classes: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Write scores, confusion matrix (CSV and PNG) and the prediction of every video.
+
+    Args:
+        folder: of the run.
+        name: prefix of the files.
+        result: plain types, for `<name>.json`.
+        scores: of the videos.
+        videos: in the order of the scores.
+        classes: names.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    with (folder / f"{name}_confusion.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["true \\ predicted", *classes, "failed"])
+        failed = scores.failed_per_class.tolist()
+        for label, row in enumerate(scores.confusion.tolist()):
+            writer.writerow([classes[label], *row, failed[label]])
+    save_png(folder / f"{name}_confusion.png", draw_confusion(scores.confusion, classes))
+    _write_predictions(folder / f"{name}_predictions.csv", scores, videos, classes)
+
+
+def command_line() -> str:
+    """The command this process was started with."""
+    return shlex.join(["python", *sys.argv])
+
+
+def _write_predictions(
+    path: Path, scores: Scores, videos: tuple[Video, ...], classes: tuple[str, ...]
+) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["video", "group", "true", "predicted", *classes])
+        for video, row in zip(videos, scores.probabilities, strict=True):
+            predicted = "failed" if row.isnan().any() else classes[int(row.argmax())]
+            cells = [f"{value:.6f}" for value in _values(row)]
+            writer.writerow([video.name, video.group, classes[video.label], predicted, *cells])
+
+
+def _values(row: Tensor) -> list[float]:
+    return [float(value) for value in row]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,125 @@
+"""Every fold of a data set trained and tested, their predictions pooled."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import yaml
+from rich.console import Console
+
+from stn_action.config.schema import Config
+from stn_action.data.listing import Split
+from stn_action.errors import InputError
+from stn_action.runs.test import TestResult
+from stn_action.build.data import fold_configs, load_split, protocol
+from stn_action.runs.folder import (
+    check_folder,
+    run_folder,
+    write_result,
+    write_start,
+    writing_to,
+)
+from stn_action.config.fingerprint import changes
+from stn_action.runs.train import train
+from stn_action.evaluation.metrics import VideoScores
+
+FOLD_CHECKPOINTS = "split_*/last.pt"
+"""What a run over folds leaves in its folder."""
+
+
+def train_folds(
+    config: Config, *, command: str = "", resume: bool = False, console: Console | None = None
+) -> TestResult:
+    """Train one network per fold and score all test videos together.
+
+    Each fold has a folder of its own in the run folder. A fold that has a result is not trained
+    again when resuming.
+
+    Args:
+        config: the experiment, with `data.split` "all".
+        command: to be written down.
+        resume: go on with the first fold that is not finished.
+        console: where to print; the standard output by default.
+
+    Raises:
+        InputError: as `train`; or the data set has no folds.
+    """
+    console = Console(soft_wrap=True, highlight=False) if console is None else console
+    folder = run_folder(config)
+    folds = [writing_to(fold, folder / f"split_{fold.data.split}") for fold in fold_configs(config)]
+    check_folder(folder, config, resume=resume, checkpoints=FOLD_CHECKPOINTS)
+    if resume:
+        _check_same(folder, config)
+    load_split(folds[0])
+    write_start(folder, config, command, resume=resume)
+    splits: list[Split] = []
+    rows, failures = [], []
+    for fold in folds:
+        fold_folder = run_folder(fold)
+        split = load_split(fold)
+        finished = fold_folder / "probabilities.json"
+        if not (resume and finished.is_file()):
+            going_on = resume and (fold_folder / "last.pt").is_file()
+            result = train(fold, command=command, resume=going_on, console=console)
+            finished.write_text(
+                json.dumps([result.scores.probabilities.tolist(), result.failures]),
+                encoding="utf-8",
+            )
+        probabilities, failed = json.loads(finished.read_text(encoding="utf-8"))
+        rows.append(torch.tensor(probabilities))
+        failures += [(name, reason) for name, reason in failed]
+        splits.append(split)
+    pooled = pooled_split(config, splits)
+    result = pooled_result(config, pooled, torch.cat(rows), failures)
+    write_result(folder, "test", result.numbers(), result.scores, pooled.test, pooled.classes)
+    for line in [*result.lines(), f"written to {folder}"]:
+        console.print(line, markup=False)
+    return result
+
+
+def _check_same(folder: Path, config: Config) -> None:
+    """Refuse to pool folds of one experiment with those of another."""
+    path = folder / "config.yaml"
+    changed = changes(yaml.safe_load(path.read_text(encoding="utf-8")), config)
+    if changed:
+        raise InputError(
+            f"--resume: the folds in {folder} were started with other settings: {changed}; resume "
+            f"with their own configuration, {path}"
+        )
+
+
+def pooled_split(config: Config, splits: Sequence[Split]) -> Split:
+    """The test videos of all folds, as one split.
+
+    Args:
+        config: of any fold.
+        splits: of the folds.
+    """
+    return Split(
+        name=f"{config.data.name}, {len(splits)} folds pooled",
+        classes=splits[0].classes,
+        train=(),
+        test=tuple(video for split in splits for video in split.test),
+        whole_frame=sum(split.whole_frame for split in splits),
+        skipped=sum(split.skipped for split in splits),
+    )
+
+
+def pooled_result(
+    config: Config, pooled: Split, probabilities: torch.Tensor, failures: list[tuple[str, str]]
+) -> TestResult:
+    """What all folds together found.
+
+    Args:
+        config: of any fold.
+        pooled: of `pooled_split`.
+        probabilities: (N, classes) of its test videos; NaN: the video could not be read.
+        failures: names and reasons of those.
+    """
+    labels = torch.tensor([video.label for video in pooled.test])
+    metric = VideoScores(labels, len(pooled.classes), sync_on_compute=False)
+    seen = (~probabilities.isnan().any(1)).nonzero().flatten()
+    metric.update(seen, probabilities[seen], labels[seen])
+    line = protocol(config, pooled, len(failures))
+    return TestResult(line, metric.scores(), None, None, failures)

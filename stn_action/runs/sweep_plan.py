@@ -1,0 +1,162 @@
+"""What a sweep goes over: the setting and its values, and the checkpoints that are tested."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stn_action.config.schema import Config
+from stn_action.errors import InputError
+from stn_action.build.model import config_of_checkpoint
+from stn_action.runs.folds import FOLD_CHECKPOINTS
+from stn_action.build.data import fold_configs
+from stn_action.training.checkpoint import load_checkpoint
+from stn_action.checksum import checksum
+
+FIXED = ("model", "data.name", "data.split")
+"""Sections and keys that a checkpoint was trained with, once and for all."""
+WITHOUT_EFFECT = (
+    "optim", "train", "data.augment", "data.crop.jitter", "data.max_unreadable", "data.workers",
+    "data.official", "data.regions", "eval.batch_size", "eval.shuffled_theta",
+)  # fmt: skip
+"""Sections and keys on which the scores of a test do not depend."""
+WITH_EFFECT = ("train.precision",)
+OF_PEOPLE = ("data.crop.looseness", "data.crop.motion", "data.crop.smooth_window", "data.tubes")
+"""Sections and keys that mean something only where there are person boxes."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One checkpoint file."""
+
+    path: Path
+    content: dict[str, Any]
+    """What it holds besides the weights: `config` and `classes`."""
+    digest: str
+    """Checksum of the file."""
+    fold: tuple[str, ...] = ()
+    """Overrides that keep it to its own fold."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What one curve is about: a checkpoint, or those of all folds."""
+
+    name: str
+    """Short, and no other's."""
+    members: tuple[Member, ...]
+
+
+def parse_sweep(text: str) -> tuple[str, list[str]]:
+    """Split `key.sub=value,value` into the key and the values.
+
+    Raises:
+        InputError: it has another form, or a value is given twice.
+
+    >>> parse_sweep("data.crop.size=96,[96,128]")
+    ('data.crop.size', ['96', '[96,128]'])
+    """
+    key, equals, values = (part.strip() for part in text.partition("="))
+    parts = [value.strip() for value in re.split(r",(?![^\[]*\])", values)]
+    if not equals or not all(key.split(".")) or not all(parts):
+        raise InputError(
+            f"--sweep {text!r}: expected key.sub=value,value, as in data.crop.looseness=0,0.25,1"
+        )
+    if twice := sorted({value for value in parts if parts.count(value) > 1}):
+        raise InputError(f"--sweep {key}: {twice[0]} is given twice")
+    return key, parts
+
+
+def check_key(key: str, config: Config) -> None:
+    """Refuse a setting that cannot change the test of a checkpoint.
+
+    Args:
+        key: dotted, a known one.
+        config: by which one of the values is tested.
+
+    Raises:
+        InputError: it is fixed by training, or nothing would change.
+    """
+    if _within(key, FIXED):
+        raise InputError(
+            f"--sweep {key}: a checkpoint was trained with one {key}, it cannot change afterwards; "
+            "train a run for each value and give their checkpoints, or sweep a key of data or eval"
+        )
+    if _within(key, WITHOUT_EFFECT) and key not in WITH_EFFECT:
+        raise InputError(
+            f"--sweep {key}: nothing would change, the scores of a test do not depend on it; sweep "
+            "a key such as data.crop.looseness, data.clip.stride or eval.clips"
+        )
+    if _within(key, OF_PEOPLE) and config.data.people is None:
+        raise InputError(
+            f"--sweep {key}: nothing would change, data.people is null and whole frames are used; "
+            "give the person boxes too (data.people=FILE_OR_FOLDER)"
+        )
+
+
+def subjects_of(paths: Sequence[str | Path]) -> list[Subject]:
+    """The checkpoints of files and run folders, with short names.
+
+    Raises:
+        InputError: there is none, one is given twice, or folds are missing.
+    """
+    given = [Path(path) for path in paths]
+    whole = [path.resolve() for path in given]
+    for path in given:
+        if whole.count(path.resolve()) > 1:
+            raise InputError(f"--checkpoint: {path} is given twice")
+    return [Subject(name, _members(path)) for name, path in zip(_names(given), given, strict=True)]
+
+
+def _members(path: Path) -> tuple[Member, ...]:
+    if not path.is_dir():
+        return (_member(path),)
+    if (path / "last.pt").is_file():
+        return (_member(path / "last.pt"),)
+    files = sorted(path.glob(FOLD_CHECKPOINTS))
+    if not files:
+        raise InputError(
+            f"{path}: there is no last.pt and no {FOLD_CHECKPOINTS} in this folder; give the "
+            "folder of a run of tools/train.py, or a checkpoint"
+        )
+    members: dict[int, Member] = {}
+    expected: list[Any] = []
+    for file in files:
+        member = _member(file)
+        config = config_of_checkpoint(member.content, file)
+        own = config.data.split
+        assert isinstance(own, int)
+        members[own] = Member(file, member.content, member.digest, (f"data.split={own}",))
+        expected = [fold.data.split for fold in fold_configs(config)]
+    if missing := [fold for fold in expected if fold not in members]:
+        raise InputError(
+            f"{path}: {len(missing)} of {len(expected)} folds have no checkpoint, the first is "
+            f"split_{missing[0]}/last.pt; finish the run with --resume, or give single checkpoints"
+        )
+    return tuple(member for _, member in sorted(members.items()))
+
+
+def _member(path: Path) -> Member:
+    content = load_checkpoint(path)
+    kept = {key: content[key] for key in ("config", "classes")}
+    return Member(path, kept, checksum(path))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The last parts of the paths, as many as tell them apart; `last.pt` goes without saying."""
+    parts = []
+    for path in paths:
+        resolved = path.resolve()
+        parts.append(
+            resolved.parent.parts if path.name == "last.pt" else resolved.with_suffix("").parts
+        )
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(own[-count:]) for own in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
+
+
+def _within(key: str, sections: Sequence[str]) -> bool:
+    return any(key == section or key.startswith(f"{section}.") for section in sections)

@@ -1,0 +1,190 @@
+"""The test: a network's predictions on all views of the test videos, and what they are worth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from stn_action.config.schema import Config
+from stn_action.data.listing import Split, Video
+from stn_action.errors import InputError
+from stn_action.build.data import protocol
+from stn_action.geometry.boxes import box_centers
+from stn_action.models.network import FocusedNetwork
+from stn_action.models.stages import trace_cells
+from stn_action.person.store.tube_folder import TubeFolder, read_tube_csv
+from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_theta
+from stn_action.evaluation.metrics import Scores, VideoScores
+from stn_action.geometry.outlines import clip_outlines, join_heads, source_to_clip
+from stn_action.evaluation.attention import RegionScores, score_regions
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+CONTROL_SEED = 0
+"""Of shuffles and random windows, the controls of the attention scores."""
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What a test found."""
+
+    protocol: str
+    """On what and how, in one line."""
+    scores: Scores
+    regions: RegionScores | None
+    """Whether the windows hold the deciding regions, where these are known."""
+    shuffled_top1: float | None
+    """Top-1 with every video looking where another one should be looked at."""
+    failures: list[tuple[str, str]]
+    """Names of the videos that could not be read, and why."""
+
+    __test__ = False
+
+    def numbers(self) -> dict[str, Any]:
+        """Plain types, for a file or a log."""
+        numbers: dict[str, Any] = {
+            "protocol": self.protocol,
+            "top1": self.scores.top1,
+            "top5": self.scores.top5,
+            "mean_class": self.scores.mean_class,
+        }
+        if self.shuffled_top1 is not None:
+            numbers["top1_shuffled_theta"] = self.shuffled_top1
+        if self.regions is not None:
+            numbers["regions"] = self.regions.table()
+        if self.failures:
+            numbers["failures"] = [list(failure) for failure in self.failures]
+        return numbers
+
+    def lines(self) -> list[str]:
+        """What a tool prints."""
+        scores = self.scores
+        lines = [
+            self.protocol,
+            f"top-1 {scores.top1:.1%}  top-5 {scores.top5:.1%}  mean class {scores.mean_class:.1%}",
+        ]
+        if self.shuffled_top1 is not None:
+            lines.append(f"top-1 with theta shuffled across videos {self.shuffled_top1:.1%}")
+        if self.regions is not None:
+            lines.append("deciding region's centre in the window (share of frames):")
+            for name, row in self.regions.table().items():
+                lines.append(
+                    f"  {name:<9} hit {row['hit']:.1%}  window area {row['area']:.1%}  "
+                    f"shuffled {row['shuffled']:.1%}  random {row['random']:.1%}"
+                )
+        lines += [f"counted as wrong: {name}: {reason}" for name, reason in self.failures]
+        return lines
+
+
+def run_test(
+    config: Config,
+    network: FocusedNetwork,
+    batches: DataLoader,
+    split: Split,
+    accelerator: "Accelerator",
+    *,
+    whole: FocusedNetwork | None = None,
+    thorough: bool = True,
+    progress: Any = None,
+) -> TestResult:
+    """Evaluate on the test videos of a split.
+
+    Args:
+        config: the experiment.
+        network: in any mode, on the accelerator's device.
+        batches: all views of `split.test`.
+        split: the videos.
+        accelerator: of `build_accelerator`.
+        whole: the network with its frozen stages, where `network` is the part behind stored maps.
+        thorough: also score the attention, and the accuracy with theta shuffled.
+        progress: told after every batch how many views it had.
+    """
+    looks = thorough and network.heads is not None
+    at_once = config.eval.batch_size
+    predictions = evaluate(
+        network, batches, accelerator, collect_focus=looks, views_at_once=at_once, progress=progress
+    )
+    scores = video_scores(predictions, split.test, len(split.classes))
+    regions = shuffled = None
+    if looks and config.data.regions is not None:
+        on_clips = predictions if whole is None else _on_clips(predictions, whole, config)
+        regions = attention_scores(on_clips, split.test, config.data.regions)
+    if looks and config.eval.shuffled_theta and len(split.test) > 1:
+        generator = torch.Generator().manual_seed(CONTROL_SEED)
+        source = shuffled_theta(predictions, generator)
+        again = evaluate(
+            network, batches, accelerator, theta_source=source, views_at_once=at_once,
+            progress=progress,
+        )  # fmt: skip
+        shuffled = video_scores(again, split.test, len(split.classes)).top1
+    failures = [(split.test[index].name, message) for index, message in predictions.failures]
+    line = protocol(config, split, len(failures))
+    return TestResult(line, scores, regions, shuffled, failures)
+
+
+def video_scores(predictions: ViewPredictions, videos: Sequence[Video], num_classes: int) -> Scores:
+    """Scores of videos from the predictions of their views; one without a view is wrong."""
+    labels = torch.tensor([video.label for video in videos])
+    metric = VideoScores(labels, num_classes, sync_on_compute=False)
+    metric.update(predictions.video, predictions.probabilities, predictions.label)
+    return metric.scores()
+
+
+def attention_scores(
+    predictions: ViewPredictions, videos: Sequence[Video], folder: Path
+) -> RegionScores:
+    """How often the windows hold the centre of the deciding region, on one view per video.
+
+    Args:
+        predictions: with focus.
+        videos: in the order of the predictions' video numbers.
+        folder: a CSV of boxes per video; videos without one are left out.
+
+    Raises:
+        InputError: no video has a region.
+    """
+    assert predictions.frame_indices is not None
+    assert predictions.boxes is not None
+    rows = _middle_views(predictions)
+    regions = TubeFolder(folder)
+    centres = torch.full((len(rows), predictions.boxes.shape[1], 2), torch.nan)
+    for place, row in enumerate(rows):
+        path = regions.path_of(videos[int(predictions.video[row])].name)
+        if path is not None:
+            points = box_centers(read_tube_csv(path).boxes_at(predictions.frame_indices[row]))
+            centres[place] = source_to_clip(points, predictions.boxes[row]).float()
+    if centres.isnan().all():
+        raise InputError(
+            f"data.regions: {folder} has no CSV named like any of the {len(videos)} test videos"
+        )
+    outlines = join_heads(
+        [clip_outlines(focus.theta[rows], focus.cells) for focus in predictions.focus]
+    )
+    generator = torch.Generator().manual_seed(CONTROL_SEED)
+    return score_regions(outlines, centres, generator=generator)
+
+
+def _on_clips(
+    predictions: ViewPredictions, whole: FocusedNetwork, config: Config
+) -> ViewPredictions:
+    """The predictions with the windows placed on the clips, not on the maps stored of them."""
+    clip_thw = (config.data.clip.num_frames, *config.data.crop.size)
+    focus = tuple(
+        replace(one, cells=trace_cells(whole.trunk, one.stage, clip_thw, one.cells.size_thw))
+        for one in predictions.focus
+    )
+    return replace(predictions, focus=focus)
+
+
+def _middle_views(predictions: ViewPredictions) -> Tensor:
+    """(N,) the row of the middle view of every video that has one."""
+    rows = []
+    for video in predictions.video.unique():
+        own = (predictions.video == video).nonzero().flatten()
+        rows.append(own[len(own) // 2])
+    return torch.stack(rows)

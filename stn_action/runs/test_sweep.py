@@ -1,0 +1,238 @@
+"""Finished checkpoints tested at several values of one setting: how much depends on it."""
+
+import csv
+import hashlib
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from stn_action.config.schema import Config, to_dict
+from stn_action.data.listing import Split
+from stn_action.errors import InputError
+from stn_action.runs.test import TestResult
+from stn_action.runs.folds import pooled_result, pooled_split
+from stn_action.predictor import Tested, config_for, tested
+from stn_action.runs.folder import write_result
+from stn_action.config.fingerprint import HARMLESS, flat
+from stn_action.runs.sweep_plan import Subject, check_key, parse_sweep, subjects_of
+from stn_action.checksum import path_checksum
+from stn_action.visualize.curve import draw_curves
+from stn_action.visualize.picture import Picture, save_png
+
+SCORES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
+NO_CACHE = "train.cache_features=false"
+"""A test looks at the videos: what a cache cannot hold is no obstacle."""
+LOG_FROM = 100.0
+"""Positive values that differ by this factor or more are drawn on a logarithmic axis."""
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """One checkpoint, or all folds of a run, at one value."""
+
+    checkpoint: str
+    """Its short name."""
+    value: str
+    """As it was given."""
+    numbers: dict[str, Any]
+    """`test.json`: protocol and scores."""
+    found: bool
+    """Whether it was tested before, under the same settings."""
+
+
+def sweep_checkpoints(
+    paths: Sequence[str | Path],
+    sweep: str,
+    config_file: str | None = None,
+    overrides: Sequence[str] = (),
+    out: Path | None = None,
+    *,
+    console: Console | None = None,
+) -> list[SweepRow]:
+    """Test checkpoints at every value of a setting; table, protocols and curve are written.
+
+    A value that was tested under the same settings is not tested again. Results go to
+    `<out>/<checkpoint>/<value>/`, all together to `sweep.csv`, `sweep.json` and `sweep.png`.
+
+    Args:
+        paths: checkpoints, or run folders: of one with `split_*/last.pt` all folds are pooled.
+        sweep: `key.sub=value,value`.
+        config_file: a configuration in place of the checkpoints' own.
+        overrides: `key.sub=value`, for all of them.
+        out: folder; None: `sweep_<key>` beside the one checkpoint.
+        console: where to print a line per value; the standard output by default.
+
+    Raises:
+        InputError: the sweep, a checkpoint, a setting or the data are wrong.
+    """
+    console = Console(soft_wrap=True, highlight=False) if console is None else console
+    key, values = parse_sweep(sweep)
+    if any(override.partition("=")[0].strip() == key for override in overrides):
+        raise InputError(f"--sweep {key}: is swept and set to one value; leave {key}=... out")
+    overrides = [NO_CACHE, *overrides]
+    subjects = subjects_of(paths)
+    plans = [
+        (subject, value, _configs(subject, config_file, [*overrides, f"{key}={value}"]))
+        for subject in subjects
+        for value in values
+    ]
+    _check(key, plans)
+    folder = _folder(paths, key) if out is None else out
+    rows = []
+    for subject, value, configs in plans:
+        given = [*overrides, f"{key}={value}"]
+        place = folder / _file_name(subject.name) / _file_name(value)
+        rows.append(_row(subject, value, configs, config_file, given, place))
+        known = ", tested before" if rows[-1].found else ""
+        told = f"{subject.name}, {key}={value}: top-1 {rows[-1].numbers['top1']:.1%}{known}"
+        console.print(told, markup=False)
+    write_sweep(folder, key, rows)
+    show(rows, key, console)
+    console.print(f"written to {folder}", markup=False)
+    return rows
+
+
+def write_sweep(folder: Path, key: str, rows: Sequence[SweepRow]) -> None:
+    """Write `sweep.csv`, `sweep.json` and `sweep.png`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["checkpoint", key, *SCORES, "protocol"])
+        for row in rows:
+            scores = [f"{row.numbers[name]:.6f}" for name in SCORES]
+            writer.writerow([row.checkpoint, row.value, *scores, row.numbers["protocol"]])
+    content = {
+        "key": key,
+        "rows": [{"checkpoint": row.checkpoint, "value": row.value, **row.numbers} for row in rows],
+    }
+    (folder / "sweep.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    save_png(folder / "sweep.png", draw_sweep(key, rows))
+
+
+def draw_sweep(key: str, rows: Sequence[SweepRow]) -> Picture:
+    """Top-1 against the value, a curve for each checkpoint."""
+    values = list(dict.fromkeys(row.value for row in rows))
+    numbers = [_number(value) for value in values]
+    names = values if any(math.isnan(number) for number in numbers) else None
+    place = {
+        value: float(number) if names is None else float(index)
+        for index, (value, number) in enumerate(zip(values, numbers, strict=True))
+    }
+    series: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        point = place[row.value], 100 * row.numbers["top1"]
+        series.setdefault(row.checkpoint, []).append(point)
+    wide = names is None and min(numbers) > 0 and max(numbers) / min(numbers) >= LOG_FROM
+    title = rows[0].numbers["protocol"].partition(";")[0]
+    return draw_curves(
+        series, x_label=key, y_label="top-1 (%)", title=title, x_names=names, log_x=wide,
+        y_bounds=(0, 100),
+    )  # fmt: skip
+
+
+def show(rows: Sequence[SweepRow], key: str, console: Console) -> None:
+    """Print the table."""
+    table = Table(box=SIMPLE)
+    table.add_column("checkpoint", overflow="fold")
+    table.add_column(key, overflow="fold")
+    for name in SCORES.values():
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        scores = [f"{100 * row.numbers[name]:.1f}" for name in SCORES]
+        table.add_row(row.checkpoint, row.value, *scores)
+    console.print(table)
+
+
+def _configs(subject: Subject, config_file: str | None, overrides: Sequence[str]) -> list[Config]:
+    """What each checkpoint of the subject is tested by; also finds wrong settings."""
+    return [
+        config_for(member.content, member.path, config_file, [*overrides, *member.fold])
+        for member in subject.members
+    ]
+
+
+def _check(key: str, plans: Sequence[tuple[Subject, str, list[Config]]]) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for subject, value, configs in plans:
+        check_key(key, configs[0])
+        settings = json.dumps(to_dict(configs[0]), sort_keys=True)
+        other = seen.setdefault((subject.name, settings), value)
+        if other != value:
+            raise InputError(f"--sweep {key}: {other} and {value} are the same; give one of them")
+
+
+def _row(
+    subject: Subject, value: str, configs: Sequence[Config], config_file: str | None,
+    overrides: Sequence[str], folder: Path,
+) -> SweepRow:  # fmt: skip
+    """Test, or read what was tested under the same settings."""
+    made_from = _made_from(subject, configs)
+    mark, result_file = folder / "settings.json", folder / "test.json"
+    found = mark.is_file() and result_file.is_file()
+    found = found and json.loads(mark.read_text(encoding="utf-8")) == made_from
+    if not found:
+        mark.unlink(missing_ok=True)
+        tests = [
+            tested(member.path, config_file, [*overrides, *member.fold])
+            for member in subject.members
+        ]
+        split, result = _pooled(tests) if len(tests) > 1 else tests[0][1:]
+        write_result(folder, "test", result.numbers(), result.scores, split.test, split.classes)
+        unfinished = mark.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(made_from, indent=1), encoding="utf-8")
+        unfinished.replace(mark)  # whole or not at all: it says that the result is there
+    numbers = json.loads(result_file.read_text(encoding="utf-8"))
+    return SweepRow(subject.name, value, numbers, found)
+
+
+def _pooled(tests: Sequence[Tested]) -> tuple[Split, TestResult]:
+    """All folds as one test."""
+    split = pooled_split(tests[0].config, [test.split for test in tests])
+    probabilities = torch.cat([test.result.scores.probabilities for test in tests])
+    failures = [failure for test in tests for failure in test.result.failures]
+    return split, pooled_result(tests[0].config, split, probabilities, failures)
+
+
+def _made_from(subject: Subject, configs: Sequence[Config]) -> dict[str, Any]:
+    """All that a result depends on, in plain types."""
+    settings = [
+        {key: value for key, value in flat(to_dict(config)).items() if key not in HARMLESS}
+        for config in configs
+    ]
+    people = configs[0].data.people
+    return {
+        "checkpoints": [member.digest for member in subject.members],
+        "people": None if people is None else path_checksum(people),
+        "settings": settings,
+    }
+
+
+def _folder(paths: Sequence[str | Path], key: str) -> Path:
+    if len(paths) > 1:
+        raise InputError("--out: several checkpoints are swept; say where their results go")
+    path = Path(paths[0])
+    return (path if path.is_dir() else path.parent) / f"sweep_{key}"
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
+
+
+def _file_name(text: str) -> str:
+    """Text as a file's name; another text has another one."""
+    safe = re.sub(r"[^\w.+-]+", "_", text)
+    if safe == text and text.strip("."):
+        return text
+    return f"{safe}_{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"

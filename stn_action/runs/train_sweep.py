@@ -1,0 +1,161 @@
+"""The three arms at several values of one setting: trained at each, one table and one curve."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from stn_action.config.schema import Config, config_from_dict, to_dict
+from stn_action.runs.arms import ArmResult, compare, describe, run_arms
+from stn_action.runs.sweep_plan import parse_sweep
+from stn_action.visualize.curve import draw_curves
+from stn_action.visualize.picture import save_png
+
+REFERENCE = "reference"
+"""Name and folder of the arms that the others are shown beside."""
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """The arms at one value."""
+
+    name: str
+    """The value as it was given, or `REFERENCE`."""
+    results: list[ArmResult]
+    """One per arm."""
+
+
+def run_arm_sweep(
+    config: Config,
+    sweep: str,
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    reference: Sequence[str] = (),
+    command: str = "",
+    console: Console | None = None,
+) -> list[SweepPoint]:
+    """Train and test every arm with every seed at every value.
+
+    Args:
+        config: of the arm with heads.
+        sweep: `key.sub=value,value`.
+        seeds: of the runs.
+        out: holds a folder of arms for every value; what is finished there is not repeated.
+        reference: overrides of arms that are run besides, in place of the sweep's.
+        command: to be written down.
+        console: where to print.
+
+    Returns:
+        A point per value, then the reference if there is one.
+
+    Raises:
+        InputError: the sweep or a value is wrong; found out before anything is trained.
+    """
+    key, values = parse_sweep(sweep)
+    changes = {value: [f"{key}={value}"] for value in values}
+    folders = {value: out / f"{key.rpartition('.')[2]}={value}" for value in values}
+    if reference:
+        changes[REFERENCE], folders[REFERENCE] = list(reference), out / REFERENCE
+    configs = {name: _changed(config, own, folders[name]) for name, own in changes.items()}
+    points = []
+    for name, own in configs.items():
+        results = run_arms(own, seeds, folders[name], command=command, console=console)
+        lines = "\n".join(describe(results)) + "\n"
+        (folders[name] / "table.md").write_text(lines, encoding="utf-8")
+        points.append(SweepPoint(name, results))
+    return points
+
+
+def write_sweep(points: Sequence[SweepPoint], sweep: str, out: Path) -> list[str]:
+    """Write the table to `sweep.md` and its figures to `sweep.json`; returns the table's lines."""
+    lines = describe_sweep(points, sweep)
+    (out / "sweep.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    figures = {
+        point.name: {result.arm: result.results for result in point.results} for point in points
+    }
+    (out / "sweep.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    return lines
+
+
+def describe_sweep(points: Sequence[SweepPoint], sweep: str) -> list[str]:
+    """Lines of Markdown: the protocols, one table of all points and arms, and what heads gain."""
+    key = parse_sweep(sweep)[0].rpartition(".")[2]
+    lines = [f"{point.name}: {point.results[-1].results[0]['protocol']}" for point in points]
+    header = [key, "arm", "top-1 per seed", "mean", "deviation", "heads gain", "95 % interval", "p"]
+    lines += ["", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    for point in points:
+        for result in point.results:
+            mean, deviation = _mean_and_deviation(result)
+            gain = ["–"] * 3
+            if result is not point.results[-1]:
+                d = compare(point.results[-1], result)
+                gain = [
+                    f"{100 * d.difference:+.1f}", f"{100 * d.low:+.1f} to {100 * d.high:+.1f}",
+                    f"{d.p:.2g}",
+                ]  # fmt: skip
+            seeds = " ".join(f"{100 * value:.1f}" for value in result.top1)
+            row = [point.name, result.arm, seeds, f"{mean:.1f}", _shown(deviation), *gain]
+            lines.append("| " + " | ".join(row) + " |")
+    return lines
+
+
+def draw_sweep(points: Sequence[SweepPoint], sweep: str, path: Path) -> None:
+    """Draw accuracy against the setting, a curve per arm, the reference's last arm as a line.
+
+    Nothing is drawn where the values are no numbers.
+    """
+    series = curves(points)
+    if not series:
+        return
+    reference = None
+    if (last := points[-1]).name == REFERENCE:
+        mean, _ = _mean_and_deviation(last.results[-1])
+        reference = f"{last.results[-1].arm}, {last.name}", mean
+    picture = draw_curves(
+        {arm: [(value, mean) for value, mean, _ in places] for arm, places in series.items()},
+        deviations={arm: [one for *_, one in places] for arm, places in series.items()},
+        x_label=parse_sweep(sweep)[0],
+        y_label="top-1, percent",
+        reference=reference,
+        y_bounds=(0, 100),
+    )
+    save_png(path, picture)
+
+
+def curves(points: Sequence[SweepPoint]) -> dict[str, list[tuple[float, float, float]]]:
+    """For every arm its (value, mean, deviation) at every numeric value, in percent.
+
+    Raises:
+        InputError: a value is no number, so there is no curve.
+    """
+    series: dict[str, list[tuple[float, float, float]]] = {}
+    for point in points:
+        try:
+            value = float(point.name)
+        except ValueError:
+            continue  # the reference
+        for result in point.results:
+            mean, deviation = _mean_and_deviation(result)
+            series.setdefault(result.arm, []).append((value, mean, deviation))
+    return {arm: sorted(places) for arm, places in series.items()}
+
+
+def _changed(config: Config, overrides: list[str], folder: Path) -> Config:
+    """Features that are cached depend on the setting, so each value has a cache of its own."""
+    own = [*overrides, f"train.cache_folder={folder / 'cache'}"]
+    return config_from_dict(to_dict(config), "--sweep", own)
+
+
+def _mean_and_deviation(result: ArmResult) -> tuple[float, float]:
+    top1 = 100 * torch.tensor(result.top1, dtype=torch.float64)
+    deviation = float(top1.std()) if len(top1) > 1 else math.nan
+    return float(top1.mean()), deviation
+
+
+def _shown(deviation: float) -> str:
+    return "–" if math.isnan(deviation) else f"{deviation:.1f}"

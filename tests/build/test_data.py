@@ -1,0 +1,107 @@
+"""Configurations to videos, datasets, loaders and the protocol line."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stn_action.data.listing import Split, Video
+from stn_action.errors import InputError
+from stn_action.build.data import (
+    check_before_start,
+    evaluation_dataset,
+    fold_configs,
+    load_split,
+    loader,
+    protocol,
+    training_dataset,
+)
+from tests.tiny import CLASSES, SHORT, WITHOUT_PERSON, tiny_config
+
+
+def test_a_split_is_named_after_its_data_set(tiny_data):
+    split = load_split(tiny_config(tiny_data))
+    assert (split.name, split.classes) == ("folders", tuple(CLASSES))
+    assert (len(split.train), len(split.test)) == (12, 6)
+
+
+def test_one_split_is_wanted_where_folds_are_not_run(tiny_data):
+    with pytest.raises(InputError, match=r"one split is wanted here; give its number"):
+        load_split(tiny_config(tiny_data, "data.split=all"))
+
+
+def test_folds_have_their_numbers(tiny_data):
+    folds = fold_configs(tiny_config(tiny_data, "data.name=ut_interaction", "data.split=all"))
+    assert [fold.data.split for fold in folds] == list(range(1, 11))
+    assert {fold.model.backbone for fold in folds} == {"small3d"}
+    with pytest.raises(InputError, match=r"sample has one split only"):
+        fold_configs(tiny_config(tiny_data, "data.name=sample", "data.split=all"))
+
+
+def test_videos_without_boxes_are_counted_and_seen_whole(tiny_data):
+    config = tiny_config(tiny_data, "data.augment.mirror=false", "data.crop.view_share=1")
+    videos = load_split(config).train
+    data = training_dataset(config, videos)
+    assert data.without_tube == 1
+    (place,) = [i for i, video in enumerate(videos) if video.name == WITHOUT_PERSON]
+    assert evaluation_dataset(config, videos, crops=1)[place][0][0].boxes[0].tolist() == [
+        8,
+        0,
+        56,
+        48,
+    ]
+
+
+def test_a_video_with_too_few_frames_repeats_its_last_one(tiny_data):
+    config = tiny_config(tiny_data)
+    split = load_split(config)
+    for dataset, videos in (
+        (training_dataset(config, split.train), split.train),
+        (evaluation_dataset(config, split.test), split.test),
+    ):
+        (place,) = [i for i, video in enumerate(videos) if video.name in SHORT]
+        samples, failures = dataset[place]
+        assert failures == []
+        assert samples[0].frame_indices.tolist() == [0, 2, 2, 2]
+
+
+def test_workers_start_though_opencv_has_threads_here(tiny_data):
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(4)
+    cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (3000, 3000))  # on all of its threads
+    config = tiny_config(tiny_data)
+    dataset = evaluation_dataset(config, load_split(config).test)
+    batches = loader(config, dataset, batch_size=3, shuffle=False, workers=1)
+    batches.timeout = 60  # an error instead of a wait without end
+    assert [len(batch.clip) for batch in batches] == [6, 6]
+    cv2.setNumThreads(threads)
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        (
+            [],
+            "x: 7 videos, 1 failed; 4x2 frames of 32x32, 2 clips x 1 crops, "
+            "person crop (looseness 0.25, jitter 0.05 in training; "
+            "whole frame of 2 without a person)",
+        ),
+        (
+            ["data.people=null", "data.clip.sampling=segment", "data.crop.size=[24,32]"],
+            "x: 7 videos, 1 failed; 4 segments of 32x24, 2 clips x 1 crops, whole frame",
+        ),
+    ],
+)  # fmt: skip
+def test_the_protocol_is_one_line(tiny_data, settings, line):
+    split = Split("x", ("a", "b"), (), (Video("v", Path("v.mp4"), 0, "v"),) * 7, whole_frame=2)
+    assert protocol(tiny_config(tiny_data, *settings), split, 1) == line
+
+
+def test_what_would_end_a_run_late_is_checked_before(tiny_data, tmp_path):
+    check_before_start(tiny_config(tiny_data))
+    for reader in ("pyav", "opencv"):
+        check_before_start(tiny_config(tiny_data, f"data.reader={reader}"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"data.regions: there is no CSV file below .*empty; give"):
+        check_before_start(tiny_config(tiny_data, f"data.regions={tmp_path / 'empty'}"))

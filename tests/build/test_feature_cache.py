@@ -1,0 +1,185 @@
+"""Frozen features on disk: used again, refused where they do not fit, as good as the videos."""
+
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from stn_action.config.schema import Config
+from stn_action.errors import InputError
+from stn_action.build.feature_cache import cache_for
+from stn_action.build.data import load_split
+from stn_action.runs.folder import writing_to
+from stn_action.runs.train import train
+from tests.tiny import rows_of, tiny_config
+from tools.evaluate import main as evaluate_tool
+
+FROZEN = ("model.freeze_until=stage2", "train.cache_features=true", "train.cache_views=2")
+
+
+def cached_config(data: Path, folder: Path, out: str, *more: str) -> Config:
+    own = f"train.cache_folder={folder / 'cache'}", f"train.out={folder / out}"
+    return tiny_config(data, *FROZEN, *own, *more)
+
+
+def printed_by(config: Config, **settings) -> str:
+    out = io.StringIO()
+    train(config, console=Console(file=out, soft_wrap=True, highlight=False), **settings)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def cached(tiny_data, tmp_path_factory) -> tuple[Path, str]:
+    """A run on cached features, and what it printed; not to be changed."""
+    folder = tmp_path_factory.mktemp("cached")
+    return folder, printed_by(cached_config(tiny_data, folder, "run"))
+
+
+@pytest.fixture
+def copied(cached, tmp_path) -> Path:
+    return Path(shutil.copytree(cached[0] / "cache", tmp_path / "cache")).parent
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "cache").iterdir()}
+
+
+def probabilities(path: Path) -> torch.Tensor:
+    rows = rows_of(path)
+    return torch.tensor([[float(row[name]) for name in ("down", "left", "right")] for row in rows])
+
+
+def test_the_cache_is_filled_once_and_said_so(cached):
+    folder, text = cached
+    assert "caching stage2 (test views): 18 videos" in text
+    assert "caching stage2 (train views): 18 videos" in text
+    assert {path.name for path in (folder / "cache").iterdir()} == {"cache.json"} | {
+        f"{part}_{what}.npy"
+        for part in ("train", "test")
+        for what in ("features", "frame_indices", "boxes")
+    }
+
+
+def test_the_whole_network_says_of_the_videos_what_its_part_said_of_the_cache(cached, tmp_path):
+    run = cached[0] / "run"
+    assert evaluate_tool(["--checkpoint", str(run / "last.pt"), "--out", str(tmp_path)]) == 0
+    of_cache, of_videos = (json.loads((f / "test.json").read_text()) for f in (run, tmp_path))
+    for head, row in of_videos["regions"].items():
+        assert of_cache["regions"][head] == pytest.approx(row, abs=2e-3)
+    cached_says = probabilities(run / "test_predictions.csv")
+    network_says = probabilities(tmp_path / "test_predictions.csv")
+    assert (cached_says - network_says).abs().max() < 2e-3  # features are kept in float16
+    assert (cached_says - cached_says[:1]).abs().max() > 2e-2  # and not because all are alike
+
+
+def test_another_arm_uses_the_cache_as_it_is(copied, tiny_data):
+    before = times(copied)
+    text = printed_by(
+        cached_config(tiny_data, copied, "other", "model.focus.heads=0", "optim.lr=1")
+    )
+    assert "caching" not in text
+    assert times(copied) == before
+
+
+def test_the_part_behind_the_cache_resumes_to_the_last_bit(copied, cached, tiny_data):
+    shutil.copytree(cached[0] / "run", copied / "run")
+    (copied / "run/test_predictions.csv").unlink()
+    printed_by(cached_config(tiny_data, copied, "run"), resume=True)
+    again, before = (folder / "run/test_predictions.csv" for folder in (copied, cached[0]))
+    assert again.read_bytes() == before.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("data.crop.looseness=0.5", "data.crop.looseness was 0.25, is 0.5; delete the folder or"),
+        ("model.freeze_until=stage1", "model.freeze_until was 'stage2', is 'stage1'"),
+        ("train.cache_views=3", "views.train was 2, is 3"),
+        ("eval={clips: 1, crops: 1}", "views.clips was 2, is 1"),
+        ("train.seed=1", "model.seed was 0, is 1"),  # another random trunk
+        ("data.clip={num_frames: 8, stride: 1}", r"num_frames was 4, is 8 \(and 1 more\)"),
+    ],
+)
+def test_a_cache_of_other_settings_is_refused(cached, tiny_data, setting, message):
+    with pytest.raises(
+        InputError, match=r"train.cache_folder: .*cache was made from other.*" + message
+    ):
+        train(cached_config(tiny_data, cached[0], "refused", setting))
+    assert not (cached[0] / "refused").exists()
+
+
+def test_a_cache_of_other_videos_is_refused(copied, cached, tiny_data):
+    data = Path(shutil.copytree(tiny_data, copied / "data"))
+    videos = load_split(tiny_config(data)).train
+    same = cached_config(data, copied, "run", f"data.people={tiny_data / 'people'}")
+    assert cache_for(same, [*videos, *load_split(tiny_config(data)).test]).complete
+    videos[0].path.write_bytes(videos[-1].path.read_bytes())
+    with pytest.raises(InputError, match="other settings: videos was"):
+        train(same)
+
+
+def test_boxes_that_were_edited_in_a_folder_make_a_cache_stale(copied, tiny_data):
+    people = Path(shutil.copytree(tiny_data / "people", copied / "people"))
+    config = cached_config(tiny_data, copied, "run", f"data.people={people}")
+    config = config.model_copy(
+        update={"train": config.train.model_copy(update={"cache_folder": copied / "own"})}
+    )
+    printed_by(config)
+    file = people / "train/down/0.csv"
+    status = file.stat()
+    text = file.read_text()
+    file.write_text(text[:-2] + ("4" if text[-2] != "4" else "5") + "\n")  # of the same size
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # and the same date
+    with pytest.raises(InputError, match=r"made from other settings: data.people_digest was"):
+        train(writing_to(config, copied / "again"))
+
+
+def test_videos_without_a_person_are_counted_on_a_cache_too(cached):
+    assert "12 training videos, 1 without person boxes (whole frame)" in cached[1]
+
+
+def test_a_cache_that_was_not_finished_is_made_again(copied, cached, tiny_data):
+    (copied / "cache/cache.json").unlink()
+    (copied / "cache/test_features.npy").write_bytes(b"half")
+    text = printed_by(cached_config(tiny_data, copied, "run"))
+    assert "caching stage2 (test views): 18 videos" in text
+    for path in (cached[0] / "cache").iterdir():
+        assert (copied / "cache" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_unreadable_videos_are_replaced_in_training_and_wrong_in_the_test(tmp_path, tiny_data):
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    for name in ("train/down/0", "train/down/2", "test/left/0"):
+        (data / f"{name}.mp4").write_bytes(b"no video")
+    # with one video a batch, a batch of a failed video would be empty
+    text = printed_by(cached_config(data, tmp_path, "run", "train.batch_size=2"))
+    assert text.count("WARNING: unreadable, replaced in training") == 2
+    assert "folders: 6 videos, 1 failed" in text
+    numbers = json.loads((tmp_path / "run/test.json").read_text())
+    assert numbers["failures"][0][0] == "test/left/0"
+    videos = load_split(tiny_config(data))
+    config = cached_config(data, tmp_path, "run")
+    clips = cache_for(config, [*videos.train, *videos.test]).dataset("train", videos.train, seed=0)
+    for epoch in range(4):
+        clips.set_epoch(epoch)
+        samples, failures = clips[0]
+        assert failures[0][0] == 0
+        assert samples[0].video not in (0, 2)
+        assert samples[0].label == videos.train[samples[0].video].label
+        assert clips[1][0][0].video == 1
+        assert clips[1][1] == []
+
+
+def test_more_unreadable_videos_than_allowed_end_a_run_on_the_cache(tmp_path, tiny_data):
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    for name in ("train/down/0", "train/down/2"):
+        (data / f"{name}.mp4").write_bytes(b"no video")
+    with pytest.raises(
+        InputError, match=r"2 training videos cannot be read, more than data.max_unr"
+    ):
+        train(cached_config(data, tmp_path, "run", "data.max_unreadable=1"))

@@ -1,0 +1,77 @@
+"""Networks from configurations: every file that is shipped, and what is told before a run."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from stn_action.config.schema import load_config
+from stn_action.errors import InputError
+from stn_action.build.model import build_network, describe_groups, example_clip, gain_of
+from stn_action.models.spatial_transformer import SpatialTransformer
+from stn_action.training.optim import DEFAULT_GAIN, parameter_groups
+from tests.tiny import tiny_config
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("**/*.yaml"))
+SMALLER = ("model.weights=none", "data.crop.size=48", "data.clip.num_frames=4")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_network_of_every_shipped_configuration_is_built(path):
+    config = load_config(path, SMALLER)
+    network = build_network(config, 7).eval()
+    with torch.no_grad():
+        prediction = network(example_clip(config).byte())
+    assert prediction.logits.shape == (1, 7)
+    assert config.model.focus is not None
+    heads = config.model.focus.heads
+    assert prediction.focus[0].theta.shape == (1, heads, 1, 2, 3)
+    assert prediction.branch_logits is not None
+    assert prediction.branch_logits.shape == (1, heads + 1, 7)
+
+
+def test_a_head_in_line_starts_as_the_identity_as_in_the_library(tiny_data):
+    settings = "{at: stage3, heads: 1, glimpse: in_line, bounded: false, transform: affine}"
+    config = tiny_config(tiny_data, f"model.focus={settings}")
+    heads = build_network(config, 3).heads
+    own = SpatialTransformer(channels=4, transform="affine").heads
+    assert heads is not None
+    torch.testing.assert_close(heads.base, torch.eye(2, 3)[None])
+    torch.testing.assert_close(heads.base, own.base)
+
+
+def test_weights_are_not_looked_for_where_a_checkpoint_follows(tiny_data):
+    config = tiny_config(tiny_data, "model.weights=nowhere.pt")
+    build_network(config, 3, with_weights=False)
+    with pytest.raises(InputError, match=r"model.weights: no file nowhere.pt"):
+        build_network(config, 3)
+
+
+def test_an_unknown_stage_is_told_with_those_there_are(tiny_data):
+    with pytest.raises(
+        InputError, match=r"no stage 'stage9'; did you mean 'stage\d'\? Stages: .*stage3"
+    ):
+        build_network(tiny_config(tiny_data, "model.focus.at=stage9"), 3)
+    with pytest.raises(InputError, match=r"no stage 'nose'"):
+        build_network(tiny_config(tiny_data, "model.freeze_until=nose"), 3)
+
+
+def test_the_default_gain_is_the_optimizers_whatever_the_ratio(tiny_data):
+    for name in ("sgd", "adamw"):
+        for ratio in ("1e-3", "1e-5"):
+            settings = f"optim.name={name}", f"optim.relative_lr={ratio}", "model.focus.gain=auto"
+            assert gain_of(tiny_config(tiny_data, *settings)) == DEFAULT_GAIN[name]
+
+
+def test_the_groups_are_told_with_rates_frozen_parts_too(tiny_data):
+    config = tiny_config(tiny_data, "model.freeze_until=stage2", "optim.relative_lr=0")
+    network = build_network(config, 3)
+    groups = parameter_groups(network, lr=0.5, relative_lr=0, weight_decay=0)
+    groups[0] |= {"lr": 0.1, "initial_lr": 0.5}  # as a schedule leaves it in its warm-up
+    lines = describe_groups(config, network, groups)
+    assert [line.split("  ")[0] for line in lines] == [
+        "trunk+classifier", "trunk+classifier (no decay)", "frozen", "localization",
+    ]  # fmt: skip
+    assert lines[0].endswith("parameters  lr 0.5")
+    total = sum(int(line.split("parameters")[0].split()[-1].replace(",", "")) for line in lines)
+    assert total == sum(parameter.numel() for parameter in network.parameters())

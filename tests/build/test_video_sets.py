@@ -1,0 +1,55 @@
+import pytest
+
+from stn_action.errors import InputError
+from stn_action.build.video_sets import videos_of
+from tests.tiny import tiny_settings, write_config
+from tests.ucf101_tree import write_ucf101
+
+
+def test_a_configuration_gives_the_videos_of_both_lists_sorted(tiny_data, tmp_path):
+    file = write_config(tmp_path / "tiny.yaml", tiny_settings(tiny_data))
+    videos = videos_of(str(file))
+    assert len(videos) == 18
+    assert [video.name for video in videos] == sorted(video.name for video in videos)
+    assert videos[0].name == "test/down/0"
+    assert videos[-1].path == tiny_data / "train/right/3.mp4"
+
+
+def test_all_folds_give_every_video_once_though_files_are_missing(tmp_path):
+    root = write_ucf101(tmp_path / "ucf101")
+    lists = root / "ucfTrainTestlist"
+    for part in ("train", "test"):
+        (lists / f"{part}list03.txt").write_bytes((lists / f"{part}list01.txt").read_bytes())
+    (root / "YoYo/v_YoYo_g08_c01.avi").unlink()
+    settings = tiny_settings(
+        root, "data.name=ucf101", "data.official=false", "data.people=null", "data.regions=null"
+    )
+    file = write_config(tmp_path / "ucf101.yaml", settings)
+    for split in ("data.split=all", "data.split=2"):
+        videos = videos_of(str(file), [split])
+        assert len(videos) == 6
+        assert [v.name for v in videos if not v.path.is_file()] == ["YoYo/v_YoYo_g08_c01"]
+
+
+def test_a_folder_gives_all_files_that_look_like_videos(tmp_path):
+    for name in ("b/one.mp4", "b/two.avi", "b/two.mp4", "a.MOV", "note.txt", ".hidden.mp4"):
+        path = tmp_path / "videos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "videos/again").symlink_to(tmp_path / "videos")  # a circle
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/three.webm").touch()
+    (tmp_path / "videos/linked").symlink_to(tmp_path / "elsewhere")
+    videos = videos_of(str(tmp_path / "videos"))
+    names = ["a", "b/one", "b/two.avi", "b/two.mp4", "linked/three"]
+    assert [video.name for video in videos] == names
+    assert videos[4].path == tmp_path / "videos/linked/three.webm"
+
+
+def test_what_holds_no_video_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"there is no video below this folder; expected files"):
+        videos_of(str(tmp_path))
+    with pytest.raises(InputError, match=r"is a folder, for which data.split=2 means nothing"):
+        videos_of(str(tmp_path), ["data.split=2"])
+    with pytest.raises(InputError, match=r"missing.yaml"):
+        videos_of(str(tmp_path / "missing.yaml"))

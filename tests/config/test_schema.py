@@ -1,0 +1,249 @@
+"""Configuration: files, bases, overrides, and what each mistake is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from stn_action.config.schema import Config, config_from_dict, load_config, to_dict, to_yaml
+from stn_action.errors import InputError
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("**/*.yaml"))
+MINIMAL = ["data.name=sample", "data.root=data/sample", "model.backbone=small3d"]
+FULL = """
+data: {name: ucf101, root: data/ucf101, split: 2, crop: {size: [96, 128]}}
+model:
+  backbone: torchvision/r2plus1d_18
+  weights: kinetics400
+  focus: {at: layer3, heads: 2, gain: 100}
+optim: {name: adamw, lr: 3e-4}
+"""
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def error_of(*overrides: str) -> str:
+    with pytest.raises(InputError, match=r".") as caught:
+        load_config(None, [*MINIMAL, *overrides])
+    return str(caught.value)
+
+
+def test_a_file_sets_what_it_names_and_leaves_the_defaults(tmp_path):
+    config = load_config(write(tmp_path / "a.yaml", FULL))
+    assert config.data.crop.size == (96, 128)
+    assert config.data.crop.looseness == 0.25
+    assert config.data.split == 2
+    assert config.model.focus is not None
+    assert config.model.focus.gain == 100.0
+    assert config.optim.relative_lr == 1e-3
+
+
+def test_the_yaml_of_a_configuration_is_read_back_as_the_same(tmp_path):
+    config = load_config(write(tmp_path / "a.yaml", FULL), ["optim.relative_lr=1e-5"])
+    again = load_config(write(tmp_path / "b.yaml", to_yaml(config)))
+    assert again == config
+    assert again.optim.relative_lr == 1e-5
+
+
+def test_a_checkpoint_can_hold_a_configuration_as_json():
+    config = load_config(None, [*MINIMAL, "train.out=runs/a"])
+    again = config_from_dict(json.loads(json.dumps(to_dict(config))), "last.pt", ["train.seed=3"])
+    assert again.train.seed == 3
+    assert again.train.out == Path("runs/a")
+    assert again.data == config.data
+
+
+@pytest.mark.parametrize("text", ["1e-4", "1.0e-4", "0.0001", "'1e-4'"])
+def test_a_number_is_read_by_its_declared_type_not_by_yaml(text, tmp_path):
+    assert load_config(None, [*MINIMAL, f"optim.lr={text}"]).optim.lr == 1e-4
+    path = write(tmp_path / "a.yaml", FULL.replace("3e-4", text))
+    assert load_config(path).optim.lr == 1e-4
+
+
+def test_one_number_is_a_square_clip():
+    assert load_config(None, [*MINIMAL, "data.crop.size=64"]).data.crop.size == (64, 64)
+
+
+def test_later_overrides_win_and_null_removes_a_section(tmp_path):
+    path = write(tmp_path / "a.yaml", FULL)
+    overrides = ["train.epochs=2", "train.epochs=5", "model.focus=null", "data.split=all"]
+    config = load_config(path, overrides)
+    assert config.train.epochs == 5
+    assert config.model.focus is None
+    assert config.data.split == "all"
+
+
+def test_an_override_can_open_a_section_that_was_null():
+    config = load_config(None, [*MINIMAL, "model.focus.at=block3", "model.focus.heads=0"])
+    assert config.model.focus is not None
+    assert config.model.focus.at == "block3"
+
+
+def test_weights_none_means_no_weights():
+    assert load_config(None, [*MINIMAL, "model.weights=none"]).model.weights is None
+
+
+def test_a_file_is_laid_over_its_bases_relative_to_itself(tmp_path):
+    (tmp_path / "base").mkdir()
+    write(tmp_path / "base" / "root.yaml", FULL)
+    write(tmp_path / "base" / "fast.yaml", "base: root.yaml\ntrain: {epochs: 3, seed: 7}")
+    path = write(tmp_path / "a.yaml", "base: base/fast.yaml\ntrain: {epochs: 4}")
+    config = load_config(path)
+    assert (config.train.epochs, config.train.seed, config.data.split) == (4, 7, 2)
+
+
+def test_a_circle_of_bases_is_refused(tmp_path):
+    write(tmp_path / "a.yaml", "base: b.yaml")
+    write(tmp_path / "b.yaml", "base: a.yaml")
+    with pytest.raises(InputError, match=r"a\.yaml: `base:` leads back.*b\.yaml -> .*a\.yaml"):
+        load_config(tmp_path / "a.yaml")
+
+
+def test_a_missing_base_names_who_asked_for_it(tmp_path):
+    path = write(tmp_path / "a.yaml", "base: gone.yaml")
+    with pytest.raises(InputError, match=r"gone\.yaml \(the `base:` of .*a\.yaml\): no such"):
+        load_config(path)
+
+
+def test_a_base_that_is_no_path_is_refused(tmp_path):
+    path = write(tmp_path / "a.yaml", "base: [b.yaml]")
+    with pytest.raises(InputError, match=r"a\.yaml: base: expected the path of one YAML file"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data: {name: [", r"a\.yaml: not valid YAML: .*line 1"),
+        ("- data\n- model", r"a\.yaml: expected a mapping of sections.* got list"),
+        ("", r"a\.yaml: expected a mapping of sections.* got NoneType"),
+        ("optim: {lr: 1}\noptim: {lr: 2}", r"a\.yaml: .*'optim' is given twice \(line 2"),
+        ("optim: !!python/object:os.system {}", r"a\.yaml: not valid YAML"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(text, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        load_config(write(tmp_path / "a.yaml", text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nothing\.yaml: no such configuration file"):
+        load_config(tmp_path / "nothing.yaml")
+
+
+def test_a_folder_or_a_binary_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        load_config(tmp_path)
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00data")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_config(tmp_path / "a.yaml")
+
+
+def test_an_unknown_key_in_a_file_names_the_file_and_the_nearest_name(tmp_path):
+    path = write(tmp_path / "a.yaml", FULL.replace("heads", "haeds"))
+    with pytest.raises(
+        InputError, match=r"a\.yaml: model\.focus\.haeds: unknown key; did you mean "
+    ) as caught:
+        load_config(path)
+    assert "did you mean model.focus.heads?" in str(caught.value)
+    assert "valid names here: at, heads, " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optim.lrr=1", "optim.lrr: unknown key; did you mean optim.lr? valid names here: name,"),
+        ("train.lr=1", "train.lr: unknown key; did you mean optim.lr?"),
+        ("optm.lr=1", "optm: unknown key; did you mean optim?"),
+        ("base=a.yaml", "base: unknown key;"),
+        ("train.epochs=ten", "train.epochs: expected an integer, got 'ten'"),
+        ("train.epochs=2.5", "train.epochs: expected an integer, got 2.5"),
+        ("train.epochs=true", "train.epochs: expected an integer, got True"),
+        ("train.epochs.x=1", "train.epochs: expected an integer, got {'x': 1}"),
+        ("train.epochs=0", "train.epochs: expected a number greater than or equal to 1, got 0"),
+        ("optim.lr=fast", "optim.lr: expected a number, got 'fast'"),
+        ("optim.lr=-1", "optim.lr: expected a number greater than 0, got -1"),
+        ("optim.lr=.nan", "optim.lr: expected a finite number, got nan"),
+        ("optim.name=adam", "expected 'sgd' or 'adamw' (did you mean adamw?), got 'adam'"),
+        ("data.official=1", "data.official: expected a boolean, got 1"),
+        ("data.split=some", "data.split: expected an integer or 'all', got 'some'"),
+        ("data.root=null", "data.root: expected a path, got None"),
+        ("data.crop.size=[3]", "data.crop.size: expected a number of pixels, or [height, width]"),
+        ("data.crop.smooth_window=4", "data.crop.smooth_window: expected an odd number, got 4"),
+        ("data.augment.scale=0.5", "data.augment.scale: expected a list of two values, got 0.5"),
+        ("data.augment.scale=[1, 0.5]", "data.augment.scale: expected [smallest, largest]"),
+        ("data=3", "data: expected a section of `name: value` pairs, got 3"),
+        ("model.backbone=r3d_18", "model.backbone: expected torchvision/<name>, timm/<name>"),
+        ("model.focus.heads=2", "model.focus.at: missing, it has no default: Stage of the trunk"),
+    ],
+)
+def test_a_wrong_override_is_told_with_its_key_and_what_was_expected(override, message):
+    assert error_of(override).startswith(f"override {override!r}: ")
+    assert message in error_of(override)
+
+
+def test_settings_that_contradict_each_other_are_refused():
+    assert "train.cache_features: only frozen features" in error_of("train.cache_features=true")
+    message = error_of("model.focus.at=a", "model.focus.min_scale=0.7")
+    assert "model.focus: expected min_scale < start_scale < max_scale, got 0.7, 0.5" in message
+
+
+@pytest.mark.parametrize("override", ["optim.lr", "=3", "optim..lr=1", ""])
+def test_an_override_without_key_and_value_is_refused(override):
+    assert f"override {override!r}: expected key=value" in error_of(override)
+
+
+def test_an_override_that_is_no_yaml_is_refused():
+    assert "override 'optim.lr=[': its value is not YAML" in error_of("optim.lr=[")
+
+
+def test_every_mistake_is_told_at_once_with_its_own_source(tmp_path):
+    path = write(tmp_path / "a.yaml", "data: {name: ucf101}\ntrain: {epochs: 0}")
+    with pytest.raises(InputError, match="missing") as caught:
+        load_config(path, ["optim.lrr=1"])
+    lines = str(caught.value).splitlines()
+    assert [line.removeprefix(str(path)) for line in lines] == [
+        ": data.root: missing, it has no default: The data set's folder, relative to the "
+        "working directory.",
+        ": model: missing, it has no default: The trunk, its weights and its heads.",
+        lines[2],
+        ": train.epochs: expected a number greater than or equal to 1, got 0",
+    ]
+    assert lines[2].startswith("override 'optim.lrr=1': optim.lrr: unknown key")
+
+
+def test_a_checkpoint_is_named_when_its_settings_are_of_another_version():
+    tree = to_dict(load_config(None, MINIMAL))
+    tree["optim"]["gone"] = 1
+    with pytest.raises(InputError, match=r"runs/a/last\.pt: optim\.gone: unknown key"):
+        config_from_dict(tree, "runs/a/last.pt")
+
+
+def test_every_setting_is_documented():
+    config = load_config(None, [*MINIMAL, "model.focus.at=block3"])
+    sections: list[tuple[str, BaseModel]] = [("", config)]
+    while sections:
+        name, section = sections.pop()
+        for key, field in type(section).model_fields.items():
+            assert field.description, f"{name}{key} has no docstring"
+            value = getattr(section, key)
+            if isinstance(value, BaseModel):
+                sections.append((f"{name}{key}.", value))
+
+
+def test_editors_get_a_json_schema():
+    schema = Config.model_json_schema()
+    lr = schema["$defs"]["OptimConfig"]["properties"]["lr"]
+    assert lr["type"] == "number"
+    assert lr["description"].startswith("Base learning rate")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_configuration_loads(path):
+    if "data" in yaml.safe_load(path.read_text()) or "base" in yaml.safe_load(path.read_text()):
+        assert isinstance(load_config(path), Config)

@@ -1,0 +1,206 @@
+import os
+import shutil
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from stn_action.jobs.reencode.recipe import Recipe
+from stn_action.data.datasets.ucf101 import load_ucf101
+from stn_action.data.datasets.ut_interaction import load_ut_interaction
+from stn_action.errors import InputError
+from stn_action.build.data import load_split, training_dataset
+from stn_action.jobs.reencode.plan import JOURNAL, Preparation, preparation_of
+from stn_action.jobs.reencode.dataset_copy import PEOPLE, REPORT, Outcome, prepare_clips
+from stn_action.person.store.people_file import PeopleFile
+from stn_action.person.store.tube_folder import TubeFolder
+from stn_action.video.reader import open_video
+from tests.tiny import WITHOUT_PERSON, tiny_config, tiny_settings, write_config
+from tests.ucf101_tree import write_ucf101
+
+
+def prepare(task: Preparation, workers: int = 0) -> Outcome:
+    return prepare_clips(task, workers=workers, console=Console(file=StringIO()))
+
+
+@pytest.fixture
+def folder(tiny_data, tmp_path) -> Path:
+    """Three videos and one that is broken."""
+    root = shutil.copytree(tiny_data / "test/left", tmp_path / "videos/left")
+    shutil.copy(tiny_data / "train/down/0.mp4", root.parent)
+    (root.parent / "broken.avi").write_bytes(b"no video")
+    return root.parent
+
+
+def task_of(folder: Path, out: Path, recipe: Recipe = Recipe(32)) -> Preparation:  # noqa: B008
+    return preparation_of(str(folder), [], out, recipe, None)
+
+
+def test_a_data_set_trains_from_its_prepared_copy(tiny_data, tmp_path):
+    file = write_config(tmp_path / "tiny.yaml", tiny_settings(tiny_data))
+    out, recipe = tmp_path / "out", Recipe(24, margin=0.25)
+    outcome = prepare(preparation_of(str(file), [], out, recipe, tiny_data / "people"))
+    assert (outcome.prepared, outcome.known, outcome.failures, outcome.whole) == (18, 0, {}, 1)
+    assert outcome.lines()[-1] == (
+        f"written to {out}; train with data.root={out} data.people={out / PEOPLE}"
+    )
+    people = PeopleFile(out / PEOPLE)
+    assert len(people) == 18
+    config = tiny_config(out, f"data.people={out / PEOPLE}", "data.regions=null")
+    split = load_split(config)
+    assert [len(split.train), len(split.test)] == [12, 6]
+    dataset = training_dataset(config, split.train)
+    assert dataset.without_tube == 1
+    for index, video in enumerate(split.train):
+        ((sample,), failures) = dataset[index]
+        assert failures == []
+        with open_video(video.path) as reader:
+            assert min(reader.size_hw) <= 24
+        found = people.find(video.name)
+        assert found is not None
+        assert (not found.tubes) == (video.name == WITHOUT_PERSON)
+        assert sample.clip.shape == (3, 4, 32, 32)
+
+
+def test_ucf101_keeps_its_tree_and_lists(tmp_path):
+    root = write_ucf101(tmp_path / "ucf101")
+    settings = tiny_settings(
+        root, "data.name=ucf101", "data.official=false", "data.people=null", "data.regions=null"
+    )
+    (root / "YoYo/v_YoYo_g08_c01.avi").unlink()
+    file = write_config(tmp_path / "ucf101.yaml", settings)
+    out = tmp_path / "out"
+    outcome = prepare(preparation_of(str(file), [], out, Recipe(32), None))
+    assert (outcome.prepared, outcome.missing) == (5, ("YoYo/v_YoYo_g08_c01",))
+    assert "1 listed videos are not on the disk: YoYo/v_YoYo_g08_c01" in outcome.lines()
+    with pytest.raises(InputError, match=r"1 of 6 listed videos are missing: v_YoYo_g08_c01.avi"):
+        load_ucf101(out, 1, require_official=False)
+    shutil.copy(out / "YoYo/v_YoYo_g02_c03.mp4", out / "YoYo/v_YoYo_g08_c01.mp4")
+    after = load_ucf101(out, 1, require_official=False)
+    assert after.test[1].name == "YoYo/v_YoYo_g02_c03"
+    assert after.test[1].path == out / "YoYo/v_YoYo_g02_c03.mp4"
+
+
+def test_ut_interaction_loads_re_encoded_clips(shared, tmp_path):
+    source = shared / "data/ut_interaction_set1"
+    for path in source.glob("*.avi"):
+        (tmp_path / f"{path.stem}.mp4").touch()
+    split, original = load_ut_interaction(tmp_path, 3), load_ut_interaction(source, 3)
+    assert [v.name for v in split.test] == [v.name for v in original.test]
+    assert split.test[0].path.suffix == ".mp4"
+
+
+def test_what_is_done_is_not_done_again(folder, tmp_path):
+    out = tmp_path / "out"
+    outcome = prepare(task_of(folder, out))
+    assert (outcome.prepared, outcome.known, list(outcome.failures)) == (3, 0, ["broken"])
+    report = (out / REPORT).read_text().splitlines()
+    assert report[0] == "name\terror"
+    assert report[1].startswith("broken\tno backend can read this video")
+    files = {path: path.stat().st_mtime_ns for path in out.rglob("*.mp4")}
+    assert {path.relative_to(out).as_posix() for path in files} == {
+        "0.mp4", "left/0.mp4", "left/1.mp4",
+    }  # fmt: skip
+    assert not (out / ".unfinished").exists()
+    os.utime(folder / "0.mp4", ns=(1, 1))  # another date, the same content
+    outcome = prepare(task_of(folder, out))
+    assert (outcome.prepared, outcome.known, len(outcome.failures)) == (0, 3, 1)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.mp4")} == files
+    shutil.copy(folder / "left/0.mp4", folder / "broken.avi")  # mended
+    shutil.copy(folder / "left/0.mp4", folder / "left/1.mp4")  # changed
+    (out / "0.mp4").write_bytes(b"cut")
+    outcome = prepare(task_of(folder, out))
+    assert (outcome.prepared, outcome.known, outcome.failures) == (3, 1, {})
+    assert (out / "left/1.mp4").read_bytes() == (out / "left/0.mp4").read_bytes()
+    assert (out / REPORT).read_text() == "name\terror\n"
+
+
+def test_a_run_goes_on_where_it_was_killed(folder, tmp_path):
+    out = tmp_path / "out"
+    prepare(task_of(folder, out))
+    lines = (out / JOURNAL).read_bytes().splitlines(keepends=True)
+    (out / JOURNAL).write_bytes(b"".join(lines[:2]) + lines[2][:20])
+    (out / ".unfinished").mkdir()
+    (out / ".unfinished/123.mp4").write_bytes(b"half a video")
+    outcome = prepare(task_of(folder, out))
+    assert outcome.known + outcome.prepared == 3
+    assert outcome.prepared in (2, 3)  # the broken one may have been first
+    assert not (out / ".unfinished").exists()
+
+
+def test_other_settings_are_refused(folder, tmp_path):
+    out = tmp_path / "out"
+    prepare(task_of(folder, out))
+    with pytest.raises(InputError, match=r'prepared with {"short_side": 32, .*, not with {"sho'):
+        prepare(task_of(folder, out, Recipe(48)))
+    (out / JOURNAL).write_text('{"name": "left/0"\n')
+    with pytest.raises(InputError, match=r"out holds videos that were prepared with"):
+        prepare(task_of(folder, out))
+    prepare(task_of(folder, tmp_path / "other"))
+    with (tmp_path / "other" / JOURNAL).open("a") as file:
+        file.write("[1]\n")
+    with pytest.raises(InputError, match=r"prepared.jsonl: a line is damaged"):
+        prepare(task_of(folder, tmp_path / "other"))
+
+
+def test_a_copy_inside_the_data_set_is_refused(folder):
+    for out in (folder, folder / "left/small"):
+        with pytest.raises(InputError, match=r"--out: .* lies in .*videos; choose a folder outsi"):
+            task_of(folder, out)
+
+
+def test_changed_boxes_are_cut_out_anew_and_lost_ones_written_again(tiny_data, tmp_path):
+    videos = shutil.copytree(tiny_data / "test/left", tmp_path / "data/test/left")
+    people = shutil.copytree(tiny_data / "people/test/left", tmp_path / "people/test/left")
+    task = preparation_of(
+        str(videos.parents[1]), [], tmp_path / "out", Recipe(32, margin=0.0), people.parents[1]
+    )
+    assert prepare(task).prepared == 2
+    (tmp_path / "out" / PEOPLE).unlink()
+    assert prepare(task).prepared == 0
+    found = PeopleFile(tmp_path / "out" / PEOPLE).find("test/left/0")
+    assert found is not None
+    assert found.longest_span == 12
+    text = (people / "0.csv").read_text().splitlines()
+    (people / "0.csv").write_text("\n".join(text[:-6]) + "\n")
+    outcome = prepare(replace(task, people=TubeFolder(people.parents[1])))
+    assert (outcome.prepared, outcome.known) == (1, 1)
+    again = PeopleFile(tmp_path / "out" / PEOPLE).find("test/left/0")
+    assert again is not None
+    assert again.longest_span == 6
+    assert again.size_hw != found.size_hw
+
+
+def test_boxes_of_another_video_are_told(tiny_data, tmp_path):
+    (tmp_path / "0.csv").write_text("frame,x0,y0,x1,y1\n0,900,900,950,950\n")
+    folder = shutil.copytree(tiny_data / "test/left", tmp_path / "videos")
+    for number, margin in enumerate((None, 0.5)):
+        task = preparation_of(
+            str(folder), [], tmp_path / f"out{number}", Recipe(32, margin), tmp_path
+        )
+        outcome = prepare(task)
+        assert outcome.prepared == 1
+        assert "lies wholly outside the picture" in outcome.failures["0"]
+
+
+def test_it_is_foretold_what_preparing_brings(folder, tmp_path):
+    told = []
+    prepare_clips(
+        task_of(folder, tmp_path / "out"), workers=0, tell=told.append,
+        console=Console(file=StringIO()),
+    )  # fmt: skip
+    (line,) = told
+    assert line.startswith("4 videos of 0.0 MB to prepare; 2 tried out: expect 0.0 MB, and late")
+    assert "times as fast" in line
+
+
+@pytest.mark.slow
+def test_workers_prepare_what_one_process_does(folder, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    prepare(task_of(folder, one))
+    outcome = prepare(task_of(folder, two), workers=1)
+    assert (outcome.prepared, len(outcome.failures)) == (3, 1)
+    for path in one.rglob("*.mp4"):
+        assert path.read_bytes() == (two / path.relative_to(one)).read_bytes()

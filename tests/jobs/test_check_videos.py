@@ -1,0 +1,185 @@
+import multiprocessing
+import os
+import re
+import resource
+import shutil
+import signal
+from io import StringIO
+from pathlib import Path, PosixPath
+
+import pytest
+from rich.console import Console
+
+from stn_action.jobs.inspection import inspect_video
+from stn_action.data.manifest import HEADER, Manifest, to_line
+from stn_action.data.listing import Video
+from stn_action.errors import InputError
+from stn_action.jobs.check_videos import CRASHED, Check, check_videos
+from stn_action.build.video_sets import videos_of
+from stn_action.checksum import checksum
+from stn_action.video.reader import open_video
+from tests.video.clips import CLIPS, write_clip
+
+
+def check(folder: Path, out: Path, *, workers: int = 0) -> Check:
+    console = Console(file=StringIO())
+    return check_videos(videos_of(str(folder)), out, workers=workers, console=console)
+
+
+@pytest.fixture
+def folder(tiny_data, tmp_path) -> Path:
+    """Six videos, one of them broken and one cut off."""
+    root = shutil.copytree(tiny_data / "train/down", tmp_path / "videos/down")
+    shutil.copytree(tiny_data / "test/left", root.parent / "left")
+    (root / "2.mp4").write_bytes(b"no video")
+    (root / "3.mp4").unlink()
+    path = write_clip(root, CLIPS[6]).rename(root / "3.avi")
+    path.write_bytes(path.read_bytes()[:10_000])
+    return root.parent
+
+
+@pytest.mark.parametrize("clip", [c for c in CLIPS if "raw" not in c.name], ids=lambda c: c.name)
+def test_a_clip_is_described_as_its_reader_sees_it(clip, tmp_path):
+    path = write_clip(tmp_path, clip)
+    entry = inspect_video(Video("a", path, 0, ""))
+    with open_video(path) as reader:
+        assert entry.frames == len(reader) == len(clip.times)
+        assert (entry.height, entry.width, entry.fps) == (*reader.size_hw, reader.fps)
+    assert entry.rotation == 90 * clip.quarter_turns
+    assert entry.codec == {"libx264": "h264"}.get(clip.codec, clip.codec)
+    assert entry.bytes == path.stat().st_size
+    assert entry.modified == path.stat().st_mtime_ns
+    assert entry.checksum == checksum(path)
+    assert (entry.error, entry.note) == ("", "")
+
+
+@pytest.mark.parametrize("clip", CLIPS[:9], ids=lambda clip: clip.name)
+@pytest.mark.parametrize("damage", ["cut", "zeros"])
+def test_frames_of_a_damaged_clip_are_those_that_a_pass_gives(clip, damage, tmp_path):
+    path = write_clip(tmp_path, clip)
+    data = path.read_bytes()
+    middle = 2 * len(data) // 3
+    tail = b"" if damage == "cut" else bytes(1000) + data[middle + 1000 :]
+    path.write_bytes(data[:middle] + tail)
+    entry = inspect_video(Video("a", path, 0, ""))
+    with open_video(path) as reader:
+        given = sum(1 for _ in reader.stream())
+    assert 0 < entry.frames == given < 60
+    assert entry.error == ""
+    if path.suffix != ".mkv" or damage != "cut":  # Matroska does not say how long it should be
+        assert re.match(r"its header promises 60 frames, \d+ are|frames that", entry.note)
+
+
+def test_all_real_videos_are_fine(shared, tmp_path):
+    found = check(shared / "data/smoke_clips", tmp_path / "manifest.tsv")
+    assert (found.entries, found.broken, found.noted) == (16, (), ())
+    entry = Manifest.open(found.out).find("v_Basketball_g01_c01")
+    assert entry is not None
+    assert (entry.frames, entry.width, entry.height, entry.codec) == (141, 320, 240, "mpeg4")
+
+
+def test_what_is_broken_is_told(folder, tmp_path):
+    listed = videos_of(str(folder))
+    lost = Video("down/9", folder / "down/9.mp4", 0, "")
+    found = check_videos(
+        [*listed, lost], tmp_path / "m.tsv", workers=0, console=Console(file=StringIO())
+    )
+    assert (found.decoded, found.entries, found.missing) == (6, 6, ("down/9",))
+    assert [name for name, _ in found.broken] == ["down/2"]
+    text = "\n".join(found.lines())
+    assert text.startswith("6 videos: 1 cannot be read, 1 are damaged in part; 6 were decoded")
+    assert "damaged: down/3: its header promises 60 frames, " in text
+    assert "1 listed videos are not on the disk: down/9" in text
+    assert "cannot be read: down/2: no backend can read this video (pyav: is not a read" in text
+    assert text.endswith(f"written to {tmp_path / 'm.tsv'}")
+    manifest = Manifest.open(found.out)
+    assert [entry.name for entry in manifest] == [video.name for video in listed]
+    assert manifest.find("down/9") is None
+
+
+def test_known_files_are_not_decoded_again(folder, tmp_path):
+    out = tmp_path / "m.tsv"
+    assert check(folder, out).decoded == 6
+    text = out.read_bytes()
+    assert check(folder, out).decoded == 1  # what cannot be read is tried again
+    assert out.read_bytes() == text
+    os.utime(folder / "left/0.mp4", ns=(1, 1))  # another date, the same content
+    shutil.copy(folder / "left/1.mp4", folder / "down/2.mp4")
+    (folder / "left/1.mp4").unlink()
+    found = check(folder, out)
+    assert (found.decoded, found.entries, found.broken) == (2, 5, ())
+    manifest = Manifest.open(out)
+    assert [entry.name for entry in manifest] == ["down/0", "down/1", "down/2", "down/3", "left/0"]
+    first = manifest.find("left/0")
+    assert first is not None
+    assert first.modified == 1
+
+
+def test_a_run_goes_on_where_it_was_killed(folder, tmp_path):
+    whole, out = tmp_path / "whole.tsv", tmp_path / "m.tsv"
+    check(folder, whole)
+    lines = whole.read_bytes().splitlines(keepends=True)
+    journal = tmp_path / "m.tsv.part"
+    for text in (b"", HEADER[:20], b"".join(lines[:4]) + lines[4][:30]):
+        out.unlink(missing_ok=True)
+        journal.write_bytes(text)
+        assert check(folder, out).decoded == (3 if len(text) > 20 else 6)
+        assert out.read_bytes() == whole.read_bytes()
+        assert not journal.exists()
+
+
+def test_a_video_that_changed_since_the_kill_is_decoded_again(folder, tmp_path):
+    video = videos_of(str(folder))[0]
+    (tmp_path / "m.tsv.part").write_bytes(HEADER + to_line(inspect_video(video)))
+    shutil.copy(folder / "left/0.mp4", video.path)
+    found = check(folder, tmp_path / "m.tsv")
+    assert found.decoded == 6
+    entry = Manifest.open(found.out).find(video.name)
+    assert entry is not None
+    assert entry.checksum == checksum(folder / "left/0.mp4")
+
+
+def test_foreign_files_are_not_replaced(folder, tmp_path):
+    out = tmp_path / "m.tsv"
+    out.write_text("my notes\n")
+    with pytest.raises(InputError, match=r"not the header of a manifest; .*m.tsv would be repl"):
+        check(folder, out)
+    assert out.read_text() == "my notes\n"
+    out.rename(tmp_path / "n.tsv.part")
+    with pytest.raises(InputError, match=r"n.tsv.part: not the journal of a job of this kind"):
+        check(folder, tmp_path / "n.tsv")
+
+
+@pytest.fixture
+def small_disk():
+    """No file may grow beyond 700 bytes, as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_one_message_and_what_is_done_stays_done(folder, tmp_path, small_disk):
+    message = r"m.tsv.part: cannot be written \(.*\); make room .* what is done stays done"
+    with pytest.raises(InputError, match=message):
+        check(folder, tmp_path / "m.tsv")
+    assert not (tmp_path / "m.tsv").exists()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert 0 < check(folder, tmp_path / "m.tsv").decoded < 6
+
+
+class Deadly(PosixPath):
+    """Kills the process that works on it."""
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        if multiprocessing.parent_process() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().stat(follow_symlinks=follow_symlinks)
+
+
+def test_a_decoder_that_crashes_takes_nothing_along(folder, tmp_path):
+    videos = videos_of(str(folder))
+    videos[1] = Video("down/1", Deadly(videos[1].path), 0, "")
+    found = check_videos(videos, tmp_path / "m.tsv", workers=2, console=Console(file=StringIO()))
+    assert found.entries == 6
+    assert ("down/1", CRASHED) in found.broken

@@ -1,0 +1,170 @@
+"""People of a whole data set: complete and identical, however often the run is killed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from stn_action.errors import InputError
+from stn_action.jobs.detect_people import DetectionPlan, detect_all, merge_files
+from stn_action.build.video_sets import videos_of
+from stn_action.person.store.people_file import PeopleFile
+from tests.person.scene import crossing, standing, write_scene
+from tests.person.test_people_file import same
+
+DETECTOR = "python:tests.person.scene:ColourDetector"
+PLAN = DetectionPlan(DETECTOR)
+NUM_VIDEOS = 12
+TOOL = Path(__file__).parents[2] / "tools/detect_people.py"
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("people") / "videos"
+    for number in range(NUM_VIDEOS):
+        way = crossing(30 + number) if number % 2 else standing(30 + number)
+        write_scene(root / f"{'ab'[number % 2]}/{number:02}.mp4", way)
+    return root
+
+
+@pytest.fixture(scope="session")
+def complete(videos, tmp_path_factory) -> PeopleFile:
+    """What a run gives that nothing disturbs."""
+    out = tmp_path_factory.mktemp("people") / "complete.sqlite"
+    detect_all(videos_of(str(videos)), out, PLAN, workers=0, console=quiet())
+    return PeopleFile(out)
+
+
+def quiet() -> Console:
+    return Console(quiet=True)
+
+
+def start(videos: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    command = [
+        sys.executable, str(TOOL), str(videos), "--detector", DETECTOR, "--out", str(out), *more,
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(TOOL.parents[1])}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def assert_identical(file: PeopleFile, other: PeopleFile) -> None:
+    assert file.names() == other.names()
+    assert all(same(one, two) for one, two in zip(file, other, strict=True))
+
+
+def test_everybody_is_found_in_every_video(complete):
+    assert len(complete) == NUM_VIDEOS
+    assert [len(one.tubes) for one in complete] == [1] * 6 + [2] * 6
+    assert [one.num_frames for one in complete] == [*range(30, 42, 2), *range(31, 42, 2)]
+    assert all(one.checksum for one in complete)
+    assert complete.made_by == "colours 1, every 3 frames, scores from 0.1, ByteTrack"
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_it_ends_complete_and_identical(videos, complete, tmp_path):
+    out = tmp_path / "people.sqlite"
+    draw = random.Random(0)
+    killed_with_work_left = 0
+    for _ in range(20):
+        process = start(videos, out, "--workers", "1")
+        deadline = time.monotonic() + 60
+        known = len(PeopleFile(out)) if out.exists() else 0
+        # at a moment that differs: during the start, before, in or after a write
+        wanted = draw.choice([None, known, known + 1])
+        if wanted is None:
+            time.sleep(draw.random() * 4)
+        while wanted is not None and process.poll() is None and time.monotonic() < deadline:
+            if out.exists() and len(PeopleFile(out)) >= wanted:
+                time.sleep(draw.random() * 0.3)
+                break
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if out.exists():
+            file = PeopleFile(out)
+            killed_with_work_left += len(file) < NUM_VIDEOS
+            assert all(same(one, complete.find(one.name)) for one in file)
+    assert killed_with_work_left >= 3
+    process = start(videos, out, "--workers", "2")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert f"{NUM_VIDEOS} videos" in said
+    assert_identical(PeopleFile(out), complete)
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_share_the_work(videos, complete, tmp_path):
+    out = tmp_path / "people.sqlite"
+    both = [start(videos, out, "--workers", "1") for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    looked_at = [int(text.split(" looked at now")[0].rsplit(" ", 1)[1]) for text in said]
+    assert sum(looked_at) == NUM_VIDEOS
+    assert_identical(PeopleFile(out), complete)
+
+
+@pytest.mark.slow
+def test_workers_find_the_same(videos, complete, tmp_path):
+    out = tmp_path / "people.sqlite"
+    detect_all(videos_of(str(videos)), out, PLAN, workers=2, console=quiet())
+    assert_identical(PeopleFile(out), complete)
+
+
+def test_a_second_run_looks_at_what_is_new_or_changed_only(tmp_path):
+    root, out = tmp_path / "videos", tmp_path / "people.sqlite"
+    for name in ("one", "two"):
+        write_scene(root / f"{name}.mp4", standing(12))
+
+    def again() -> str:
+        return detect_all(videos_of(str(root)), out, PLAN, workers=0, console=quiet())[0]
+
+    assert "2 videos, 2 looked at now, 0 were known; nobody found in 0, 0 cannot be" in again()
+    assert "2 videos, 0 looked at now, 2 were known" in again()
+    os.utime(root / "one.mp4", (1, 1))  # another date alone is no change
+    assert "2 videos, 0 looked at now, 2 were known" in again()
+    write_scene(root / "one.mp4", crossing(15))
+    write_scene(root / "three.mp4", torch.zeros(0, 12, 4))
+    assert "3 videos, 2 looked at now, 1 were known; nobody found in 1, 0 cannot" in again()
+    one = PeopleFile(out).find("one")
+    assert one is not None
+    assert len(one.tubes) == 2
+
+
+def test_videos_that_cannot_be_read_are_told_and_tried_again(tmp_path):
+    root, out = tmp_path / "videos", tmp_path / "people.sqlite"
+    write_scene(root / "good.mp4", standing(12))
+    (root / "empty.mp4").touch()
+    lines = detect_all(videos_of(str(root)), out, PLAN, workers=0, console=quiet())
+    assert "2 videos, 2 looked at now, 0 were known; nobody found in 0, 1 cannot be" in lines[0]
+    assert lines[1] == f"cannot be read: {root / 'empty.mp4'}: the video file is empty (0 bytes)"
+    assert PeopleFile(out).errors().keys() == {"empty"}
+    write_scene(root / "empty.mp4", standing(12))
+    lines = detect_all(videos_of(str(root)), out, PLAN, workers=0, console=quiet())
+    assert "2 videos, 1 looked at now, 1 were known; nobody found in 0, 0 cannot be" in lines[0]
+
+
+def test_other_settings_need_another_file(videos, complete):
+    with pytest.raises(InputError, match=r"every 3 frames.*, not by .*every 5 frames"):
+        detect_all([], complete.path, DetectionPlan(DETECTOR, every=5), workers=0)
+    with pytest.raises(InputError, match="--every and --batch-size must be at least 1, got 0, 8"):
+        DetectionPlan(DETECTOR, every=0)
+    with pytest.raises(InputError, match="--min-score must be between 0 and 1, got 7"):
+        DetectionPlan(DETECTOR, min_score=7)
+
+
+def test_files_of_several_machines_are_joined(videos, complete, tmp_path):
+    found = videos_of(str(videos))
+    for name, part in (("a", found[:7]), ("b", found[5:])):
+        detect_all(part, tmp_path / f"{name}.sqlite", PLAN, workers=0, console=quiet())
+    lines = merge_files([tmp_path / "a.sqlite", tmp_path / "b.sqlite"], tmp_path / "all.sqlite")
+    assert lines[0].endswith("a.sqlite: 7 videos taken over")
+    assert lines[1].endswith("b.sqlite: 5 videos taken over")
+    assert_identical(PeopleFile(tmp_path / "all.sqlite"), complete)

@@ -1,0 +1,92 @@
+"""Every family of transforms from the configuration to pictures."""
+
+import math
+
+import pytest
+import torch
+from rich.console import Console
+
+from stn_action.config.schema import load_config
+from stn_action.errors import InputError
+from stn_action.build.model import build_network, example_clip
+from stn_action.runs.attention_pictures import visualize
+from stn_action.predictor import load_trained
+from stn_action.runs.train import _loss, train
+from stn_action.geometry.transforms import TRANSFORMS
+from stn_action.training.checkpoint import load_checkpoint
+from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
+from tests.experiment.test_training import lines_of
+from tests.tiny import tiny_config, tiny_settings
+
+ONE_EPOCH = ("train.epochs=1", "optim.warmup_epochs=0", "eval.clips=1")
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_every_family_is_trained_evaluated_and_drawn(transform, tiny_data, tmp_path):
+    folder = tmp_path / "run"
+    focus = f"model.focus.transform={transform}", "model.focus.diversity_loss=0.1"
+    config = tiny_config(tiny_data, *ONE_EPOCH, *focus, f"train.out={folder}")
+    result = train(config, console=Console(quiet=True))
+    assert 0 <= result.scores.top1 <= 1
+    (line,) = [line for line in lines_of(folder) if line["kind"] == "train"]
+    figures = [line[f"heads/stage3.{head}/{name}"] for head in (0, 1) for name in (
+        "spread", "displacement", "in_bounds", "scale", "overlap")]  # fmt: skip
+    assert all(math.isfinite(figure) for figure in figures)
+    trained = load_trained(folder / "last.pt")
+    ((_, files),) = visualize(trained, _one_video(trained), tmp_path, make_mp4=False)
+    assert files[0].read_bytes().startswith(b"\x89PNG")
+
+
+def _one_video(trained):
+    from stn_action.build.data import load_split
+
+    return load_split(trained.config).test[:1]
+
+
+def test_a_head_warmup_keeps_theta_at_its_start(tiny_data, tmp_path):
+    config = tiny_config(
+        tiny_data, *ONE_EPOCH, "optim.head_warmup_epochs=1", f"train.out={tmp_path / 'run'}"
+    )
+    train(config, console=Console(quiet=True))
+    (line,) = [line for line in lines_of(tmp_path / "run") if line["kind"] == "train"]
+    assert line["heads/stage3.0/displacement"] < 1e-6
+    weights = load_checkpoint(tmp_path / "run" / "last.pt")["network"]
+    assert weights["heads.localization.output.weight"].abs().max() == 0
+
+
+def test_the_losses_of_the_heads_are_built_where_asked_for(tiny_data):
+    settings = [
+        "model.focus.diversity_loss=0.2", "model.focus.in_bounds_loss=0.3",
+        "model.focus.random_glimpse_loss=0.4", "model.focus.branch_loss=0.5",
+    ]  # fmt: skip
+    loss = _loss(tiny_config(tiny_data, *settings))
+    assert loss.head_losses == (DiversityLoss(0.2), InBoundsLoss(0.3))
+    assert (loss.random_weight, loss.branch_weight) == (0.4, 0.5)
+    assert _loss(tiny_config(tiny_data, *settings, "model.focus.heads=0")).head_losses == ()
+
+
+def test_the_random_branch_is_built_where_it_has_a_weight(tiny_data):
+    with_branch = build_network(tiny_config(tiny_data, "model.focus.random_glimpse_loss=1"), 3)
+    without = build_network(tiny_config(tiny_data), 3)
+    assert with_branch.random_windows is not None
+    assert without.random_windows is None
+
+
+def test_in_line_is_one_head(tiny_data):
+    in_line = "model.focus.glimpse=in_line", "model.focus.heads=1", "model.focus.bounded=false"
+    config = tiny_config(tiny_data, *in_line)
+    network = build_network(config, 3).eval()
+    with torch.no_grad():
+        assert network(example_clip(config)).logits.shape == (1, 3)
+    with pytest.raises(InputError, match=r"glimpse in_line: expected heads 1"):
+        load_config(None, tiny_settings(tiny_data, in_line[0]))
+
+
+def test_what_a_family_cannot_do_is_told(tiny_data):
+    volumetric = "model.focus.transform=volumetric"
+    with pytest.raises(InputError, match=r"volumetric theta is one per clip"):
+        build_network(tiny_config(tiny_data, volumetric, "model.focus.theta_per=step"), 3)
+    with pytest.raises(InputError, match=r"'area' is for axis-aligned families, tps is none"):
+        build_network(
+            tiny_config(tiny_data, "model.focus.transform=tps", "model.focus.sampler=area"), 3
+        )

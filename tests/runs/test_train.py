@@ -1,0 +1,215 @@
+"""A run from configuration to checkpoint and test: what it leaves, and how it goes on."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from accelerate.state import GradientState
+from rich.console import Console
+
+from stn_action.config.schema import load_config
+from stn_action.errors import InputError
+from stn_action.runs.train import train
+from stn_action.training.checkpoint import load_checkpoint
+from tests.tiny import rows_of, same, tiny_config
+
+QUIET = {"console": Console(quiet=True)}
+
+
+class Interrupting(io.StringIO):
+    """A terminal at which somebody presses Ctrl-C when a word comes up."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self.word = word
+
+    def write(self, text: str) -> int:
+        if self.word in text:
+            raise KeyboardInterrupt
+        return super().write(text)
+
+
+def printed_by(config, **settings) -> str:
+    out = io.StringIO()
+    train(config, console=Console(file=out, soft_wrap=True, highlight=False), **settings)
+    return out.getvalue()
+
+
+def lines_of(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_times(line: dict) -> dict:
+    return {key: value for key, value in line.items() if key not in ("seconds", "data_wait")}
+
+
+def without_config(content: dict) -> dict:
+    return {key: value for key, value in content.items() if key != "config"}
+
+
+def test_a_run_folder_holds_all_that_was_asked_and_found(tiny_run, tiny_data):
+    folder = tiny_run.folder
+    started = json.loads((folder / "run.json").read_text())
+    assert (started["command"], started["seed"]) == ("the command", 0)
+    assert started["packages"].keys() >= {"stn_action", "torch", "timm", "accelerate"}
+    assert None not in started["packages"].values()
+    again = load_config(folder / "config.yaml")
+    assert again == tiny_config(tiny_data, f"train.out={folder}")
+    result = json.loads((folder / "test.json").read_text())
+    assert result["protocol"] == (
+        "folders: 6 videos, 0 failed; 4x2 frames of 32x32, 2 clips x 1 crops, "
+        "person crop (looseness 0.25, jitter 0.05 in training)"
+    )
+    assert 0 <= result["top1"] <= result["top5"] == 1
+    assert {"top1_shuffled_theta", "mean_class", "regions"} <= result.keys()
+    assert result["protocol"] in tiny_run.printed
+    confusion = (folder / "test_confusion.csv").read_text().splitlines()
+    assert confusion[0] == "true \\ predicted,down,left,right,failed"
+    assert [line.split(",")[0] for line in confusion[1:]] == ["down", "left", "right"]
+    assert (folder / "test_confusion.png").read_bytes().startswith(b"\x89PNG")
+    rows = rows_of(folder / "test_predictions.csv")
+    assert len(rows) == 6
+    right = sum(row["true"] == row["predicted"] for row in rows)
+    assert right / 6 == pytest.approx(result["top1"])
+    assert all(sum(float(row[c]) for c in ("down", "left", "right")) > 0.999 for row in rows)
+    assert any(folder.glob("events.out.tfevents.*"))
+
+
+def test_every_epoch_is_logged_with_what_each_head_did(tiny_run):
+    lines = lines_of(tiny_run.folder)
+    assert [(line["kind"], line["epoch"]) for line in lines] == [
+        ("train", 1), ("test", 1), ("train", 2), ("test", 2),
+    ]  # fmt: skip
+    train_lines = [line for line in lines if line["kind"] == "train"]
+    for line in train_lines:
+        assert line.keys() >= {"loss", "accuracy", "seconds", "data_wait"}
+        for head in ("stage3.0", "stage3.1"):
+            for what in ("spread", "displacement", "in_bounds", "scale", "overlap"):
+                assert isinstance(line[f"heads/{head}/{what}"], float)
+    assert train_lines[1]["heads/stage3.0/displacement"] > 0
+
+
+def test_last_and_best_are_checkpoints_that_know_configuration_and_classes(tiny_run, tiny_data):
+    last = load_checkpoint(tiny_run.folder / "last.pt")
+    assert (last["epoch"], last["classes"]) == (2, ["down", "left", "right"])
+    assert last["config"]["data"]["root"] == str(tiny_data)
+    tops = [line["top1_one_view"] for line in lines_of(tiny_run.folder) if line["kind"] == "test"]
+    best = load_checkpoint(tiny_run.folder / "best.pt")
+    assert best["best"] == last["best"] == max(tops)
+    assert best["epoch"] == 1 + tops.index(max(tops))
+
+
+def test_the_start_tells_the_groups_with_their_rates_after_warm_up(tiny_run):
+    text = tiny_run.printed
+    assert "12 training videos, 1 without person boxes (whole frame), 6 test videos" in text
+    assert "small3d on cpu, float32" in text
+    assert "182,064 parameters  lr 0.003\n" in text
+    assert "lr 3e-06  relative: nominal 0.001, effective 1 (adamw, gain 1000)" in text
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_resumed_run_is_the_straight_one_to_the_last_bit(tiny_run, tiny_data, tmp_path, workers):
+    config = tiny_config(tiny_data, f"train.out={tmp_path / 'run'}", f"data.workers={workers}")
+    ctrl_c = Console(file=Interrupting("epoch 2/2"), soft_wrap=True)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        train(config, console=ctrl_c)
+    assert load_checkpoint(tmp_path / "run/last.pt")["epoch"] == 1
+    assert not (tmp_path / "run/test.json").exists()
+    text = printed_by(config, resume=True)
+    assert "resumed after epoch 1" in text
+    straight, resumed = (
+        load_checkpoint(f / "last.pt") for f in (tiny_run.folder, config.train.out)
+    )
+    assert same(without_config(straight), without_config(resumed))
+    for name in ("test.json", "test_predictions.csv", "test_confusion.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tiny_run.folder / name).read_bytes()
+    logged = [
+        [without_times(line) for line in lines_of(f)] for f in (tiny_run.folder, tmp_path / "run")
+    ]
+    assert logged[0] == logged[1]
+    assert json.loads((tmp_path / "run/run.json").read_text())["resumed"] is True
+
+
+def test_a_finished_run_that_is_resumed_is_only_tested_again(tiny_run, tiny_data, tmp_path):
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    (tmp_path / "run/test.json").unlink()
+    train(tiny_config(tiny_data, f"train.out={tmp_path / 'run'}"), resume=True, **QUIET)
+    assert lines_of(tmp_path / "run") == lines_of(tiny_run.folder)
+    name = "test_predictions.csv"
+    assert (tmp_path / "run" / name).read_bytes() == (tiny_run.folder / name).read_bytes()
+
+
+def test_a_used_folder_is_refused_and_left_as_it_is(tiny_run, tiny_data):
+    before = {path.name: path.read_bytes() for path in tiny_run.folder.iterdir()}
+    config = tiny_config(tiny_data, f"train.out={tiny_run.folder}", "train.seed=1")
+    with pytest.raises(InputError, match=r"run holds a run already; give --resume to go on"):
+        train(config, **QUIET)
+    with pytest.raises(
+        InputError, match=r"other settings: train.seed was 0, is 1; resume with its"
+    ):
+        train(config, resume=True, **QUIET)
+    more = tiny_config(tiny_data, f"train.out={tiny_run.folder}", "train.epochs=5", "optim.lr=1")
+    with pytest.raises(InputError, match=r"optim.lr was 0.003, is 1.0 \(and 1 more\)"):
+        train(more, resume=True, **QUIET)
+    assert {path.name: path.read_bytes() for path in tiny_run.folder.iterdir()} == before
+
+
+def test_there_must_be_a_run_to_resume(tiny_data, tmp_path):
+    with pytest.raises(InputError, match=r"there is no .*last.pt to go on from; leave --resume"):
+        train(tiny_config(tiny_data, f"train.out={tmp_path / 'run'}"), resume=True, **QUIET)
+    with pytest.raises(InputError, match="which run"):
+        train(tiny_config(tiny_data), resume=True, **QUIET)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file is a file, expected a folder to write into"):
+        train(tiny_config(tiny_data, f"train.out={tmp_path / 'file'}"), **QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_frozen_heads_stay_at_their_start_without_a_warning(tiny_data, tmp_path):
+    settings = f"train.out={tmp_path}", "optim.relative_lr=0", "train.max_steps=4"
+    text = printed_by(tiny_config(tiny_data, *settings))
+    assert "89,286 parameters  kept at their start" in text
+    assert "WARNING" not in text
+    trained = [line for line in lines_of(tmp_path) if line["kind"] == "train"]
+    assert {line["heads/stage3.1/displacement"] for line in trained} == {0.0}
+
+
+def test_heads_that_hardly_move_raise_a_warning(tiny_data, tmp_path):
+    settings = f"train.out={tmp_path}", "model.focus.gain=1", "optim.relative_lr=1e-5"
+    text = printed_by(tiny_config(tiny_data, *settings))
+    assert "nominal 1e-05, effective 1e-05 (adamw, gain 1)" in text
+    assert "WARNING: head 0 at stage3 is frozen: spread" in text
+    assert "Try a larger relative_lr or gain" in text
+
+
+def test_a_run_ends_after_so_many_steps_whatever_the_batches_of_a_step(tiny_data, tmp_path):
+    settings = "train.accumulate=2", "train.max_steps=3", "train.epochs=9"  # 3 batches an epoch
+    config = tiny_config(tiny_data, f"train.out={tmp_path}", *settings)
+    train(config, **QUIET)
+    content = load_checkpoint(tmp_path / "last.pt")
+    steps = {int(state["step"]) for state in content["optimizer"]["state"].values()}
+    assert steps == {3}
+    assert content["epoch"] == 2
+    assert content["schedule"]["last_epoch"] == 3
+    assert content["optimizer"]["param_groups"][0]["lr"] == 0
+    assert not GradientState().in_dataloader
+    train(config, resume=True, **QUIET)
+    assert load_checkpoint(tmp_path / "last.pt")["epoch"] == 2
+
+
+def test_a_plain_trunk_trains_too(tiny_data, tmp_path):
+    text = printed_by(
+        tiny_config(tiny_data, f"train.out={tmp_path}", "model.focus=null", "train.max_steps=1")
+    )
+    assert "localization" not in text
+    assert "regions" not in json.loads((tmp_path / "test.json").read_text())
+
+
+def test_without_a_given_folder_a_run_names_its_own(tiny_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(tiny_config(tiny_data, "train.max_steps=1", "model.focus=null"), **QUIET)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("folders-small3d-2")
+    assert (folder / "last.pt").is_file()

@@ -1,0 +1,96 @@
+"""How a tool ends: what it tells, where, and with which status."""
+
+import pytest
+from torch._utils import ExceptionWrapper
+
+from stn_action.cli import ends_cleanly
+from stn_action.errors import InputError
+from stn_action.video.reader import VideoError
+
+
+def ending_of(error: BaseException | None, capsys) -> tuple[int, str]:
+    @ends_cleanly
+    def main(arguments) -> None:
+        if error is not None:
+            raise error
+
+    status = main([])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return status, captured.err
+
+
+def test_a_tool_that_ends_well_says_nothing(capsys):
+    assert ending_of(None, capsys) == (0, "")
+
+
+def test_a_mistake_of_the_users_is_one_message(capsys):
+    assert ending_of(InputError("data.root: none"), capsys) == (2, "error: data.root: none\n")
+    assert ending_of(VideoError("a.mp4: empty"), capsys) == (2, "error: a.mp4: empty\n")
+
+
+@pytest.mark.parametrize("kind", [InputError, VideoError])
+def test_a_mistake_found_in_a_worker_is_told_without_its_traceback(capsys, kind):
+    @ends_cleanly
+    def main(arguments) -> None:
+        try:
+            raise kind("a.csv: a box\nof two lines")
+        except kind:  # what a worker of a DataLoader sends to the main process
+            sent = ExceptionWrapper(where="in DataLoader worker process 0")
+        sent.reraise()
+
+    assert main([]) == 2
+    assert capsys.readouterr().err == "error: a.csv: a box\nof two lines\n"
+
+
+def test_an_interruption_is_told_how_to_go_on(capsys):
+    status, error = ending_of(KeyboardInterrupt(), capsys)
+    assert status == 130
+    assert error.startswith(
+        "interrupted; what is finished is kept: a training run goes on with --re"
+    )
+    assert error.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_used_is_named(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    @ends_cleanly
+    def main(arguments) -> None:
+        (tmp_path / "file/below").mkdir()
+
+    assert main([]) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path / 'file/below'}: Not a directory\n"
+
+
+def test_a_missing_extra_is_told_and_how_to_install_it(capsys):
+    for name, extra in (("torchmetrics", "train"), ("trackers", "people")):
+        status, text = ending_of(ModuleNotFoundError("x", name=name), capsys)
+        assert status == 2
+        assert (
+            text == f"error: this needs {name}, not installed: pip install 'stn_action[{extra}]'\n"
+        )
+
+
+def test_a_missing_library_of_the_system_is_told_and_how_to_install_it(capsys):
+    error = ImportError("libGL.so.1: cannot open shared object file")
+    status, text = ending_of(error, capsys)
+    assert status == 2
+    assert "OpenCV cannot be loaded (libGL.so.1: cannot open" in text
+    assert "apt install libgl1 libglib2.0-0" in text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("ours"), OSError("ours"), ModuleNotFoundError("ours", name="stn_action.nothing")],
+)
+def test_a_defect_of_ours_keeps_its_traceback(capsys, error):
+    with pytest.raises(type(error), match=r"ours"):
+        ending_of(error, capsys)
+
+
+def test_arguments_are_passed_on():
+    seen = []
+    assert ends_cleanly(seen.append)(["a", "b"]) == 0
+    assert ends_cleanly(seen.append)() == 0
+    assert seen == [["a", "b"], None]
