@@ -32,8 +32,8 @@ from torch import Tensor
 from benchmarks.timing import keep_freed_memory, medians
 from stn_action.data.clips import ClipDataset, ClipSampling
 from stn_action.data.footage import read_footage
-from stn_action.data.source import FootageSource
 from stn_action.data.listing import Video
+from stn_action.data.source import FootageSource
 from stn_action.person.crop import CropSpec, View
 from stn_action.video.reader import BACKENDS, open_video
 from stn_action.video.writer import write_video

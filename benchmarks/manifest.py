@@ -15,9 +15,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from stn_action.data.listing import Video
 from stn_action.data.manifest import Entry, Manifest, to_line, write_manifest
 from stn_action.data.video_table import VideoList
-from stn_action.data.listing import Video
 
 LOOKUPS = 10_000
 TOUCHES = 200_000

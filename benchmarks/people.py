@@ -14,8 +14,8 @@ import torch
 from benchmarks.timing import medians
 from stn_action.data.listing import VIDEO_SUFFIXES
 from stn_action.person.agreement import best_overlaps, share_of_frames
-from stn_action.person.detectors.detector_table import build_detector
 from stn_action.person.detect_video import detections_of
+from stn_action.person.detectors.detector_table import build_detector
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import track_people
 from stn_action.video.reader import open_video

@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.timing import medians
+from stn_action.data.listing import VIDEO_SUFFIXES, Video
 from stn_action.jobs.reencode.late_clip import late_clip
 from stn_action.jobs.reencode.recipe import Prepared, Recipe, Whereabouts, prepare_video
-from stn_action.data.listing import VIDEO_SUFFIXES, Video
 from stn_action.video.reader import open_video
 from stn_action.video.writer import write_video
 

@@ -18,8 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stn_action.geometry.cells import Cells
 from stn_action.geometry.windows import Attention
-from stn_action.models.heads import Cells, Focus, FocusHeads
+from stn_action.models.heads import FocusHeads
+from stn_action.models.prediction import Focus
 from stn_action.training.monitor import HeadMonitor
 from stn_action.training.optim import (
     DEFAULT_GAIN,

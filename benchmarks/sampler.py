@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.timing import keep_freed_memory, medians
+from stn_action.geometry.clip_sampling import spatial_transformer
 from stn_action.geometry.sampling import pooled
-from stn_action.geometry.spatial_transformer import spatial_transformer
 from stn_action.geometry.theta import window_theta
 
 SHAPES = (

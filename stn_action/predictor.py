@@ -8,11 +8,6 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from stn_action.config.schema import Config, load_config
-from stn_action.data.listing import VIDEO_SUFFIXES, Split, Video
-from stn_action.errors import InputError
-from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
-from stn_action.runs.test import TestResult, run_test
 from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
@@ -20,12 +15,17 @@ from stn_action.build.data import (
     load_split,
     loader,
 )
+from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.build.people import people_of
-from stn_action.runs.folder import write_result
-from stn_action.models.network import FocusedNetwork
+from stn_action.config.schema import Config, load_config
+from stn_action.data.listing import VIDEO_SUFFIXES, Split, Video
 from stn_action.distributed import build_accelerator
-from stn_action.training.checkpoint import load_checkpoint
+from stn_action.errors import InputError
 from stn_action.evaluation.views import ViewPredictions, evaluate
+from stn_action.models.network import FocusedNetwork
+from stn_action.runs.folder import write_result
+from stn_action.runs.test import TestResult, run_test
+from stn_action.training.checkpoint import load_checkpoint
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import random
 from io import StringIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,14 +12,20 @@ from rich.console import Console
 
 from tests.tiny import Finished, tiny_config, write_tiny
 
+pytest_plugins = ["tests.looking_network"]
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
-    """Small tensors gain nothing from threads, and waiting for them on a busy machine costs."""
+    """Small tensors gain nothing from threads, and waiting for them on a busy machine costs.
+
+    OpenCV's do not survive the fork of a `DataLoader` worker, which would wait for them forever.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     yield
     torch.set_num_threads(threads)
 

@@ -4,8 +4,8 @@ import sys
 import pytest
 import torch
 
-from stn_action.errors import InputError
 from stn_action.distributed import build_accelerator, gathered, summed
+from stn_action.errors import InputError
 
 
 def test_on_a_cpu_every_precision_is_float32(fresh_state):

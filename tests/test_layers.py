@@ -10,26 +10,34 @@ import stn_action
 PACKAGE = Path(stn_action.__file__).parent
 ROOMS = {
     "errors": set(),
-    "command": {"errors"},
-    "config": {"errors", "config_data", "config_file", "config_types"},
-    "config_data": {"config_types"},
-    "config_file": {"errors"},
-    "config_types": set(),
+    "checksum": set(),
+    "cli": {"errors"},
+    "progress": {"errors"},
+    "batch": {"errors"},
+    "distributed": {"errors"},
     "weights": {"errors"},
     "geometry": {"errors"},
     "video": {"errors"},
-    "person": {"errors", "geometry", "video", "weights"},
-    "data": {"errors", "geometry", "video", "person"},
-    "models": {"errors", "geometry", "weights"},
-    "training": {"errors", "geometry", "models"},
-    "visualize": {"errors", "geometry", "video", "person", "models.focus"},
+    "config": {"errors"},
+    "person": {"errors", "checksum", "weights", "geometry", "video"},
+    "models": {"errors", "weights", "geometry"},
+    "data": {"errors", "batch", "checksum", "geometry", "video", "person"},
+    "training": {"errors", "batch", "distributed", "geometry", "models"},
+    "visualize": {"errors", "geometry"},
+    "evaluation": {"errors", "batch", "distributed", "geometry", "models", "training"},
 }
-EVERYTHING = {"experiment", "__init__"}
+UNSETTLED = {"build", "runs", "jobs", "predictor", "__init__"}
+"""Rooms that were moved into place and have no row yet."""
 HEAVY = {
-    "av": "video/pyav.py",
-    "decord": "video/decord_backend.py",
-    "timm": "models/backbones.py",
-    "pytorchvideo": "models/backbones.py",
+    "av": {
+        "video/pyav.py",
+        "video/container.py",
+        "video/decoding.py",
+        "video/writer.py",
+        "jobs/inspection.py",
+    },
+    "decord": {"video/decord_backend.py"},
+    "timm": {"models/backbones/backbone_table.py"},
 }
 
 
@@ -55,7 +63,7 @@ def room_of(path: Path) -> str:
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_downwards(path):
     room = room_of(path)
-    if room in EVERYTHING:
+    if room in UNSETTLED:
         return
     allowed = ROOMS[room] | {room}
     for name in imported_modules(path):
@@ -68,10 +76,10 @@ def test_imports_run_downwards(path):
 
 
 @pytest.mark.parametrize("package", HEAVY)
-def test_a_heavy_dependency_has_one_adapter(package):
+def test_a_heavy_dependency_is_imported_in_its_adapters_alone(package):
     users = {
         str(path.relative_to(PACKAGE))
         for path in files()
         if any(name.split(".")[0] == package for name in imported_modules(path))
     }
-    assert len(users) <= 1 or package in {"av"}, users
+    assert users == HEAVY[package]

@@ -33,8 +33,8 @@ def check(arguments: Sequence[str] | None) -> list[str]:
     if options.workers < 0:
         parser.error(f"--workers must not be negative, got {options.workers}")
 
-    from stn_action.jobs.check_videos import check_videos
     from stn_action.build.video_sets import videos_of
+    from stn_action.jobs.check_videos import check_videos
 
     videos = videos_of(options.videos, options.overrides)
     found = check_videos(videos, options.out, workers=options.workers)

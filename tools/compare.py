@@ -34,9 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from rich.console import Console
 
     from stn_action.config.schema import load_config
-    from stn_action.runs.train_sweep import draw_sweep, run_arm_sweep, write_sweep
     from stn_action.runs.arms import describe, run_arms, show
     from stn_action.runs.folder import command_line
+    from stn_action.runs.train_sweep import draw_sweep, run_arm_sweep, write_sweep
 
     config, console = load_config(options.config, options.overrides), Console(soft_wrap=True)
     if options.sweep:

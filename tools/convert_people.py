@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.fps is not None and not options.fps > 0:
         parser.error(f"--fps must be positive, got {options.fps:g}")
 
-    from stn_action.jobs.convert_people import of_videos, read_people, write_people
     from stn_action.build.video_sets import videos_of
+    from stn_action.jobs.convert_people import of_videos, read_people, write_people
 
     videos = videos_of(options.videos) if options.videos else None
     ava = {"actions": options.actions, "excluded": options.excluded}

@@ -23,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from stn_action.config.schema import load_config
     from stn_action.data.synthetic.sample_set import generate_sample
+    from stn_action.predictor import load_trained, spread, videos_named
     from stn_action.runs.arms import clear, run_arms, show
     from stn_action.runs.attention_pictures import visualize
-    from stn_action.predictor import load_trained, spread, videos_named
     from stn_action.runs.folder import command_line
 
     console = Console(soft_wrap=True, highlight=False)

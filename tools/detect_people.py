@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if len(names) != (options.merge is None) or options.workers < 0:
         parser.error("expected one CONFIG_OR_FOLDER, or --merge FILES; --workers from 0")
 
-    from stn_action.jobs.detect_people import DetectionPlan, detect_all, merge_files
     from stn_action.build.video_sets import videos_of
+    from stn_action.jobs.detect_people import DetectionPlan, detect_all, merge_files
 
     if options.merge:
         lines = merge_files(options.merge, options.out)

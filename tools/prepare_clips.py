@@ -33,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.workers < 0 or not 0 <= options.crf <= 51:
         parser.error("--workers must not be negative, --crf must be in [0, 51]")
 
-    from stn_action.jobs.reencode.recipe import Recipe
-    from stn_action.jobs.reencode.plan import preparation_of
     from stn_action.jobs.reencode.dataset_copy import prepare_clips
+    from stn_action.jobs.reencode.plan import preparation_of
+    from stn_action.jobs.reencode.recipe import Recipe
 
     margin = options.margin if options.crop_people else None
     recipe = Recipe(options.short_side, margin, options.crf)

@@ -23,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.print_config:
         print(to_yaml(config), end="")
         return
-    from stn_action.runs.folds import train_folds
     from stn_action.runs.folder import command_line
+    from stn_action.runs.folds import train_folds
     from stn_action.runs.train import train
 
     run = train_folds if config.data.split == "all" else train

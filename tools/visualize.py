@@ -24,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.limit < 1:
         parser.error(f"--limit must be at least 1, got {options.limit}")
 
-    from stn_action.runs.attention_pictures import visualize
     from stn_action.predictor import load_trained, spread, videos_named, whole_frames
+    from stn_action.runs.attention_pictures import visualize
 
     trained = load_trained(options.checkpoint, overrides)
     videos = spread(videos_named(trained, names), options.limit)

@@ -7,18 +7,19 @@ from dataclasses import replace
 import cv2
 from torch.utils.data import DataLoader, Dataset
 
+from stn_action.batch import Item, collate
+from stn_action.build.people import people_of, tubes_of, with_people
 from stn_action.config.schema import Config
 from stn_action.data.augment import Augment
-from stn_action.data.clips import ClipDataset, ClipSampling, Item, collate, init_worker
+from stn_action.data.clips import ClipDataset, ClipSampling, init_worker
 from stn_action.data.datasets.folders import load_folders
-from stn_action.data.manifest import Manifest
-from stn_action.data.source import FootageSource
 from stn_action.data.datasets.ucf101 import load_ucf101
 from stn_action.data.datasets.ut_interaction import load_ut_interaction
-from stn_action.data.video_table import VideoList
 from stn_action.data.listing import Split, Video
+from stn_action.data.manifest import Manifest
+from stn_action.data.source import FootageSource
+from stn_action.data.video_table import VideoList
 from stn_action.errors import InputError
-from stn_action.build.people import people_of, tubes_of, with_people
 from stn_action.person.crop import CropSpec
 from stn_action.video.reader import BACKENDS
 
@@ -128,7 +129,7 @@ def loader(
     shuffle: bool,
     workers: int | None = None,
 ) -> DataLoader:
-    """A loader of `data.clips.Batch`; `batch_size` counts items."""
+    """A loader of `batch.Batch`; `batch_size` counts items."""
     workers = config.data.workers if workers is None else workers
     if workers:  # a process forked while OpenCV's threads are there waits for them for ever
         cv2.setNumThreads(1)

@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from stn_action.batch import Failure, Item, Sample
+from stn_action.build.data import evaluation_dataset, loader, training_dataset
+from stn_action.checksum import path_checksum
+from stn_action.config.fingerprint import differences
 from stn_action.config.schema import Config, to_dict
-from stn_action.data.clips import ClipDataset, Failure, Item, Sample
+from stn_action.data.clips import ClipDataset
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
-from stn_action.build.data import evaluation_dataset, loader, training_dataset
-from stn_action.config.fingerprint import differences
 from stn_action.models.network import FocusedNetwork
-from stn_action.checksum import path_checksum
 
 META = "cache.json"
 CACHE_SEED = 0
@@ -188,7 +189,7 @@ class CachedClips(Dataset[Item]):
         row = self.rows[index]
         return Sample(
             torch.from_numpy(self.arrays.features[row, view].astype(np.float32)),
-            self.labels[index],
+            torch.tensor(self.labels[index]),
             index,
             view,
             torch.from_numpy(self.arrays.frame_indices[row, view].copy()),

@@ -6,9 +6,9 @@ from dataclasses import replace
 from stn_action.config.schema import Config
 from stn_action.data.listing import Split, Video
 from stn_action.errors import InputError
-from stn_action.person.video_people import People
-from stn_action.person.store.people_file import PeopleFile, open_people
 from stn_action.person.select import TubeChoice
+from stn_action.person.store.people_file import PeopleFile, open_people
+from stn_action.person.video_people import People
 
 
 def people_of(config: Config) -> People | None:

@@ -13,17 +13,17 @@ from rich.progress import Progress as Bar
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
 
-from stn_action.config.schema import Config
-from stn_action.data.clips import Item
-from stn_action.data.listing import Split
-from stn_action.build.model import describe_groups, example_clip
-from stn_action.build.feature_cache import cache_for
+from stn_action.batch import Item
 from stn_action.build.data import (
     evaluation_dataset,
     full_test_loader,
     loader,
     training_dataset,
 )
+from stn_action.build.feature_cache import cache_for
+from stn_action.build.model import describe_groups, example_clip
+from stn_action.config.schema import Config
+from stn_action.data.listing import Split
 from stn_action.models.network import FocusedNetwork
 from stn_action.training.monitor import HeadMonitor
 from stn_action.training.optim import (

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from stn_action.build.data import fold_configs, listed_split
 from stn_action.config.schema import Config, load_config
 from stn_action.data.datasets.ucf101 import read_ucf101_lists
 from stn_action.data.listing import VIDEO_SUFFIXES, Split, Video
 from stn_action.errors import InputError
-from stn_action.build.data import fold_configs, listed_split
 
 
 def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Video]:

@@ -3,9 +3,8 @@
 Letters: h, w size of the clip; the frames T of one clip; the clips C of one test video.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,54 +12,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from stn_action.batch import Failure, Item, Sample
 from stn_action.data.augment import Augment
 from stn_action.data.source import FootageSource
 from stn_action.errors import InputError
 from stn_action.person.crop import View, spread_views
 from stn_action.video.indices import random_dense_indices, segment_indices, uniform_dense_views
 from stn_action.video.reader import VideoError
-
-Failure = tuple[int, str]
-"""Index of a video that could not be read, and why."""
-
-
-class Sample(NamedTuple):
-    """One clip."""
-
-    clip: Tensor
-    """(3, T, h, w) uint8 RGB."""
-    label: int
-    """Index of the class."""
-    video: int
-    """Index of the video in the data set's list."""
-    view: int
-    """Number of the view among those of its video."""
-    frame_indices: Tensor
-    """(T,) int64 source frames."""
-    boxes: Tensor
-    """(T, 4) float32, the inverse map: source pixels of the clip's edges, x0 > x1 if mirrored."""
-
-
-Item = tuple[list[Sample], list[Failure]]
-
-
-class Batch(NamedTuple):
-    """The samples of several items; B may be 0 if none could be read."""
-
-    clip: Tensor
-    """(B, 3, T, h, w) uint8 RGB."""
-    label: Tensor
-    """(B,) int64."""
-    video: Tensor
-    """(B,) int64."""
-    view: Tensor
-    """(B,) int64."""
-    frame_indices: Tensor
-    """(B, T) int64."""
-    boxes: Tensor
-    """(B, T, 4) float32."""
-    failures: list[Failure]
-    """Videos that could not be read, in the order in which they were tried."""
 
 
 @dataclass(frozen=True)
@@ -250,27 +208,8 @@ class ClipDataset(Dataset[Item]):
     def _sample(
         self, index: int, view: int, clip: Tensor, frame_indices: Tensor, boxes: Tensor
     ) -> Sample:
-        label = self.source.videos[index].label
-        return Sample(clip, label, index, view, frame_indices.contiguous(), boxes)
-
-
-def collate(items: Sequence[Item]) -> Batch:
-    """Put the samples of several items into one batch; without any sample, B and T are 0."""
-    samples = [sample for item in items for sample in item[0]]
-    failures = [failure for item in items for failure in item[1]]
-    if not samples:
-        none = torch.empty(0, dtype=torch.int64)
-        clip = torch.empty((0, 3, 0, 0, 0), dtype=torch.uint8)
-        return Batch(clip, none, none, none, none.reshape(0, 0), torch.empty(0, 0, 4), failures)
-    return Batch(
-        clip=torch.stack([sample.clip for sample in samples]),
-        label=torch.tensor([sample.label for sample in samples]),
-        video=torch.tensor([sample.video for sample in samples]),
-        view=torch.tensor([sample.view for sample in samples]),
-        frame_indices=torch.stack([sample.frame_indices for sample in samples]),
-        boxes=torch.stack([sample.boxes for sample in samples]),
-        failures=failures,
-    )
+        target = torch.tensor(self.source.videos[index].label)
+        return Sample(clip, target, index, view, frame_indices.contiguous(), boxes)
 
 
 def init_worker(worker_id: int) -> None:

@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from stn_action.checksum import checksum
 from stn_action.data.footage import Footage, read_footage
-from stn_action.data.manifest import Entry, Manifest
 from stn_action.data.listing import Video
+from stn_action.data.manifest import Entry, Manifest
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
-from stn_action.person.video_people import People, VideoPeople
 from stn_action.person.select import TubeChoice
 from stn_action.person.tube import Tube
-from stn_action.checksum import checksum
+from stn_action.person.video_people import People, VideoPeople
 from stn_action.video.reader import VideoError, open_video
 
 DrawClips = Callable[[int], Tensor]

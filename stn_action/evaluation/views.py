@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from stn_action.errors import InputError
-from stn_action.models.heads import Focus
-from stn_action.models.network import Prediction
+from stn_action.batch import Batch
 from stn_action.distributed import gathered
-from stn_action.training.loop import ClipBatch
+from stn_action.errors import InputError
+from stn_action.models.prediction import Focus, Prediction
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -21,7 +20,7 @@ ThetaSource = Mapping[tuple[int, int], tuple[Tensor, ...]]
 """(video, view) -> theta (K, S, 2, 3) of each placement."""
 Rows = tuple[dict[str, Tensor], tuple[Focus, ...]]
 FOCUS_FIELDS = ("frame_indices", "boxes")
-COLUMNS = ("clip", "label", "video", "view", *FOCUS_FIELDS)
+COLUMNS = ("clip", "target", "video", "view", *FOCUS_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class ViewPredictions:
     """(R,) int64."""
     view: Tensor
     """(R,) int64."""
-    label: Tensor
-    """(R,) int64."""
+    target: Tensor
+    """(R,) int64, or (R, C) float32 with several labels."""
     probabilities: Tensor
     """(R, C) float32, softmax."""
     failures: list[tuple[int, str]]
@@ -49,7 +48,7 @@ class ViewPredictions:
 @torch.no_grad()
 def evaluate(
     network: nn.Module,
-    batches: Iterable[ClipBatch],
+    batches: Iterable[Batch],
     accelerator: "Accelerator",
     *,
     collect_focus: bool = False,
@@ -130,7 +129,7 @@ def shuffled_theta(
     return source
 
 
-def _parts(batch: ClipBatch, size: int | None) -> Iterator[Any]:
+def _parts(batch: Batch, size: int | None) -> Iterator[Any]:
     """The batch in pieces of at most `size` views; none of an empty one."""
     num_views = len(batch.clip)
     for start in range(0, num_views, size or max(num_views, 1)):
@@ -141,7 +140,7 @@ def _parts(batch: ClipBatch, size: int | None) -> Iterator[Any]:
 
 def _predict(
     network: nn.Module,
-    batch: ClipBatch,
+    batch: Batch,
     theta_source: ThetaSource | None,
     accelerator: "Accelerator",
 ) -> Prediction:
@@ -162,11 +161,11 @@ def _predict(
     return prediction
 
 
-def _rows(batch: ClipBatch, prediction: Prediction, collect_focus: bool) -> Rows:
+def _rows(batch: Batch, prediction: Prediction, collect_focus: bool) -> Rows:
     columns = {
         "video": batch.video,
         "view": batch.view,
-        "label": batch.label,
+        "target": batch.target,
         "probabilities": prediction.logits.float().softmax(1),
     }
     if collect_focus:

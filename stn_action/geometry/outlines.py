@@ -18,8 +18,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from stn_action.geometry.cells import Cells
 from stn_action.geometry.theta import VOLUMETRIC, kind_of, outline
-from stn_action.models.heads import Cells
 from stn_action.geometry.volumes import slice_volumes
 
 

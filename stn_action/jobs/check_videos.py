@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stn_action.jobs.inspection import inspect_video, unread
-from stn_action.jobs.journal import Journal
+from stn_action.checksum import checksum
+from stn_action.data.listing import NAMES_SHOWN, Video
 from stn_action.data.manifest import (
     HEADER,
     Entry,
@@ -16,11 +16,11 @@ from stn_action.data.manifest import (
     to_line,
     write_manifest,
 )
-from stn_action.data.listing import NAMES_SHOWN, Video
 from stn_action.errors import InputError
+from stn_action.jobs.inspection import inspect_video, unread
+from stn_action.jobs.journal import Journal
 from stn_action.jobs.pool import Crashed, run_jobs
 from stn_action.progress import show_progress
-from stn_action.checksum import checksum
 
 CRASHED = "the decoder crashed, or used up the memory"
 BROKEN_SHOWN = 20

@@ -9,12 +9,12 @@ from typing import Any
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
 from stn_action.person.formats.ava import AvaVideo
-from stn_action.person.formats.motchallenge import read_mot_detections
 from stn_action.person.formats.format_table import FORMATS, format_named
+from stn_action.person.formats.motchallenge import read_mot_detections
 from stn_action.person.names import NameIndex
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import track_people
+from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import open_video
 
 OWN = "sqlite"

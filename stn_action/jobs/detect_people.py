@@ -10,12 +10,12 @@ from rich.console import Console
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
 from stn_action.jobs.pool import Crashed, run_jobs
-from stn_action.progress import show_progress
-from stn_action.person.detectors.detector_table import Detector, build_detector
 from stn_action.person.detect_video import detect_people
-from stn_action.person.video_people import VideoPeople
+from stn_action.person.detectors.detector_table import Detector, build_detector
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import require_tracker
+from stn_action.person.video_people import VideoPeople
+from stn_action.progress import show_progress
 from stn_action.video.reader import VideoError
 
 SHOWN = 5

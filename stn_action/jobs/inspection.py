@@ -7,10 +7,10 @@ from itertools import chain
 import av
 from av.error import FFmpegError
 
-from stn_action.data.manifest import Entry
-from stn_action.data.listing import Video
-from stn_action.errors import InputError
 from stn_action.checksum import checksum
+from stn_action.data.listing import Video
+from stn_action.data.manifest import Entry
+from stn_action.errors import InputError
 from stn_action.video.container import demuxed, open_container
 from stn_action.video.reader import VideoReader, open_video
 

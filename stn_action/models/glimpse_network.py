@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
+from stn_action.geometry.cells import Cells
 from stn_action.geometry.kernels import resize_area
-from stn_action.models.heads import Cells, Focus, FocusHeads
-from stn_action.models.network import Prediction
+from stn_action.models.heads import FocusHeads
+from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.stages import with_time
 
 

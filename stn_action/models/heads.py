@@ -3,7 +3,6 @@
 Letters: K heads, S thetas of a clip (1, or one for every time step of the map).
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -14,59 +13,8 @@ from stn_action.geometry.clip_sampling import fold_time, sample_clips
 from stn_action.geometry.family import Transform
 from stn_action.geometry.sampling import PADDINGS, SAMPLERS, Padding, Sampler, pooled, sample
 from stn_action.geometry.theta import VOLUMETRIC
-from stn_action.models.localization_input import Evidence
 from stn_action.models.localization import LocalizationNetwork
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Where the cells of a stage's map lie in the clip that the network was given.
-
-    Strided convolutions shift a map against its input by parts of a cell; drawing has to undo it.
-    """
-
-    size_thw: tuple[int, int, int]
-    """Time steps, rows and columns of the map."""
-
-    clip_thw: tuple[int, int, int]
-    """Frames, rows and columns of the clip."""
-
-    first_thw: tuple[float, float, float]
-    """Frame, row and column of the clip at the centre of the map's first cell; whole numbers are
-    the centres of frames and pixels."""
-
-    step_thw: tuple[float, float, float]
-    """Frames, rows and columns of the clip from one cell to the next."""
-
-    @classmethod
-    def centred(cls, size_thw: tuple[int, int, int], clip_thw: tuple[int, int, int]) -> "Cells":
-        """Cells that share the clip out evenly, as if nothing had shifted them."""
-        step = [clip / size for clip, size in zip(clip_thw, size_thw, strict=True)]
-        return cls(
-            size_thw, clip_thw, ((step[0] - 1) / 2, (step[1] - 1) / 2, (step[2] - 1) / 2),
-            (step[0], step[1], step[2]),
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Focus:
-    """Where the heads of one placement looked, with what is needed to draw it."""
-
-    theta: Tensor
-    """(B, K, S, *kind) float32, output to input, normalized on the stage's map; see
-    `geometry.theta` for the kinds."""
-
-    base: Tensor
-    """(K, *kind): where theta started."""
-
-    stage: str
-    """Module path of the stage in the trunk."""
-
-    cells: Cells
-    """Where the map lies in the clip."""
-
-    min_scale: float = 0.0
-    """The floor of the windows' scale; 0 where the family has none."""
+from stn_action.models.localization_input import Evidence
 
 
 class FocusHeads(nn.Module):

@@ -6,14 +6,15 @@ Letters: K heads, D features at the trunk's end.
 import copy
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.models.heads import Cells, Focus, FocusHeads
+from stn_action.geometry.cells import Cells
 from stn_action.models.glimpse_hook import Looking, RandomWindows
+from stn_action.models.heads import FocusHeads
+from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.stages import (
     cut,
     evaluating,
@@ -22,23 +23,6 @@ from stn_action.models.stages import (
     stage,
     trace_cells,
 )
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the network says about a batch of clips, and where it looked."""
-
-    logits: Tensor
-    """(B, num_classes)."""
-
-    focus: tuple[Focus, ...]
-    """One for every placement of heads; empty without heads."""
-
-    branch_logits: Tensor | None
-    """(B, K + 1, num_classes): the auxiliary classifiers', global branch first."""
-
-    random_logits: Tensor | None = None
-    """(B, num_classes): what a window at a random place shows; in training, where asked for."""
 
 
 class FocusedNetwork(nn.Module):

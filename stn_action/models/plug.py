@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from stn_action.errors import InputError
 from stn_action.geometry.sampling import Padding, Sampler
 from stn_action.geometry.transforms import build_transform
-from stn_action.models.heads import FocusHeads
 from stn_action.models.glimpse_hook import RandomWindows
+from stn_action.models.heads import FocusHeads
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.stages import evaluating, features_at
 from stn_action.models.temporal import build_temporal

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.models.heads import Cells
+from stn_action.geometry.cells import Cells
 from stn_action.models.module_exchange import Stopped, exchanged
 
 

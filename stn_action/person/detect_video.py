@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from stn_action.checksum import checksum
 from stn_action.geometry.boxes import box_sizes, clip_boxes
 from stn_action.person.detectors.detector_table import Detections, Detector
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.tracker import track_people
-from stn_action.checksum import checksum
+from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoReader, open_video
 
 Batch = list[tuple[int, np.ndarray]]

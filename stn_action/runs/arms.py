@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from stn_action.config.fingerprint import changes
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.errors import InputError
-from stn_action.runs.folds import FOLD_CHECKPOINTS, train_folds
-from stn_action.runs.folder import writing_to
-from stn_action.config.fingerprint import changes
-from stn_action.runs.train import train
 from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
+from stn_action.runs.folder import writing_to
+from stn_action.runs.folds import FOLD_CHECKPOINTS, train_folds
+from stn_action.runs.train import train
 
 ARMS = {
     "no heads": ("model.focus.heads=0",),

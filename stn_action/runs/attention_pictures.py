@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from stn_action.data.listing import Video
-from stn_action.predictor import Answer, Trained, answers, view_predictions
-from stn_action.person.video_people import People
-from stn_action.person.store.people_file import open_people
-from stn_action.person.select import Select, clip_boxes_of
 from stn_action.evaluation.views import ViewPredictions
+from stn_action.geometry.outlines import focus_outlines, join_heads, nearest_clip_frames
+from stn_action.person.select import Select, clip_boxes_of
+from stn_action.person.store.people_file import open_people
+from stn_action.person.video_people import People
+from stn_action.predictor import Answer, Trained, answers, view_predictions
 from stn_action.video.reader import VideoReader, open_video
 from stn_action.video.writer import write_video
 from stn_action.visualize.draw import render_video
 from stn_action.visualize.picture import save_png
-from stn_action.geometry.outlines import focus_outlines, join_heads, nearest_clip_frames
 from stn_action.visualize.sheet import draw_sheet, evenly_spaced
 
 SHEET_COLUMNS = 6

@@ -8,11 +8,12 @@ import torch
 import yaml
 from rich.console import Console
 
+from stn_action.build.data import fold_configs, load_split, protocol
+from stn_action.config.fingerprint import changes
 from stn_action.config.schema import Config
 from stn_action.data.listing import Split
 from stn_action.errors import InputError
-from stn_action.runs.test import TestResult
-from stn_action.build.data import fold_configs, load_split, protocol
+from stn_action.evaluation.metrics import VideoScores
 from stn_action.runs.folder import (
     check_folder,
     run_folder,
@@ -20,9 +21,8 @@ from stn_action.runs.folder import (
     write_start,
     writing_to,
 )
-from stn_action.config.fingerprint import changes
+from stn_action.runs.test import TestResult
 from stn_action.runs.train import train
-from stn_action.evaluation.metrics import VideoScores
 
 FOLD_CHECKPOINTS = "split_*/last.pt"
 """What a run over folds leaves in its folder."""

@@ -12,25 +12,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.config.schema import Config
-from stn_action.data.clips import ClipDataset, Sample
-from stn_action.data.footage import Footage
-from stn_action.data.source import DrawClips, FootageSource
-from stn_action.data.listing import Split, Video
-from stn_action.errors import InputError
-from stn_action.build.feature_cache import CACHE_SEED
+from stn_action.batch import Sample
 from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
     load_split,
     training_dataset,
 )
-from stn_action.predictor import spread
-from stn_action.person.video_people import VideoPeople
+from stn_action.build.feature_cache import CACHE_SEED
+from stn_action.config.schema import Config
+from stn_action.data.clips import ClipDataset
+from stn_action.data.footage import Footage
+from stn_action.data.listing import Split, Video
+from stn_action.data.source import DrawClips, FootageSource
+from stn_action.errors import InputError
 from stn_action.person.select import clip_boxes_of
+from stn_action.person.video_people import VideoPeople
+from stn_action.predictor import spread
 from stn_action.video.reader import VideoError, open_video
-from stn_action.visualize.picture import Picture, save_png
 from stn_action.visualize.clip_sheet import CutClip, draw_overview, draw_preview, draw_summary
+from stn_action.visualize.picture import Picture, save_png
 from stn_action.visualize.sheet import evenly_spaced
 
 Part = Literal["train", "test"]

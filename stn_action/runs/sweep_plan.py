@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stn_action.build.data import fold_configs
+from stn_action.build.model import config_of_checkpoint
+from stn_action.checksum import checksum
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
-from stn_action.build.model import config_of_checkpoint
 from stn_action.runs.folds import FOLD_CHECKPOINTS
-from stn_action.build.data import fold_configs
 from stn_action.training.checkpoint import load_checkpoint
-from stn_action.checksum import checksum
 
 FIXED = ("model", "data.name", "data.split")
 """Sections and keys that a checkpoint was trained with, once and for all."""

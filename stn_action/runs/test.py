@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from stn_action.build.data import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Split, Video
 from stn_action.errors import InputError
-from stn_action.build.data import protocol
+from stn_action.evaluation.attention import RegionScores, score_regions
+from stn_action.evaluation.metrics import Scores, VideoScores
+from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_theta
 from stn_action.geometry.boxes import box_centers
+from stn_action.geometry.outlines import clip_outlines, join_heads, source_to_clip
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.stages import trace_cells
 from stn_action.person.store.tube_folder import TubeFolder, read_tube_csv
-from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_theta
-from stn_action.evaluation.metrics import Scores, VideoScores
-from stn_action.geometry.outlines import clip_outlines, join_heads, source_to_clip
-from stn_action.evaluation.attention import RegionScores, score_regions
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -131,7 +131,7 @@ def video_scores(predictions: ViewPredictions, videos: Sequence[Video], num_clas
     """Scores of videos from the predictions of their views; one without a view is wrong."""
     labels = torch.tensor([video.label for video in videos])
     metric = VideoScores(labels, num_classes, sync_on_compute=False)
-    metric.update(predictions.video, predictions.probabilities, predictions.label)
+    metric.update(predictions.video, predictions.probabilities, predictions.target)
     return metric.scores()
 
 

@@ -15,16 +15,16 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from stn_action.checksum import path_checksum
+from stn_action.config.fingerprint import HARMLESS, flat
 from stn_action.config.schema import Config, to_dict
 from stn_action.data.listing import Split
 from stn_action.errors import InputError
-from stn_action.runs.test import TestResult
-from stn_action.runs.folds import pooled_result, pooled_split
 from stn_action.predictor import Tested, config_for, tested
 from stn_action.runs.folder import write_result
-from stn_action.config.fingerprint import HARMLESS, flat
+from stn_action.runs.folds import pooled_result, pooled_split
 from stn_action.runs.sweep_plan import Subject, check_key, parse_sweep, subjects_of
-from stn_action.checksum import path_checksum
+from stn_action.runs.test import TestResult
 from stn_action.visualize.curve import draw_curves
 from stn_action.visualize.picture import Picture, save_png
 

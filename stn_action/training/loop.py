@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from stn_action.errors import InputError
-from stn_action.models.network import Prediction
+from stn_action.batch import Batch
 from stn_action.distributed import gathered, summed
+from stn_action.errors import InputError
+from stn_action.models.prediction import Prediction
 from stn_action.training.monitor import HeadMonitor
 from stn_action.training.optim import Clipping, clip_gradients
 
@@ -21,45 +22,6 @@ if TYPE_CHECKING:
 
 class TrainingError(InputError):
     """Training cannot go on: the loss or the gradients are no numbers any more."""
-
-
-class ClipBatch(Protocol):
-    """A batch as `data.clips.Batch` has it."""
-
-    @property
-    def clip(self) -> Tensor:
-        """(B, 3, T, H, W)."""
-        ...
-
-    @property
-    def label(self) -> Tensor:
-        """(B,) int64."""
-        ...
-
-    @property
-    def video(self) -> Tensor:
-        """(B,) int64, the place in the list."""
-        ...
-
-    @property
-    def view(self) -> Tensor:
-        """(B,) int64."""
-        ...
-
-    @property
-    def frame_indices(self) -> Tensor:
-        """(B, T) int64."""
-        ...
-
-    @property
-    def boxes(self) -> Tensor:
-        """(B, T, 4), the clip's edges in the source."""
-        ...
-
-    @property
-    def failures(self) -> list[tuple[int, str]]:
-        """The videos that could not be read, and why."""
-        ...
 
 
 class StepProgress(Protocol):
@@ -91,7 +53,7 @@ class TrainStats:
 
 def train_one_epoch(
     network: nn.Module,
-    batches: Iterable[ClipBatch],
+    batches: Iterable[Batch],
     loss: Callable[[Prediction, Tensor], Tensor],
     optimizer: Any,
     schedule: Any,
@@ -107,7 +69,7 @@ def train_one_epoch(
         network: prepared by the accelerator; `network(clip)` gives a `Prediction`.
         batches: a DataLoader prepared by the accelerator. Any iterable does as long as the
             accelerator does not accumulate (it could not know which batch is the last).
-        loss: (prediction, label) to a mean loss ().
+        loss: (prediction, target) to a mean loss ().
         optimizer: prepared by the accelerator.
         schedule: built on the bare optimizer, *not* prepared: it steps once per optimizer step.
         accelerator: of `build_accelerator`.
@@ -129,12 +91,12 @@ def train_one_epoch(
     for number, batch in enumerate(wait.timed(batches), start=1):
         failures += batch.failures
         clip = batch.clip.to(accelerator.device, non_blocking=True)
-        label = batch.label.to(accelerator.device, non_blocking=True)
+        target = batch.target.to(accelerator.device, non_blocking=True)
         _check_not_empty(clip, number)
         with accelerator.accumulate(network):
             prediction = network(clip)
-            value = loss(prediction, label)
-            means.add(value, prediction.logits, label)
+            value = loss(prediction, target)
+            means.add(value, prediction.logits, target)
             _check_finite("loss", means.last_loss, number)
             accelerator.backward(value)
             grad_norm = None
@@ -212,7 +174,7 @@ class _WaitClock:
         self._start = time.perf_counter()
         self._waited = 0.0
 
-    def timed(self, batches: Iterable[ClipBatch]) -> Iterator[ClipBatch]:
+    def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         start = time.perf_counter()
         for batch in batches:
             self._waited += time.perf_counter() - start

@@ -20,7 +20,7 @@ from stn_action.geometry.theta import (
     window_centres,
     window_scales,
 )
-from stn_action.models.heads import Focus
+from stn_action.models.prediction import Focus
 
 MOVING, FROZEN, FROZEN_ON_PURPOSE = "moving", "frozen", "frozen on purpose"
 CONSTANT, COLLAPSED, ESCAPED = "ignores its input", "collapsed", "escaped"

@@ -7,8 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stn_action.errors import InputError
-from stn_action.models.heads import Focus
-from stn_action.models.network import Prediction
+from stn_action.models.prediction import Focus, Prediction
 
 
 @dataclass(frozen=True)

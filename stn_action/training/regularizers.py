@@ -13,7 +13,7 @@ from torch import Tensor
 from stn_action.errors import InputError
 from stn_action.geometry.boxes import box_areas, shared_areas
 from stn_action.geometry.theta import enclosing_boxes
-from stn_action.models.heads import Focus
+from stn_action.models.prediction import Focus
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.geometry.spatial_transformer import spatial_transformer
+from stn_action.geometry.clip_sampling import spatial_transformer
 from stn_action.geometry.splines import control_points
 from stn_action.geometry.theta import PROJECTIVE, SPLINE, VOLUMETRIC, kind_of, transform_points
 from stn_action.visualize.draw import SUBPIXEL_BITS, fixed_point

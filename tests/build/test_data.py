@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from stn_action.data.listing import Split, Video
-from stn_action.errors import InputError
 from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
@@ -17,6 +15,8 @@ from stn_action.build.data import (
     protocol,
     training_dataset,
 )
+from stn_action.data.listing import Split, Video
+from stn_action.errors import InputError
 from tests.tiny import CLASSES, SHORT, WITHOUT_PERSON, tiny_config
 
 

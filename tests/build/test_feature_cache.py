@@ -10,10 +10,10 @@ import pytest
 import torch
 from rich.console import Console
 
+from stn_action.build.data import load_split
+from stn_action.build.feature_cache import cache_for
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
-from stn_action.build.feature_cache import cache_for
-from stn_action.build.data import load_split
 from stn_action.runs.folder import writing_to
 from stn_action.runs.train import train
 from tests.tiny import rows_of, tiny_config
@@ -170,7 +170,7 @@ def test_unreadable_videos_are_replaced_in_training_and_wrong_in_the_test(tmp_pa
         samples, failures = clips[0]
         assert failures[0][0] == 0
         assert samples[0].video not in (0, 2)
-        assert samples[0].label == videos.train[samples[0].video].label
+        assert samples[0].target == videos.train[samples[0].video].label
         assert clips[1][0][0].video == 1
         assert clips[1][1] == []
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from stn_action.build.model import build_network, describe_groups, example_clip, gain_of
 from stn_action.config.schema import load_config
 from stn_action.errors import InputError
-from stn_action.build.model import build_network, describe_groups, example_clip, gain_of
 from stn_action.models.spatial_transformer import SpatialTransformer
 from stn_action.training.optim import DEFAULT_GAIN, parameter_groups
 from tests.tiny import tiny_config

@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from stn_action.errors import InputError
-from stn_action.runs.folds import pooled_split
 from stn_action.build.data import listed_split, load_split, protocol, training_dataset
 from stn_action.build.people import people_of
-from stn_action.runs.train import train
-from stn_action.person.video_people import VideoPeople
+from stn_action.errors import InputError
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.store.tube_folder import TubeFolder
 from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople
+from stn_action.runs.folds import pooled_split
+from stn_action.runs.train import train
 from tests.tiny import WITHOUT_PERSON, tiny_config
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from stn_action.errors import InputError
 from stn_action.build.video_sets import videos_of
+from stn_action.errors import InputError
 from tests.tiny import tiny_settings, write_config
 from tests.ucf101_tree import write_ucf101
 

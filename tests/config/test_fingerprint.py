@@ -1,5 +1,5 @@
-from stn_action.config.schema import to_dict
 from stn_action.config.fingerprint import changes, differences, flat
+from stn_action.config.schema import to_dict
 from tests.tiny import tiny_config
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from stn_action.config.schema import Config, config_from_dict, load_config, to_dict, to_yaml
 from stn_action.errors import InputError
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("**/*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("**/*.yaml"))
 MINIMAL = ["data.name=sample", "data.root=data/sample", "model.backbone=small3d"]
 FULL = """
 data: {name: ucf101, root: data/ucf101, split: 2, crop: {size: [96, 128]}}

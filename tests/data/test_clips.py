@@ -8,17 +8,15 @@ import torch
 from accelerate.utils import send_to_device
 from torch.utils.data import DataLoader
 
+from stn_action.batch import Batch, Sample, collate
 from stn_action.data.augment import Augment
 from stn_action.data.clips import (
-    Batch,
     ClipDataset,
     ClipSampling,
-    Sample,
-    collate,
     init_worker,
 )
-from stn_action.data.source import FootageSource
 from stn_action.data.listing import Video
+from stn_action.data.source import FootageSource
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
 from stn_action.person.store.tube_folder import TubeFolder, write_tube_csv
@@ -119,7 +117,7 @@ class TestTestItems:
         samples, failures = dataset[1]
         assert failures == []
         assert [sample.view for sample in samples] == [0, 1, 2, 3, 4, 5]
-        assert {(sample.video, sample.label) for sample in samples} == {(1, 1)}
+        assert {(sample.video, int(sample.target)) for sample in samples} == {(1, 1)}
         starts = [int(sample.frame_indices[0]) for sample in samples]
         assert starts[0] == starts[1] == starts[2] < starts[3] == starts[4] == starts[5]
         # squares of 0.75 * 64 = 48 along the 96 pixels, in the middle of the 64
@@ -223,7 +221,7 @@ class TestTrainingItems:
         dataset = dataset_of(folder, name, "1", "2", train=True)
         (sample,), failures = dataset[0]
         assert sample.video in (1, 2)
-        assert sample.label == sample.video
+        assert sample.target == sample.video
         assert [video for video, _ in failures] == [0]
         assert f"{name}.mp4" in failures[0][1]
         (again,), _ = dataset[0]
@@ -358,7 +356,7 @@ class TestBatches:
         batch = collate([dataset[0], dataset[1], dataset[2]])
         assert batch.clip.shape == (4, 3, 4, 64, 96)
         assert batch.video.tolist() == [0, 0, 2, 2]
-        assert batch.label.tolist() == [0, 0, 2, 2]
+        assert batch.target.tolist() == [0, 0, 2, 2]
         assert batch.view.tolist() == [0, 1, 0, 1]
         assert batch.frame_indices.shape == (4, 4)
         assert batch.boxes.shape == (4, 4, 4)
@@ -368,8 +366,8 @@ class TestBatches:
         batch = collate([([], [(3, "gone")])])
         assert batch.clip.shape[:2] == (0, 3)
         assert batch.clip.dtype == torch.uint8
-        assert batch.label.shape == batch.video.shape == batch.view.shape == (0,)
-        assert batch.label.dtype == torch.int64
+        assert batch.target.shape == batch.video.shape == batch.view.shape == (0,)
+        assert batch.target.dtype == torch.int64
         assert batch.boxes.shape == (0, 0, 4)
         assert batch.failures == [(3, "gone")]
 

@@ -6,18 +6,18 @@ from dataclasses import replace
 import pytest
 import torch
 
+from stn_action.checksum import checksum
 from stn_action.data.clips import ClipDataset, ClipSampling
-from stn_action.jobs.inspection import inspect_video
+from stn_action.data.listing import Video
 from stn_action.data.manifest import Manifest, to_line, write_manifest
 from stn_action.data.source import FootageSource
-from stn_action.data.listing import Video
 from stn_action.errors import InputError
+from stn_action.jobs.inspection import inspect_video
 from stn_action.person.crop import CropSpec
-from stn_action.person.video_people import VideoPeople
-from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.select import TubeChoice
+from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tube import Tube
-from stn_action.checksum import checksum
+from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoError
 from tests.person.scene import HEIGHT, WIDTH, crossing, standing, write_scene
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from stn_action.data.video_table import VideoList
 from stn_action.data.listing import Video
+from stn_action.data.video_table import VideoList
 
 VIDEOS = [
     Video("wave/a", Path("/data/wave/a.mp4"), 3, "g1"),

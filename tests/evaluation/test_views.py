@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from stn_action.errors import InputError
-from stn_action.evaluation.views import evaluate, shuffled_theta
 from stn_action.evaluation.metrics import VideoScores
+from stn_action.evaluation.views import evaluate, shuffled_theta
 
 
 def test_views_come_out_in_order_with_their_softmax(looking_network, clips, accelerator):
@@ -12,7 +12,7 @@ def test_views_come_out_in_order_with_their_softmax(looking_network, clips, acce
     predictions = evaluate(network, [second, first], accelerator)
     assert predictions.video.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert predictions.view.tolist() == [0, 1] * 4
-    assert predictions.label.tolist() == [0, 0, 1, 1, 2, 2, 0, 0]
+    assert predictions.target.tolist() == [0, 0, 1, 1, 2, 2, 0, 0]
     expected = network.eval()(first.clip).logits.softmax(1)
     torch.testing.assert_close(predictions.probabilities[:4], expected)
     assert not predictions.probabilities.requires_grad
@@ -28,7 +28,7 @@ def test_a_video_that_failed_is_told_and_counts_as_wrong(looking_network, clips,
     predictions = evaluate(looking_network(), batches, accelerator)
     assert predictions.failures == [(2, "c.avi: 0 bytes"), (3, "d.avi: empty")]
     scores = VideoScores(torch.tensor([0, 1, 2, 0]), 3)
-    scores.update(predictions.video, predictions.probabilities, predictions.label)
+    scores.update(predictions.video, predictions.probabilities, predictions.target)
     assert scores.scores().failed_per_class.tolist() == [1, 0, 1]
     assert scores.scores().top5 == 0.5
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from stn_action.geometry import boxes as B
 from stn_action.person.crop import CropSpec, View, inverse_map, region_of, view_boxes
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople
 
 SIDES = st.integers(2, 4096)
 SIZES = st.tuples(SIDES, SIDES)

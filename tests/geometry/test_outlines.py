@@ -4,11 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stn_action.geometry.splines import control_points
-from stn_action.geometry.theta import enclosing_boxes, transform_points, window_theta
-from stn_action.geometry.transforms import TRANSFORMS, build_transform
-from stn_action.models.heads import Cells
-from stn_action.geometry.polygons import contains_points, polygon_area, union_area
+from stn_action.geometry.cells import Cells
 from stn_action.geometry.outlines import (
     clip_outlines,
     clip_to_source,
@@ -20,6 +16,10 @@ from stn_action.geometry.outlines import (
     nearest_clip_frames,
     source_to_clip,
 )
+from stn_action.geometry.polygons import contains_points, polygon_area, union_area
+from stn_action.geometry.splines import control_points
+from stn_action.geometry.theta import enclosing_boxes, transform_points, window_theta
+from stn_action.geometry.transforms import TRANSFORMS, build_transform
 
 CELLS = Cells(
     size_thw=(2, 4, 8), clip_thw=(8, 32, 48), first_thw=(1.5, 3.0, 2.0), step_thw=(4.0, 8.0, 6.0)

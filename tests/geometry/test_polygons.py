@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from stn_action.geometry.polygons import contains_points, polygon_area, union_area, window_area
 from stn_action.geometry.splines import control_points
 from stn_action.geometry.theta import outline
-from stn_action.geometry.polygons import contains_points, polygon_area, union_area, window_area
 
 
 def rectangle(x0: float, y0: float, x1: float, y1: float) -> Tensor:

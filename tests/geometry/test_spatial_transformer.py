@@ -2,9 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from stn_action.geometry.clip_sampling import sample_clips
+from stn_action.geometry.clip_sampling import sample_clips, spatial_transformer
 from stn_action.geometry.sampling import PADDINGS, SAMPLERS, sample
-from stn_action.geometry.spatial_transformer import spatial_transformer
 from stn_action.geometry.theta import compose, window_theta
 from tests.geometry.examples import windows
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from stn_action.geometry.theta import invert, transform_points, window_theta
 from stn_action.geometry.polygons import contains_points, polygon_area
+from stn_action.geometry.theta import invert, transform_points, window_theta
 from stn_action.geometry.volumes import SLICE_POINTS, slice_volumes
 
 

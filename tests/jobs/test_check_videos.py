@@ -10,13 +10,13 @@ from pathlib import Path, PosixPath
 import pytest
 from rich.console import Console
 
-from stn_action.jobs.inspection import inspect_video
-from stn_action.data.manifest import HEADER, Manifest, to_line
-from stn_action.data.listing import Video
-from stn_action.errors import InputError
-from stn_action.jobs.check_videos import CRASHED, Check, check_videos
 from stn_action.build.video_sets import videos_of
 from stn_action.checksum import checksum
+from stn_action.data.listing import Video
+from stn_action.data.manifest import HEADER, Manifest, to_line
+from stn_action.errors import InputError
+from stn_action.jobs.check_videos import CRASHED, Check, check_videos
+from stn_action.jobs.inspection import inspect_video
 from stn_action.video.reader import open_video
 from tests.video.clips import CLIPS, write_clip
 

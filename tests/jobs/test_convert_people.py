@@ -3,13 +3,13 @@
 import pytest
 import torch
 
+from stn_action.build.video_sets import videos_of
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
 from stn_action.jobs.convert_people import of_videos, read_people, write_people
-from stn_action.build.video_sets import videos_of
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople
 from tests.person.scene import SIZE, crossing, standing, write_scene
 from tools.convert_people import main
 

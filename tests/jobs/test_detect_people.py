@@ -12,12 +12,12 @@ import pytest
 import torch
 from rich.console import Console
 
+from stn_action.build.video_sets import videos_of
 from stn_action.errors import InputError
 from stn_action.jobs.detect_people import DetectionPlan, detect_all, merge_files
-from stn_action.build.video_sets import videos_of
 from stn_action.person.store.people_file import PeopleFile
 from tests.person.scene import crossing, standing, write_scene
-from tests.person.test_people_file import same
+from tests.person.store.test_people_file import same
 
 DETECTOR = "python:tests.person.scene:ColourDetector"
 PLAN = DetectionPlan(DETECTOR)

@@ -59,7 +59,7 @@ def test_what_an_item_raises_is_raised(workers):
 def test_no_process_outlives_the_one_that_started_it(tmp_path):
     program = (
         "from stn_action.jobs.pool import run_jobs\n"
-        "from tests.experiment.test_jobs import sleep_after_noting\n"
+        "from tests.jobs.test_pool import sleep_after_noting\n"
         f"if __name__ == '__main__': list(run_jobs(sleep_after_noting, ['{tmp_path}'] * 2, 2))\n"
     )
     script = tmp_path / "script.py"

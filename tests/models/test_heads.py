@@ -4,11 +4,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from stn_action.errors import InputError
+from stn_action.geometry.cells import Cells
 from stn_action.geometry.theta import VOLUMETRIC
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.geometry.warps import VolumetricAffine
 from stn_action.geometry.windows import Attention
-from stn_action.models.heads import Cells, FocusHeads
+from stn_action.models.heads import FocusHeads
 
 CLIP = (2, 5, 3, 8, 6)  # (B, C, T, H, W)
 FLAT = [name for name, family in TRANSFORMS.items() if family.theta_shape != VOLUMETRIC]

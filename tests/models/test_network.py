@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from stn_action.errors import InputError
+from stn_action.geometry.cells import Cells
 from stn_action.geometry.theta import VOLUMETRIC, window_theta
 from stn_action.geometry.transforms import TRANSFORMS
 from stn_action.models.backbones.backbone_table import FrameWise, Small3d
-from stn_action.models.heads import Cells
 from stn_action.models.plug import plug
 from stn_action.models.temporal import TemporalDifference
 

@@ -7,8 +7,8 @@ from torch import nn
 from torchvision.models.video import r2plus1d_18, r3d_18
 
 from stn_action.errors import InputError
+from stn_action.geometry.cells import Cells
 from stn_action.models.backbones.backbone_table import FrameWise, Small3d
-from stn_action.models.heads import Cells
 from stn_action.models.stages import (
     cut,
     evaluating,

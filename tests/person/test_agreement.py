@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from stn_action.person.agreement import best_overlaps, share_of_frames
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople
 
 
 def tube(frames: list[int], *boxes: tuple[float, ...]) -> Tube:

@@ -6,8 +6,8 @@ import torch
 from torchvision.ops import box_iou
 
 from stn_action.person.agreement import best_overlaps, share_of_frames
-from stn_action.person.detectors.detector_table import Detections, build_detector
 from stn_action.person.detect_video import detect_people, detections_of
+from stn_action.person.detectors.detector_table import Detections, build_detector
 from stn_action.person.formats.ucf101_24 import read_ucf101_24
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoError, open_video

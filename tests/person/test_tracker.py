@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from stn_action.person.detectors.detector_table import Detections
 from stn_action.person.detect_video import detect_people
-from stn_action.person.tube import Tube
+from stn_action.person.detectors.detector_table import Detections
 from stn_action.person.tracker import track_people
+from stn_action.person.tube import Tube
 from tests.person.scene import ColourDetector, crossing, standing, write_scene
 
 

@@ -6,16 +6,16 @@ import pytest
 import torch
 from rich.console import Console
 
+from stn_action.build.model import build_network, example_clip
 from stn_action.config.schema import load_config
 from stn_action.errors import InputError
-from stn_action.build.model import build_network, example_clip
-from stn_action.runs.attention_pictures import visualize
-from stn_action.predictor import load_trained
-from stn_action.runs.train import _loss, train
 from stn_action.geometry.transforms import TRANSFORMS
+from stn_action.predictor import load_trained
+from stn_action.runs.attention_pictures import visualize
+from stn_action.runs.train import _loss, train
 from stn_action.training.checkpoint import load_checkpoint
 from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
-from tests.experiment.test_training import lines_of
+from tests.runs.test_train import lines_of
 from tests.tiny import tiny_config, tiny_settings
 
 ONE_EPOCH = ("train.epochs=1", "optim.warmup_epochs=0", "eval.clips=1")

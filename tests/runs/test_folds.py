@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from stn_action.build import data as build_data
 from stn_action.config.schema import Config, load_config
 from stn_action.errors import InputError
-from stn_action.experiment import loading
 from stn_action.runs.folds import train_folds
 from tests.tiny import rows_of, tiny_settings
 from tests.ucf101_tree import write_ucf101
@@ -19,7 +19,7 @@ QUIET = {"console": Console(quiet=True)}
 @pytest.fixture
 def config(tmp_path, monkeypatch) -> Config:
     """Two splits: what one trains on, the other is tested on."""
-    monkeypatch.setitem(loading.FOLDS, "ucf101", (1, 2))
+    monkeypatch.setitem(build_data.FOLDS, "ucf101", (1, 2))
     root = write_ucf101(tmp_path / "ucf101")
     return load_config(None, [
         *tiny_settings(root), "data.name=ucf101", "data.official=false", "data.split=all",

@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from stn_action.config.schema import Config
-from stn_action.data.clips import Sample
-from stn_action.errors import InputError
-from stn_action.build.feature_cache import CACHE_SEED
+from stn_action.batch import Sample
 from stn_action.build.data import evaluation_dataset, load_split, training_dataset
-from stn_action.runs.preview import OVERVIEW, WatchedSource, preview
+from stn_action.build.feature_cache import CACHE_SEED
+from stn_action.config.schema import Config
+from stn_action.errors import InputError
 from stn_action.geometry.boxes import box_sizes
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople
+from stn_action.runs.preview import OVERVIEW, WatchedSource, preview
 from tests.tiny import WITHOUT_PERSON, tiny_config
 
 LARGER = 3

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from stn_action.models.plug import plug
 from stn_action.distributed import build_accelerator
+from stn_action.models.plug import plug
 from stn_action.training.checkpoint import training_state
 from stn_action.training.loop import train_one_epoch
-from stn_action.training.objective import ClipLoss
 from stn_action.training.monitor import HeadMonitor
+from stn_action.training.objective import ClipLoss
 from stn_action.training.optim import Clipping, build_optimizer, parameter_groups, warmup_cosine
 
 PROGRAM = """
@@ -65,7 +65,7 @@ shuffled = evaluate(network, mine, accelerator, theta_source=source)
 scores = VideoScores(torch.arange(6) % 3, 3)  # each process adds its own views only
 for batch in mine:
     softmax = accelerator.unwrap_model(network)(batch.clip).logits.detach().softmax(1)
-    scores.update(batch.video, softmax, batch.label)
+    scores.update(batch.video, softmax, batch.target)
 result = scores.scores()
 report = monitor.compute(summed)
 if accelerator.is_main_process:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from stn_action.build import data as build_data
 from stn_action.config.schema import load_config
 from stn_action.errors import InputError
-from stn_action.experiment import loading
-from stn_action.runs.folds import train_folds
 from stn_action.predictor import evaluate_checkpoint
+from stn_action.runs.folds import train_folds
 from stn_action.runs.sweep_plan import parse_sweep
 from stn_action.runs.test_sweep import SweepRow, draw_sweep, sweep_checkpoints
 from stn_action.runs.train import train
@@ -126,7 +126,7 @@ def test_a_run_on_cached_features_is_swept_on_its_videos(tiny_data, tmp_path):
 @pytest.fixture
 def folds(tmp_path, monkeypatch) -> Path:
     """A run over two splits: what one trains on, the other is tested on."""
-    monkeypatch.setitem(loading.FOLDS, "ucf101", (1, 2))
+    monkeypatch.setitem(build_data.FOLDS, "ucf101", (1, 2))
     root = write_ucf101(tmp_path / "ucf101")
     config = load_config(None, [
         *tiny_settings(root), "data.name=ucf101", "data.official=false", "data.split=all",

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from stn_action.models.plug import plug
 from stn_action.distributed import build_accelerator
+from stn_action.models.plug import plug
 from stn_action.training.checkpoint import (
     load_checkpoint,
     restore_training_state,
@@ -16,8 +16,8 @@ from stn_action.training.checkpoint import (
 )
 from stn_action.training.log import RunLog
 from stn_action.training.loop import TrainingError, train_one_epoch
-from stn_action.training.objective import ClipLoss
 from stn_action.training.monitor import HeadMonitor
+from stn_action.training.objective import ClipLoss
 from stn_action.training.optim import (
     Clipping,
     build_optimizer,
@@ -69,7 +69,7 @@ class Shuffled:
         self.rows = clips(num_videos)
 
     def __len__(self):
-        return len(self.rows.label)
+        return len(self.rows.target)
 
     def __getitem__(self, index):
         return index
@@ -97,8 +97,8 @@ def test_an_epoch_gives_the_means_over_clips(looking_network, clips, accelerator
     losses, right = [], 0
     for batch in batches:  # lr 0: only the statistics of batch norm change
         logits = network(batch.clip).logits
-        losses.append(len(batch.label) * nn.functional.cross_entropy(logits, batch.label).item())
-        right += int((logits.argmax(1) == batch.label).sum())
+        losses.append(len(batch.target) * nn.functional.cross_entropy(logits, batch.target).item())
+        right += int((logits.argmax(1) == batch.target).sum())
     assert stats.steps == 2
     assert stats.loss == pytest.approx(sum(losses) / 6, rel=1e-5)
     assert stats.accuracy == pytest.approx(right / 6)

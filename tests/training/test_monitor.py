@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from stn_action.geometry.cells import Cells
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
-from stn_action.models.heads import Cells, Focus
+from stn_action.models.prediction import Focus
 from stn_action.training.monitor import HeadMonitor, HeadThresholds
 
 CELLS = Cells.centred((4, 8, 8), (4, 16, 16))

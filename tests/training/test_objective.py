@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from stn_action.errors import InputError
-from stn_action.models.network import Prediction
+from stn_action.models.prediction import Prediction
 from stn_action.training.objective import ClipLoss
 
 LOGITS = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]))

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from stn_action.errors import InputError
+from stn_action.geometry.cells import Cells
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
-from stn_action.models.heads import Cells, Focus
+from stn_action.models.prediction import Focus
 from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
 
 CELLS = Cells.centred((1, 8, 8), (1, 8, 8))

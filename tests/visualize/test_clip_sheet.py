@@ -5,9 +5,6 @@ import pytest
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
-from stn_action.visualize.layout import centred, paragraph
-from stn_action.visualize.legend import STRIP_COLOR
-from stn_action.visualize.picture import Picture
 from stn_action.visualize.clip_sheet import (
     BEYOND,
     PERSON_COLOR,
@@ -19,6 +16,9 @@ from stn_action.visualize.clip_sheet import (
     draw_preview,
     draw_summary,
 )
+from stn_action.visualize.layout import centred, paragraph
+from stn_action.visualize.legend import STRIP_COLOR
+from stn_action.visualize.picture import Picture
 
 GREEN = (0, 160, 0)
 SIZE_HW = (60, 80)

@@ -26,7 +26,14 @@ import torch
 
 from stn_action.data.synthetic.actions import ACTIONS, Motion
 from stn_action.data.synthetic.figures import Figure
-from stn_action.data.synthetic.scenes import FPS, SIZE_HW, Actor, Background, RenderedClip, render_clip
+from stn_action.data.synthetic.scenes import (
+    FPS,
+    SIZE_HW,
+    Actor,
+    Background,
+    RenderedClip,
+    render_clip,
+)
 from stn_action.errors import InputError
 from stn_action.person.store.tube_folder import write_tube_csv
 from stn_action.person.tube import Tube

@@ -10,11 +10,10 @@ from typing import Any
 
 from rich.console import Console
 
-from stn_action.jobs.reencode.list_files import copy_lists
-from stn_action.jobs.reencode.recipe import Prepared, Recipe, fitted_people, prepare_video
 from stn_action.data.listing import NAMES_SHOWN, Video
 from stn_action.errors import InputError
 from stn_action.jobs.pool import Crashed, run_jobs
+from stn_action.jobs.reencode.list_files import copy_lists
 from stn_action.jobs.reencode.plan import (
     Job,
     Preparation,
@@ -23,9 +22,10 @@ from stn_action.jobs.reencode.plan import (
     open_journal,
     records_of,
 )
+from stn_action.jobs.reencode.recipe import Prepared, Recipe, fitted_people, prepare_video
 from stn_action.jobs.reencode.trial import forecast
-from stn_action.progress import show_progress
 from stn_action.person.store.people_file import PeopleFile
+from stn_action.progress import show_progress
 
 REPORT, PEOPLE, SCRATCH = "report.tsv", "people.sqlite", ".unfinished"
 CRASHED = "the decoder crashed, or used up the memory"

@@ -7,16 +7,16 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from stn_action.build.video_sets import videos_of
+from stn_action.checksum import checksum
 from stn_action.config.schema import load_config
-from stn_action.jobs.journal import Journal
-from stn_action.jobs.reencode.recipe import Recipe, Whereabouts, whereabouts
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
-from stn_action.build.video_sets import videos_of
-from stn_action.person.video_people import People, VideoPeople
+from stn_action.jobs.journal import Journal
+from stn_action.jobs.reencode.recipe import Recipe, Whereabouts, whereabouts
 from stn_action.person.store.people_file import open_people
 from stn_action.person.store.tube_folder import TubeFolder
-from stn_action.checksum import checksum
+from stn_action.person.video_people import People, VideoPeople
 
 JOURNAL = "prepared.jsonl"
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from stn_action.jobs.reencode.late_clip import late_clip
-from stn_action.jobs.reencode.recipe import Recipe, prepare_video
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
 from stn_action.jobs.pool import Crashed, run_jobs
+from stn_action.jobs.reencode.late_clip import late_clip
 from stn_action.jobs.reencode.plan import Job, Preparation
+from stn_action.jobs.reencode.recipe import Recipe, prepare_video
 
 TRIALS = 3
 """Videos."""

@@ -15,8 +15,8 @@ import torch
 
 from stn_action.errors import InputError
 from stn_action.person.formats.jhmdb import CLASSES
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople
 
 MAX_MASK_BYTES = 2**28
 _DAMAGED = (

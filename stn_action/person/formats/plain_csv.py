@@ -6,8 +6,8 @@ from pathlib import Path
 from stn_action.errors import InputError
 from stn_action.person.formats.gather import Gathered, checked_corners, frame_index, number
 from stn_action.person.formats.text_files import csv_rows, path_below, shortest, write_text
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.store.tube_folder import TubeFolder, read_tube_csv, write_tube_csv
+from stn_action.person.video_people import VideoPeople
 
 COLUMNS = ("video", "person", "frame", "x0", "y0", "x1", "y1", "score")
 LABEL = "label"

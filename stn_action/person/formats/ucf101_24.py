@@ -16,8 +16,8 @@ import torch
 from stn_action.errors import InputError
 from stn_action.person.formats.pickled_numpy import PickledArray
 from stn_action.person.formats.safe_pickle import load_plain_pickle
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople
 
 SIZE_HW = (240, 320)
 """The picture that the boxes lie in, pixels."""

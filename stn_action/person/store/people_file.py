@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from stn_action.checksum import checksum
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
-from stn_action.person.video_people import People, VideoPeople
 from stn_action.person.store.people_sql import (
     COPY_TUBES,
     COPY_VIDEOS,
@@ -24,7 +24,7 @@ from stn_action.person.store.people_sql import (
     unpacked,
 )
 from stn_action.person.store.tube_folder import TubeFolder
-from stn_action.checksum import checksum
+from stn_action.person.video_people import People, VideoPeople
 
 AT_ONCE = 500
 """Names in one query, videos in one transaction."""

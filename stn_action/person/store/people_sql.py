@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from stn_action.errors import InputError
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople
 
 FORMAT = "stn_action people 1"
 SECONDS_TO_WAIT = 60.0

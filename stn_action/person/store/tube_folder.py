@@ -11,8 +11,8 @@ from torch import Tensor
 
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
-from stn_action.person.video_people import VideoPeople, fit_to_picture
 from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople, fit_to_picture
 
 COLUMNS = ("frame", "x0", "y0", "x1", "y1")
 SCORE = "score"

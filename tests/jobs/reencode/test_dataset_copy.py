@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from stn_action.jobs.reencode.recipe import Recipe
+from stn_action.build.data import load_split, training_dataset
 from stn_action.data.datasets.ucf101 import load_ucf101
 from stn_action.data.datasets.ut_interaction import load_ut_interaction
 from stn_action.errors import InputError
-from stn_action.build.data import load_split, training_dataset
-from stn_action.jobs.reencode.plan import JOURNAL, Preparation, preparation_of
 from stn_action.jobs.reencode.dataset_copy import PEOPLE, REPORT, Outcome, prepare_clips
+from stn_action.jobs.reencode.plan import JOURNAL, Preparation, preparation_of
+from stn_action.jobs.reencode.recipe import Recipe
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.store.tube_folder import TubeFolder
 from stn_action.video.reader import open_video

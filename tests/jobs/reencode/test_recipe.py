@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from stn_action.data import prepare
+from stn_action.checksum import checksum
+from stn_action.data.listing import Video
+from stn_action.errors import InputError
+from stn_action.jobs.reencode import recipe
 from stn_action.jobs.reencode.late_clip import late_clip
 from stn_action.jobs.reencode.list_files import copy_lists
 from stn_action.jobs.reencode.recipe import (
@@ -18,11 +21,8 @@ from stn_action.jobs.reencode.recipe import (
     prepare_video,
     whereabouts,
 )
-from stn_action.data.listing import Video
-from stn_action.errors import InputError
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.tube import Tube
-from stn_action.checksum import checksum
+from stn_action.person.video_people import VideoPeople
 from stn_action.video.container import packet_index
 from stn_action.video.reader import open_video
 from stn_action.video.writer import write_video
@@ -208,7 +208,7 @@ def test_lists_are_copied_and_boxes_are_not(tmp_path):
 
 
 def test_examples_in_docstrings_hold():
-    assert doctest.testmod(prepare).failed == 0
+    assert doctest.testmod(recipe).failed == 0
 
 
 def test_a_real_video_is_prepared(shared, tmp_path):

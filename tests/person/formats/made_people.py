@@ -3,8 +3,8 @@
 import torch
 from hypothesis import strategies as st
 
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople
 
 NAMES = st.text("abcXYZ019_ü", min_size=1, max_size=6)
 COORDINATE = st.floats(-50, 4000, width=32)

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from stn_action.errors import InputError
-from stn_action.person.video_people import VideoPeople
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.store.people_sql import this_process
 from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople
 
 MADE_BY = "colours 1, every 3 frames"
 
@@ -226,7 +226,8 @@ def _fill_a_small_disk(path):
 
 def test_a_full_disk_is_told_and_leaves_the_earlier_work_intact(tmp_path):
     program = (
-        "from pathlib import Path; from tests.person.test_people_file import _fill_a_small_disk\n"
+        "from pathlib import Path\n"
+        "from tests.person.store.test_people_file import _fill_a_small_disk\n"
         f"_fill_a_small_disk(Path({str(tmp_path / 'people.sqlite')!r}))"
     )
     said = subprocess.run(

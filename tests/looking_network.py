@@ -1,28 +1,18 @@
 """A network small enough to follow, batches for it, and a fresh accelerator."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from stn_action.models.heads import Cells, Focus
-from stn_action.models.network import Prediction
+from stn_action.batch import Batch
 from stn_action.distributed import build_accelerator
+from stn_action.geometry.cells import Cells
+from stn_action.models.prediction import Focus, Prediction
 
 SIZE = 8
 BASE = torch.tensor([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
-
-
-class ClipsAndLabels(NamedTuple):
-    clip: Tensor
-    label: Tensor
-    video: Tensor
-    view: Tensor
-    frame_indices: Tensor
-    boxes: Tensor
-    failures: list[tuple[int, str]]
 
 
 class LookingNetwork(nn.Module):
@@ -65,16 +55,16 @@ def make_clips(
     views: int = 1,
     num_classes: int = 3,
     failures: list[tuple[int, str]] | None = None,
-) -> ClipsAndLabels:
+) -> Batch:
     """Random clips of two frames; `views` of each video, which has class video % num_classes."""
     generator = torch.Generator().manual_seed(100 + first_video)
     shape = (num_clips, 3, 2, SIZE, SIZE)
     clip = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
     row = torch.arange(num_clips)
     video = first_video + row // views
-    return ClipsAndLabels(
+    return Batch(
         clip=clip,
-        label=video % num_classes,
+        target=video % num_classes,
         video=video,
         view=row % views,
         frame_indices=torch.stack([row, row + 1], 1),
@@ -89,7 +79,7 @@ def looking_network() -> type[LookingNetwork]:
 
 
 @pytest.fixture
-def clips() -> Callable[..., ClipsAndLabels]:
+def clips() -> Callable[..., Batch]:
     return make_clips
 
 
