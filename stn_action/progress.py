@@ -1,48 +1,214 @@
-"""How far a job over many videos has come, in the terminal."""
+"""Progress of long work: a bar on a terminal, a plain line now and then in a file or a log."""
 
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Self, TypeVar
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 Result = TypeVar("Result")
 
+FIRST_SECONDS = 2.0
+"""Work that is done before prints no line."""
+SHORTEST_SECONDS, LONGEST_SECONDS = 10.0, 300.0
+"""Between two lines: a tenth of the time elapsed, within these bounds."""
 
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.1f} videos/s")
+
+class ProgressLines:
+    """When a plain line about long work is due, and what it says.
+
+    >>> seconds = iter([0.0, 1.0, 3.0, 4.0, 20.0])
+    >>> lines = ProgressLines("decoding", 900, clock=lambda: next(seconds))
+    >>> lines.advance(30)  # after a second: nothing yet
+    >>> lines.advance(90)
+    'decoding: 120 of 900 (13 %), 40.0 videos/s, 0:20 left'
+    >>> lines.advance(40)  # the next line is due ten seconds after the last one
+    >>> lines.summary()
+    'decoding: 160 of 900 videos in 20 s'
+    """
+
+    def __init__(
+        self,
+        what: str,
+        total: int | None,
+        *,
+        unit: str = "videos",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the clock.
+
+        Args:
+            what: the work, in a word or two: "decoding".
+            total: items that there will be; None: unknown.
+            unit: what the items are, in the plural.
+            clock: seconds; the zero is arbitrary.
+        """
+        self.what = what
+        self.total = total
+        self.unit = unit
+        self.done = 0
+        self._clock = clock
+        self._start = clock()
+        self._due = FIRST_SECONDS
+
+    def advance(self, number: int = 1, note: str = "") -> str | None:
+        """Count finished items; return a line if one is due.
+
+        Args:
+            number: items that were finished.
+            note: appended to the line: "loss 0.31".
+        """
+        self.done += number
+        elapsed = self._clock() - self._start
+        if elapsed < self._due or self.done == self.total:  # the summary tells of the last
+            return None
+        self._due = elapsed + min(max(SHORTEST_SECONDS, elapsed / 10), LONGEST_SECONDS)
+        rate = self.done / elapsed
+        parts = [f"{self.what}: {self.done}", f"{format_rate(rate)} {self.unit}/s"]
+        if self.total is not None:
+            parts[0] += f" of {self.total} ({self.done / max(self.total, 1):.0%})".replace(
+                "%", " %"
+            )
+            if rate > 0:
+                parts.append(f"{format_duration((self.total - self.done) / rate)} left")
+        return ", ".join([*parts, *([note] if note else [])])
+
+    def summary(self) -> str | None:
+        """Return the last line: how much was done in what time. None for short work."""
+        elapsed = self._clock() - self._start
+        if elapsed < FIRST_SECONDS:
+            return None
+        of_total = "" if self.total in (None, self.done) else f" of {self.total}"
+        rate = f" ({format_rate(self.done / elapsed)} {self.unit}/s)" if not of_total else ""
+        seconds = f"{elapsed:.0f} s" if elapsed < 60 else format_duration(elapsed)
+        return f"{self.what}: {self.done}{of_total} {self.unit} in {seconds}{rate}"
+
+
+class Progress:
+    """Progress of work that counts what it has done. A context manager.
+
+    On a terminal a bar with the rate and the time left; elsewhere the lines of `ProgressLines`.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        total: int | None,
+        *,
+        unit: str = "videos",
+        console: Console | None = None,
+        enabled: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Describe the work; the clock starts at `with`.
+
+        Args:
+            what: the work, in a word or two: "decoding".
+            total: items that there will be; None: unknown. With 0 nothing is shown.
+            unit: what the items are, in the plural.
+            console: where to; None: the standard error.
+            enabled: False: show nothing, for all processes but the main one.
+            clock: seconds; the zero is arbitrary.
+        """
+        self.console = Console(stderr=True) if console is None else console
+        self._describe = lambda: ProgressLines(what, total, unit=unit, clock=clock)
+        self._lines = self._describe()
+        self._shown = enabled and total != 0
+        self._terminal = self.console.is_terminal and not self.console.is_dumb_terminal
+        columns = (
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            _Rate(unit),
+            bars.TimeRemainingColumn(),
+            bars.TextColumn("{task.fields[note]}"),
+        )
+        self._bar = bars.Progress(
+            *columns,
+            console=self.console,
+            get_time=clock,
+            disable=not (self._shown and self._terminal),
+        )
+        self._task = self._bar.add_task(what, total=total, note="")
+
+    def advance(self, number: int = 1, note: str = "") -> None:
+        """Count finished items.
+
+        Args:
+            number: items that were finished.
+            note: shown beside the rate: "loss 0.31".
+        """
+        self._bar.update(self._task, advance=number, note=note)
+        self._print(self._lines.advance(number, note))
+
+    def __enter__(self) -> Self:
+        self._lines = self._describe()
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+        self._print(self._lines.summary())
+
+    def _print(self, line: str | None) -> None:
+        if line is not None and self._shown and not self._terminal:
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_progress(
-    results: Iterable[Result], *, total: int, what: str, console: Console | None = None
+    results: Iterable[Result],
+    *,
+    total: int | None,
+    what: str,
+    unit: str = "videos",
+    console: Console | None = None,
+    enabled: bool = True,
 ) -> Iterator[Result]:
-    """Pass results on and show a bar, videos per second and the time left.
+    """Yield the results and show how far they are.
 
     Args:
-        results: one per video.
-        total: how many there will be.
-        what: what is being done, in a word or two.
+        results: one per item.
+        total: items that there will be; None: unknown. With 0 nothing is shown.
+        what: the work, in a word or two: "decoding".
+        unit: what the items are, in the plural.
         console: where to; None: the standard error.
+        enabled: False: show nothing.
     """
-    if total == 0:
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console or Console(stderr=True)) as progress:
-        yield from progress.track(results, total=total, description=what)
+    with Progress(what, total, unit=unit, console=console, enabled=enabled) as progress:
+        for result in results:
+            yield result
+            progress.advance()
+
+
+def format_rate(per_second: float) -> str:
+    """Return a rate in three digits or so.
+
+    >>> format_rate(41.234), format_rate(0.0321), format_rate(12345.6)
+    ('41.2', '0.032', '12346')
+    """
+    if per_second >= 1000:
+        return f"{per_second:.0f}"
+    return f"{per_second:.1f}" if per_second >= 1 else f"{per_second:.2g}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a time span as minutes and seconds, or hours, minutes and seconds.
+
+    >>> format_duration(19.4), format_duration(3723)
+    ('0:19', '1:02:03')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class _Rate(bars.ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: bars.Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{format_rate(speed)} {self.unit}/s")

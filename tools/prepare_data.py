@@ -2,10 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-from rich.progress import track
 
 from stn_action.cli import ends_cleanly
 
@@ -30,20 +28,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     from stn_action.data.synthetic.sample_set import generate_sample
+    from stn_action.progress import show_progress
 
     root = generate_sample(
         options.out,
         seed=options.seed,
         clips_per_class=tuple(options.clips_per_class),
         num_workers=options.workers,
-        progress=show_progress,
+        progress=lambda names, total: show_progress(
+            names, total=total, what="drawing", unit="clips"
+        ),
     )
     print(f"the sample data set is in {root}")
-
-
-def show_progress(names: Iterable[str], total: int) -> Iterable[str]:
-    """Show a bar while clips are drawn."""
-    return track(names, "drawing clips", total=total)
 
 
 if __name__ == "__main__":

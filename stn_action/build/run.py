@@ -1,7 +1,6 @@
 """All that takes part in a training run, built from its configuration."""
 
 import math
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import Progress as Bar
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
 
@@ -25,6 +23,7 @@ from stn_action.build.model import describe_groups, example_clip
 from stn_action.config.schema import Config
 from stn_action.data.listing import Split
 from stn_action.models.network import FocusedNetwork
+from stn_action.progress import Progress
 from stn_action.training.monitor import HeadMonitor
 from stn_action.training.optim import (
     HeadWarmup,
@@ -156,10 +155,8 @@ def _schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch:
 def _bar(console: Console):
     @contextmanager
     def progress(what: str, total: int):
-        with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task(what, total=total)
-            start = time.perf_counter()
-            yield lambda count: bar.advance(task, count)
-        console.print(f"{what}: {total} videos, {time.perf_counter() - start:.0f} s", markup=False)
+        console.print(f"{what}: {total} videos", markup=False)
+        with Progress(what, total, console=console) as shown:
+            yield shown.advance
 
     return progress
