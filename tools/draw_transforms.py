@@ -19,24 +19,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--frame", type=int, help="number, from 0 (default: the middle one)")
     parser.add_argument("--height", type=int, default=300, help="of frames as drawn, pixels")
     parser.add_argument("--whole", action="store_true", help="draw more than the middle square")
-    parser.add_argument("--small", action="store_true", help="few colours and no sheet, for docs/")
+    parser.add_argument("--small", action="store_true", help="few colors and no sheet, for docs/")
     parser.add_argument("--out", type=Path, default=Path("runs/transforms"), help="folder to write")
     options = parser.parse_args(arguments)
     if options.height < 32:
         parser.error(f"--height must be at least 32, got {options.height}")
 
-    from stn_action.visualize.family_picture import EXAMPLES, draw_family, family_sheet, prepared
-    from stn_action.visualize.picture import save_png
+    from stn_action.visualize.family_image import (
+        EXAMPLES,
+        draw_families,
+        draw_family,
+        resize_frames,
+    )
+    from stn_action.visualize.images import save_png
 
     frames = read_clip(options.video, options.frame)
-    clip = prepared(list(frames), options.height, square=not options.whole)
-    pictures = {f"transforms_{name}.png": draw_family(name, clip) for name in EXAMPLES}
+    clip = resize_frames(list(frames), options.height, square=not options.whole)
+    images = {f"transforms_{name}.png": draw_family(name, clip) for name in EXAMPLES}
     if not options.small:
-        pictures["transforms.png"] = family_sheet(clip)
-    for name, picture in pictures.items():
-        save_png(options.out / name, picture)
+        images["transforms.png"] = draw_families(clip)
+    for name, image in images.items():
+        save_png(options.out / name, image)
         if options.small:
-            few = Image.fromarray(picture).quantize(96, Image.Quantize.MAXCOVERAGE, kmeans=3)
+            few = Image.fromarray(image).quantize(96, Image.Quantize.MAXCOVERAGE, kmeans=3)
             few.save(options.out / name, optimize=True)
         print(options.out / name)
 
@@ -45,13 +50,13 @@ def read_clip(video: str | None, frame: int | None) -> np.ndarray:
     """Frames (T, H, W, 3) around one of a video, or of a generated clip."""
     from stn_action.data.synthetic.sample_set import plan_clips, render_plan
     from stn_action.video.reader import open_video
-    from stn_action.visualize.family_picture import numbers_around
+    from stn_action.visualize.family_image import frame_numbers_around
 
     if video is None:
         frames = render_plan(plan_clips(0, (1, 1))[0]).frames
-        return frames[numbers_around(frame, len(frames))]
+        return frames[frame_numbers_around(frame, len(frames))]
     with open_video(video) as reader:
-        frames = reader.read(numbers_around(frame, len(reader)))
+        frames = reader.read(frame_numbers_around(frame, len(reader)))
     return frames.data.permute(0, 2, 3, 1).numpy()
 
 

@@ -22,11 +22,11 @@ from stn_action.geometry.polygons import (
 
 
 @dataclass(frozen=True)
-class RegionScores:
+class TargetScores:
     """Shares of frames, and of the clip's area, in [0, 1]; K heads and their union, "any head"."""
 
     hit: Tensor
-    """(K + 1,) frames whose deciding region's centre lies in the window; last: in any window."""
+    """(K + 1,) frames whose deciding region's center lies in the window; last: in any window."""
     area: Tensor
     """(K + 1,) mean share of the clip that the window covers; last: the windows' union."""
     shuffled: Tensor
@@ -51,17 +51,17 @@ class RegionScores:
         }
 
 
-def score_regions(
-    outlines: Tensor, centres: Tensor, *, generator: torch.Generator | None, repeats: int = 20
-) -> RegionScores:
-    """Score windows against the centres of the regions that decide the action.
+def score_targets(
+    outlines: Tensor, centers: Tensor, *, generator: torch.Generator | None, repeats: int = 20
+) -> TargetScores:
+    """Score windows against the centers of the regions that decide the action.
 
-    Windows count as far as they lie in the clip, so a centre outside the clip is always missed.
+    Windows count as far as they lie in the clip, so a center outside the clip is always missed.
 
     Args:
         outlines: (N, T, K, P, 2), windows of one clip per video, normalized on the clip; one
             without area, as of a volumetric head in frames that it does not see, hits nothing.
-        centres: (N, T, 2), normalized on the clip; NaN where a frame has no deciding region.
+        centers: (N, T, 2), normalized on the clip; NaN where a frame has no deciding region.
         generator: draws the shuffles and the random places.
         repeats: how many shuffles and random placements are averaged.
 
@@ -70,37 +70,37 @@ def score_regions(
     """
     if outlines.dim() != 5 or outlines.shape[-1] != 2 or min(outlines.shape[2:]) < 1:
         raise ValueError(f"outlines must be (N, T, K, P, 2), got {tuple(outlines.shape)}")
-    if centres.shape != (*outlines.shape[:2], 2):
+    if centers.shape != (*outlines.shape[:2], 2):
         raise ValueError(
-            f"centres must be {(*outlines.shape[:2], 2)} as outlines, got {tuple(centres.shape)}"
+            f"centers must be {(*outlines.shape[:2], 2)} as outlines, got {tuple(centers.shape)}"
         )
-    known = centres.isfinite().all(-1)  # (N, T)
+    known = centers.isfinite().all(-1)  # (N, T)
     if not known.any():
         raise ValueError("no frame has a deciding region: nothing to score")
-    outlines, centres = outlines.double(), centres.double()
+    outlines, centers = outlines.double(), centers.double()
     shuffles = [_another_video(len(outlines), generator) for _ in range(repeats)]
-    return RegionScores(
-        hit=_hit_rate(outlines, centres, known),
+    return TargetScores(
+        hit=_hit_rate(outlines, centers, known),
         area=torch.cat(
             [
                 window_area(outlines[known]).mean(0),
                 union_area(outlines[known]).mean(0, keepdim=True),
             ]
         ),
-        shuffled=_mean([_hit_rate(outlines[other], centres, known) for other in shuffles])
+        shuffled=_mean([_hit_rate(outlines[other], centers, known) for other in shuffles])
         if len(outlines) > 1
         else torch.full((outlines.shape[2] + 1,), torch.nan, dtype=torch.double),
         random=_mean(
-            [_hit_rate(_placed(outlines, generator), centres, known) for _ in range(repeats)]
+            [_hit_rate(_placed(outlines, generator), centers, known) for _ in range(repeats)]
         ),
         num_frames=int(known.sum()),
     )
 
 
-def _hit_rate(outlines: Tensor, centres: Tensor, known: Tensor) -> Tensor:
+def _hit_rate(outlines: Tensor, centers: Tensor, known: Tensor) -> Tensor:
     """(K + 1,): of each head, and of any."""
-    in_clip = (centres.abs() <= 1).all(-1)
-    hits = contains_points(outlines, centres[:, :, None]) & in_clip[..., None]  # (N, T, K)
+    in_clip = (centers.abs() <= 1).all(-1)
+    hits = contains_points(outlines, centers[:, :, None]) & in_clip[..., None]  # (N, T, K)
     hits = torch.cat([hits, hits.any(-1, keepdim=True)], dim=-1)
     return hits[known].double().mean(0)
 
@@ -118,10 +118,10 @@ def _placed(outlines: Tensor, generator: torch.Generator | None) -> Tensor:
 
     A window that sticks out of the clip is first shrunk to the area that it has inside.
     """
-    centre = outlines.mean(-2, keepdim=True)
+    center = outlines.mean(-2, keepdim=True)
     whole = polygon_area(outlines) / 4
     shrink = (window_area(outlines) / whole).nan_to_num(0).sqrt()[..., None, None]
-    offsets = (outlines - centre) * shrink
+    offsets = (outlines - center) * shrink
     low, high = offsets.amin(-2, keepdim=True), offsets.amax(-2, keepdim=True)
     room = (2 - (high - low)).clamp(min=0)
     num_videos, _, num_heads = outlines.shape[:3]

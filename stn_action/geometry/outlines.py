@@ -3,7 +3,7 @@
 Convention:
     - theta maps output to input, normalized on the stage's map (`align_corners=False`)
     - clip coordinates are normalized: -1 and 1 are the outer edges of the clip
-    - source coordinates are pixels: 0 and W are the outer edges of the picture
+    - source coordinates are pixels: 0 and W are the outer edges of the image
     - an outline is a polygon (P, 2) in (x, y), see `polygons`: where the border of what the head
       sees comes from, from the top left corner over the top right, bottom right and bottom left
       one; a mirrored clip turns the order around. P is 4 for affine maps and homographies, 32 for
@@ -125,7 +125,7 @@ def map_to_clip(points: Tensor, cells: Cells) -> Tensor:
     """Points on a stage's map as points on the clip.
 
     Strides and paddings shift the cells against the clip, so this is more than a change of scale:
-    cell i of the map is centred at clip pixel first + step * i.
+    cell i of the map is centered at clip pixel first + step * i.
 
     Args:
         points: (..., 2), normalized on the map.
@@ -144,7 +144,7 @@ def map_to_clip(points: Tensor, cells: Cells) -> Tensor:
 
 
 def clip_to_source(points: Tensor, boxes: Tensor) -> Tensor:
-    """Points on the clip as points in the source picture.
+    """Points on the clip as points in the source image.
 
     Args:
         points: (..., 2), normalized on the clip.
@@ -158,7 +158,7 @@ def clip_to_source(points: Tensor, boxes: Tensor) -> Tensor:
 
 
 def source_to_clip(points: Tensor, boxes: Tensor) -> Tensor:
-    """Points in the source picture as points on the clip: the inverse of `clip_to_source`.
+    """Points in the source image as points on the clip: the inverse of `clip_to_source`.
 
     Args:
         points: (..., 2), source pixels.
@@ -186,6 +186,6 @@ def nearest_clip_frames(frame_indices: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _steps_of_frames(cells: Cells) -> Tensor:
-    """(T,) float64: where each clip frame lies among the map's time steps, 0 the first's centre."""
+    """(T,) float64: where each clip frame lies among the map's time steps, 0 the first's center."""
     frames = torch.arange(cells.clip_thw[0], dtype=torch.float64)
     return (frames - cells.first_thw[0]) / cells.step_thw[0]

@@ -37,7 +37,7 @@ def slice_volumes(theta: Tensor, times: Tensor) -> Tensor:
     Returns:
         (..., T, P, 2), normalized on the map: convex polygons, from what the head sees as its top
         left corner over the top right one. A window that does not reach a time gives P times its
-        own centre, a polygon without area. NaN where theta is not finite.
+        own center, a polygon without area. NaN where theta is not finite.
 
     Raises:
         ValueError: theta or the times have another shape.
@@ -51,11 +51,11 @@ def slice_volumes(theta: Tensor, times: Tensor) -> Tensor:
     corners = transform_points(wide, wide.new_tensor(_CORNERS))  # (..., 8, 3)
     ends = corners[..., torch.tensor(_EDGES, device=theta.device), :]  # (..., 12, 2, 3)
     points, found = _crossings(ends.unsqueeze(-4), times.to(wide)[:, None])
-    centres = window_centres(wide)[..., None, None, :]  # (..., 1, 1, 2)
+    centers = window_centres(wide)[..., None, None, :]  # (..., 1, 1, 2)
     turn = torch.linalg.det(wide[..., :3]) * wide[..., 2, 2]  # < 0: the head sees mirrored
     turn = torch.where(turn < 0, -1.0, 1.0).to(wide)[..., None, None]
     polygons = _in_order(points, found, turn)
-    polygons = torch.where(found.any(-1)[..., None, None], polygons, centres)
+    polygons = torch.where(found.any(-1)[..., None, None], polygons, centers)
     finite = theta.isfinite().all(-1).all(-1)[..., None, None, None]
     return polygons.where(finite, torch.nan).to(theta.dtype)
 

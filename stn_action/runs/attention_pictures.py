@@ -16,9 +16,9 @@ from stn_action.person.video_people import People
 from stn_action.predictor import Answer, Trained, answers, view_predictions
 from stn_action.video.reader import VideoReader, open_video
 from stn_action.video.writer import write_video
-from stn_action.visualize.draw import render_video
-from stn_action.visualize.picture import save_png
-from stn_action.visualize.sheet import draw_sheet, evenly_spaced
+from stn_action.visualize.focus_sheet import draw_sheet, evenly_spaced
+from stn_action.visualize.frame_overlay import render_video
+from stn_action.visualize.images import save_png
 
 SHEET_COLUMNS = 6
 FRAMES_AT_ONCE = 32
@@ -41,7 +41,7 @@ def visualize(
     """
     predictions = view_predictions(trained, videos, crops=1, collect_focus=True)
     data = trained.config.data
-    boxes = {"person_boxes": _source(data.people), "region_boxes": _source(data.regions)}
+    boxes = {"person_boxes": _source(data.people), "target_boxes": _source(data.regions)}
     for index, answer in enumerate(answers(predictions, videos)):
         files = []
         if answer.failure is None:

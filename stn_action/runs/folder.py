@@ -17,7 +17,7 @@ from stn_action.data.listing import Video
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import Scores
 from stn_action.visualize.confusion import draw_confusion
-from stn_action.visualize.picture import save_png
+from stn_action.visualize.images import save_png
 
 PACKAGES = ("stn_action", "torch", "torchvision", "timm", "av", "numpy", "accelerate")
 

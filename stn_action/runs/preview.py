@@ -30,9 +30,9 @@ from stn_action.person.select import clip_boxes_of
 from stn_action.person.video_people import VideoPeople
 from stn_action.predictor import spread
 from stn_action.video.reader import VideoError, open_video
-from stn_action.visualize.clip_sheet import CutClip, draw_overview, draw_preview, draw_summary
-from stn_action.visualize.picture import Picture, save_png
-from stn_action.visualize.sheet import evenly_spaced
+from stn_action.visualize.clip_sheet import PreviewClip, draw_overview, draw_preview, draw_summary
+from stn_action.visualize.focus_sheet import evenly_spaced
+from stn_action.visualize.images import Image, save_png
 
 Part = Literal["train", "test"]
 OVERVIEW = "overview.png"
@@ -61,7 +61,7 @@ def preview(
     videos = split.train if part == "train" else split.test
     numbers = {video.name: number for number, video in enumerate(_listed(config, split, part))}
     dataset, source = _watched(config, split, part)
-    summaries: list[Picture] = []
+    summaries: list[Image] = []
     failures: list[str] = []
     chosen = spread(videos, limit)
     for place, video in enumerate(chosen, start=1):
@@ -202,7 +202,7 @@ def _samples(dataset: ClipDataset, source: WatchedSource, item: int) -> list[Sam
 
 def _cuts(
     config: Config, source: WatchedSource, index: int, shots: Sequence[_Shot]
-) -> list[CutClip]:
+) -> list[PreviewClip]:
     """All that is drawn of the clips of one video."""
     needed = torch.cat([shot.sample.frame_indices for shot in shots]).unique()
     with open_video(source.videos[index].path, config.data.reader) as reader:
@@ -218,7 +218,7 @@ def _cuts(
             window = footage.crop.smooth_window
             whom = clip_boxes_of(footage.tubes, indices, footage.select, window)
         cuts.append(
-            CutClip(
+            PreviewClip(
                 frames, sample.clip, indices, seconds[torch.searchsorted(needed, indices)],
                 persons=_boxes(found, indices, (frames.shape[2], frames.shape[3])),
                 person_boxes=whom, regions=footage.regions[number].expand(len(frames), 4),

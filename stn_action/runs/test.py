@@ -13,7 +13,7 @@ from stn_action.build.data import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Split, Video
 from stn_action.errors import InputError
-from stn_action.evaluation.attention import RegionScores, score_regions
+from stn_action.evaluation.attention import TargetScores, score_targets
 from stn_action.evaluation.metrics import Scores, VideoScores
 from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_theta
 from stn_action.geometry.boxes import box_centers
@@ -36,7 +36,7 @@ class TestResult:
     protocol: str
     """On what and how, in one line."""
     scores: Scores
-    regions: RegionScores | None
+    regions: TargetScores | None
     """Whether the windows hold the deciding regions, where these are known."""
     shuffled_top1: float | None
     """Top-1 with every video looking where another one should be looked at."""
@@ -137,7 +137,7 @@ def video_scores(predictions: ViewPredictions, videos: Sequence[Video], num_clas
 
 def attention_scores(
     predictions: ViewPredictions, videos: Sequence[Video], folder: Path
-) -> RegionScores:
+) -> TargetScores:
     """How often the windows hold the centre of the deciding region, on one view per video.
 
     Args:
@@ -166,7 +166,7 @@ def attention_scores(
         [clip_outlines(focus.theta[rows], focus.cells) for focus in predictions.focus]
     )
     generator = torch.Generator().manual_seed(CONTROL_SEED)
-    return score_regions(outlines, centres, generator=generator)
+    return score_targets(outlines, centres, generator=generator)
 
 
 def _on_clips(

@@ -26,7 +26,7 @@ from stn_action.runs.folds import pooled_result, pooled_split
 from stn_action.runs.sweep_plan import Subject, check_key, parse_sweep, subjects_of
 from stn_action.runs.test import TestResult
 from stn_action.visualize.curve import draw_curves
-from stn_action.visualize.picture import Picture, save_png
+from stn_action.visualize.images import Image, save_png
 
 SCORES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
 NO_CACHE = "train.cache_features=false"
@@ -118,7 +118,7 @@ def write_sweep(folder: Path, key: str, rows: Sequence[SweepRow]) -> None:
     save_png(folder / "sweep.png", draw_sweep(key, rows))
 
 
-def draw_sweep(key: str, rows: Sequence[SweepRow]) -> Picture:
+def draw_sweep(key: str, rows: Sequence[SweepRow]) -> Image:
     """Top-1 against the value, a curve for each checkpoint."""
     values = list(dict.fromkeys(row.value for row in rows))
     numbers = [_number(value) for value in values]

@@ -13,7 +13,7 @@ from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.runs.arms import ArmResult, compare, describe, run_arms
 from stn_action.runs.sweep_plan import parse_sweep
 from stn_action.visualize.curve import draw_curves
-from stn_action.visualize.picture import save_png
+from stn_action.visualize.images import save_png
 
 REFERENCE = "reference"
 """Name and folder of the arms that the others are shown beside."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stn_action.visualize.picture import (
+from stn_action.visualize.images import (
     BLACK,
     WHITE,
     Color,
-    Picture,
+    Image,
     blank,
     fit_text,
     put_text,
@@ -116,7 +116,7 @@ def tick_name(value: float) -> str:
 
 
 def draw_axes(
-    picture: Picture, axes: Axes, x_names: Mapping[float, str], *, x_label: str, y_label: str
+    picture: Image, axes: Axes, x_names: Mapping[float, str], *, x_label: str, y_label: str
 ) -> None:
     """Draw the grid, the ticks' names as far as they do not overlap, and the labels.
 
@@ -161,11 +161,11 @@ def _tick_places(axes: Axes, x_names: Mapping[float, str]) -> list[tuple[int, st
     return [(start + TEXT_HEIGHT, name) for start, _, name in spans]
 
 
-def _write(picture: Picture, text: str, left: int, baseline: int) -> None:
+def _write(picture: Image, text: str, left: int, baseline: int) -> None:
     put_text(picture, text, left, baseline, height=TEXT_HEIGHT, color=BLACK)
 
 
-def _write_upright(picture: Picture, text: str, left: int, middle: int) -> None:
+def _write_upright(picture: Image, text: str, left: int, middle: int) -> None:
     """Text that runs upwards, its centre at height `middle`."""
     text = fit_text(text, TEXT_HEIGHT, picture.shape[0] - 2 * PAD)
     strip = blank((2 * TEXT_HEIGHT, text_width(text, TEXT_HEIGHT) + 2), WHITE)

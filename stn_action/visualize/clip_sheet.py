@@ -12,29 +12,34 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.boxes import box_sizes
-from stn_action.visualize.draw import draw_windows
-from stn_action.visualize.layout import beside, centred, paragraph, stacked
-from stn_action.visualize.legend import STRIP_COLOR, draw_header, draw_legend, head_color
-from stn_action.visualize.picture import (
+from stn_action.visualize.focus_sheet import PAPER, TEXT_HEIGHT, evenly_spaced
+from stn_action.visualize.frame_overlay import draw_windows
+from stn_action.visualize.image_layout import (
+    center_image,
+    draw_paragraph,
+    hstack_images,
+    vstack_images,
+)
+from stn_action.visualize.images import (
     BLACK,
     Color,
-    Picture,
-    as_picture,
+    Image,
+    as_image,
     blank,
     fit_text,
     put_text,
-    resize_picture,
+    resize_image,
     text_width,
 )
-from stn_action.visualize.sheet import PAPER, TEXT_HEIGHT, evenly_spaced
+from stn_action.visualize.legend import STRIP_COLOR, draw_header, draw_legend, head_color
 
 PERSON_COLOR, REGION_COLOR, VIEW_COLOR = head_color(0), head_color(1), head_color(2)
 BEYOND: Color = (84, 84, 84)
-"""Around the source picture, where boxes that leave it are seen."""
+"""Around the source image, where boxes that leave it are seen."""
 SOURCE_HW = (240, 420)
 """A source frame with its surroundings is drawn as large as fits into this, or a larger clip."""
 SUMMARY_HW = (170, 300)
-"""So large is every picture of a summary at most."""
+"""So large is every image of a summary at most."""
 
 _WIDTH = 1600
 """Of a sheet, about, pixels."""
@@ -52,7 +57,7 @@ _LEGEND = ("everybody found", "region: loosened, jittered in training", "view: w
 
 
 @dataclass(frozen=True, eq=False)
-class CutClip:
+class PreviewClip:
     """A clip and what it was cut from; all boxes xyxy in source pixels."""
 
     frames: Tensor
@@ -101,11 +106,11 @@ class CutClip:
         return self.edges[:, [2, 1, 0, 3]] if self.mirrored else self.edges
 
 
-def draw_preview(cuts: Sequence[CutClip], *, title: str, notes: Sequence[str] = ()) -> Picture:
+def draw_preview(cuts: Sequence[PreviewClip], *, title: str, notes: Sequence[str] = ()) -> Image:
     """A sheet for a video: for each clip source frames with all boxes, below them its own frames.
 
-    All source frames are drawn in one scale, with as much around the picture as the boxes of any
-    clip reach into, up to the picture's own size on each side; a box that reaches further is drawn
+    All source frames are drawn in one scale, with as much around the image as the boxes of any
+    clip reach into, up to the image's own size on each side; a box that reaches further is drawn
     along the edge. Clip frames are shown pixel for pixel, each a square of several in a small clip.
 
     Args:
@@ -121,16 +126,22 @@ def draw_preview(cuts: Sequence[CutClip], *, title: str, notes: Sequence[str] = 
     num_frames = len(cuts[0].frames)
     width = max(stage.size_hw[1], tile_hw[1], _COLUMN_WIDTH) + _GAP
     picked = evenly_spaced(num_frames, min(max(_WIDTH // width, 2), _COLUMNS))
-    blocks = [(cut, beside([_column(stage, cut, place) for place in picked])) for cut in cuts]
+    blocks = [
+        (cut, hstack_images([_column(stage, cut, place) for place in picked])) for cut in cuts
+    ]
     sheet_width = max(_LEAST_WIDTH, *(block.shape[1] for _, block in blocks))
     parts = [draw_header(title, None, sheet_width, TEXT_HEIGHT + 2)]
-    parts += [paragraph(note, sheet_width, TEXT_HEIGHT) for note in notes]
+    parts += [draw_paragraph(note, sheet_width, TEXT_HEIGHT) for note in notes]
     for cut, block in blocks:
-        parts += [_gap(), paragraph(_told(cut), sheet_width, TEXT_HEIGHT, color=VIEW_COLOR), block]
-    return stacked([*parts, _gap(), _legend(cuts, sheet_width)])
+        parts += [
+            _gap(),
+            draw_paragraph(_told(cut), sheet_width, TEXT_HEIGHT, color=VIEW_COLOR),
+            block,
+        ]
+    return vstack_images([*parts, _gap(), _legend(cuts, sheet_width)])
 
 
-def draw_summary(cuts: Sequence[CutClip], *, title: str) -> Picture:
+def draw_summary(cuts: Sequence[PreviewClip], *, title: str) -> Image:
     """A video in a row: its middle frame with the boxes of the first clip, a frame of each clip.
 
     Args:
@@ -146,34 +157,37 @@ def draw_summary(cuts: Sequence[CutClip], *, title: str) -> Picture:
     for cut in cuts:
         name = f"{cut.name}, mirrored" if cut.mirrored else cut.name
         columns.append(_labelled(_within(_tile(cut, middle), SUMMARY_HW), name))
-    row = beside(columns)
-    return stacked([paragraph(title, row.shape[1], TEXT_HEIGHT), row, _gap()])
+    row = hstack_images(columns)
+    return vstack_images([draw_paragraph(title, row.shape[1], TEXT_HEIGHT), row, _gap()])
 
 
-def draw_overview(summaries: Sequence[Picture], *, title: str) -> Picture:
+def draw_overview(summaries: Sequence[Image], *, title: str) -> Image:
     """The summaries of several videos, side by side as far as there is room, and the legend.
 
     Args:
         summaries: of `draw_summary`, at least one.
         title: above all.
     """
-    widest = max(picture.shape[1] for picture in summaries)
+    widest = max(image.shape[1] for image in summaries)
     columns = max(1, _WIDTH // widest)
-    cells = [centred(picture, 0) for picture in summaries]
+    cells = [center_image(image, 0) for image in summaries]
     cells = [
-        beside([cell, blank((1, widest - cell.shape[1] + _GAP), STRIP_COLOR)]) for cell in cells
+        hstack_images([cell, blank((1, widest - cell.shape[1] + _GAP), STRIP_COLOR)])
+        for cell in cells
     ]
-    rows = [beside(cells[start : start + columns]) for start in range(0, len(cells), columns)]
-    body = stacked(rows)
+    rows = [
+        hstack_images(cells[start : start + columns]) for start in range(0, len(cells), columns)
+    ]
+    body = vstack_images(rows)
     width = max(_LEAST_WIDTH, body.shape[1])
     legend = draw_legend(_LEGEND, width, TEXT_HEIGHT, person=True, region=False)
-    return stacked([paragraph(title, width, TEXT_HEIGHT), _gap(), body, legend])
+    return vstack_images([draw_paragraph(title, width, TEXT_HEIGHT), _gap(), body, legend])
 
 
 class _Stage:
     """The part of the plane, in source pixels, that is drawn of all frames of some clips."""
 
-    def __init__(self, cuts: Sequence[CutClip], room_hw: tuple[int, int]) -> None:
+    def __init__(self, cuts: Sequence[PreviewClip], room_hw: tuple[int, int]) -> None:
         if not cuts:
             raise ValueError("there must be a clip to draw, got none")
         height, width = cuts[0].frames.shape[2:]
@@ -188,13 +202,13 @@ class _Stage:
         scale = min(room_hw[0] / tall, room_hw[1] / wide)
         self.size_hw = (max(1, round(tall * scale)), max(1, round(wide * scale)))
 
-    def drawn(self, cut: CutClip, place: int) -> Picture:
+    def drawn(self, cut: PreviewClip, place: int) -> Image:
         """Frame `place` of a clip, with all boxes."""
-        frame = as_picture(cut.frames[place])
+        frame = as_image(cut.frames[place])
         canvas = blank((self.extent_wh[1], self.extent_wh[0]), BEYOND)
         left, top = (-self.origin).tolist()
         canvas[top : top + frame.shape[0], left : left + frame.shape[1]] = frame
-        view = resize_picture(canvas, self.size_hw)
+        view = resize_image(canvas, self.size_hw)
         self._outline(view, [(box, PERSON_COLOR, _HAIR) for box in cut.persons[:, place]])
         if cut.person_boxes is not None:
             whom = torch.from_numpy(self._on_view(cut.person_boxes[place])).flatten()
@@ -208,7 +222,7 @@ class _Stage:
         corners = (box.reshape(2, 2) - self.origin).numpy()
         return corners / self.extent_wh * self.size_hw[::-1]
 
-    def _outline(self, view: Picture, boxes: Sequence[tuple[Tensor, Color, int]]) -> None:
+    def _outline(self, view: Image, boxes: Sequence[tuple[Tensor, Color, int]]) -> None:
         """Boxes (4,) with dark rims; along the edge where they lie beyond; NaN: none.
 
         All rims come first, so that a broad line shows on both sides of a narrow one on it.
@@ -226,17 +240,17 @@ class _Stage:
                 cv2.rectangle(view, start, end, color, width)
 
 
-def _column(stage: _Stage, cut: CutClip, place: int) -> Picture:
+def _column(stage: _Stage, cut: PreviewClip, place: int) -> Image:
     """A source frame, its number and time, and what became of it."""
     source = _labelled(stage.drawn(cut, place), _when(cut, place))
     tile = _tile(cut, place)
     width = max(source.shape[1], tile.shape[1] + _GAP)
-    return stacked([centred(source, width), centred(tile, width)])
+    return vstack_images([center_image(source, width), center_image(tile, width)])
 
 
-def _tile(cut: CutClip, place: int) -> Picture:
+def _tile(cut: PreviewClip, place: int) -> Image:
     """A clip frame pixel for pixel, enlarged by a whole number if it is small, in a border."""
-    frame = as_picture(cut.clip[:, place])
+    frame = as_image(cut.clip[:, place])
     times = max(1, round(_LEAST_TILE / max(frame.shape[:2])))
     frame = frame.repeat(times, axis=0).repeat(times, axis=1)
     tile = blank((frame.shape[0] + 2 * _BORDER, frame.shape[1] + 2 * _BORDER), VIEW_COLOR)
@@ -244,29 +258,29 @@ def _tile(cut: CutClip, place: int) -> Picture:
     return tile
 
 
-def _within(picture: Picture, room_hw: tuple[int, int]) -> Picture:
-    """The picture, made smaller where it does not fit."""
-    scale = min(1.0, room_hw[0] / picture.shape[0], room_hw[1] / picture.shape[1])
-    size_hw = (round(picture.shape[0] * scale), round(picture.shape[1] * scale))
-    return picture if scale == 1 else resize_picture(picture, size_hw)
+def _within(image: Image, room_hw: tuple[int, int]) -> Image:
+    """The image, made smaller where it does not fit."""
+    scale = min(1.0, room_hw[0] / image.shape[0], room_hw[1] / image.shape[1])
+    size_hw = (round(image.shape[0] * scale), round(image.shape[1] * scale))
+    return image if scale == 1 else resize_image(image, size_hw)
 
 
-def _labelled(picture: Picture, text: str) -> Picture:
-    """A picture and a line of text below it, in a column wide enough for it."""
-    width = max(picture.shape[1], _COLUMN_WIDTH) + _GAP
+def _labelled(image: Image, text: str) -> Image:
+    """An image and a line of text below it, in a column wide enough for it."""
+    width = max(image.shape[1], _COLUMN_WIDTH) + _GAP
     strip = blank((round(2.1 * TEXT_HEIGHT), width), STRIP_COLOR)
     height = TEXT_HEIGHT - 1
     text = fit_text(text, height, width - _GAP)
     left = (width - text_width(text, height)) // 2
     put_text(strip, text, left, round(1.5 * TEXT_HEIGHT), height=height, color=PAPER)
-    return stacked([centred(picture, width), strip])
+    return vstack_images([center_image(image, width), strip])
 
 
-def _when(cut: CutClip, place: int) -> str:
+def _when(cut: PreviewClip, place: int) -> str:
     return f"frame {int(cut.frame_indices[place])}, {float(cut.seconds[place]):.2f} s"
 
 
-def _told(cut: CutClip) -> str:
+def _told(cut: PreviewClip) -> str:
     """Which clip this is, and how it was cut."""
     region, view = (
         "{:.0f}x{:.0f}".format(*box_sizes(boxes[0]).tolist()) for boxes in (cut.regions, cut.views)
@@ -282,10 +296,10 @@ def _told(cut: CutClip) -> str:
     return f"{cut.name}: {', '.join(words)}"
 
 
-def _legend(cuts: Sequence[CutClip], width: int) -> Picture:
+def _legend(cuts: Sequence[PreviewClip], width: int) -> Image:
     person = any(cut.person_boxes is not None for cut in cuts)
     return draw_legend(_LEGEND, width, TEXT_HEIGHT, person=person, region=False)
 
 
-def _gap() -> Picture:
+def _gap() -> Image:
     return blank((_GAP, 1), STRIP_COLOR)

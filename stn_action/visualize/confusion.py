@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from stn_action.visualize.picture import (
+from stn_action.visualize.images import (
     BLACK,
     WHITE,
     Color,
-    Picture,
+    Image,
     blank,
     fit_text,
     put_text,
@@ -24,7 +24,7 @@ _MANY_CLASSES = 20
 _MARGIN = 16
 
 
-def draw_confusion(matrix: Tensor, class_names: Sequence[str], title: str = "") -> Picture:
+def draw_confusion(matrix: Tensor, class_names: Sequence[str], title: str = "") -> Image:
     """Rows are true classes, columns predicted ones; a cell's shade is its share of its row.
 
     Args:
@@ -70,9 +70,7 @@ def draw_confusion(matrix: Tensor, class_names: Sequence[str], title: str = "") 
     return picture
 
 
-def _body(
-    counts: np.ndarray, shares: np.ndarray, cell: int, text: int, *, numbers: bool
-) -> Picture:
+def _body(counts: np.ndarray, shares: np.ndarray, cell: int, text: int, *, numbers: bool) -> Image:
     """The cells alone, with a thin light line between them."""
     light, dark = np.array(_LIGHT), np.array(_DARK)
     colors = light + np.sqrt(shares)[..., None] * (dark - light)
@@ -89,7 +87,7 @@ def _body(
     return body
 
 
-def _put_upright(picture: Picture, text: str, middle: int, bottom: int, height: int) -> None:
+def _put_upright(picture: Image, text: str, middle: int, bottom: int, height: int) -> None:
     """Write text that runs upwards, its middle line at x = `middle`, its start at y = `bottom`."""
     line = blank((2 * height, text_width(text, height) + height), WHITE)
     put_text(line, text, 0, round(1.5 * height), height=height, color=BLACK)

@@ -8,18 +8,18 @@ import cv2
 import numpy as np
 
 from stn_action.visualize.axes import PAD, TEXT_HEIGHT, Axes, draw_axes, place_axes, round_ticks
-from stn_action.visualize.draw import SUBPIXEL_BITS, fixed_point
-from stn_action.visualize.legend import HEAD_COLORS
-from stn_action.visualize.picture import (
+from stn_action.visualize.frame_overlay import SUBPIXEL_BITS, fixed_point
+from stn_action.visualize.images import (
     BLACK,
     WHITE,
     Color,
-    Picture,
+    Image,
     blank,
     fit_text,
     put_text,
     text_width,
 )
+from stn_action.visualize.legend import HEAD_COLORS
 
 SERIES_COLORS: tuple[Color, ...] = tuple(HEAD_COLORS[place] for place in (6, 5, 4, 3, 1, 0))
 """Those of the heads that are dark enough for a white ground; they repeat after six."""
@@ -67,7 +67,7 @@ def draw_curves(
     y_bounds: tuple[float, float] = (-math.inf, math.inf),
     decimals: int = 1,
     size_hw: tuple[int, int] = (500, 820),
-) -> Picture:
+) -> Image:
     """Curves on white, each in its own colour with its own marker, and every point's figure.
 
     Figures stand where they cover no line and no other figure, as far as there is room. Ticks of x
@@ -164,7 +164,7 @@ def _check_point(name: str, x: float, y: float, deviation: float, *, log_x: bool
         raise ValueError(f"deviations of {name} must be finite and not negative, got {deviation}")
 
 
-def _draw_head(picture: Picture, title: str, curves: Sequence[_Curve], reference: str) -> int:
+def _draw_head(picture: Image, title: str, curves: Sequence[_Curve], reference: str) -> int:
     """Title and legend, the latter where there is something to tell apart; returns their end."""
     top, width = PAD, picture.shape[1]
     if title:
@@ -193,13 +193,13 @@ def _draw_head(picture: Picture, title: str, curves: Sequence[_Curve], reference
     return top + 3 * TEXT_HEIGHT
 
 
-def _dashes(picture: Picture, left: int, right: int, height: int) -> None:
+def _dashes(picture: Image, left: int, right: int, height: int) -> None:
     for start in range(left, right, 13):
         end = min(start + 5, right)
         cv2.line(picture, (start, height), (end, height), REFERENCE_COLOR, 2)
 
 
-def _draw_curve(picture: Picture, axes: Axes, curve: _Curve) -> None:
+def _draw_curve(picture: Image, axes: Axes, curve: _Curve) -> None:
     """The line, its bars and markers."""
     places = curve.on(axes)
     _stroke(picture, places, curve.color)
@@ -215,12 +215,12 @@ def _draw_curve(picture: Picture, axes: Axes, curve: _Curve) -> None:
         _mark(picture, x, y, curve)
 
 
-def _stroke(picture: Picture, line: Sequence[tuple[float, float]], color: Color) -> None:
+def _stroke(picture: Image, line: Sequence[tuple[float, float]], color: Color) -> None:
     points = fixed_point(np.array(line))
     cv2.polylines(picture, [points], False, color, 2, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
 
 
-def _mark(picture: Picture, x: float, y: float, curve: _Curve) -> None:
+def _mark(picture: Image, x: float, y: float, curve: _Curve) -> None:
     """The curve's marker, a filled polygon with a corner upwards, in a white rim."""
     turns = np.arange(curve.corners) / curve.corners * 2 * np.pi
     corners = np.stack([np.sin(turns), -np.cos(turns)], axis=1)
@@ -230,7 +230,7 @@ def _mark(picture: Picture, x: float, y: float, curve: _Curve) -> None:
 
 
 def _draw_figures(
-    picture: Picture, axes: Axes, curves: Sequence[_Curve], taken: np.ndarray, decimals: int
+    picture: Image, axes: Axes, curves: Sequence[_Curve], taken: np.ndarray, decimals: int
 ) -> None:
     """The figure of every point, where the fewest pixels of `taken` (H, W) are covered."""
     height = TEXT_HEIGHT - 1

@@ -1,13 +1,13 @@
-"""The heads' colours and names, and the strips above and below a picture that tell them."""
+"""The heads' colors and names, and the strips above and below an image that tell them."""
 
 from collections.abc import Sequence
 
 import cv2
 
-from stn_action.visualize.picture import (
+from stn_action.visualize.images import (
     WHITE,
     Color,
-    Picture,
+    Image,
     blank,
     fit_text,
     put_text,
@@ -23,25 +23,25 @@ HEAD_COLORS: tuple[Color, ...] = (
     (213, 94, 0),  # vermillion
     (0, 114, 178),  # blue
 )
-"""Distinct with every common colour blindness (Okabe and Ito 2008, Color Universal Design)."""
+"""Distinct with every common color blindness (Okabe and Ito 2008, Color Universal Design)."""
 
 STRIP_COLOR: Color = (24, 24, 24)
 
 
 def head_color(head: int) -> Color:
-    """The colour of head `head` (from 0), in every picture the same; they repeat after seven."""
+    """The color of head `head` (from 0), in every image the same; they repeat after seven."""
     return HEAD_COLORS[head % len(HEAD_COLORS)]
 
 
 def default_head_names(num_heads: int) -> list[str]:
-    """Heads are numbered from 1 in pictures and tables."""
+    """Heads are numbered from 1 in images and tables."""
     return [f"head {head + 1}" for head in range(num_heads)]
 
 
 def draw_legend(
     head_names: Sequence[str], width: int, text_height: int, *, person: bool, region: bool
-) -> Picture:
-    """A strip that says what the colours and lines mean, as many lines high as it needs."""
+) -> Image:
+    """A strip that says what the colors and lines mean, as many lines high as it needs."""
     entries = [(name, head_color(head)) for head, name in enumerate(head_names)]
     entries += [("person box", WHITE)] if person else []
     entries += [("deciding region", WHITE)] if region else []
@@ -68,7 +68,7 @@ def draw_legend(
     return strip
 
 
-def draw_header(label: str, probability: float | None, width: int, text_height: int) -> Picture:
+def draw_header(label: str, probability: float | None, width: int, text_height: int) -> Image:
     """A strip with the class on the left and its probability on the right; no height without."""
     if not label and probability is None:
         return blank((0, width), STRIP_COLOR)

@@ -4,28 +4,28 @@ import pytest
 import torch
 from torch import Tensor
 
-from stn_action.evaluation.attention import RegionScores, score_regions
+from stn_action.evaluation.attention import TargetScores, score_targets
 
 N, T = 40, 5
 
 
-def windows(centres: Tensor, half_width: float, half_height: float) -> Tensor:
-    """Axis-aligned windows (..., 4, 2) about centres (..., 2)."""
+def windows(centers: Tensor, half_width: float, half_height: float) -> Tensor:
+    """Axis-aligned windows (..., 4, 2) about centers (..., 2)."""
     signs = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    return centres[..., None, :] + signs * torch.tensor([half_width, half_height])
+    return centers[..., None, :] + signs * torch.tensor([half_width, half_height])
 
 
-def centres() -> Tensor:
+def centers() -> Tensor:
     return torch.rand(N, T, 2) * 1.4 - 0.7
 
 
-def score(outlines: Tensor, places: Tensor, seed: int = 0, repeats: int = 20) -> RegionScores:
+def score(outlines: Tensor, places: Tensor, seed: int = 0, repeats: int = 20) -> TargetScores:
     generator = torch.Generator().manual_seed(seed)
-    return score_regions(outlines, places, generator=generator, repeats=repeats)
+    return score_targets(outlines, places, generator=generator, repeats=repeats)
 
 
 def test_a_head_that_follows_the_region_hits_always_and_its_shuffle_rarely():
-    places = centres()
+    places = centers()
     scores = score(windows(places, 0.2, 0.3)[:, :, None], places)
     assert scores.hit.tolist() == [1.0, 1.0]
     torch.testing.assert_close(scores.area[0].item(), 0.06)
@@ -35,7 +35,7 @@ def test_a_head_that_follows_the_region_hits_always_and_its_shuffle_rarely():
 
 
 def test_a_head_that_never_moves_equals_its_own_shuffle():
-    places = centres()
+    places = centers()
     fixed = windows(torch.tensor([0.3, -0.2]), 0.4, 0.5).expand(N, T, 1, 4, 2)
     scores = score(fixed, places)
     assert 0 < scores.hit[0] < 1
@@ -60,8 +60,8 @@ def test_overlapping_windows_are_counted_once_in_the_union():
 
 
 def test_a_random_window_hits_the_middle_as_often_as_its_size_tells():
-    # A window of half sides 0.5 and 0.25 has its centre anywhere in +-0.5 and +-0.75: the clip's
-    # centre is inside with probability (0.5 / 0.5) * (0.25 / 0.75).
+    # A window of half sides 0.5 and 0.25 has its center anywhere in +-0.5 and +-0.75: the clip's
+    # center is inside with probability (0.5 / 0.5) * (0.25 / 0.75).
     places = torch.zeros(500, 1, 2)
     far = windows(torch.tensor([0.5, -0.75]), 0.5, 0.25).expand(500, 1, 1, 4, 2)
     scores = score(far, places)
@@ -123,7 +123,7 @@ def test_a_single_video_has_no_shuffle():
 
 
 def test_the_generator_alone_decides():
-    places = centres()
+    places = centers()
     outlines = windows(places.roll(1, 0), 0.3, 0.3)[:, :, None]
     first, again, other = (
         score(outlines, places),
@@ -136,7 +136,7 @@ def test_the_generator_alone_decides():
 
 
 def test_the_table_has_a_row_for_each_head_and_for_any():
-    places = centres()
+    places = centers()
     outlines = torch.stack([windows(places, 0.2, 0.2), windows(places + 5, 0.2, 0.2)], dim=2)
     table = score(outlines, places).table()
     assert list(table) == ["head 1", "head 2", "any head"]
@@ -149,7 +149,7 @@ def test_other_shapes_and_empty_truth_are_refused():
     with pytest.raises(ValueError, match=r"outlines must be \(N, T, K, P, 2\), got \(3, 1, 4, 2\)"):
         score(outlines[0], torch.zeros(2, 3, 2))
     with pytest.raises(
-        ValueError, match=r"centres must be \(2, 3, 2\) as outlines, got \(2, 2, 2\)"
+        ValueError, match=r"centers must be \(2, 3, 2\) as outlines, got \(2, 2, 2\)"
     ):
         score(outlines, torch.zeros(2, 2, 2))
     with pytest.raises(ValueError, match="no frame has a deciding region"):

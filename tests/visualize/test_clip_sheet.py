@@ -11,27 +11,29 @@ from stn_action.visualize.clip_sheet import (
     REGION_COLOR,
     SOURCE_HW,
     VIEW_COLOR,
-    CutClip,
+    PreviewClip,
     draw_overview,
     draw_preview,
     draw_summary,
 )
-from stn_action.visualize.layout import centred, paragraph
+from stn_action.visualize.image_layout import center_image, draw_paragraph
+from stn_action.visualize.images import Image
 from stn_action.visualize.legend import STRIP_COLOR
-from stn_action.visualize.picture import Picture
 
 GREEN = (0, 160, 0)
 SIZE_HW = (60, 80)
 
 
-def cut_clip(region=(10, 10, 50, 40), *, mirror=False, people=True, size_hw=(24, 32)) -> CutClip:
+def cut_clip(
+    region=(10, 10, 50, 40), *, mirror=False, people=True, size_hw=(24, 32)
+) -> PreviewClip:
     """Three green frames and a clip of noise."""
     frames = torch.tensor(GREEN, dtype=torch.uint8)[None, :, None, None].expand(3, 3, *SIZE_HW)
     box = torch.tensor([region]).float().expand(3, 4)
     persons = torch.tensor([[20.0, 15, 40, 35]]).expand(1, 3, 4).clone()
     persons[0, 0] = torch.nan
     generator = torch.Generator().manual_seed(0)
-    return CutClip(
+    return PreviewClip(
         frames, torch.randint(256, (3, 3, *size_hw), generator=generator).byte(),
         torch.tensor([4, 6, 8]), torch.tensor([0.4, 0.6, 0.8]),
         persons=persons if people else persons[:0], person_boxes=persons[0] if people else None,
@@ -39,11 +41,11 @@ def cut_clip(region=(10, 10, 50, 40), *, mirror=False, people=True, size_hw=(24,
     )  # fmt: skip
 
 
-def count(picture: Picture, color: tuple[int, int, int]) -> int:
-    return int((picture == color).all(-1).sum())
+def count(image: Image, color: tuple[int, int, int]) -> int:
+    return int((image == color).all(-1).sum())
 
 
-def holds(sheet: Picture, frame: torch.Tensor, times: int = 1) -> bool:
+def holds(sheet: Image, frame: torch.Tensor, times: int = 1) -> bool:
     """Whether a frame (3, h, w) is in the sheet, to the last bit."""
     pixels = frame.permute(1, 2, 0).numpy().repeat(times, 0).repeat(times, 1)
     corner = (sheet == pixels[0, 0]).all(-1)
@@ -75,8 +77,8 @@ def test_a_box_beyond_the_picture_is_seen_however_far_it_reaches():
     out = draw_summary([cut_clip((-30, -20, 100, 90), people=False)], title="")
     far = draw_summary([cut_clip((-900, -900, 990, 990), people=False)], title="")
     assert count(near, BEYOND) < count(out, BEYOND) < count(far, BEYOND)
-    assert all(count(picture, REGION_COLOR) > 100 for picture in (near, out, far))
-    assert count(far, GREEN) > 500  # and the picture is not lost in the middle
+    assert all(count(image, REGION_COLOR) > 100 for image in (near, out, far))
+    assert count(far, GREEN) > 500  # and the image is not lost in the middle
 
 
 def test_a_mirrored_clip_is_called_so_and_its_view_turned_back():
@@ -103,20 +105,23 @@ def test_the_overview_fills_rows_with_summaries():
 
 
 def test_text_is_broken_into_lines_and_nothing_of_it_is_lost():
-    line, lines = paragraph("some words to read", 400, 11), paragraph("some words to read", 90, 11)
+    line, lines = (
+        draw_paragraph("some words to read", 400, 11),
+        draw_paragraph("some words to read", 90, 11),
+    )
     assert len(lines) > len(line)
     assert line.shape[1] == 400
-    ink = [int((picture != STRIP_COLOR).any(-1).sum()) for picture in (line, lines)]
+    ink = [int((image != STRIP_COLOR).any(-1).sum()) for image in (line, lines)]
     assert ink[0] == pytest.approx(ink[1], rel=0.05)
-    assert paragraph("x" * 200, 90, 11).shape == (len(line), 90, 3)
+    assert draw_paragraph("x" * 200, 90, 11).shape == (len(line), 90, 3)
 
 
 def test_a_picture_is_put_into_the_middle():
-    picture = np.full((2, 4, 3), 200, dtype=np.uint8)
-    wide = centred(picture, 9)
+    image = np.full((2, 4, 3), 200, dtype=np.uint8)
+    wide = center_image(image, 9)
     assert wide.shape == (2, 9, 3)
     assert (wide[0, :, 0] == 200).nonzero()[0].tolist() == [2, 3, 4, 5]
-    assert centred(picture, 3) is not None
+    assert center_image(image, 3) is not None
 
 
 def test_what_does_not_fit_together_is_refused():
@@ -124,7 +129,7 @@ def test_what_does_not_fit_together_is_refused():
         draw_preview([], title="")
     cut = cut_clip()
     with pytest.raises(ValueError, match=r"regions must be of 3 frames, got \(2, 4\)"):
-        CutClip(
+        PreviewClip(
             cut.frames, cut.clip, cut.frame_indices, cut.seconds, cut.persons, None,
             cut.regions[:2], cut.edges, "x",
         )  # fmt: skip

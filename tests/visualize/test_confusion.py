@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from stn_action.visualize.confusion import draw_confusion
-from stn_action.visualize.picture import Picture
+from stn_action.visualize.images import Image
 
 DARK, LIGHT = (8, 48, 107), (246, 248, 252)
 
 
-def cell_corners(picture: Picture, num_classes: int, cell: int) -> np.ndarray:
+def cell_corners(picture: Image, num_classes: int, cell: int) -> np.ndarray:
     """(C, C, 3): the pixel near each cell's upper left corner, found from the margins below."""
     side = num_classes * cell
     lit = (picture == np.array(DARK)).all(-1) | (picture == np.array(LIGHT)).all(-1)

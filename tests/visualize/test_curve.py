@@ -5,7 +5,7 @@ import pytest
 
 from stn_action.visualize.axes import Axes, place_axes, round_ticks
 from stn_action.visualize.curve import REFERENCE_COLOR, SERIES_COLORS, draw_curves
-from stn_action.visualize.picture import WHITE, Picture
+from stn_action.visualize.images import WHITE, Image
 
 LABELS = {"x_label": "looseness", "y_label": "top-1 (%)"}
 NAN = float("nan")
@@ -13,7 +13,7 @@ ONE = {"heads": [(0.0, 40.0), (1.0, 50.0), (2.0, 60.0)]}
 TWO = {**ONE, "no heads": [(0.0, 30.0), (1.0, 31.0), (2.0, 29.0)]}
 
 
-def places_of(picture: Picture, color: tuple[int, int, int]) -> np.ndarray:
+def places_of(picture: Image, color: tuple[int, int, int]) -> np.ndarray:
     """(N, 2) rows and columns of the pixels of a colour."""
     return np.argwhere((picture == color).all(-1))
 

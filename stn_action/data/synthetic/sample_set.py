@@ -231,7 +231,7 @@ def _write_clip(root: Path, plan: ClipPlan) -> str:
     """Write a clip's files, the video last, so that a video means a finished clip."""
     clip = render_plan(plan)
     people_path, regions_path, video_path = _paths(root, plan)
-    for path, boxes in ((people_path, clip.person_boxes), (regions_path, clip.region_boxes)):
+    for path, boxes in ((people_path, clip.person_boxes), (regions_path, clip.target_boxes)):
         path.parent.mkdir(parents=True, exist_ok=True)
         frames = torch.arange(len(boxes))
         write_tube_csv(path, Tube(frames, torch.tensor(boxes).float(), torch.ones(len(boxes))))

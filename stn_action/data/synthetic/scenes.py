@@ -33,7 +33,7 @@ class RenderedClip:
     """(T, H, W, 3) RGB."""
     person_boxes: Points
     """(T, 4) xyxy in pixels, inside the picture."""
-    region_boxes: Points
+    target_boxes: Points
     """(T, 4) xyxy in pixels, inside the picture: the deciding limb."""
 
 
@@ -132,17 +132,17 @@ def render_clip(
     box_errors = main.height_pixels * (
         rng.normal(0, 0.012, 4) + 0.006 * _wander(num_frames, 4, rng)
     )
-    frames, person_boxes, region_boxes = [], [], []
+    frames, person_boxes, target_boxes = [], [], []
     for frame, shake in enumerate(shakes):
         canvas = background.at(frame, num_frames, shake)
         if other is not None:
             _paste_actor(canvas, other, frame, shake)
-        region_boxes.append(_paste_actor(canvas, main, frame, shake))
+        target_boxes.append(_paste_actor(canvas, main, frame, shake))
         person_boxes.append(main.box(frame) + np.tile(shake, 2) + box_errors[frame])
         pixels = (canvas - 128) * contrast + (128 + light)
         frames.append(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
     return RenderedClip(
-        np.stack(frames), _inside(np.stack(person_boxes)), _inside(np.stack(region_boxes))
+        np.stack(frames), _inside(np.stack(person_boxes)), _inside(np.stack(target_boxes))
     )
 
 

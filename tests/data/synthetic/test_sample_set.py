@@ -71,7 +71,7 @@ def test_a_video_decodes_to_the_drawn_frames(sample):
     drawn = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
     assert (frames.float() - drawn.float()).abs().mean() < 6
     boxes = read_tube_csv(sample / "regions" / f"{plan.name}.csv").boxes
-    torch.testing.assert_close(boxes, torch.from_numpy(clip.region_boxes).float())
+    torch.testing.assert_close(boxes, torch.from_numpy(clip.target_boxes).float())
 
 
 def test_equal_seeds_give_equal_files_whatever_the_number_of_workers(sample, tmp_path):
@@ -132,7 +132,7 @@ def test_the_deciding_limb_moves_more_than_its_mirror_image():
     assert [plan.action for plan in alone] == list(CLASSES)
     for plan in alone:
         clip = render_plan(plan)
-        boxes = clip.region_boxes
+        boxes = clip.target_boxes
         changes = np.abs(np.diff(clip.frames.astype(float), axis=0)).mean(-1)
         x0, y0 = np.floor(boxes[:, :2].min(0)).astype(int)
         x1, y1 = np.ceil(boxes[:, 2:].max(0)).astype(int)

@@ -7,40 +7,40 @@ import pytest
 import torch
 from torch import Tensor
 
-from stn_action.visualize.draw import draw_frame, draw_windows, render_video
+from stn_action.visualize.frame_overlay import draw_frame, draw_windows, render_video
+from stn_action.visualize.images import WHITE, Image
 from stn_action.visualize.legend import HEAD_COLORS, draw_legend, head_color
-from stn_action.visualize.picture import WHITE, Picture
 
-GREY = np.full((320, 400, 3), 90, dtype=np.uint8)
+GRAY = np.full((320, 400, 3), 90, dtype=np.uint8)
 
 
 def rectangle(x0: float, y0: float, x1: float, y1: float) -> Tensor:
     return torch.tensor([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
 
 
-def at(picture: Picture, x: int, y: int) -> tuple[int, ...]:
-    return tuple(int(value) for value in picture[y, x])
+def at(image: Image, x: int, y: int) -> tuple[int, ...]:
+    return tuple(int(value) for value in image[y, x])
 
 
-def has_color(picture: Picture, color: tuple[int, int, int]) -> bool:
-    return bool((picture == np.array(color)).all(-1).any())
+def has_color(image: Image, color: tuple[int, int, int]) -> bool:
+    return bool((image == np.array(color)).all(-1).any())
 
 
 def test_a_window_is_outlined_in_its_heads_colour_and_nothing_else_changes():
-    view = draw_windows(GREY, rectangle(100, 60, 300, 200)[None], GREY.shape[:2])
+    view = draw_windows(GRAY, rectangle(100, 60, 300, 200)[None], GRAY.shape[:2])
     for x, y in ((200, 200), (100, 130), (300, 130), (250, 60)):
         assert has_color(view[y - 2 : y + 2, x - 2 : x + 2], head_color(0)), (x, y)
     assert at(view, 200, 130) == (90, 90, 90)
-    changed = (view != GREY).any(-1)
+    changed = (view != GRAY).any(-1)
     assert not changed[:55].any()
     assert not changed[:, :95].any()
     assert not changed[:, 305:].any()
     assert not changed[100:190, 110:290].any()
-    assert (GREY == 90).all()
+    assert (GRAY == 90).all()
 
 
 def test_windows_grow_with_the_frame():
-    view = draw_windows(GREY, rectangle(100, 60, 300, 200)[None], (640, 1200))
+    view = draw_windows(GRAY, rectangle(100, 60, 300, 200)[None], (640, 1200))
     assert has_color(view[398:402, 500:502], head_color(0))
     assert has_color(view[258:262, 298:302], head_color(0))
     assert at(view, 600, 300) == (90, 90, 90)
@@ -48,7 +48,7 @@ def test_windows_grow_with_the_frame():
 
 def test_heads_keep_their_colours_and_neighbours_differ():
     windows = torch.stack([rectangle(10, 10 + 70 * k, 200, 60 + 70 * k) for k in range(4)])
-    view = draw_windows(GREY, windows, GREY.shape[:2])
+    view = draw_windows(GRAY, windows, GRAY.shape[:2])
     for head in range(4):
         assert has_color(view[55 + 70 * head : 65 + 70 * head, 100:102], head_color(head))
     assert len(set(HEAD_COLORS)) == len(HEAD_COLORS)
@@ -57,7 +57,7 @@ def test_heads_keep_their_colours_and_neighbours_differ():
 
 def test_equal_windows_still_show_every_heads_number():
     windows = rectangle(100, 60, 300, 200).expand(4, 4, 2)
-    view = draw_windows(GREY, windows, GREY.shape[:2])
+    view = draw_windows(GRAY, windows, GRAY.shape[:2])
     tags = view[62:76, 100:170]
     assert all(has_color(tags, head_color(head)) for head in range(4))
 
@@ -65,10 +65,10 @@ def test_equal_windows_still_show_every_heads_number():
 def test_the_person_box_is_dashed_and_the_deciding_region_a_thin_closed_line():
     none = torch.zeros(0, 4, 2)
     box = torch.tensor([50.0, 40.0, 350.0, 280.0])
-    person = draw_windows(GREY, none, GREY.shape[:2], person_box=box)
-    region = draw_windows(GREY, none, GREY.shape[:2], region_box=box)
+    person = draw_windows(GRAY, none, GRAY.shape[:2], person_box=box)
+    region = draw_windows(GRAY, none, GRAY.shape[:2], target_box=box)
 
-    def share_of_upper_edge(view: Picture) -> float:
+    def share_of_upper_edge(view: Image) -> float:
         return float((view[38:42, 60:340] > 200).all(-1).any(axis=0).mean())
 
     assert 0.3 < share_of_upper_edge(person) < 0.8
@@ -78,40 +78,40 @@ def test_the_person_box_is_dashed_and_the_deciding_region_a_thin_closed_line():
 def test_a_box_of_nan_is_not_drawn():
     none = torch.zeros(0, 4, 2)
     missing = torch.full((4,), torch.nan)
-    view = draw_windows(GREY, none, GREY.shape[:2], person_box=missing, region_box=missing)
-    assert (view == GREY).all()
+    view = draw_windows(GRAY, none, GRAY.shape[:2], person_box=missing, target_box=missing)
+    assert (view == GRAY).all()
 
 
 @pytest.mark.parametrize("shift", [-1e9, 1e9, -150.0])
 def test_a_window_outside_the_frame_is_no_error(shift):
-    view = draw_windows(GREY, rectangle(100, 60, 300, 200)[None] + shift, GREY.shape[:2])
-    assert view.shape == GREY.shape
+    view = draw_windows(GRAY, rectangle(100, 60, 300, 200)[None] + shift, GRAY.shape[:2])
+    assert view.shape == GRAY.shape
 
 
 def test_a_head_that_sees_nothing_of_a_frame_is_not_drawn_and_the_others_keep_their_number():
     seen, far = rectangle(100, 60, 300, 200), rectangle(9000, 9000, 9100, 9100)
     windows = torch.stack([torch.full((4, 2), 150.0), seen])
-    view = draw_windows(GREY, windows, GREY.shape[:2])
+    view = draw_windows(GRAY, windows, GRAY.shape[:2])
     assert not has_color(view, head_color(0))
-    beside_another = draw_windows(GREY, torch.stack([far, seen]), GREY.shape[:2])
+    beside_another = draw_windows(GRAY, torch.stack([far, seen]), GRAY.shape[:2])
     assert has_color(view, head_color(1))
     assert (view[:250, :350] == beside_another[:250, :350]).all()
-    nothing = draw_windows(GREY, windows[:1], GREY.shape[:2])
-    assert (nothing == GREY).all()
+    nothing = draw_windows(GRAY, windows[:1], GRAY.shape[:2])
+    assert (nothing == GRAY).all()
 
 
 def test_an_outline_of_many_points_is_closed_and_repeated_points_do_not_show():
     angles = torch.arange(32) * torch.pi / 16
     circle = torch.stack([200 + 80 * angles.cos(), 160 + 80 * angles.sin()], dim=-1)
-    view = draw_windows(GREY, circle[None], GREY.shape[:2])
+    view = draw_windows(GRAY, circle[None], GRAY.shape[:2])
     for angle in torch.linspace(0, 6.2, 50).tolist():
         x, y = round(200 + 80 * math.cos(angle)), round(160 + 80 * math.sin(angle))
         assert has_color(view[y - 3 : y + 3, x - 3 : x + 3], head_color(0)), angle
     assert at(view, 200, 160) == (90, 90, 90)
     window = rectangle(100, 60, 300, 200)[None]
     padded = window[:, [0, 1, 2, 3, 3, 3, 3]]
-    same = draw_windows(GREY, window, GREY.shape[:2])
-    assert (draw_windows(GREY, padded, GREY.shape[:2]) == same).all()
+    same = draw_windows(GRAY, window, GRAY.shape[:2])
+    assert (draw_windows(GRAY, padded, GRAY.shape[:2]) == same).all()
 
 
 def test_a_small_frame_is_enlarged_and_stands_between_two_strips():
@@ -134,9 +134,9 @@ def test_a_large_frame_keeps_its_size():
 
 
 def test_class_and_probability_are_written():
-    def header(label: str, probability: float | None) -> Picture:
-        picture = draw_frame(GREY, torch.zeros(0, 4, 2), label=label, probability=probability)
-        return picture[: len(picture) - len(GREY)]
+    def header(label: str, probability: float | None) -> Image:
+        image = draw_frame(GRAY, torch.zeros(0, 4, 2), label=label, probability=probability)
+        return image[: len(image) - len(GRAY)]
 
     kick = header("kick", 0.5)
     assert (kick[:, :200] > 200).any()
@@ -161,11 +161,9 @@ def test_a_video_has_frames_of_one_size_with_their_own_windows():
     outlines = torch.stack([rectangle(10 + 10 * t, 10, 40 + 10 * t, 50)[None] for t in range(3)])
     boxes = torch.tensor([5.0, 5.0, 75.0, 60.0]).repeat(3, 1)
     boxes[1] = torch.nan
-    pictures = list(
-        render_video(frames, outlines, person_boxes=boxes, label="hug", probability=0.3)
-    )
-    assert len({picture.shape for picture in pictures}) == 1
-    assert (pictures[0] != pictures[2]).any()
+    images = list(render_video(frames, outlines, person_boxes=boxes, label="hug", probability=0.3))
+    assert len({image.shape for image in images}) == 1
+    assert (images[0] != images[2]).any()
 
 
 @pytest.mark.parametrize(("count", "told"), [(2, "but 2 frames"), (4, "but more frames")])
@@ -177,12 +175,12 @@ def test_a_video_with_another_number_of_frames_is_refused(count, told):
 
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(ValueError, match=r"outlines must be \(K, P, 2\) .* got \(4, 2\)"):
-        draw_windows(GREY, torch.zeros(4, 2), GREY.shape[:2])
+        draw_windows(GRAY, torch.zeros(4, 2), GRAY.shape[:2])
     with pytest.raises(ValueError, match="the network has diverged"):
-        draw_windows(GREY, torch.full((1, 4, 2), torch.nan), GREY.shape[:2])
+        draw_windows(GRAY, torch.full((1, 4, 2), torch.nan), GRAY.shape[:2])
     with pytest.raises(ValueError, match="head_names must name 1 heads, got 2"):
-        draw_frame(GREY, torch.zeros(1, 4, 2), head_names=["a", "b"])
+        draw_frame(GRAY, torch.zeros(1, 4, 2), head_names=["a", "b"])
     with pytest.raises(ValueError, match=r"person_box must be \(4,\), got \(1, 4\)"):
-        draw_frame(GREY, torch.zeros(1, 4, 2), person_box=torch.zeros(1, 4))
+        draw_frame(GRAY, torch.zeros(1, 4, 2), person_box=torch.zeros(1, 4))
     with pytest.raises(ValueError, match=r"frame must be a uint8 array .* float64 \(32, 32, 3\)"):
         draw_frame(np.zeros((32, 32, 3)), torch.zeros(1, 4, 2))  # pyright: ignore

@@ -11,23 +11,23 @@ from torch import Tensor
 from stn_action.errors import InputError
 from stn_action.geometry.theta import SPLINE, VOLUMETRIC, kind_of
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
-from stn_action.visualize.grid_picture import (
+from stn_action.visualize.grid_image import (
     MARGIN,
     TEXT_HEIGHT,
     draw_grid,
     draw_volume_grid,
 )
-from stn_action.visualize.layout import beside, stacked
-from stn_action.visualize.legend import STRIP_COLOR, draw_header
-from stn_action.visualize.picture import (
+from stn_action.visualize.image_layout import hstack_images, vstack_images
+from stn_action.visualize.images import (
     WHITE,
-    Picture,
-    as_picture,
+    Image,
+    as_image,
     blank,
     put_text,
-    resize_picture,
+    resize_image,
     text_width,
 )
+from stn_action.visualize.legend import STRIP_COLOR, draw_header
 
 EXAMPLES: dict[str, tuple[float, ...]] = {
     "translation": (0.45, -0.35),
@@ -49,7 +49,7 @@ EXAMPLES: dict[str, tuple[float, ...]] = {
 _NUMBERS_WIDTH = 212
 
 
-def draw_family(name: str, frames: Sequence[Picture]) -> Picture:
+def draw_family(name: str, frames: Sequence[Image]) -> Image:
     """One bounded family at work, by its numbers in `EXAMPLES`, and its theta.
 
     Args:
@@ -61,24 +61,24 @@ def draw_family(name: str, frames: Sequence[Picture]) -> Picture:
     """
     family = build_transform(name, 1, bounded=True)
     theta = family.build(torch.tensor([EXAMPLES[name]]))[0]
-    pictures = [as_picture(frame) for frame in frames]
+    images = [as_image(frame) for frame in frames]
     if family.theta_shape == VOLUMETRIC:
-        pictures = [_for_thirds(picture) for picture in pictures]
-        panels = draw_volume_grid(pictures, theta, pictures[0].shape[:2])
+        images = [_for_thirds(image) for image in images]
+        panels = draw_volume_grid(images, theta, images[0].shape[:2])
     else:
-        middle = pictures[len(pictures) // 2]
+        middle = images[len(images) // 2]
         panels = draw_grid(middle, theta, middle.shape[:2])
-    body = beside([panels, _numbers(theta)])
+    body = hstack_images([panels, _numbers(theta)])
     title = f"{name}: {family.num_parameters} parameters"
-    return stacked([draw_header(title, None, body.shape[1], TEXT_HEIGHT + 2), body])
+    return vstack_images([draw_header(title, None, body.shape[1], TEXT_HEIGHT + 2), body])
 
 
-def family_sheet(frames: Sequence[Picture]) -> Picture:
+def draw_families(frames: Sequence[Image]) -> Image:
     """All families at work, one below the other; see `draw_family`."""
-    return stacked([draw_family(name, frames) for name in TRANSFORMS])
+    return vstack_images([draw_family(name, frames) for name in TRANSFORMS])
 
 
-def numbers_around(frame: int | None, length: int) -> list[int]:
+def frame_numbers_around(frame: int | None, length: int) -> list[int]:
     """Nine frame numbers, every second one, around one of a video; its ends are repeated.
 
     Args:
@@ -89,7 +89,7 @@ def numbers_around(frame: int | None, length: int) -> list[int]:
         InputError: the video has no such frame.
 
     Example:
-        >>> numbers_around(5, 20)
+        >>> frame_numbers_around(5, 20)
         [0, 0, 1, 3, 5, 7, 9, 11, 13]
     """
     middle = length // 2 if frame is None else frame
@@ -98,8 +98,8 @@ def numbers_around(frame: int | None, length: int) -> list[int]:
     return [min(max(middle + 2 * place, 0), length - 1) for place in range(-4, 5)]
 
 
-def prepared(frames: Sequence[Picture], height: int, *, square: bool = True) -> list[Picture]:
-    """Frames as `draw_family` shows them well: of a height in pixels, their middle square alone.
+def resize_frames(frames: Sequence[Image], height: int, *, square: bool = True) -> list[Image]:
+    """Resize frames to a height in pixels, of each its middle square alone by default.
 
     In normalized coordinates a turned window keeps right angles on square maps only.
     """
@@ -108,16 +108,16 @@ def prepared(frames: Sequence[Picture], height: int, *, square: bool = True) -> 
     top, left = (H - side_hw[0]) // 2, (W - side_hw[1]) // 2
     cut = [frame[top : top + side_hw[0], left : left + side_hw[1]] for frame in frames]
     size_hw = (height, round(height / side_hw[0] * side_hw[1]))
-    return [resize_picture(as_picture(frame), size_hw) for frame in cut]
+    return [resize_image(as_image(frame), size_hw) for frame in cut]
 
 
-def _for_thirds(picture: Picture) -> Picture:
-    """The picture so small that three panels are as wide as two of the picture itself."""
-    width = max(1, (2 * picture.shape[1] - 2 * MARGIN) // 3)
-    return resize_picture(picture, (round(width / picture.shape[1] * picture.shape[0]), width))
+def _for_thirds(image: Image) -> Image:
+    """The image so small that three panels are as wide as two of the image itself."""
+    width = max(1, (2 * image.shape[1] - 2 * MARGIN) // 3)
+    return resize_image(image, (round(width / image.shape[1] * image.shape[0]), width))
 
 
-def _numbers(theta: Tensor) -> Picture:
+def _numbers(theta: Tensor) -> Image:
     """Theta as a table; of a spline x and y of two control points on each line."""
     bends = kind_of(theta) == SPLINE
     rows = (theta.reshape(8, 4) if bends else theta).tolist()

@@ -9,21 +9,21 @@ import cv2
 import numpy as np
 from torch import Tensor
 
+from stn_action.visualize.images import (
+    BLACK,
+    WHITE,
+    Color,
+    Image,
+    as_image,
+    put_text,
+    resize_image,
+    text_width,
+)
 from stn_action.visualize.legend import (
     default_head_names,
     draw_header,
     draw_legend,
     head_color,
-)
-from stn_action.visualize.picture import (
-    BLACK,
-    WHITE,
-    Color,
-    Picture,
-    as_picture,
-    put_text,
-    resize_picture,
-    text_width,
 )
 
 SUBPIXEL_BITS = 4
@@ -35,23 +35,23 @@ _SAME_PIXELS = 1e-3
 
 
 def draw_frame(
-    frame: Picture | Tensor,
+    frame: Image | Tensor,
     outlines: Tensor,
     *,
     person_box: Tensor | None = None,
-    region_box: Tensor | None = None,
+    target_box: Tensor | None = None,
     label: str = "",
     probability: float | None = None,
     head_names: Sequence[str] | None = None,
     min_height: int = 320,
-) -> Picture:
+) -> Image:
     """A frame with each head's window, between a strip with the class and one with the legend.
 
     Args:
         frame: array (H, W, 3) or tensor (3, H, W), uint8 RGB.
-        outlines: (K, P, 2), source pixels, edges of the picture at 0 and W; K may be 0.
+        outlines: (K, P, 2), source pixels, edges of the image at 0 and W; K may be 0.
         person_box: (4,) xyxy, source pixels; dashed white.
-        region_box: (4,) xyxy, source pixels, the region that decides by ground truth; thin white.
+        target_box: (4,) xyxy, source pixels, the region that decides by ground truth; thin white.
         label: the class.
         probability: of the class, in [0, 1].
         head_names: K names for the legend; None: head 1, head 2, ...
@@ -66,46 +66,46 @@ def draw_frame(
     names = list(head_names) if head_names is not None else default_head_names(len(outlines))
     if len(names) != len(outlines):
         raise ValueError(f"head_names must name {len(outlines)} heads, got {len(names)}")
-    picture = as_picture(frame)
-    factor = max(1.0, min_height / picture.shape[0])
-    size_hw = (round(picture.shape[0] * factor), round(picture.shape[1] * factor))
-    view = draw_windows(picture, outlines, size_hw, person_box=person_box, region_box=region_box)
+    image = as_image(frame)
+    factor = max(1.0, min_height / image.shape[0])
+    size_hw = (round(image.shape[0] * factor), round(image.shape[1] * factor))
+    view = draw_windows(image, outlines, size_hw, person_box=person_box, target_box=target_box)
     header = draw_header(label, probability, view.shape[1], _text_height(size_hw))
     legend = draw_legend(
         names,
         view.shape[1],
         _text_height(size_hw),
         person=person_box is not None,
-        region=region_box is not None,
+        region=target_box is not None,
     )
     return np.concatenate([header, view, legend])
 
 
 def render_video(
-    frames: Iterable[Picture | Tensor],
+    frames: Iterable[Image | Tensor],
     outlines: Tensor,
     *,
     person_boxes: Tensor | None = None,
-    region_boxes: Tensor | None = None,
+    target_boxes: Tensor | None = None,
     label: str = "",
     probability: float | None = None,
     head_names: Sequence[str] | None = None,
     min_height: int = 320,
-) -> Iterator[Picture]:
+) -> Iterator[Image]:
     """The frames of `draw_frame` one after the other, for `write_video`.
 
     Args:
         frames: T frames.
         outlines: (T, K, P, 2), source pixels.
         person_boxes: (T, 4); a row of NaN: none in this frame.
-        region_boxes: (T, 4); a row of NaN: none in this frame.
+        target_boxes: (T, 4); a row of NaN: none in this frame.
         label: the class.
         probability: of the class, in [0, 1].
         head_names: K names for the legend.
         min_height: smaller frames are enlarged to this height, pixels.
 
     Yields:
-        Pictures of one size.
+        Images of one size.
 
     Raises:
         ValueError: there are not as many frames as windows.
@@ -118,7 +118,7 @@ def render_video(
             frame,
             outlines[index],
             person_box=None if person_boxes is None else person_boxes[index],
-            region_box=None if region_boxes is None else region_boxes[index],
+            target_box=None if target_boxes is None else target_boxes[index],
             label=label,
             probability=probability,
             head_names=head_names,
@@ -130,21 +130,21 @@ def render_video(
 
 
 def draw_windows(
-    picture: Picture,
+    image: Image,
     outlines: Tensor,
     size_hw: tuple[int, int],
     *,
     person_box: Tensor | None = None,
-    region_box: Tensor | None = None,
-) -> Picture:
-    """The picture at `size_hw` with boxes and windows, no strips.
+    target_box: Tensor | None = None,
+) -> Image:
+    """The image at `size_hw` with boxes and windows, no strips.
 
     Args:
-        picture: (H, W, 3).
-        outlines: (K, P, 2), pixels of `picture`; one whose points are all the same is not drawn.
+        image: (H, W, 3).
+        outlines: (K, P, 2), pixels of `image`; one whose points are all the same is not drawn.
         size_hw: size of the result.
-        person_box: (4,) xyxy, pixels of `picture`; None or NaN: not drawn.
-        region_box: (4,) xyxy, pixels of `picture`; None or NaN: not drawn.
+        person_box: (4,) xyxy, pixels of `image`; None or NaN: not drawn.
+        target_box: (4,) xyxy, pixels of `image`; None or NaN: not drawn.
 
     Raises:
         ValueError: the shapes do not agree, or a window is not finite.
@@ -155,15 +155,15 @@ def draw_windows(
         )
     if not outlines.isfinite().all():
         raise ValueError("outlines must be finite, got NaN or infinity: the network has diverged")
-    scale_xy = np.array([size_hw[1] / picture.shape[1], size_hw[0] / picture.shape[0]])
-    resized = picture if picture.shape[:2] == size_hw else resize_picture(picture, size_hw)
+    scale_xy = np.array([size_hw[1] / image.shape[1], size_hw[0] / image.shape[0]])
+    resized = image if image.shape[:2] == size_hw else resize_image(image, size_hw)
     view = resized.copy()
     if (corners := _corners("person_box", person_box)) is not None:
         _dashed(view, corners * scale_xy, _THIN)
     windows = _windows(outlines, scale_xy)
     for head, window in windows:
         _outlined(view, window, head_color(head), _line_width(size_hw))
-    if (corners := _corners("region_box", region_box)) is not None:
+    if (corners := _corners("target_box", target_box)) is not None:
         _outlined(view, corners * scale_xy, WHITE, _THIN)
     for head, window in windows:
         _tag(view, window, head, _text_height(size_hw))
@@ -197,7 +197,7 @@ def _corners(name: str, box: Tensor | None) -> np.ndarray | None:
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
 
 
-def _outlined(view: Picture, corners: np.ndarray, color: Color, width: int) -> None:
+def _outlined(view: Image, corners: np.ndarray, color: Color, width: int) -> None:
     """A closed line with a dark rim, so that it shows on every background."""
     points = [fixed_point(corners)]
     for line_color, line_width in ((BLACK, width + 2), (color, width)):
@@ -206,7 +206,7 @@ def _outlined(view: Picture, corners: np.ndarray, color: Color, width: int) -> N
         )
 
 
-def _dashed(view: Picture, corners: np.ndarray, width: int) -> None:
+def _dashed(view: Image, corners: np.ndarray, width: int) -> None:
     dash = 4.0 * width + 4
     for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         length = float(np.linalg.norm(end - start))
@@ -217,8 +217,8 @@ def _dashed(view: Picture, corners: np.ndarray, width: int) -> None:
                 cv2.line(view, a, b, color, line_width, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
 
 
-def _tag(view: Picture, window: np.ndarray, head: int, text_height: int) -> None:
-    """The head's number on its colour, inside the window's upper edge.
+def _tag(view: Image, window: np.ndarray, head: int, text_height: int) -> None:
+    """The head's number on its color, inside the window's upper edge.
 
     Each head has its own place along the edge, so that the tags of equal windows stay readable.
     """
@@ -235,7 +235,7 @@ def _tag(view: Picture, window: np.ndarray, head: int, text_height: int) -> None
 
 
 def fixed_point(points: np.ndarray) -> np.ndarray:
-    """Edge coordinates as OpenCV's fixed-point pixel-centre coordinates."""
+    """Edge coordinates as OpenCV's fixed-point pixel-center coordinates."""
     return np.round((points - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32)
 
 

@@ -1,4 +1,4 @@
-"""Pictures and the text on them: uint8 (H, W, 3) RGB arrays."""
+"""Images and the text on them: uint8 (H, W, 3) RGB arrays."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stn_action.errors import InputError
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 Color = tuple[int, int, int]
 
 WHITE: Color = (255, 255, 255)
@@ -19,8 +19,8 @@ _FONT_PIXELS = 22
 """Height in pixels of a capital letter of the font at scale 1."""
 
 
-def as_picture(frame: Picture | Tensor) -> Picture:
-    """A frame as a contiguous picture.
+def as_image(frame: Image | Tensor) -> Image:
+    """A frame as a contiguous image.
 
     Args:
         frame: an array (H, W, 3) or a tensor (3, H, W), uint8 RGB.
@@ -29,27 +29,27 @@ def as_picture(frame: Picture | Tensor) -> Picture:
         ValueError: it is neither.
     """
     if isinstance(frame, Tensor):
-        picture = frame.detach().cpu().numpy()
-        picture = picture.transpose(1, 2, 0) if picture.ndim == 3 else picture
+        image = frame.detach().cpu().numpy()
+        image = image.transpose(1, 2, 0) if image.ndim == 3 else image
     else:
-        picture = frame
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        image = frame
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(
             "a frame must be a uint8 array (H, W, 3) or tensor (3, H, W), got "
             f"{frame.dtype} {tuple(frame.shape)}"
         )
-    return np.ascontiguousarray(picture)
+    return np.ascontiguousarray(image)
 
 
-def resize_picture(picture: Picture, size_hw: tuple[int, int]) -> Picture:
-    """The picture at another size: averaged when it shrinks, interpolated when it grows."""
-    shrinks = size_hw[0] < picture.shape[0]
+def resize_image(image: Image, size_hw: tuple[int, int]) -> Image:
+    """The image at another size: averaged when it shrinks, interpolated when it grows."""
+    shrinks = size_hw[0] < image.shape[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return as_picture(cv2.resize(picture, size_hw[::-1], interpolation=method).astype(np.uint8))
+    return as_image(cv2.resize(image, size_hw[::-1], interpolation=method).astype(np.uint8))
 
 
-def blank(size_hw: tuple[int, int], color: Color) -> Picture:
-    """A picture of one colour."""
+def blank(size_hw: tuple[int, int], color: Color) -> Image:
+    """An image of one color."""
     return np.full((*size_hw, 3), color, dtype=np.uint8)
 
 
@@ -60,12 +60,12 @@ def text_width(text: str, height: int) -> int:
 
 
 def put_text(
-    picture: Picture, text: str, left: int, baseline: int, *, height: int, color: Color
+    image: Image, text: str, left: int, baseline: int, *, height: int, color: Color
 ) -> None:
-    """Write `text` into the picture.
+    """Write `text` into the image.
 
     Args:
-        picture: is changed.
+        image: is changed.
         text: one line; the font has ASCII only, other letters become question marks.
         left: x where it starts, pixels.
         baseline: y on which the letters stand, pixels.
@@ -74,7 +74,7 @@ def put_text(
     """
     scale, stroke = height / _FONT_PIXELS, _stroke(height)
     cv2.putText(
-        picture, _plain(text), (left, baseline), _FONT, scale, color, stroke, lineType=cv2.LINE_AA
+        image, _plain(text), (left, baseline), _FONT, scale, color, stroke, lineType=cv2.LINE_AA
     )
 
 
@@ -89,19 +89,19 @@ def fit_text(text: str, height: int, max_width: int) -> str:
     return ""
 
 
-def save_png(path: str | Path, picture: Picture) -> None:
-    """Write a picture as a PNG file; missing folders are made.
+def save_png(path: str | Path, image: Image) -> None:
+    """Write an image as a PNG file; missing folders are made.
 
     Raises:
         InputError: the name does not end in .png, or the file cannot be written.
-        ValueError: `picture` is not uint8 (H, W, 3).
+        ValueError: `image` is not uint8 (H, W, 3).
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise InputError(f"{path}: a picture is written as PNG, so its name must end in .png")
-    encoded, data = cv2.imencode(".png", as_picture(picture)[:, :, ::-1])
+        raise InputError(f"{path}: an image is written as PNG, so its name must end in .png")
+    encoded, data = cv2.imencode(".png", as_image(image)[:, :, ::-1])
     if not encoded:
-        raise ValueError(f"{path}: a picture of {picture.shape} cannot be encoded")
+        raise ValueError(f"{path}: an image of {image.shape} cannot be encoded")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data.tobytes())

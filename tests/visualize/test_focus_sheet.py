@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from stn_action.visualize.legend import head_color
-from stn_action.visualize.picture import Picture
-from stn_action.visualize.sheet import (
+from stn_action.visualize.focus_sheet import (
     FRAME_HEIGHT,
     GLIMPSE_HEIGHT,
     PAPER,
-    cut_window,
+    crop_window,
     draw_sheet,
     evenly_spaced,
 )
+from stn_action.visualize.images import Image
+from stn_action.visualize.legend import head_color
 
 RED, GREEN = (200, 0, 0), (0, 200, 0)
 
@@ -23,7 +23,7 @@ def rectangle(x0: float, y0: float, x1: float, y1: float) -> Tensor:
     return torch.tensor([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
 
 
-def halves() -> Picture:
+def halves() -> Image:
     """A red left half and a green right half."""
     frame = np.zeros((120, 160, 3), dtype=np.uint8)
     frame[:, :80], frame[:, 80:] = RED, GREEN
@@ -37,43 +37,43 @@ def test_frames_are_picked_at_equal_distances():
 
 
 def test_a_window_of_whole_pixels_is_cut_exactly():
-    picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    cut = cut_window(picture, rectangle(5, 8, 25, 20), (12, 20))
-    assert (cut == picture[8:20, 5:25]).all()
-    mirrored = cut_window(picture, rectangle(25, 8, 5, 20), (12, 20))
-    assert (mirrored == picture[8:20, 5:25][:, ::-1]).all()
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    cut = crop_window(image, rectangle(5, 8, 25, 20), (12, 20))
+    assert (cut == image[8:20, 5:25]).all()
+    mirrored = crop_window(image, rectangle(25, 8, 5, 20), (12, 20))
+    assert (mirrored == image[8:20, 5:25][:, ::-1]).all()
 
 
 def test_a_shrunken_window_is_averaged():
-    picture = np.zeros((40, 40, 3), dtype=np.uint8)
-    picture[:, ::2] = 200
-    cut = cut_window(picture, rectangle(0, 0, 40, 40), (10, 10))
+    image = np.zeros((40, 40, 3), dtype=np.uint8)
+    image[:, ::2] = 200
+    cut = crop_window(image, rectangle(0, 0, 40, 40), (10, 10))
     assert (abs(cut.astype(int) - 100) <= 1).all()
 
 
 def test_beyond_the_picture_is_black():
-    cut = cut_window(halves(), rectangle(-40, 0, 40, 120), (120, 80))
+    cut = crop_window(halves(), rectangle(-40, 0, 40, 120), (120, 80))
     assert (cut[:, :39] == 0).all()
     assert (cut[:, 41:] == RED).all()
 
 
 def test_repeated_points_do_not_change_what_is_cut():
-    picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     outline = rectangle(25, 8, 5, 20)
     padded = outline[[0, 0, 1, 2, 2, 3, 3, 3]]
-    assert (cut_window(picture, padded, (12, 20)) == cut_window(picture, outline, (12, 20))).all()
+    assert (crop_window(image, padded, (12, 20)) == crop_window(image, outline, (12, 20))).all()
 
 
 def test_of_other_outlines_the_box_around_them_is_shown_and_paper_beside_them():
-    picture = np.random.default_rng(0).integers(0, 200, (30, 40, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 200, (30, 40, 3), dtype=np.uint8)
     triangle = torch.tensor([[4.0, 6.0], [24.0, 6.0], [4.0, 26.0]])
-    cut = cut_window(picture, triangle, (20, 20))
+    cut = crop_window(image, triangle, (20, 20))
     rows, columns = np.mgrid[:20, :20]
     inside, outside = rows + columns < 18, rows + columns > 20
-    assert (cut[inside] == picture[6:26, 4:24][inside]).all()
+    assert (cut[inside] == image[6:26, 4:24][inside]).all()
     assert (cut[outside] == PAPER).all()
     line = torch.tensor([[4.0, 6.0], [4.0, 6.0], [4.0, 26.0]])
-    assert cut_window(picture, line, (20, 20)).shape == (20, 20, 3)
+    assert crop_window(image, line, (20, 20)).shape == (20, 20, 3)
 
 
 def test_a_frame_that_a_head_does_not_see_has_no_glimpse():
@@ -118,7 +118,7 @@ def test_title_captions_and_boxes_are_drawn():
     titled = draw_sheet(frames, outlines, title="v_Archery", label="Archery", probability=0.8)
     captioned = draw_sheet(frames, outlines, captions=["0.0 s", "0.1 s", "0.2 s", "0.3 s"])
     boxed = draw_sheet(frames, outlines, person_boxes=torch.tensor([5.0, 5, 90, 110]).expand(4, 4),
-                       region_boxes=torch.tensor([20.0, 20, 40, 40]).expand(4, 4))  # fmt: skip
+                       target_boxes=torch.tensor([20.0, 20, 40, 40]).expand(4, 4))  # fmt: skip
     assert len(titled) > len(plain)
     assert len(captioned) > len(plain)
     assert boxed.shape == plain.shape

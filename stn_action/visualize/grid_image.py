@@ -16,19 +16,19 @@ from torch import Tensor
 from stn_action.geometry.clip_sampling import spatial_transformer
 from stn_action.geometry.splines import control_points
 from stn_action.geometry.theta import PROJECTIVE, SPLINE, VOLUMETRIC, kind_of, transform_points
-from stn_action.visualize.draw import SUBPIXEL_BITS, fixed_point
-from stn_action.visualize.layout import beside, stacked
-from stn_action.visualize.legend import STRIP_COLOR, head_color
-from stn_action.visualize.picture import (
+from stn_action.visualize.frame_overlay import SUBPIXEL_BITS, fixed_point
+from stn_action.visualize.image_layout import hstack_images, vstack_images
+from stn_action.visualize.images import (
     BLACK,
     WHITE,
     Color,
-    Picture,
-    as_picture,
+    Image,
+    as_image,
     blank,
     fit_text,
     put_text,
 )
+from stn_action.visualize.legend import STRIP_COLOR, head_color
 
 MARGIN = 12
 """Pixels around source and output, where a grid that leaves the map is still seen."""
@@ -43,11 +43,11 @@ _PIECES = 64
 _FAR_AWAY = 1e5
 
 
-def draw_grid(picture: Picture, theta: Tensor, size: Sequence[int], *, cells: int = 8) -> Picture:
+def draw_grid(image: Image, theta: Tensor, size: Sequence[int], *, cells: int = 8) -> Image:
     """A frame with the sampling grid on it, and beside it what is sampled there.
 
     Args:
-        picture: (H, W, 3), uint8 RGB.
+        image: (H, W, 3), uint8 RGB.
         theta: (*kind), not volumetric.
         size: height and width of the output, pixels.
         cells: of the grid, each way.
@@ -58,24 +58,24 @@ def draw_grid(picture: Picture, theta: Tensor, size: Sequence[int], *, cells: in
     Raises:
         ValueError: the shapes do not agree.
     """
-    picture = as_picture(picture)
+    image = as_image(image)
     theta = theta.detach().cpu()
     kind = _checked(theta)
     if kind == VOLUMETRIC:
         raise ValueError("a volumetric theta needs frames: use draw_volume_grid")
-    image = torch.from_numpy(picture).permute(2, 0, 1).float()  # (3, H, W)
-    output = _as_picture(spatial_transformer(image[None], theta[None], size)[0])
+    pixels = torch.from_numpy(image).permute(2, 0, 1).float()  # (3, H, W)
+    output = _to_image(spatial_transformer(pixels[None], theta[None], size)[0])
     grid = _output_grid(cells)
     # straight lines stay straight but for splines; of homographies a part may have no image
     finer = _output_grid(cells, _PIECES) if kind in (PROJECTIVE, SPLINE) else grid
     marks = control_points(grid) if kind == SPLINE else grid.new_zeros(0, 2)
-    before = _with_grid(picture, _places(theta, finer), _places(theta, marks), strength=0.75)
-    return beside([before, _with_grid(output, grid, marks, strength=0.35)])
+    before = _with_grid(image, _places(theta, finer), _places(theta, marks), strength=0.75)
+    return hstack_images([before, _with_grid(output, grid, marks, strength=0.35)])
 
 
 def draw_volume_grid(
-    frames: Sequence[Picture], theta: Tensor, size: Sequence[int], *, cells: int = 8
-) -> Picture:
+    frames: Sequence[Image], theta: Tensor, size: Sequence[int], *, cells: int = 8
+) -> Image:
     """`draw_grid` of a volumetric transform: three moments of its output, side by side.
 
     Args:
@@ -92,26 +92,26 @@ def draw_volume_grid(
         ValueError: the shapes do not agree.
     """
     theta = theta.detach().cpu()
-    pictures = [as_picture(frame) for frame in frames]
+    images = [as_image(frame) for frame in frames]
     if _checked(theta) != VOLUMETRIC:
         raise ValueError(f"theta must be (3, 4) for frames, got {tuple(theta.shape)}")
-    if len({picture.shape for picture in pictures}) != 1:
+    if len({image.shape for image in images}) != 1:
         raise ValueError("frames must be of one size, and at least one")
-    clip = torch.from_numpy(np.stack(pictures)).permute(3, 0, 1, 2).float()  # (3, T, H, W)
+    clip = torch.from_numpy(np.stack(images)).permute(3, 0, 1, 2).float()  # (3, T, H, W)
     outputs = spatial_transformer(clip[None], theta[None], (MOMENTS, *size))[0]
     grid, none = _output_grid(cells), torch.zeros(0, 2, dtype=torch.float64)
     columns = []
     for moment, output in enumerate(outputs.unbind(1)):
         time = (2 * moment + 1) / MOMENTS - 1
         places = _places(theta, torch.cat([grid, torch.full_like(grid[..., :1], time)], dim=-1))
-        centre = _places(theta, grid.new_tensor([[0, 0, time]]))[0, 2].item()
-        nearest = _nearest_frame(centre, len(pictures))
-        source = _with_grid(pictures[nearest], places[..., :2], none, strength=0.75)
-        result = _with_grid(_as_picture(output), grid, none, strength=0.35)
-        captions = [f"t {time:+.2f} from {centre:+.2f}", f"source: frame {nearest}"]
+        center = _places(theta, grid.new_tensor([[0, 0, time]]))[0, 2].item()
+        nearest = _nearest_frame(center, len(images))
+        source = _with_grid(images[nearest], places[..., :2], none, strength=0.75)
+        result = _with_grid(_to_image(output), grid, none, strength=0.35)
+        captions = [f"t {time:+.2f} from {center:+.2f}", f"source: frame {nearest}"]
         lines = [_line(caption, source.shape[1]) for caption in captions]
-        columns.append(stacked([*lines, source, result]))
-    return beside(columns)
+        columns.append(vstack_images([*lines, source, result]))
+    return hstack_images(columns)
 
 
 def _checked(theta: Tensor) -> tuple[int, int]:
@@ -148,18 +148,18 @@ def _nearest_frame(time: float, num_frames: int) -> int:
     return min(max(round(place), 0), num_frames - 1) if np.isfinite(place) else num_frames - 1
 
 
-def _with_grid(picture: Picture, grid: Tensor, marks: Tensor, *, strength: float) -> Picture:
-    """The picture within its margin; grid (2, lines, P, 2) and marks (M, 2) drawn on it."""
-    height, width = picture.shape[:2]
+def _with_grid(image: Image, grid: Tensor, marks: Tensor, *, strength: float) -> Image:
+    """The image within its margin; grid (2, lines, P, 2) and marks (M, 2) drawn on it."""
+    height, width = image.shape[:2]
     view = blank((height + 2 * MARGIN, width + 2 * MARGIN), STRIP_COLOR)
-    view[MARGIN:-MARGIN, MARGIN:-MARGIN] = picture
+    view[MARGIN:-MARGIN, MARGIN:-MARGIN] = image
     size_wh = np.array([width, height])
     lines = (grid.numpy() + 1) / 2 * size_wh + MARGIN
     faint = view.copy()
     for line in lines[:, 1:-1].reshape(-1, *lines.shape[2:]):
         for color, thickness in ((BLACK, 2), (WHITE, 1)):
             _stroke(faint, line, color, thickness)
-    view = as_picture(cv2.addWeighted(faint, strength, view, 1 - strength, 0).astype(np.uint8))
+    view = as_image(cv2.addWeighted(faint, strength, view, 1 - strength, 0).astype(np.uint8))
     border = (lines[1, 0], lines[1, -1], lines[0, -1])
     for color, curves in ((head_color(0), border), (head_color(1), lines[0, :1])):
         for rim_or_line, thickness in ((BLACK, 4), (color, 2)):
@@ -171,7 +171,7 @@ def _with_grid(picture: Picture, grid: Tensor, marks: Tensor, *, strength: float
     return view
 
 
-def _stroke(view: Picture, line: np.ndarray, color: Color, thickness: int) -> None:
+def _stroke(view: Image, line: np.ndarray, color: Color, thickness: int) -> None:
     """A curve (P, 2) in edge coordinates, with gaps where it is not finite or far away."""
     with np.errstate(invalid="ignore"):
         shown = (np.abs(line) < _FAR_AWAY).all(-1)
@@ -184,12 +184,12 @@ def _stroke(view: Picture, line: np.ndarray, color: Color, thickness: int) -> No
             )  # fmt: skip
 
 
-def _as_picture(image: Tensor) -> Picture:
+def _to_image(image: Tensor) -> Image:
     """Of an image (3, H, W) in [0, 255]."""
-    return as_picture(image.round().clamp(0, 255).to(torch.uint8))
+    return as_image(image.round().clamp(0, 255).to(torch.uint8))
 
 
-def _line(text: str, width: int) -> Picture:
+def _line(text: str, width: int) -> Image:
     strip = blank((round(1.7 * TEXT_HEIGHT), width), STRIP_COLOR)
     height = TEXT_HEIGHT - 1
     text = fit_text(text, height, width - MARGIN)

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from stn_action.errors import InputError
-from stn_action.visualize.picture import (
-    as_picture,
+from stn_action.visualize.images import (
+    as_image,
     blank,
     fit_text,
     put_text,
-    resize_picture,
+    resize_image,
     save_png,
     text_width,
 )
@@ -19,26 +19,26 @@ from stn_action.visualize.picture import (
 
 def test_a_tensor_is_turned_from_channels_first():
     frame = torch.arange(2 * 3 * 4, dtype=torch.uint8).view(3, 2, 4)
-    assert (as_picture(frame) == frame.permute(1, 2, 0).numpy()).all()
+    assert (as_image(frame) == frame.permute(1, 2, 0).numpy()).all()
 
 
 def test_a_png_file_reads_back_as_it_was(tmp_path):
-    picture = np.random.default_rng(0).integers(0, 256, (7, 11, 3), dtype=np.uint8)
-    save_png(tmp_path / "new" / "a.png", picture)
+    image = np.random.default_rng(0).integers(0, 256, (7, 11, 3), dtype=np.uint8)
+    save_png(tmp_path / "new" / "a.png", image)
     read = cv2.imread(str(tmp_path / "new" / "a.png"))
     assert read is not None
-    assert (read[:, :, ::-1] == picture).all()
+    assert (read[:, :, ::-1] == image).all()
 
 
 def test_another_format_and_a_bad_place_are_refused(tmp_path):
-    picture = blank((4, 4), (0, 0, 0))
+    image = blank((4, 4), (0, 0, 0))
     with pytest.raises(InputError, match=r"a\.jpg: .* must end in \.png"):
-        save_png(tmp_path / "a.jpg", picture)
+        save_png(tmp_path / "a.jpg", image)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file/a\.png: cannot be written: "):
-        save_png(tmp_path / "file" / "a.png", picture)
+        save_png(tmp_path / "file" / "a.png", image)
     with pytest.raises(ValueError, match="a frame must be a uint8 array"):
-        save_png(tmp_path / "a.png", picture[0])
+        save_png(tmp_path / "a.png", image[0])
 
 
 def test_text_is_shortened_to_its_room():
@@ -52,9 +52,9 @@ def test_text_is_shortened_to_its_room():
 
 
 def test_text_stands_where_it_was_put():
-    picture = blank((60, 200), (0, 0, 0))
-    put_text(picture, "HEAD", 20, 40, height=20, color=(255, 255, 255))
-    rows, columns = np.nonzero(picture.max(-1) > 128)
+    image = blank((60, 200), (0, 0, 0))
+    put_text(image, "HEAD", 20, 40, height=20, color=(255, 255, 255))
+    rows, columns = np.nonzero(image.max(-1) > 128)
     assert 18 <= rows.min() <= 22
     assert 37 <= rows.max() <= 42
     assert 18 <= columns.min() <= 25
@@ -68,4 +68,4 @@ def test_letters_that_the_font_lacks_do_no_harm():
 def test_shrinking_averages():
     stripes = np.zeros((8, 8, 3), dtype=np.uint8)
     stripes[:, ::2] = 200
-    assert (resize_picture(stripes, (4, 4)) == 100).all()
+    assert (resize_image(stripes, (4, 4)) == 100).all()

@@ -10,24 +10,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.visualize.draw import SUBPIXEL_BITS, distinct_points, draw_windows, fixed_point
+from stn_action.visualize.frame_overlay import (
+    SUBPIXEL_BITS,
+    distinct_points,
+    draw_windows,
+    fixed_point,
+)
+from stn_action.visualize.images import (
+    BLACK,
+    WHITE,
+    Color,
+    Image,
+    as_image,
+    blank,
+    fit_text,
+    put_text,
+    resize_image,
+    text_width,
+)
 from stn_action.visualize.legend import (
     default_head_names,
     draw_header,
     draw_legend,
     head_color,
-)
-from stn_action.visualize.picture import (
-    BLACK,
-    WHITE,
-    Color,
-    Picture,
-    as_picture,
-    blank,
-    fit_text,
-    put_text,
-    resize_picture,
-    text_width,
 )
 
 PAPER: Color = (250, 250, 250)
@@ -40,7 +45,7 @@ _MOST_SHRINK = 8
 
 
 def draw_sheet(
-    frames: Sequence[Picture | Tensor] | Tensor,
+    frames: Sequence[Image | Tensor] | Tensor,
     outlines: Tensor,
     *,
     title: str = "",
@@ -48,11 +53,11 @@ def draw_sheet(
     probability: float | None = None,
     captions: Sequence[str] | None = None,
     person_boxes: Tensor | None = None,
-    region_boxes: Tensor | None = None,
+    target_boxes: Tensor | None = None,
     head_names: Sequence[str] | None = None,
     columns: int = 6,
     glimpses: bool = True,
-) -> Picture:
+) -> Image:
     """Evenly spaced frames side by side, a row below for each head, legend and title.
 
     Args:
@@ -63,7 +68,7 @@ def draw_sheet(
         probability: of the class, in [0, 1].
         captions: T texts for below the frames, such as their times.
         person_boxes: (T, 4) xyxy, source pixels; a row of NaN: none in this frame.
-        region_boxes: (T, 4) xyxy, source pixels, the deciding regions by ground truth.
+        target_boxes: (T, 4) xyxy, source pixels, the deciding regions by ground truth.
         head_names: K names; None: head 1, head 2, ...
         columns: at most this many frames.
         glimpses: whether to add the rows of what each head saw.
@@ -71,22 +76,22 @@ def draw_sheet(
     Raises:
         ValueError: the numbers of frames, windows or names do not agree.
     """
-    pictures = [as_picture(frame) for frame in frames]
+    images = [as_image(frame) for frame in frames]
     num_heads = outlines.shape[1] if outlines.dim() == 4 else 0
     names = list(head_names) if head_names is not None else default_head_names(num_heads)
-    agrees = outlines.shape[:2] == (len(pictures), len(names)) and outlines.shape[3:] == (2,)
-    if not agrees or not pictures:
+    agrees = outlines.shape[:2] == (len(images), len(names)) and outlines.shape[3:] == (2,)
+    if not agrees or not images:
         raise ValueError(
-            f"outlines must be ({len(pictures)}, {len(names)}, P, 2) for {len(pictures)} frames "
+            f"outlines must be ({len(images)}, {len(names)}, P, 2) for {len(images)} frames "
             f"and {len(names)} heads, got {tuple(outlines.shape)}"
         )
-    picked = evenly_spaced(len(pictures), columns)
+    picked = evenly_spaced(len(images), columns)
     cells = [
         _frame_cell(
-            pictures[index],
+            images[index],
             outlines[index],
             None if person_boxes is None else person_boxes[index],
-            None if region_boxes is None else region_boxes[index],
+            None if target_boxes is None else target_boxes[index],
         )
         for index in picked
     ]
@@ -96,7 +101,7 @@ def draw_sheet(
     if glimpses:
         for head, name in enumerate(names):
             tiles = [
-                _glimpse_cell(pictures[index], outlines[index, head], head, cells[0].shape[1])
+                _glimpse_cell(images[index], outlines[index, head], head, cells[0].shape[1])
                 for index in picked
             ]
             rows.append((name, head_color(head), tiles))
@@ -107,7 +112,7 @@ def draw_sheet(
         width,
         TEXT_HEIGHT,
         person=person_boxes is not None,
-        region=region_boxes is not None,
+        region=target_boxes is not None,
     )
     heading = ": ".join(filter(None, (title, label)))
     header = draw_header(heading, probability, width, TEXT_HEIGHT + 2)
@@ -126,11 +131,11 @@ def evenly_spaced(length: int, count: int) -> list[int]:
     return sorted(set(torch.linspace(0, length - 1, min(count, length)).round().int().tolist()))
 
 
-def cut_window(picture: Picture, outline: Tensor, size_hw: tuple[int, int]) -> Picture:
-    """What a head sees: the source picture inside an outline, black beyond the picture's edge.
+def crop_window(image: Image, outline: Tensor, size_hw: tuple[int, int]) -> Image:
+    """What a head sees: the source image inside an outline, black beyond the image's edge.
 
     Args:
-        picture: (H, W, 3).
+        image: (H, W, 3).
         outline: (P, 2), source pixels. Of four corners each becomes the result's corner in their
             order, so that a turned window is shown upright; of any other outline the box around it
             is shown, and paper where the outline leaves it.
@@ -146,13 +151,13 @@ def cut_window(picture: Picture, outline: Tensor, size_hw: tuple[int, int]) -> P
     matrix = cv2.getPerspectiveTransform(
         (corners - 0.5).astype(np.float32), (target - 0.5).astype(np.float32)
     )
-    fine = as_picture(
-        cv2.warpPerspective(picture, matrix, fine_hw[::-1], flags=cv2.INTER_LINEAR).astype(np.uint8)
+    fine = as_image(
+        cv2.warpPerspective(image, matrix, fine_hw[::-1], flags=cv2.INTER_LINEAR).astype(np.uint8)
     )
     if not is_cut:
         inside = (points - corners[0]) / (corners[2] - corners[0]) * np.array(fine_hw[::-1])
         fine[~_filled(inside, fine_hw)] = PAPER
-    return resize_picture(fine, size_hw) if shrink > 1 else fine
+    return resize_image(fine, size_hw) if shrink > 1 else fine
 
 
 def _frame_of(points: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -177,14 +182,14 @@ def _filled(points: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
 
 
 def _frame_cell(
-    picture: Picture, outlines: Tensor, person_box: Tensor | None, region_box: Tensor | None
-) -> Picture:
-    size_hw = (FRAME_HEIGHT, round(FRAME_HEIGHT * picture.shape[1] / picture.shape[0]))
-    return draw_windows(picture, outlines, size_hw, person_box=person_box, region_box=region_box)
+    image: Image, outlines: Tensor, person_box: Tensor | None, target_box: Tensor | None
+) -> Image:
+    size_hw = (FRAME_HEIGHT, round(FRAME_HEIGHT * image.shape[1] / image.shape[0]))
+    return draw_windows(image, outlines, size_hw, person_box=person_box, target_box=target_box)
 
 
-def _glimpse_cell(picture: Picture, outline: Tensor, head: int, width: int) -> Picture:
-    """The glimpse with a border in the head's colour, as large as the cell allows.
+def _glimpse_cell(image: Image, outline: Tensor, head: int, width: int) -> Image:
+    """The glimpse with a border in the head's color, as large as the cell allows.
 
     The cell stays empty where the head sees nothing of this frame.
     """
@@ -202,12 +207,12 @@ def _glimpse_cell(picture: Picture, outline: Tensor, head: int, width: int) -> P
     cell[
         top - border : top + inner_height + border, left - border : left + inner_width + border
     ] = head_color(head)
-    glimpse = cut_window(picture, outline, (inner_height, inner_width))
+    glimpse = crop_window(image, outline, (inner_height, inner_width))
     cell[top : top + inner_height, left : left + inner_width] = glimpse
     return cell
 
 
-def _caption(text: str, width: int) -> Picture:
+def _caption(text: str, width: int) -> Image:
     cell = blank((TEXT_HEIGHT + _GAP, width), PAPER)
     text = fit_text(text, TEXT_HEIGHT, width)
     left = (width - text_width(text, TEXT_HEIGHT)) // 2
@@ -215,7 +220,7 @@ def _caption(text: str, width: int) -> Picture:
     return cell
 
 
-def _grid(rows: Sequence[tuple[str, Color, Sequence[Picture]]]) -> Picture:
+def _grid(rows: Sequence[tuple[str, Color, Sequence[Image]]]) -> Image:
     """Rows of cells with a gap between them, and the rows' names in a margin on the left."""
     named = [name for name, _, _ in rows if name]
     margin = 2 * _GAP + max(text_width(name, TEXT_HEIGHT) for name in named) if named else 0
