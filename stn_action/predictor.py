@@ -192,7 +192,11 @@ def view_predictions(
     accelerator = build_accelerator(config.train.precision)
     dataset = evaluation_dataset(config, videos, crops=crops)
     batches = loader(
-        config, dataset, batch_size=1, shuffle=False, workers=min(config.data.workers, len(videos))
+        config,
+        dataset,
+        batch_size=1,
+        shuffle=False,
+        workers=min(config.data.num_workers, len(videos)),
     )
     network = trained.network.to(accelerator.device)
     return evaluate(

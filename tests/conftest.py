@@ -65,5 +65,7 @@ def tiny_run(tiny_data, tmp_path_factory) -> Finished:
     folder = tmp_path_factory.mktemp("tiny_run") / "run"
     printed = StringIO()
     console = Console(file=printed, soft_wrap=True, highlight=False)
-    train(tiny_config(tiny_data, f"train.out={folder}"), command="the command", console=console)
+    train(
+        tiny_config(tiny_data, f"train.output_dir={folder}"), command="the command", console=console
+    )
     return Finished(folder, printed.getvalue())

@@ -33,7 +33,7 @@ def test_a_preview_is_a_sheet_per_video_and_an_overview(config, tmp_path, capsys
     [
         (["data.crop.losseness=1"], "did you mean data.crop.looseness?"),
         (["data.people=nowhere"], "data.people: nowhere does not exist"),
-        (["data.name=ucf101", "data.split=all"], "data.split=all: one split is wanted here"),
+        (["data.name=ucf101", "data.fold=all"], "data.fold=all: one split is wanted here"),
     ],
 )
 def test_a_preview_of_wrong_settings_ends_with_one_message(config, tmp_path, capsys, more, message):
@@ -53,7 +53,7 @@ def test_a_preview_of_nothing_is_refused(config, tmp_path, capsys, more):
 
 def test_a_sweep_prints_a_table_and_says_what_was_there(tiny_run, tmp_path, capsys):
     arguments = [
-        "--checkpoint", str(tiny_run.folder / "last.pt"), "eval.clips=1",
+        "--checkpoint", str(tiny_run.folder / "last.pt"), "eval.num_clips=1",
         "--sweep", "data.crop.looseness=0,1", "eval.shuffled_theta=false", "--out", str(tmp_path),
     ]  # fmt: skip
     assert evaluate(arguments) == 0
@@ -69,10 +69,17 @@ def test_a_sweep_prints_a_table_and_says_what_was_there(tiny_run, tmp_path, caps
 
 def test_checkpoints_are_told_from_settings(tmp_path):
     (tmp_path / "lr=1").mkdir()
-    words = ["a/last.pt", "b", "c.yaml", "eval.clips=2", str(tmp_path / "lr=1"), "data.crop.size=8"]
+    words = [
+        "a/last.pt",
+        "b",
+        "c.yaml",
+        "eval.num_clips=2",
+        str(tmp_path / "lr=1"),
+        "data.crop.size=8",
+    ]
     checkpoints, settings = told_apart(words)
     assert checkpoints == ["a/last.pt", "b", str(tmp_path / "lr=1")]
-    assert settings == ["c.yaml", "eval.clips=2", "data.crop.size=8"]
+    assert settings == ["c.yaml", "eval.num_clips=2", "data.crop.size=8"]
 
 
 def test_several_checkpoints_need_a_sweep(capsys):

@@ -51,7 +51,7 @@ def test_a_wrong_command_line_ends_with_status_2(capsys, checkpoint):
     }.items():
         with pytest.raises(SystemExit, match=r"^2$"):
             tool(arguments)
-    assert predict(["--checkpoint", checkpoint, "eval.clips=1"]) == 2
+    assert predict(["--checkpoint", checkpoint, "eval.num_clips=1"]) == 2
     assert "error: no video is named; give a video, a folder" in capsys.readouterr().err
 
 
@@ -67,7 +67,12 @@ def test_print_config_prints_what_can_be_read_again(tiny_data, tmp_path, capsys)
 
 def test_a_run_from_a_shell_writes_its_command_down(tiny_data, tmp_path):
     file = write_config(tmp_path / "tiny.yaml", tiny_settings(tiny_data))
-    command = [str(file), f"train.out={tmp_path / 'run'}", "train.max_steps=1", "model.focus=null"]
+    command = [
+        str(file),
+        f"train.output_dir={tmp_path / 'run'}",
+        "train.max_steps=1",
+        "model.focus=null",
+    ]
     done = subprocess.run(
         [sys.executable, "tools/train.py", *command],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -84,7 +89,13 @@ def test_a_checkpoint_is_evaluated_as_in_its_run(tiny_run, checkpoint, tmp_path,
         assert (tmp_path / "out" / name).read_bytes() == (tiny_run.folder / name).read_bytes()
     text = capsys.readouterr().out
     assert text.splitlines()[0] in tiny_run.printed
-    arguments = ["--checkpoint", checkpoint, "eval.clips=3", "eval.crops=2", "data.people=null"]
+    arguments = [
+        "--checkpoint",
+        checkpoint,
+        "eval.num_clips=3",
+        "eval.num_crops=2",
+        "data.people=null",
+    ]
     assert evaluate([*arguments, "--out", str(tmp_path / "other")]) == 0
     assert "3 clips x 2 crops, whole frame" in capsys.readouterr().out
 
@@ -128,13 +139,13 @@ def test_what_is_no_checkpoint_is_refused(tool, checkpoint, tmp_path, capsys):
         ("model.focus.at=stage9", "Stages: stem, stage1, stage2, stage3"),
         ("model.focus.head=2", "did you mean model.focus.heads?"),
         ("optim.lr=fast", "optim.lr: expected a number"),
-        ("data.split=all", "data.split=all: folders has one split only"),
+        ("data.fold=all", "data.fold=all: folders has one split only"),
         ("model.backbone=resnet", "expected torchvision/<name>, timm/<name> or small3d"),
     ],
 )
 def test_a_wrong_setting_ends_training_at_once(tiny_data, tmp_path, capsys, setting, message):
     file = write_config(tmp_path / "tiny.yaml", tiny_settings(tiny_data))
-    assert train([str(file), f"train.out={tmp_path / 'run'}", setting]) == 2
+    assert train([str(file), f"train.output_dir={tmp_path / 'run'}", setting]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert message in error
@@ -146,7 +157,7 @@ def test_a_wrong_setting_ends_training_at_once(tiny_data, tmp_path, capsys, sett
     [
         ("model.focus.heads=3", "the weights do not fit the configured model: .* Leave model"),
         ("model.focus.at=stage9", "no stage 'stage9'"),
-        ("data.split=all", "data.split=all: one split is wanted here; give its number"),
+        ("data.fold=all", "data.fold=all: one split is wanted here; give its number"),
         ("data.rot=x", r"last.pt: .*data.rot|override 'data.rot=x'"),
         ("no_such_file.yaml", "no_such_file.yaml"),
     ],
@@ -255,7 +266,7 @@ def test_every_kind_of_network_goes_all_the_way(tiny_data, tmp_path, capsys, set
     if "glimpse" in setting:
         settings.append("model.focus.at=stage2")
     run = tmp_path / "run"
-    assert train([str(write_config(tmp_path / "a.yaml", settings)), f"train.out={run}"]) == 0
+    assert train([str(write_config(tmp_path / "a.yaml", settings)), f"train.output_dir={run}"]) == 0
     checkpoint = ["--checkpoint", str(run / "last.pt")]
     assert evaluate(checkpoint) == 0
     assert (run / "evaluation/test.json").read_bytes() == (run / "test.json").read_bytes()

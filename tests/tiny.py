@@ -66,13 +66,13 @@ def tiny_settings(root: Path, *more: str) -> list[str]:
     """Overrides for a run of a second or two; later ones win."""
     return [
         "data.name=folders", f"data.root={root}", f"data.people={root / 'people'}",
-        f"data.regions={root / 'regions'}", "data.workers=0", "data.crop.size=32",
-        "data.crop.jitter=0.05", "data.clip={num_frames: 4, stride: 2}", "model.backbone=small3d",
-        "model.dropout=0.2",
+        f"data.regions={root / 'regions'}", "data.num_workers=0", "data.crop.size=32",
+        "data.crop.box_jitter=0.05", "data.clip={num_frames: 4, stride: 2}",
+        "model.backbone=small3d", "model.dropout=0.2",
         "model.focus={at: stage3, heads: 2, glimpse: pooled, min_scale: 0.2, gain: 1000}",
         "optim={name: adamw, lr: 3e-3, relative_lr: 1e-3, warmup_epochs: 1}",
-        "train.epochs=2", "train.batch_size=4", "train.evaluate_every=1",
-        "eval={clips: 2, crops: 1, batch_size: 8, shuffled_theta: true}", *more,
+        "train.epochs=2", "train.batch_size=4", "train.eval_interval=1",
+        "eval={num_clips: 2, num_crops: 1, batch_size: 8, shuffled_theta: true}", *more,
     ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", help="YAML file, see configs/")
     add_overrides(parser)
-    parser.add_argument("--resume", action="store_true", help="go on from train.out/last.pt")
+    parser.add_argument("--resume", action="store_true", help="go on from train.output_dir/last.pt")
     parser.add_argument("--print-config", action="store_true", help="print the settings and end")
     options = parser.parse_intermixed_args(arguments)
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from stn_action.runs.folds import train_folds
     from stn_action.runs.train import train
 
-    run = train_folds if config.data.split == "all" else train
+    run = train_folds if config.data.fold == "all" else train
     run(config, command=command_line(), resume=options.resume)
 
 

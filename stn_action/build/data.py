@@ -42,13 +42,13 @@ def listed_split(config: Config) -> Split:
         InputError: the data are not there, or not what they should be.
     """
     data = config.data
-    if data.split == "all":
-        raise InputError("data.split=all: one split is wanted here; give its number (data.split=N)")
+    if data.fold == "all":
+        raise InputError("data.fold=all: one split is wanted here; give its number (data.fold=N)")
     match data.name:
         case "ucf101":
-            return load_ucf101(data.root, data.split, require_official=data.official)
+            return load_ucf101(data.root, data.fold, require_official=data.official)
         case "ut_interaction":
-            return load_ut_interaction(data.root, data.split)
+            return load_ut_interaction(data.root, data.fold)
         case "sample" if not (data.root / "sample.json").is_file():
             raise InputError(
                 f"data.root: {data.root} holds no finished sample data set (sample.json); write it "
@@ -81,16 +81,16 @@ def check_before_start(config: Config) -> None:
 
 
 def fold_configs(config: Config) -> list[Config]:
-    """One configuration for every fold of `data.split=all`, in order.
+    """One configuration for every fold of `data.fold=all`, in order.
 
     Raises:
         InputError: the data set has no folds.
     """
     name = config.data.name
     if name not in FOLDS:
-        raise InputError(f"data.split=all: {name} has one split only; leave data.split at 1")
+        raise InputError(f"data.fold=all: {name} has one split only; leave data.fold at 1")
     return [
-        config.model_copy(update={"data": config.data.model_copy(update={"split": fold})})
+        config.model_copy(update={"data": config.data.model_copy(update={"fold": fold})})
         for fold in FOLDS[name]
     ]
 
@@ -98,12 +98,12 @@ def fold_configs(config: Config) -> list[Config]:
 def training_dataset(config: Config, videos: Sequence[Video], **settings: int) -> ClipDataset:
     """Random clips of training videos; `settings` go to `ClipDataset`."""
     augment = config.data.augment
-    color = augment.color
+    color = augment.color_jitter
     return ClipDataset(
         _source(config, videos),
         sampling=_sampling(config),
         train=True,
-        augment=Augment(augment.scale, augment.mirror, color, color, color),
+        augment=Augment(augment.scale, augment.hflip, color, color, color),
         **{"seed": config.train.seed, **settings},
     )
 
@@ -116,8 +116,8 @@ def evaluation_dataset(
         _source(config, videos),
         sampling=_sampling(config),
         train=False,
-        clips_per_video=config.eval.clips if clips is None else clips,
-        crops=config.eval.crops if crops is None else crops,
+        clips_per_video=config.eval.num_clips if clips is None else clips,
+        crops=config.eval.num_crops if crops is None else crops,
     )
 
 
@@ -130,7 +130,7 @@ def loader(
     workers: int | None = None,
 ) -> DataLoader:
     """A loader of `batch.Batch`; `batch_size` counts items."""
-    workers = config.data.workers if workers is None else workers
+    workers = config.data.num_workers if workers is None else workers
     if workers:  # a process forked while OpenCV's threads are there waits for them for ever
         cv2.setNumThreads(1)
     return DataLoader(
@@ -148,7 +148,7 @@ def full_test_loader(
     config: Config, dataset: Dataset[Item], *, workers: int | None = None
 ) -> DataLoader:
     """A loader of all views: as many whole videos as `eval.batch_size` views are, one at least."""
-    items = max(1, config.eval.batch_size // (config.eval.clips * config.eval.crops))
+    items = max(1, config.eval.batch_size // (config.eval.num_clips * config.eval.num_crops))
     return loader(config, dataset, batch_size=items, shuffle=False, workers=workers)
 
 
@@ -160,9 +160,10 @@ def protocol(config: Config, split: Split, num_failed: int) -> str:
         clip = f"{data.clip.num_frames} segments"
     height, width = data.crop.size
     skipped = f", {split.skipped} without a person left out" if split.skipped else ""
+    views = f"{config.eval.num_clips} clips x {config.eval.num_crops} crops"
     return (
         f"{split.name}: {len(split.test)} videos, {num_failed} failed{skipped}; "
-        f"{clip} of {width}x{height}, {config.eval.clips} clips x {config.eval.crops} crops, "
+        f"{clip} of {width}x{height}, {views}, "
         f"{_crop_words(config, split)}"
     )
 
@@ -172,7 +173,7 @@ def _crop_words(config: Config, split: Split) -> str:
     if data.people is None:
         return "whole frame"
     tubes = "" if data.tubes.select == "longest" else f"{data.tubes.select}, "
-    jitter = f", jitter {data.crop.jitter:g} in training" if data.crop.jitter else ""
+    jitter = f", jitter {data.crop.box_jitter:g} in training" if data.crop.box_jitter else ""
     alone = f"; whole frame of {split.whole_frame} without a person" if split.whole_frame else ""
     return f"person crop ({tubes}looseness {data.crop.looseness:g}{jitter}{alone})"
 
@@ -199,7 +200,7 @@ def _crop(config: Config) -> CropSpec:
     return CropSpec(
         size_hw=crop.size,
         looseness=crop.looseness,
-        jitter=crop.jitter,
+        jitter=crop.box_jitter,
         aspect=crop.aspect,
         motion=crop.motion,
         view_share=crop.view_share,

@@ -220,8 +220,8 @@ def made_from(config: Config, videos: Sequence[Video]) -> dict[str, Any]:
         },
         "views": {
             "train": config.train.cache_views,
-            "clips": config.eval.clips,
-            "crops": config.eval.crops,
+            "clips": config.eval.num_clips,
+            "crops": config.eval.num_crops,
         },
     }
 

@@ -80,7 +80,7 @@ def prepare(
     )
     optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum)
     batch_size = config.train.batch_size
-    workers = 0 if config.train.cache_features else config.data.workers
+    workers = 0 if config.train.cache_features else config.data.num_workers
     batches = loader(config, train_data, batch_size=batch_size, shuffle=True, workers=workers)
     quick = loader(
         config, quick_data, batch_size=config.eval.batch_size, shuffle=False, workers=workers
@@ -89,7 +89,7 @@ def prepare(
     learner, prepared, batches, quick, full = accelerator.prepare(
         trained, optimizer, batches, quick, full
     )
-    steps = math.ceil(len(batches) / config.train.accumulate)
+    steps = math.ceil(len(batches) / config.train.grad_accum_steps)
     schedule = _schedule(config, optimizer, steps)
     monitor = HeadMonitor(frozen_on_purpose=optim.relative_lr == 0)
     return Run(

@@ -16,7 +16,7 @@ def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Vide
     """Every video of a configuration's data set, or of a folder, once, sorted by name.
 
     Of a configuration: the training and test videos of its split, of every fold with
-    `data.split=all`. Where official lists tell the names, files that the disk lacks are among them.
+    `data.fold=all`. Where official lists tell the names, files that the disk lacks are among them.
     Of a folder: the files below it that have a suffix of a video, hidden ones left out; the name
     is the path below the folder without suffix, with suffix where files differ in that alone.
 
@@ -43,14 +43,14 @@ def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Vide
 
 
 def _folds(config: Config) -> list[Config]:
-    return fold_configs(config) if config.data.split == "all" else [config]
+    return fold_configs(config) if config.data.fold == "all" else [config]
 
 
 def _listed(config: Config) -> Split:
     """What the lists name; for UCF101 the files may be missing."""
     data = config.data
-    if data.name == "ucf101" and data.split != "all":
-        return read_ucf101_lists(data.root, data.split, require_official=data.official)
+    if data.name == "ucf101" and data.fold != "all":
+        return read_ucf101_lists(data.root, data.fold, require_official=data.official)
     return listed_split(config)
 
 

@@ -9,6 +9,7 @@ from stn_action.config.types import (
     Count,
     NotNegative,
     Number,
+    Probability,
     Section,
     Select,
     Share,
@@ -23,7 +24,7 @@ class CropConfig(Section):
 
     looseness: NotNegative = 0.25
     """Added to each side of the person's box, as a share of the box's side."""
-    jitter: Annotated[Number, Field(ge=0, lt=0.5)] = 0.0
+    box_jitter: Annotated[Number, Field(ge=0, lt=0.5)] = 0.0
     """Training: each side moves by up to this share of the box's side, as bad detections do."""
     aspect: Literal["square", "free"] = "square"
     """square: the box is enlarged to a square; free: the box is stretched to the clip's size."""
@@ -70,11 +71,11 @@ class ClipConfig(Section):
 class AugmentConfig(Section):
     """Random changes to training clips."""
 
-    mirror: Switch = True
-    """Mirror half of the clips; switch off where left and right are different classes."""
+    hflip: Probability = 0.5
+    """Probability of mirroring a clip; 0 where left and right are different classes."""
     scale: tuple[Share, Share] = (0.8, 1.0)
     """Smallest and largest side of a training view, as a share of the region's shorter side."""
-    color: Annotated[Number, Field(ge=0, le=1)] = 0.0
+    color_jitter: Annotated[Number, Field(ge=0, le=1)] = 0.0
     """Strength of random brightness, contrast and saturation, the same for a whole clip."""
 
     @field_validator("scale")
@@ -92,7 +93,7 @@ class DataConfig(Section):
     """The data set, or folders: one's own videos as <root>/{train,test}/<class>/*."""
     root: Path
     """The data set's folder, relative to the working directory."""
-    split: Annotated[Whole, Field(ge=1)] | Literal["all"] = 1
+    fold: Annotated[Whole, Field(ge=1)] | Literal["all"] = 1
     """Number of the official split or the sequence held out; all: every one, pooled."""
     people: Path | None = None
     """People file of tools/detect_people.py, or a folder with one CSV per video; null: whole
@@ -113,7 +114,7 @@ class DataConfig(Section):
     """Random changes to training clips."""
     reader: Literal["auto", "pyav", "decord", "opencv"] = "auto"
     """What decodes the videos; auto: PyAV, else the next that can open the file."""
-    workers: Annotated[Whole, Field(ge=0)] = 2
+    num_workers: Annotated[Whole, Field(ge=0)] = 2
     """Processes that load clips; 0: the training process itself."""
     max_unreadable: Annotated[Whole, Field(ge=0)] = 10
     """Training ends when more videos than this cannot be read; until then others replace them."""

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from stn_action.config.renamed_keys import RENAMED
 from stn_action.errors import InputError
 
 Tree = dict[str, Any]
@@ -126,7 +127,9 @@ def explain(error: ValidationError, settings: Settings, schema: type[BaseModel])
     for problem in error.errors():
         key, section, ends_here = _locate(schema, problem["loc"])
         place = ": ".join(filter(None, (settings.source_of(key), ".".join(key))))
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] == "extra_forbidden" and (dotted := ".".join(key)) in RENAMED:
+            lines.append(f"{settings.source_of(key)}: {dotted} is now {RENAMED[dotted]}")
+        elif problem["type"] == "extra_forbidden":
             lines.append(f"{place}: unknown key; {_suggest(key, section, schema)}")
         elif problem["type"] == "missing" and ends_here:
             about = section.model_fields[key[-1]].description

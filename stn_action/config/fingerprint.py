@@ -5,15 +5,15 @@ from typing import Any
 
 from stn_action.config.schema import Config, to_dict
 
-HARMLESS = ("train.out", "train.cache_folder", "data.workers")
+HARMLESS = ("train.output_dir", "train.cache_folder", "data.num_workers")
 """Settings that may differ between the parts of one run: no number depends on them."""
 
 
 def flat(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
     """Nested settings by dotted key.
 
-    >>> flat({"data": {"split": 1}})
-    {'data.split': 1}
+    >>> flat({"data": {"fold": 1}})
+    {'data.fold': 1}
     """
     settings = {}
     for key, value in tree.items():

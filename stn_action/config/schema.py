@@ -156,7 +156,7 @@ class TrainConfig(Section):
     """Seed of everything random."""
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     """auto: bf16 on a GPU that has it, else float32."""
-    accumulate: Count = 1
+    grad_accum_steps: Count = 1
     """Batches whose gradients make one optimizer step."""
     cache_features: Switch = False
     """Keep the frozen stages' features on disk; needs model.freeze_until."""
@@ -166,18 +166,18 @@ class TrainConfig(Section):
     """Where that cache lies; null: under runs/cache, named by data and trunk."""
     max_steps: Count | None = None
     """End after this many optimizer steps, whatever the epochs; null: no limit."""
-    evaluate_every: Count = 5
+    eval_interval: Count = 5
     """Epochs from one evaluation to the next; the last epoch is always evaluated."""
-    out: Path | None = None
+    output_dir: Path | None = None
     """Run folder; null: one under runs/ named by data, trunk and time."""
 
 
 class EvalConfig(Section):
     """The test protocol."""
 
-    clips: Count = 10
+    num_clips: Count = 10
     """Clips of a video, at equal distances."""
-    crops: Count = 3
+    num_crops: Count = 3
     """Views of a clip, at equal distances along the longer side; 1: the centre."""
     batch_size: Count = 16
     """Views that the network sees at once."""

@@ -24,6 +24,12 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _probability(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a probability from 0 to 1 (0.5 in place of true, 0 of false)")
+    return _number(value)
+
+
 def _pair(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return (value, value)
@@ -43,6 +49,9 @@ Switch = Annotated[bool, Strict()]
 Number = Annotated[float, BeforeValidator(_number), Strict(), Field(allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]
+Probability = Annotated[
+    float, BeforeValidator(_probability), Strict(), Field(ge=0, le=1, allow_inf_nan=False)
+]
 Share = Annotated[Number, Field(gt=0, le=1)]
 SizeHW = Annotated[tuple[Count, Count], BeforeValidator(_pair)]
 NameOrNone = Annotated[str | None, BeforeValidator(_none)]

@@ -15,8 +15,8 @@ class Augment:
 
     scale: tuple[float, float] = (0.6, 1.0)
     """Range of the side of the view, as a share of the region's shorter side."""
-    flip: bool = True
-    """Mirror every second clip. Not for classes that differ in left and right."""
+    hflip: float = 0.5
+    """Probability of mirroring the clip. 0 for classes that differ in left and right."""
     brightness: float = 0.0
     """The brightness is multiplied by a factor from [1 - this, 1 + this]; the next two likewise."""
     contrast: float = 0.0
@@ -28,7 +28,7 @@ class Augment:
         low, high = self.scale
         if not 0 < low <= high <= 1:
             raise ValueError(f"scale must be a range in (0, 1], got {self.scale}")
-        for name in ("brightness", "contrast", "saturation"):
+        for name in ("hflip", "brightness", "contrast", "saturation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
 
@@ -36,7 +36,7 @@ class Augment:
         """Draw the share, the place and the side of a view, always in this order."""
         share, x, y, side = torch.rand(4, generator=generator).tolist()
         low, high = self.scale
-        return View(low + share * (high - low), (x, y), self.flip and side < 0.5)
+        return View(low + share * (high - low), (x, y), side < self.hflip)
 
     def jitter_colours(self, clip: Tensor, generator: torch.Generator) -> Tensor:
         """Change brightness, contrast and saturation, in this order, alike in all frames.

@@ -87,7 +87,7 @@ def run_arms(
             own = writing_to(own, folder)
             if _finished(own, folder):
                 continue
-            folds = own.data.split == "all"
+            folds = own.data.fold == "all"
             started = any(folder.glob(FOLD_CHECKPOINTS if folds else "last.pt"))
             run = train_folds if folds else train
             run(own, command=command, resume=started, console=console)

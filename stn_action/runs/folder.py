@@ -23,16 +23,18 @@ PACKAGES = ("stn_action", "torch", "torchvision", "timm", "av", "numpy", "accele
 
 
 def run_folder(config: Config) -> Path:
-    """Where a run writes: `train.out`, or a folder under `runs/` named by data, trunk and time."""
-    if config.train.out is not None:
-        return config.train.out
+    """Return `train.output_dir`, or a folder in `runs/` named by data set, trunk and time."""
+    if config.train.output_dir is not None:
+        return config.train.output_dir
     backbone = config.model.backbone.rpartition("/")[2]
     return Path("runs") / f"{config.data.name}-{backbone}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def writing_to(config: Config, folder: Path) -> Config:
     """The same experiment in another run folder."""
-    return config.model_copy(update={"train": config.train.model_copy(update={"out": folder})})
+    return config.model_copy(
+        update={"train": config.train.model_copy(update={"output_dir": folder})}
+    )
 
 
 def check_folder(
@@ -50,15 +52,15 @@ def check_folder(
         InputError: it holds another run already, or there is nothing to resume.
     """
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"train.out: {folder} is a file, expected a folder to write into")
+        raise InputError(f"train.output_dir: {folder} is a file, expected a folder to write into")
     used = any(folder.glob(checkpoints))
     if used and not resume:
         raise InputError(
-            f"train.out: {folder} holds a run already; give --resume to go on with it, "
-            "another train.out, or delete it"
+            f"train.output_dir: {folder} holds a run already; give --resume to go on with it, "
+            "another train.output_dir, or delete it"
         )
-    if resume and config.train.out is None:
-        raise InputError("--resume: which run? Give its folder as train.out=FOLDER")
+    if resume and config.train.output_dir is None:
+        raise InputError("--resume: which run? Give its folder as train.output_dir=FOLDER")
     if resume and not used:
         raise InputError(
             f"--resume: there is no {folder / checkpoints} to go on from; leave --resume out"

@@ -37,7 +37,7 @@ def train_folds(
     again when resuming.
 
     Args:
-        config: the experiment, with `data.split` "all".
+        config: the experiment, with `data.fold` "all".
         command: to be written down.
         resume: go on with the first fold that is not finished.
         console: where to print; the standard output by default.
@@ -47,7 +47,7 @@ def train_folds(
     """
     console = Console(soft_wrap=True, highlight=False) if console is None else console
     folder = run_folder(config)
-    folds = [writing_to(fold, folder / f"split_{fold.data.split}") for fold in fold_configs(config)]
+    folds = [writing_to(fold, folder / f"split_{fold.data.fold}") for fold in fold_configs(config)]
     check_folder(folder, config, resume=resume, checkpoints=FOLD_CHECKPOINTS)
     if resume:
         _check_same(folder, config)

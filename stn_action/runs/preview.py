@@ -262,7 +262,7 @@ def _crop_words(config: Config) -> str:
     if data.people is None:
         return f"whole frame, aspect {crop.aspect}"
     return (
-        f"select {data.tubes.select}, looseness {crop.looseness:g}, jitter {crop.jitter:g} in "
+        f"select {data.tubes.select}, looseness {crop.looseness:g}, jitter {crop.box_jitter:g} in "
         f"training, aspect {crop.aspect}, motion {crop.motion}"
     )
 
@@ -275,12 +275,12 @@ def _how(config: Config, part: Part) -> str:
         frames = f"{data.clip.num_frames} frames, one from each of equal parts"
     if part == "test":
         return (
-            f"test: {frames}; {config.eval.clips} clips x {config.eval.crops} crops, view "
+            f"test: {frames}; {config.eval.num_clips} clips x {config.eval.num_crops} crops, view "
             f"{data.crop.view_share:g} of the region's shorter side"
         )
     low, high = augment.scale
-    mirror = "half of the clips mirrored" if augment.mirror else "never mirrored"
+    mirror = f"{augment.hflip:.0%} of the clips mirrored" if augment.hflip else "never mirrored"
     return (
         f"training: {frames}; view {low:g} to {high:g} of the region's shorter side, {mirror}, "
-        f"colours changed by up to {augment.color:g}"
+        f"colours changed by up to {augment.color_jitter:g}"
     )

@@ -14,11 +14,11 @@ from stn_action.errors import InputError
 from stn_action.runs.folds import FOLD_CHECKPOINTS
 from stn_action.training.checkpoint import load_checkpoint
 
-FIXED = ("model", "data.name", "data.split")
+FIXED = ("model", "data.name", "data.fold")
 """Sections and keys that a checkpoint was trained with, once and for all."""
 WITHOUT_EFFECT = (
-    "optim", "train", "data.augment", "data.crop.jitter", "data.max_unreadable", "data.workers",
-    "data.official", "data.regions", "eval.batch_size", "eval.shuffled_theta",
+    "optim", "train", "data.augment", "data.crop.box_jitter", "data.max_unreadable",
+    "data.num_workers", "data.official", "data.regions", "eval.batch_size", "eval.shuffled_theta",
 )  # fmt: skip
 """Sections and keys on which the scores of a test do not depend."""
 WITH_EFFECT = ("train.precision",)
@@ -86,7 +86,7 @@ def check_key(key: str, config: Config) -> None:
     if _within(key, WITHOUT_EFFECT) and key not in WITH_EFFECT:
         raise InputError(
             f"--sweep {key}: nothing would change, the scores of a test do not depend on it; sweep "
-            "a key such as data.crop.looseness, data.clip.stride or eval.clips"
+            "a key such as data.crop.looseness, data.clip.stride or eval.num_clips"
         )
     if _within(key, OF_PEOPLE) and config.data.people is None:
         raise InputError(
@@ -125,10 +125,10 @@ def _members(path: Path) -> tuple[Member, ...]:
     for file in files:
         member = _member(file)
         config = config_of_checkpoint(member.content, file)
-        own = config.data.split
+        own = config.data.fold
         assert isinstance(own, int)
-        members[own] = Member(file, member.content, member.digest, (f"data.split={own}",))
-        expected = [fold.data.split for fold in fold_configs(config)]
+        members[own] = Member(file, member.content, member.digest, (f"data.fold={own}",))
+        expected = [fold.data.fold for fold in fold_configs(config)]
     if missing := [fold for fold in expected if fold not in members]:
         raise InputError(
             f"{path}: {len(missing)} of {len(expected)} folds have no checkpoint, the first is "

@@ -56,7 +56,7 @@ def train(
     console = Console(soft_wrap=True, highlight=False) if console is None else console
     accelerator = build_accelerator(
         config.train.precision,
-        accumulation_steps=config.train.accumulate,
+        accumulation_steps=config.train.grad_accum_steps,
         seed=config.train.seed,
     )
     if not accelerator.is_main_process:
@@ -141,7 +141,7 @@ def _after_epoch(
             "overlap": _mean(head.overlap for head in report.heads),
         }
     test = None
-    if ended or epoch % run.config.train.evaluate_every == 0:
+    if ended or epoch % run.config.train.eval_interval == 0:
         test = run_test(
             run.config, run.learner, run.quick_test, run.split, run.accelerator, thorough=False
         )
@@ -241,7 +241,7 @@ def _batches(run: Run):
     if limit is None:
         yield from run.batches
         return
-    yield from islice(run.batches, (limit - run.steps) * run.config.train.accumulate)
+    yield from islice(run.batches, (limit - run.steps) * run.config.train.grad_accum_steps)
     run.batches.end()  # type: ignore[attr-defined]  # accelerate's: no batch is awaited any more
 
 

@@ -28,19 +28,19 @@ def test_a_split_is_named_after_its_data_set(tiny_data):
 
 def test_one_split_is_wanted_where_folds_are_not_run(tiny_data):
     with pytest.raises(InputError, match=r"one split is wanted here; give its number"):
-        load_split(tiny_config(tiny_data, "data.split=all"))
+        load_split(tiny_config(tiny_data, "data.fold=all"))
 
 
 def test_folds_have_their_numbers(tiny_data):
-    folds = fold_configs(tiny_config(tiny_data, "data.name=ut_interaction", "data.split=all"))
-    assert [fold.data.split for fold in folds] == list(range(1, 11))
+    folds = fold_configs(tiny_config(tiny_data, "data.name=ut_interaction", "data.fold=all"))
+    assert [fold.data.fold for fold in folds] == list(range(1, 11))
     assert {fold.model.backbone for fold in folds} == {"small3d"}
     with pytest.raises(InputError, match=r"sample has one split only"):
-        fold_configs(tiny_config(tiny_data, "data.name=sample", "data.split=all"))
+        fold_configs(tiny_config(tiny_data, "data.name=sample", "data.fold=all"))
 
 
 def test_videos_without_boxes_are_counted_and_seen_whole(tiny_data):
-    config = tiny_config(tiny_data, "data.augment.mirror=false", "data.crop.view_share=1")
+    config = tiny_config(tiny_data, "data.augment.hflip=0", "data.crop.view_share=1")
     videos = load_split(config).train
     data = training_dataset(config, videos)
     assert data.without_tube == 1

@@ -23,7 +23,7 @@ FROZEN = ("model.freeze_until=stage2", "train.cache_features=true", "train.cache
 
 
 def cached_config(data: Path, folder: Path, out: str, *more: str) -> Config:
-    own = f"train.cache_folder={folder / 'cache'}", f"train.out={folder / out}"
+    own = f"train.cache_folder={folder / 'cache'}", f"train.output_dir={folder / out}"
     return tiny_config(data, *FROZEN, *own, *more)
 
 

@@ -98,7 +98,7 @@ def test_videos_that_nobody_has_looked_at_are_told(tiny_data, people):
 
 def test_every_person_is_trained_on_and_tested(tiny_data, people, tmp_path):
     out = tmp_path / "run"
-    more = ["data.tubes.select=all", "train.epochs=1", f"train.out={out}"]
+    more = ["data.tubes.select=all", "train.epochs=1", f"train.output_dir={out}"]
     result = train(config_of(tiny_data, people, *more))
     assert "person crop (all, looseness 0.25" in result.protocol
     assert json.loads((out / "test.json").read_text())["protocol"] == result.protocol

@@ -25,7 +25,7 @@ def test_all_folds_give_every_video_once_though_files_are_missing(tmp_path):
         root, "data.name=ucf101", "data.official=false", "data.people=null", "data.regions=null"
     )
     file = write_config(tmp_path / "ucf101.yaml", settings)
-    for split in ("data.split=all", "data.split=2"):
+    for split in ("data.fold=all", "data.fold=2"):
         videos = videos_of(str(file), [split])
         assert len(videos) == 6
         assert [v.name for v in videos if not v.path.is_file()] == ["YoYo/v_YoYo_g08_c01"]
@@ -49,7 +49,7 @@ def test_a_folder_gives_all_files_that_look_like_videos(tmp_path):
 def test_what_holds_no_video_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"there is no video below this folder; expected files"):
         videos_of(str(tmp_path))
-    with pytest.raises(InputError, match=r"is a folder, for which data.split=2 means nothing"):
-        videos_of(str(tmp_path), ["data.split=2"])
+    with pytest.raises(InputError, match=r"is a folder, for which data.fold=2 means nothing"):
+        videos_of(str(tmp_path), ["data.fold=2"])
     with pytest.raises(InputError, match=r"missing.yaml"):
         videos_of(str(tmp_path / "missing.yaml"))

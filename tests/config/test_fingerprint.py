@@ -23,7 +23,7 @@ def test_a_section_that_was_null_is_compared_key_by_key():
 
 def test_where_a_run_writes_and_how_it_loads_makes_no_difference(tmp_path):
     was = to_dict(tiny_config(tmp_path))
-    harmless = "train.out=elsewhere", "data.workers=5", "train.cache_folder=cache"
+    harmless = "train.output_dir=elsewhere", "data.num_workers=5", "train.cache_folder=cache"
     assert changes(was, tiny_config(tmp_path, *harmless)) == ""
     other = tiny_config(tmp_path, "optim.lr=1", "train.epochs=7")
     assert changes(was, other) == "optim.lr was 0.003, is 1.0 (and 1 more)"

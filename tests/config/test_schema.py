@@ -7,13 +7,15 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from stn_action.config.fingerprint import flat
+from stn_action.config.renamed_keys import RENAMED
 from stn_action.config.schema import Config, config_from_dict, load_config, to_dict, to_yaml
 from stn_action.errors import InputError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("**/*.yaml"))
 MINIMAL = ["data.name=sample", "data.root=data/sample", "model.backbone=small3d"]
 FULL = """
-data: {name: ucf101, root: data/ucf101, split: 2, crop: {size: [96, 128]}}
+data: {name: ucf101, root: data/ucf101, fold: 2, crop: {size: [96, 128]}}
 model:
   backbone: torchvision/r2plus1d_18
   weights: kinetics400
@@ -37,7 +39,7 @@ def test_a_file_sets_what_it_names_and_leaves_the_defaults(tmp_path):
     config = load_config(write(tmp_path / "a.yaml", FULL))
     assert config.data.crop.size == (96, 128)
     assert config.data.crop.looseness == 0.25
-    assert config.data.split == 2
+    assert config.data.fold == 2
     assert config.model.focus is not None
     assert config.model.focus.gain == 100.0
     assert config.optim.relative_lr == 1e-3
@@ -51,10 +53,10 @@ def test_the_yaml_of_a_configuration_is_read_back_as_the_same(tmp_path):
 
 
 def test_a_checkpoint_can_hold_a_configuration_as_json():
-    config = load_config(None, [*MINIMAL, "train.out=runs/a"])
+    config = load_config(None, [*MINIMAL, "train.output_dir=runs/a"])
     again = config_from_dict(json.loads(json.dumps(to_dict(config))), "last.pt", ["train.seed=3"])
     assert again.train.seed == 3
-    assert again.train.out == Path("runs/a")
+    assert again.train.output_dir == Path("runs/a")
     assert again.data == config.data
 
 
@@ -71,11 +73,11 @@ def test_one_number_is_a_square_clip():
 
 def test_later_overrides_win_and_null_removes_a_section(tmp_path):
     path = write(tmp_path / "a.yaml", FULL)
-    overrides = ["train.epochs=2", "train.epochs=5", "model.focus=null", "data.split=all"]
+    overrides = ["train.epochs=2", "train.epochs=5", "model.focus=null", "data.fold=all"]
     config = load_config(path, overrides)
     assert config.train.epochs == 5
     assert config.model.focus is None
-    assert config.data.split == "all"
+    assert config.data.fold == "all"
 
 
 def test_an_override_can_open_a_section_that_was_null():
@@ -94,7 +96,7 @@ def test_a_file_is_laid_over_its_bases_relative_to_itself(tmp_path):
     write(tmp_path / "base" / "fast.yaml", "base: root.yaml\ntrain: {epochs: 3, seed: 7}")
     path = write(tmp_path / "a.yaml", "base: base/fast.yaml\ntrain: {epochs: 4}")
     config = load_config(path)
-    assert (config.train.epochs, config.train.seed, config.data.split) == (4, 7, 2)
+    assert (config.train.epochs, config.train.seed, config.data.fold) == (4, 7, 2)
 
 
 def test_a_circle_of_bases_is_refused(tmp_path):
@@ -171,12 +173,14 @@ def test_an_unknown_key_in_a_file_names_the_file_and_the_nearest_name(tmp_path):
         ("optim.lr=.nan", "optim.lr: expected a finite number, got nan"),
         ("optim.name=adam", "expected 'sgd' or 'adamw' (did you mean adamw?), got 'adam'"),
         ("data.official=1", "data.official: expected a boolean, got 1"),
-        ("data.split=some", "data.split: expected an integer or 'all', got 'some'"),
+        ("data.fold=some", "data.fold: expected an integer or 'all', got 'some'"),
         ("data.root=null", "data.root: expected a path, got None"),
         ("data.crop.size=[3]", "data.crop.size: expected a number of pixels, or [height, width]"),
         ("data.crop.smooth_window=4", "data.crop.smooth_window: expected an odd number, got 4"),
         ("data.augment.scale=0.5", "data.augment.scale: expected a list of two values, got 0.5"),
         ("data.augment.scale=[1, 0.5]", "data.augment.scale: expected [smallest, largest]"),
+        ("data.augment.hflip=true", "data.augment.hflip: expected a probability from 0 to 1 (0.5"),
+        ("data.augment.hflip=1.5", "data.augment.hflip: expected a number less than or equal to 1"),
         ("data=3", "data: expected a section of `name: value` pairs, got 3"),
         ("model.backbone=r3d_18", "model.backbone: expected torchvision/<name>, timm/<name>"),
         ("model.focus.heads=2", "model.focus.at: missing, it has no default: Stage of the trunk"),
@@ -221,6 +225,30 @@ def test_a_checkpoint_is_named_when_its_settings_are_of_another_version():
     tree = to_dict(load_config(None, MINIMAL))
     tree["optim"]["gone"] = 1
     with pytest.raises(InputError, match=r"runs/a/last\.pt: optim\.gone: unknown key"):
+        config_from_dict(tree, "runs/a/last.pt")
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_name_is_answered_with_the_new_one(old):
+    assert error_of(f"{old}=1") == f"override '{old}=1': {old} is now {RENAMED[old]}"
+
+
+def test_the_new_names_of_old_keys_exist_and_the_old_ones_do_not():
+    known = flat(to_dict(load_config(None, MINIMAL)))
+    assert {new.partition(",")[0] for new in RENAMED.values()} <= known.keys()
+    assert not known.keys() & RENAMED.keys()
+
+
+def test_an_old_name_in_a_file_or_a_checkpoint_is_answered_too(tmp_path):
+    path = write(tmp_path / "a.yaml", FULL.replace("fold: 2", "augment: {mirror: false}"))
+    with pytest.raises(
+        InputError, match=r"a\.yaml: data\.augment\.mirror is now data\.augment\.hflip, a "
+        r"probability \(true is 0\.5, false is 0\)"
+    ):  # fmt: skip
+        load_config(path)
+    tree = to_dict(load_config(None, MINIMAL))
+    tree["data"]["split"] = tree["data"].pop("fold")
+    with pytest.raises(InputError, match=r"^runs/a/last\.pt: data\.split is now data\.fold$"):
         config_from_dict(tree, "runs/a/last.pt")
 
 

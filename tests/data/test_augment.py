@@ -27,7 +27,7 @@ def test_views_fill_the_range_of_shares_and_places():
 
 
 def test_mirroring_can_be_left_out_without_changing_the_other_draws():
-    both = [Augment(flip=flip).draw_view(generator(2)) for flip in (True, False)]
+    both = [Augment(hflip=share).draw_view(generator(2)) for share in (0.5, 0)]
     assert both[0].mirror
     assert both[1] == View(both[0].share, both[0].place_xy, mirror=False)
 

@@ -30,7 +30,9 @@ def damage(data: Path, *names: str) -> None:
 
 def run(data: Path, *settings: str) -> tuple[int, Path]:
     out = data.parent / "run"
-    short = tiny_settings(data, f"train.out={out}", "train.epochs=1", "eval.shuffled_theta=false")
+    short = tiny_settings(
+        data, f"train.output_dir={out}", "train.epochs=1", "eval.shuffled_theta=false"
+    )
     config = write_config(data.parent / "tiny.yaml", [*short, *settings])
     return train_tool([str(config)]), out
 
@@ -61,7 +63,7 @@ def test_too_many_unreadable_videos_end_a_run(data, capsys):
 
 def test_training_on_nothing_that_can_be_read_ends(data, capsys):
     damage(data, *(f"train/{name}/{i}" for name in ("down", "left", "right") for i in range(4)))
-    status, _ = run(data, "data.workers=1")
+    status, _ = run(data, "data.num_workers=1")
     assert status == 2
     error = capsys.readouterr().err
     assert error.startswith("error: 10 videos in a row cannot be read, the last of them: ")
@@ -71,7 +73,7 @@ def test_training_on_nothing_that_can_be_read_ends(data, capsys):
 @pytest.mark.parametrize("batch_size", [1, 8])  # 1: the batch of a failed video is empty
 def test_an_unreadable_test_video_counts_as_wrong(data, batch_size, capsys):
     damage(data, "test/down/0", "test/right/1")
-    status, out = run(data, f"eval.batch_size={batch_size}", "eval.clips=1")
+    status, out = run(data, f"eval.batch_size={batch_size}", "eval.num_clips=1")
     assert status == 0
     text = capsys.readouterr().out
     assert "folders: 6 videos, 2 failed; 4x2 frames" in text
@@ -105,7 +107,7 @@ def test_a_test_of_nothing_that_can_be_read_ends(data, capsys):
 def test_a_box_that_cannot_be_right_ends_a_run_at_once(data, row, message, workers, capsys):
     path = data / "people/train/right/0.csv"
     path.write_text(f"frame,x0,y0,x1,y1\n0,10,10,30,40\n{row}\n")
-    status, out = run(data, f"data.workers={workers}")
+    status, out = run(data, f"data.num_workers={workers}")
     captured = capsys.readouterr()
     assert status == 2
     assert captured.err.startswith(f"error: {path}")

@@ -18,14 +18,14 @@ from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
 from tests.runs.test_train import lines_of
 from tests.tiny import tiny_config, tiny_settings
 
-ONE_EPOCH = ("train.epochs=1", "optim.warmup_epochs=0", "eval.clips=1")
+ONE_EPOCH = ("train.epochs=1", "optim.warmup_epochs=0", "eval.num_clips=1")
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_every_family_is_trained_evaluated_and_drawn(transform, tiny_data, tmp_path):
     folder = tmp_path / "run"
     focus = f"model.focus.transform={transform}", "model.focus.diversity_loss=0.1"
-    config = tiny_config(tiny_data, *ONE_EPOCH, *focus, f"train.out={folder}")
+    config = tiny_config(tiny_data, *ONE_EPOCH, *focus, f"train.output_dir={folder}")
     result = train(config, console=Console(quiet=True))
     assert 0 <= result.scores.top1 <= 1
     (line,) = [line for line in lines_of(folder) if line["kind"] == "train"]
@@ -45,7 +45,7 @@ def _one_video(trained):
 
 def test_a_head_warmup_keeps_theta_at_its_start(tiny_data, tmp_path):
     config = tiny_config(
-        tiny_data, *ONE_EPOCH, "optim.head_warmup_epochs=1", f"train.out={tmp_path / 'run'}"
+        tiny_data, *ONE_EPOCH, "optim.head_warmup_epochs=1", f"train.output_dir={tmp_path / 'run'}"
     )
     train(config, console=Console(quiet=True))
     (line,) = [line for line in lines_of(tmp_path / "run") if line["kind"] == "train"]

@@ -22,9 +22,9 @@ def config(tmp_path, monkeypatch) -> Config:
     monkeypatch.setitem(build_data.FOLDS, "ucf101", (1, 2))
     root = write_ucf101(tmp_path / "ucf101")
     return load_config(None, [
-        *tiny_settings(root), "data.name=ucf101", "data.official=false", "data.split=all",
+        *tiny_settings(root), "data.name=ucf101", "data.official=false", "data.fold=all",
         "data.people=null", "data.regions=null", "train.epochs=1", "eval.shuffled_theta=false",
-        f"train.out={tmp_path / 'run'}",
+        f"train.output_dir={tmp_path / 'run'}",
     ])  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_the_predictions_of_all_folds_are_pooled(config, tmp_path):
     assert pooled == apart
     assert len(pooled) == 6
     assert load_config(run / "config.yaml") == config
-    assert load_config(run / "split_2/config.yaml").data.split == 2
+    assert load_config(run / "split_2/config.yaml").data.fold == 2
     assert json.loads((run / "run.json").read_text())["command"] == "the command"
 
 
@@ -76,5 +76,5 @@ def test_there_must_be_folds_to_resume_and_to_run(config, tmp_path):
         train_folds(missing, **QUIET)
     assert not (tmp_path / "run").exists()
     folders = config.model_copy(update={"data": config.data.model_copy(update={"name": "folders"})})
-    with pytest.raises(InputError, match=r"folders has one split only; leave data.split at 1"):
+    with pytest.raises(InputError, match=r"folders has one split only; leave data.fold at 1"):
         train_folds(folders, **QUIET)

@@ -65,7 +65,9 @@ def test_the_clips_of_the_first_epochs_are_shown(tiny_data, tmp_path):
 
 
 def test_the_views_of_a_test_are_shown(tiny_data, tmp_path):
-    config = tiny_config(tiny_data, "data.crop.view_share=0.5", "eval.clips=2", "eval.crops=2")
+    config = tiny_config(
+        tiny_data, "data.crop.view_share=0.5", "eval.num_clips=2", "eval.num_crops=2"
+    )
     files_of(config, tmp_path, part="test", limit=1, draws=3)
     videos = load_split(config).test
     samples = evaluation_dataset(config, videos)[0][0]
@@ -86,7 +88,7 @@ def test_with_a_cache_its_views_are_shown(tiny_data, tmp_path):
 
 
 def test_a_watched_source_changes_nothing_and_keeps_the_regions(tiny_data):
-    config = tiny_config(tiny_data, "data.crop.jitter=0.3")
+    config = tiny_config(tiny_data, "data.crop.box_jitter=0.3")
     videos = load_split(config).train
     plain, watched = (training_dataset(config, videos, views_per_video=2) for _ in range(2))
     watched.source = source = WatchedSource(watched.source)
@@ -118,7 +120,10 @@ def several_people(tiny_data, tmp_path) -> Path:
 
 def test_persons_take_turns_where_each_is_a_sample(tiny_data, several_people, tmp_path):
     config = tiny_config(
-        tiny_data, f"data.people={several_people}", "data.tubes.select=all", "data.crop.jitter=0"
+        tiny_data,
+        f"data.people={several_people}",
+        "data.tubes.select=all",
+        "data.crop.box_jitter=0",
     )
     out = tmp_path / "out"
     files_of(config, out, limit=2, draws=2)

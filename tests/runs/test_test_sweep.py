@@ -19,7 +19,7 @@ from tests.tiny import rows_of, tiny_config, tiny_settings
 from tests.ucf101_tree import write_ucf101
 
 QUIET = Console(quiet=True)
-FAST = ["eval.clips=1", "eval.shuffled_theta=false"]
+FAST = ["eval.num_clips=1", "eval.shuffled_theta=false"]
 LOOSE = "data.crop.looseness"
 
 
@@ -33,7 +33,7 @@ def times(folder: Path) -> dict[Path, int]:
 
 
 def test_each_value_is_tested_as_it_would_be_alone(checkpoint, tmp_path):
-    overrides = ["eval.clips=1"]
+    overrides = ["eval.num_clips=1"]
     rows = sweep_checkpoints([checkpoint], f"{LOOSE}=0,1", None, overrides, tmp_path, console=QUIET)
     assert [(row.checkpoint, row.value, row.found) for row in rows] == [
         ("run", "0", False), ("run", "1", False),
@@ -70,7 +70,7 @@ def test_what_was_tested_under_the_same_settings_is_not_tested_again(checkpoint,
 
     assert sweep("0,1") == [False, False]
     before = times(tmp_path / "run")
-    assert sweep("0,0.5,1", "data.workers=0") == [True, False, True]
+    assert sweep("0,0.5,1", "data.num_workers=0") == [True, False, True]
     assert {
         path: time for path, time in times(tmp_path / "run").items() if path in before
     } == before
@@ -111,7 +111,7 @@ def test_a_run_on_cached_features_is_swept_on_its_videos(tiny_data, tmp_path):
     config = tiny_config(
         tiny_data, "model.freeze_until=stage2", "train.cache_features=true", "train.epochs=1",
         "optim.warmup_epochs=0", "train.cache_views=1", *FAST,
-        f"train.cache_folder={tmp_path / 'cache'}", f"train.out={tmp_path / 'run'}",
+        f"train.cache_folder={tmp_path / 'cache'}", f"train.output_dir={tmp_path / 'run'}",
     )  # fmt: skip
     train(config, console=QUIET)
     run = tmp_path / "run"
@@ -129,33 +129,35 @@ def folds(tmp_path, monkeypatch) -> Path:
     monkeypatch.setitem(build_data.FOLDS, "ucf101", (1, 2))
     root = write_ucf101(tmp_path / "ucf101")
     config = load_config(None, [
-        *tiny_settings(root), "data.name=ucf101", "data.official=false", "data.split=all",
+        *tiny_settings(root), "data.name=ucf101", "data.official=false", "data.fold=all",
         "data.people=null", "data.regions=null", "train.epochs=1", "optim.warmup_epochs=0", *FAST,
-        f"train.out={tmp_path / 'run'}",
+        f"train.output_dir={tmp_path / 'run'}",
     ])  # fmt: skip
     train_folds(config, console=QUIET)
     return tmp_path / "run"
 
 
 def test_folds_are_pooled_as_in_their_run(folds):
-    rows = sweep_checkpoints([folds], "eval.clips=1,3", console=QUIET)
+    rows = sweep_checkpoints([folds], "eval.num_clips=1,3", console=QUIET)
     assert rows[0].numbers == json.loads((folds / "test.json").read_text())
     predictions = (folds / "test_predictions.csv").read_bytes()
     assert (folds / "sweep_eval.clips/run/1/test_predictions.csv").read_bytes() == predictions
     assert rows[1].numbers["protocol"].startswith("ucf101, 2 folds pooled: 6 videos, 0 failed; ")
     assert "3 clips x 1 crops" in rows[1].numbers["protocol"]
-    again = sweep_checkpoints([folds], "eval.clips=3", str(folds / "config.yaml"), console=QUIET)
-    assert again[0].numbers == rows[1].numbers  # its data.split is all
+    again = sweep_checkpoints(
+        [folds], "eval.num_clips=3", str(folds / "config.yaml"), console=QUIET
+    )
+    assert again[0].numbers == rows[1].numbers  # its data.fold is all
 
 
 def test_missing_folds_and_empty_folders_are_refused(folds, tmp_path):
     shutil.rmtree(folds / "split_1")
     message = r"run: 1 of 2 folds have no checkpoint, the first is split_1/last.pt; finish the run"
     with pytest.raises(InputError, match=message):
-        sweep_checkpoints([folds], "eval.clips=1", console=QUIET)
+        sweep_checkpoints([folds], "eval.num_clips=1", console=QUIET)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: there is no last.pt and no split_\*/last.pt in"):
-        sweep_checkpoints([tmp_path / "empty"], "eval.clips=1", console=QUIET)
+        sweep_checkpoints([tmp_path / "empty"], "eval.num_clips=1", console=QUIET)
 
 
 @pytest.mark.parametrize(
@@ -172,9 +174,9 @@ def test_missing_folds_and_empty_folders_are_refused(folds, tmp_path):
         (f"{LOOSE}=0,much", r"data.crop.looseness: expected a number, got 'much'"),
         ("data.tubes.select=longest,uinon", r"did you mean union\?"),
         ("model.focus.heads=1,2", r"model.focus.heads: a checkpoint was trained with one"),
-        ("data.split=1,2", r"data.split: a checkpoint was trained with one data.split"),
+        ("data.fold=1,2", r"data.fold: a checkpoint was trained with one data.fold"),
         ("optim.lr=0.1,0.2", r"optim.lr: nothing would change, the scores of a test do not"),
-        ("data.crop.jitter=0,0.1", r"data.crop.jitter: nothing would change"),
+        ("data.crop.box_jitter=0,0.1", r"data.crop.box_jitter: nothing would change"),
         ("eval.batch_size=1,2", r"eval.batch_size: nothing would change"),
     ],
 )

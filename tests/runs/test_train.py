@@ -56,7 +56,7 @@ def test_a_run_folder_holds_all_that_was_asked_and_found(tiny_run, tiny_data):
     assert started["packages"].keys() >= {"stn_action", "torch", "timm", "accelerate"}
     assert None not in started["packages"].values()
     again = load_config(folder / "config.yaml")
-    assert again == tiny_config(tiny_data, f"train.out={folder}")
+    assert again == tiny_config(tiny_data, f"train.output_dir={folder}")
     result = json.loads((folder / "test.json").read_text())
     assert result["protocol"] == (
         "folders: 6 videos, 0 failed; 4x2 frames of 32x32, 2 clips x 1 crops, "
@@ -111,7 +111,9 @@ def test_the_start_tells_the_groups_with_their_rates_after_warm_up(tiny_run):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_resumed_run_is_the_straight_one_to_the_last_bit(tiny_run, tiny_data, tmp_path, workers):
-    config = tiny_config(tiny_data, f"train.out={tmp_path / 'run'}", f"data.workers={workers}")
+    config = tiny_config(
+        tiny_data, f"train.output_dir={tmp_path / 'run'}", f"data.num_workers={workers}"
+    )
     ctrl_c = Console(file=Interrupting("epoch 2/2"), soft_wrap=True)
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         train(config, console=ctrl_c)
@@ -120,7 +122,7 @@ def test_a_resumed_run_is_the_straight_one_to_the_last_bit(tiny_run, tiny_data, 
     text = printed_by(config, resume=True)
     assert "resumed after epoch 1" in text
     straight, resumed = (
-        load_checkpoint(f / "last.pt") for f in (tiny_run.folder, config.train.out)
+        load_checkpoint(f / "last.pt") for f in (tiny_run.folder, config.train.output_dir)
     )
     assert same(without_config(straight), without_config(resumed))
     for name in ("test.json", "test_predictions.csv", "test_confusion.csv"):
@@ -135,7 +137,7 @@ def test_a_resumed_run_is_the_straight_one_to_the_last_bit(tiny_run, tiny_data, 
 def test_a_finished_run_that_is_resumed_is_only_tested_again(tiny_run, tiny_data, tmp_path):
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     (tmp_path / "run/test.json").unlink()
-    train(tiny_config(tiny_data, f"train.out={tmp_path / 'run'}"), resume=True, **QUIET)
+    train(tiny_config(tiny_data, f"train.output_dir={tmp_path / 'run'}"), resume=True, **QUIET)
     assert lines_of(tmp_path / "run") == lines_of(tiny_run.folder)
     name = "test_predictions.csv"
     assert (tmp_path / "run" / name).read_bytes() == (tiny_run.folder / name).read_bytes()
@@ -143,14 +145,16 @@ def test_a_finished_run_that_is_resumed_is_only_tested_again(tiny_run, tiny_data
 
 def test_a_used_folder_is_refused_and_left_as_it_is(tiny_run, tiny_data):
     before = {path.name: path.read_bytes() for path in tiny_run.folder.iterdir()}
-    config = tiny_config(tiny_data, f"train.out={tiny_run.folder}", "train.seed=1")
+    config = tiny_config(tiny_data, f"train.output_dir={tiny_run.folder}", "train.seed=1")
     with pytest.raises(InputError, match=r"run holds a run already; give --resume to go on"):
         train(config, **QUIET)
     with pytest.raises(
         InputError, match=r"other settings: train.seed was 0, is 1; resume with its"
     ):
         train(config, resume=True, **QUIET)
-    more = tiny_config(tiny_data, f"train.out={tiny_run.folder}", "train.epochs=5", "optim.lr=1")
+    more = tiny_config(
+        tiny_data, f"train.output_dir={tiny_run.folder}", "train.epochs=5", "optim.lr=1"
+    )
     with pytest.raises(InputError, match=r"optim.lr was 0.003, is 1.0 \(and 1 more\)"):
         train(more, resume=True, **QUIET)
     assert {path.name: path.read_bytes() for path in tiny_run.folder.iterdir()} == before
@@ -158,17 +162,17 @@ def test_a_used_folder_is_refused_and_left_as_it_is(tiny_run, tiny_data):
 
 def test_there_must_be_a_run_to_resume(tiny_data, tmp_path):
     with pytest.raises(InputError, match=r"there is no .*last.pt to go on from; leave --resume"):
-        train(tiny_config(tiny_data, f"train.out={tmp_path / 'run'}"), resume=True, **QUIET)
+        train(tiny_config(tiny_data, f"train.output_dir={tmp_path / 'run'}"), resume=True, **QUIET)
     with pytest.raises(InputError, match="which run"):
         train(tiny_config(tiny_data), resume=True, **QUIET)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file is a file, expected a folder to write into"):
-        train(tiny_config(tiny_data, f"train.out={tmp_path / 'file'}"), **QUIET)
+        train(tiny_config(tiny_data, f"train.output_dir={tmp_path / 'file'}"), **QUIET)
     assert not (tmp_path / "run").exists()
 
 
 def test_frozen_heads_stay_at_their_start_without_a_warning(tiny_data, tmp_path):
-    settings = f"train.out={tmp_path}", "optim.relative_lr=0", "train.max_steps=4"
+    settings = f"train.output_dir={tmp_path}", "optim.relative_lr=0", "train.max_steps=4"
     text = printed_by(tiny_config(tiny_data, *settings))
     assert "89,286 parameters  kept at their start" in text
     assert "WARNING" not in text
@@ -177,7 +181,7 @@ def test_frozen_heads_stay_at_their_start_without_a_warning(tiny_data, tmp_path)
 
 
 def test_heads_that_hardly_move_raise_a_warning(tiny_data, tmp_path):
-    settings = f"train.out={tmp_path}", "model.focus.gain=1", "optim.relative_lr=1e-5"
+    settings = f"train.output_dir={tmp_path}", "model.focus.gain=1", "optim.relative_lr=1e-5"
     text = printed_by(tiny_config(tiny_data, *settings))
     assert "nominal 1e-05, effective 1e-05 (adamw, gain 1)" in text
     assert "WARNING: head 0 at stage3 is frozen: spread" in text
@@ -185,8 +189,12 @@ def test_heads_that_hardly_move_raise_a_warning(tiny_data, tmp_path):
 
 
 def test_a_run_ends_after_so_many_steps_whatever_the_batches_of_a_step(tiny_data, tmp_path):
-    settings = "train.accumulate=2", "train.max_steps=3", "train.epochs=9"  # 3 batches an epoch
-    config = tiny_config(tiny_data, f"train.out={tmp_path}", *settings)
+    settings = (
+        "train.grad_accum_steps=2",
+        "train.max_steps=3",
+        "train.epochs=9",
+    )  # 3 batches an epoch
+    config = tiny_config(tiny_data, f"train.output_dir={tmp_path}", *settings)
     train(config, **QUIET)
     content = load_checkpoint(tmp_path / "last.pt")
     steps = {int(state["step"]) for state in content["optimizer"]["state"].values()}
@@ -201,7 +209,9 @@ def test_a_run_ends_after_so_many_steps_whatever_the_batches_of_a_step(tiny_data
 
 def test_a_plain_trunk_trains_too(tiny_data, tmp_path):
     text = printed_by(
-        tiny_config(tiny_data, f"train.out={tmp_path}", "model.focus=null", "train.max_steps=1")
+        tiny_config(
+            tiny_data, f"train.output_dir={tmp_path}", "model.focus=null", "train.max_steps=1"
+        )
     )
     assert "localization" not in text
     assert "regions" not in json.loads((tmp_path / "test.json").read_text())

@@ -19,10 +19,10 @@ SMALLER = ("data.crop.size=48", "data.clip.num_frames=4")
 def train_and_evaluate(root: Path, test_root: Path, *settings: str) -> dict:
     """Two steps as the configuration says, its weights off; then its own 10 x 3 views."""
     run = root.parent / "run"
-    own = ["data.official=false", "model.weights=none", "data.workers=0"]
+    own = ["data.official=false", "model.weights=none", "data.num_workers=0"]
     own += ["data.people=null", *settings]
-    short = ["train.max_steps=2", "train.batch_size=2", "eval.clips=1", "eval.crops=1"]
-    assert train_tool([CONFIG, f"data.root={root}", *own, *short, f"train.out={run}"]) == 0
+    short = ["train.max_steps=2", "train.batch_size=2", "eval.num_clips=1", "eval.num_crops=1"]
+    assert train_tool([CONFIG, f"data.root={root}", *own, *short, f"train.output_dir={run}"]) == 0
     checkpoint = ["--checkpoint", str(run / "last.pt")]
     assert evaluate_tool([*checkpoint, CONFIG, f"data.root={test_root}", *own]) == 0
     return json.loads((run / "evaluation/test.json").read_text())

@@ -28,9 +28,9 @@ def test_folds_share_the_cache_and_their_predictions_are_pooled(
     monkeypatch.setitem(build_data.FOLDS, "ut_interaction", (6, 8))
     own = [
         f"data.root={shared / 'data/ut_interaction_set1'}", f"model.weights={shared / WEIGHTS}",
-        "data.crop.size=[64, 96]", "data.clip.num_frames=2", "data.workers=2", "data.people=null",
-        "train.cache_views=1", "train.epochs=2", "optim.warmup_epochs=0", "eval.clips=1",
-        f"train.out={tmp_path / 'run'}", f"train.cache_folder={tmp_path / 'cache'}",
+        "data.crop.size=[64, 96]", "data.clip.num_frames=2", "data.num_workers=2",
+        "data.people=null", "train.cache_views=1", "train.epochs=2", "optim.warmup_epochs=0",
+        "eval.num_clips=1", f"train.output_dir={tmp_path / 'run'}", f"train.cache_folder={tmp_path / 'cache'}",
     ]  # fmt: skip
     assert train_tool([CONFIG, *own]) == 0
     text = capsys.readouterr().out
@@ -53,7 +53,7 @@ def test_folds_share_the_cache_and_their_predictions_are_pooled(
     capsys.readouterr()
     assert train_tool([CONFIG, *own, "--resume", "data.clip.num_frames=3"]) == 2
     assert "data.clip.num_frames was 2, is 3" in capsys.readouterr().err
-    other = [f"train.out={tmp_path / 'other'}", "data.split=6", "data.clip.num_frames=3"]
+    other = [f"train.output_dir={tmp_path / 'other'}", "data.fold=6", "data.clip.num_frames=3"]
     assert train_tool([CONFIG, *own, *other]) == 2
     assert f"{tmp_path / 'cache'} was made from other settings: data.clip.num_frames was 2" in (
         capsys.readouterr().err
@@ -69,10 +69,10 @@ def test_people_are_detected_and_both_are_in_the_crop(shared, tmp_path, capsys):
     )
     assert "60 videos, 60 looked at now, 0 were known; nobody found in 0" in capsys.readouterr().out
     run = [
-        CONFIG, root, f"data.people={out}", f"model.weights={shared / WEIGHTS}", "data.split=6",
+        CONFIG, root, f"data.people={out}", f"model.weights={shared / WEIGHTS}", "data.fold=6",
         "data.crop.size=[64, 96]", "data.clip.num_frames=2", "train.cache_features=false",
-        "train.epochs=1", "train.max_steps=1", "optim.warmup_epochs=0", "eval.clips=1",
-        f"train.out={tmp_path / 'run'}",
+        "train.epochs=1", "train.max_steps=1", "optim.warmup_epochs=0", "eval.num_clips=1",
+        f"train.output_dir={tmp_path / 'run'}",
     ]  # fmt: skip
     assert train_tool(run) == 0
     result = json.loads((tmp_path / "run/test.json").read_text())
@@ -84,7 +84,7 @@ def test_people_are_detected_and_both_are_in_the_crop(shared, tmp_path, capsys):
 
 def test_without_the_weights_it_ends_at_once(shared, tmp_path, capsys):
     root = f"data.root={shared / 'data/ut_interaction_set1'}"
-    run = f"train.out={tmp_path / 'run'}"
+    run = f"train.output_dir={tmp_path / 'run'}"
     assert (
         train_tool([CONFIG, root, run, "data.people=null", f"model.weights={tmp_path / 'none.pt'}"])
         == 2
@@ -95,7 +95,7 @@ def test_without_the_weights_it_ends_at_once(shared, tmp_path, capsys):
 @pytest.mark.parametrize("split", ["all", "3"])
 def test_without_the_clips_it_ends_at_once(tmp_path, capsys, monkeypatch, split):
     monkeypatch.chdir(tmp_path)
-    assert train_tool([CONFIG, f"data.split={split}"]) == 2
+    assert train_tool([CONFIG, f"data.fold={split}"]) == 2
     error = capsys.readouterr().err
     assert "ut_interaction: the folder data/ut_interaction_set1 does not exist; get ut" in error
     assert list(tmp_path.iterdir()) == []

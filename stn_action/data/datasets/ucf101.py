@@ -55,7 +55,7 @@ def read_ucf101_lists(root: str | Path, split: int, *, require_official: bool = 
         InputError: as `load_ucf101`, except for missing videos.
     """
     if split not in NUM_VIDEOS:
-        raise InputError(f"data.split of ucf101 must be 1, 2 or 3, got {split}")
+        raise InputError(f"data.fold of ucf101 must be 1, 2 or 3, got {split}")
     root = require_folder(root, what="ucf101", remedy=REMEDY)
     lists = _find_lists(root)
     classes = _read_classes(lists / "classInd.txt")

@@ -31,8 +31,7 @@ def load_ut_interaction(root: str | Path, split: int) -> Split:
     """
     if not 1 <= split <= NUM_SEQUENCES:
         raise InputError(
-            f"data.split of ut_interaction must be a sequence from 1 to {NUM_SEQUENCES}, "
-            f"got {split}"
+            f"data.fold of ut_interaction must be a sequence from 1 to {NUM_SEQUENCES}, got {split}"
         )
     root = require_folder(root, what="ut_interaction", remedy=REMEDY)
     videos = _read_videos(root)

@@ -1,0 +1,15 @@
+"""Settings that had another name once, so that an old file gets told the new one."""
+
+RENAMED = {
+    "data.split": "data.fold",
+    "data.workers": "data.num_workers",
+    "data.crop.jitter": "data.crop.box_jitter",
+    "data.augment.mirror": "data.augment.hflip, a probability (true is 0.5, false is 0)",
+    "data.augment.color": "data.augment.color_jitter",
+    "eval.clips": "eval.num_clips",
+    "eval.crops": "eval.num_crops",
+    "train.accumulate": "train.grad_accum_steps",
+    "train.evaluate_every": "train.eval_interval",
+    "train.out": "train.output_dir",
+}
+"""Dotted names: old to new."""
