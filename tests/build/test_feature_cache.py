@@ -100,7 +100,7 @@ def test_the_part_behind_the_cache_resumes_to_the_last_bit(copied, cached, tiny_
         ("data.crop.looseness=0.5", "data.crop.looseness was 0.25, is 0.5; delete the folder or"),
         ("model.freeze_until=stage1", "model.freeze_until was 'stage2', is 'stage1'"),
         ("train.cache_views=3", "views.train was 2, is 3"),
-        ("eval={clips: 1, crops: 1}", "views.clips was 2, is 1"),
+        ("eval={num_clips: 1, num_crops: 1}", "views.clips was 2, is 1"),
         ("train.seed=1", "model.seed was 0, is 1"),  # another random trunk
         ("data.clip={num_frames: 8, stride: 1}", r"num_frames was 4, is 8 \(and 1 more\)"),
     ],

@@ -141,7 +141,7 @@ def test_folds_are_pooled_as_in_their_run(folds):
     rows = sweep_checkpoints([folds], "eval.num_clips=1,3", console=QUIET)
     assert rows[0].numbers == json.loads((folds / "test.json").read_text())
     predictions = (folds / "test_predictions.csv").read_bytes()
-    assert (folds / "sweep_eval.clips/run/1/test_predictions.csv").read_bytes() == predictions
+    assert (folds / "sweep_eval.num_clips/run/1/test_predictions.csv").read_bytes() == predictions
     assert rows[1].numbers["protocol"].startswith("ucf101, 2 folds pooled: 6 videos, 0 failed; ")
     assert "3 clips x 1 crops" in rows[1].numbers["protocol"]
     again = sweep_checkpoints(

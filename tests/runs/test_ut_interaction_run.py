@@ -30,7 +30,8 @@ def test_folds_share_the_cache_and_their_predictions_are_pooled(
         f"data.root={shared / 'data/ut_interaction_set1'}", f"model.weights={shared / WEIGHTS}",
         "data.crop.size=[64, 96]", "data.clip.num_frames=2", "data.num_workers=2",
         "data.people=null", "train.cache_views=1", "train.epochs=2", "optim.warmup_epochs=0",
-        "eval.num_clips=1", f"train.output_dir={tmp_path / 'run'}", f"train.cache_folder={tmp_path / 'cache'}",
+        "eval.num_clips=1", f"train.output_dir={tmp_path / 'run'}",
+        f"train.cache_folder={tmp_path / 'cache'}",
     ]  # fmt: skip
     assert train_tool([CONFIG, *own]) == 0
     text = capsys.readouterr().out
