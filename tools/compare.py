@@ -34,9 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from rich.console import Console
 
     from stn_action.config.schema import load_config
-    from stn_action.runs.arms import describe, run_arms, show
+    from stn_action.runs.arms import describe, print_arms, run_arms
     from stn_action.runs.folder import command_line
-    from stn_action.runs.train_sweep import draw_sweep, run_arm_sweep, write_sweep
+    from stn_action.runs.train_sweep import draw_arm_sweep, run_arm_sweep, write_arm_sweep
 
     config, console = load_config(options.config, options.overrides), Console(soft_wrap=True)
     if options.sweep:
@@ -44,13 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             config, options.sweep, options.seeds, options.out,
             reference=options.reference, command=command_line(),
         )  # fmt: skip
-        for line in write_sweep(points, options.sweep, options.out):
+        for line in write_arm_sweep(points, options.sweep, options.out):
             console.print(line, markup=False, highlight=False)
-        draw_sweep(points, options.sweep, options.out / "sweep.png")
+        draw_arm_sweep(points, options.sweep, options.out / "sweep.png")
         return
     results = run_arms(config, options.seeds, options.out, command=command_line())
     (options.out / "table.md").write_text("\n".join(describe(results)) + "\n", encoding="utf-8")
-    show(results, Console(soft_wrap=True, highlight=False))
+    print_arms(results, Console(soft_wrap=True, highlight=False))
 
 
 if __name__ == "__main__":

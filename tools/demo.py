@@ -21,10 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from rich.console import Console
 
+    from stn_action.build.video_sets import pick_evenly, videos_named
     from stn_action.config.schema import load_config
     from stn_action.data.synthetic.sample_set import generate_sample
-    from stn_action.predictor import load_trained, spread, videos_named
-    from stn_action.runs.arms import clear, run_arms, show
+    from stn_action.predictor import load_trained
+    from stn_action.runs.arms import clear, print_arms, run_arms
     from stn_action.runs.attention_pictures import visualize
     from stn_action.runs.folder import command_line
 
@@ -34,11 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clear(options.out)
     results = run_arms(config, [options.seed], options.out, command=command_line())
     trained = load_trained(options.out / f"heads_seed{options.seed}" / "last.pt")
-    videos = spread(videos_named(trained, ["test"]), 6)
+    videos = pick_evenly(videos_named(["test"], trained.config), 6)
     for _, files in visualize(trained, videos, options.out / "pictures"):
         for file in files:
             console.print(f"drawn: {file}")
-    show(results, console)
+    print_arms(results, console)
     console.print(f"{time.perf_counter() - start:.0f} s; everything is in {options.out}")
 
 

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         sweep_checkpoints(checkpoints, options.sweep, file, overrides, options.out)
         return
-    from stn_action.predictor import evaluate_checkpoint
+    from stn_action.runs.checkpoint_test import evaluate_checkpoint
 
     for line in evaluate_checkpoint(checkpoints[0], file, overrides, options.out):
         print(line)

@@ -21,11 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.top < 1:
         parser.error(f"--top must be at least 1, got {options.top}")
 
-    from stn_action.predictor import load_trained, predict, videos_named, whole_frames
+    from stn_action.build.people import whole_frame_note
+    from stn_action.build.video_sets import videos_named
+    from stn_action.predictor import load_trained, predict
 
     trained = load_trained(options.checkpoint, overrides)
-    videos = videos_named(trained, names)
-    if note := whole_frames(trained, videos):
+    videos = videos_named(names, trained.config)
+    if note := whole_frame_note(videos, trained.config):
         print(note, file=sys.stderr)
     for answer in predict(trained, videos):
         top = []

@@ -24,12 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.limit < 1:
         parser.error(f"--limit must be at least 1, got {options.limit}")
 
-    from stn_action.predictor import load_trained, spread, videos_named, whole_frames
+    from stn_action.build.people import whole_frame_note
+    from stn_action.build.video_sets import pick_evenly, videos_named
+    from stn_action.predictor import load_trained
     from stn_action.runs.attention_pictures import visualize
 
     trained = load_trained(options.checkpoint, overrides)
-    videos = spread(videos_named(trained, names), options.limit)
-    if note := whole_frames(trained, videos):
+    videos = pick_evenly(videos_named(names, trained.config), options.limit)
+    if note := whole_frame_note(videos, trained.config):
         print(note, file=sys.stderr)
     for answer, files in visualize(trained, videos, options.out, make_mp4=not options.no_mp4):
         for file in files:

@@ -58,6 +58,19 @@ def with_people(split: Split, config: Config) -> Split:
     )
 
 
+def whole_frame_note(videos: Sequence[Video], config: Config) -> str | None:
+    """Return a note on videos without person boxes, of a network that was trained on crops."""
+    people = people_of(config)
+    missing = [video.name for video in videos if people and people.find(video.name) is None]
+    if not missing:
+        return None
+    return (
+        f"note: {len(missing)} of {len(videos)} videos have no person boxes in "
+        f"{config.data.people}, so their whole frames are used: {missing[0]}"
+        + (", ..." if missing[1:] else "")
+    )
+
+
 def _spans(people: People, videos: Sequence[Video]) -> list[int | None]:
     return people.longest_spans([video.name for video in videos])
 

@@ -3,9 +3,10 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from stn_action.build.data import fold_configs, listed_split
+from stn_action.build.data import fold_configs, listed_split, load_split
 from stn_action.config.schema import Config, load_config
 from stn_action.data.datasets.ucf101 import read_ucf101_lists
 from stn_action.data.listing import VIDEO_SUFFIXES, Split, Video
@@ -40,6 +41,44 @@ def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Vide
         splits = [_listed(fold) for fold in _folds(config)]
         videos = [video for split in splits for video in (*split.train, *split.test)]
     return sorted({video.name: video for video in videos}.values(), key=lambda video: video.name)
+
+
+def videos_named(names: Sequence[str], config: Config) -> list[Video]:
+    """Return the videos of paths, folders, and of the words "train" and "test", each once.
+
+    Args:
+        names: files, folders or parts of the data set of `config`.
+        config: names the data set.
+
+    Raises:
+        InputError: there is no such file, a folder holds no video, or nothing is named.
+    """
+    if not names:
+        raise InputError("no video is named; give a video, a folder of videos, train or test")
+    videos: list[Video] = []
+    for name in names:
+        path = Path(name)
+        if name in ("train", "test") and not path.exists():
+            videos += getattr(load_split(config), name)
+        elif path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+            if not found:
+                raise InputError(f"{path}: there is no video in this folder")
+            videos += [_unlabelled(file) for file in found]
+        elif path.is_file():
+            videos.append(_unlabelled(path))
+        else:
+            raise InputError(
+                f"{name}: no such file or folder; give a video, a folder of videos, train or test"
+            )
+    return _told_apart(videos)
+
+
+def pick_evenly(videos: Sequence[Video], limit: int) -> list[Video]:
+    """Return at most `limit` of the videos, evenly spaced over the list."""
+    if len(videos) <= limit:
+        return list(videos)
+    return [videos[place * len(videos) // limit] for place in range(limit)]
 
 
 def _folds(config: Config) -> list[Config]:
@@ -85,3 +124,21 @@ def _files_below(folder: Path, entered: set[Path]) -> Iterator[Path]:
                     yield from _files_below(path, entered)
             elif path.suffix.lower() in VIDEO_SUFFIXES:
                 yield path
+
+
+def _told_apart(videos: Sequence[Video]) -> list[Video]:
+    """Each video once, files of one name named by their whole paths."""
+    videos = list(dict.fromkeys(videos))
+    number = Counter(video.name for video in videos)
+    return [
+        video
+        if number[video.name] == 1
+        else replace(video, name=video.path.with_suffix("").as_posix().lstrip("./"))
+        for video in videos
+    ]
+
+
+def _unlabelled(path: Path) -> Video:
+    """A video named by its file and two folders: enough to find its own boxes by."""
+    parts = [part for part in path.with_suffix("").parts if part not in ("..", path.anchor)]
+    return Video("/".join(parts[-3:]), path, label=0, group="")

@@ -146,7 +146,7 @@ def describe(results: Sequence[ArmResult]) -> list[str]:
     return lines
 
 
-def show(results: Sequence[ArmResult], console: Console) -> None:
+def print_arms(results: Sequence[ArmResult], console: Console) -> None:
     """Print the protocol, the table (columns without any figure left out) and the differences."""
     rows = table_rows(results)
     table = Table(title="percent", title_justify="left", box=SIMPLE)

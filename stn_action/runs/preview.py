@@ -20,6 +20,7 @@ from stn_action.build.data import (
     training_dataset,
 )
 from stn_action.build.feature_cache import CACHE_SEED
+from stn_action.build.video_sets import pick_evenly
 from stn_action.config.schema import Config
 from stn_action.data.clips import ClipDataset
 from stn_action.data.footage import Footage
@@ -28,7 +29,6 @@ from stn_action.data.source import DrawClips, FootageSource
 from stn_action.errors import InputError
 from stn_action.person.select import clip_boxes_of
 from stn_action.person.video_people import VideoPeople
-from stn_action.predictor import spread
 from stn_action.video.reader import VideoError, open_video
 from stn_action.visualize.clip_sheet import PreviewClip, draw_overview, draw_preview, draw_summary
 from stn_action.visualize.focus_sheet import evenly_spaced
@@ -63,7 +63,7 @@ def preview(
     dataset, source = _watched(config, split, part)
     summaries: list[Image] = []
     failures: list[str] = []
-    chosen = spread(videos, limit)
+    chosen = pick_evenly(videos, limit)
     for place, video in enumerate(chosen, start=1):
         index = numbers[video.name]
         try:

@@ -20,7 +20,7 @@ from stn_action.config.fingerprint import HARMLESS, flat
 from stn_action.config.schema import Config, to_dict
 from stn_action.data.listing import Split
 from stn_action.errors import InputError
-from stn_action.predictor import Tested, config_for, tested
+from stn_action.runs.checkpoint_test import CheckpointTest, config_for, run_checkpoint_test
 from stn_action.runs.folder import write_result
 from stn_action.runs.folds import pooled_result, pooled_split
 from stn_action.runs.sweep_plan import Subject, check_key, parse_sweep, subjects_of
@@ -96,7 +96,7 @@ def sweep_checkpoints(
         told = f"{subject.name}, {key}={value}: top-1 {rows[-1].numbers['top1']:.1%}{known}"
         console.print(told, markup=False)
     write_sweep(folder, key, rows)
-    show(rows, key, console)
+    print_sweep(rows, key, console)
     console.print(f"written to {folder}", markup=False)
     return rows
 
@@ -139,7 +139,7 @@ def draw_sweep(key: str, rows: Sequence[SweepRow]) -> Image:
     )  # fmt: skip
 
 
-def show(rows: Sequence[SweepRow], key: str, console: Console) -> None:
+def print_sweep(rows: Sequence[SweepRow], key: str, console: Console) -> None:
     """Print the table."""
     table = Table(box=SIMPLE)
     table.add_column("checkpoint", overflow="fold")
@@ -182,7 +182,7 @@ def _row(
     if not found:
         mark.unlink(missing_ok=True)
         tests = [
-            tested(member.path, config_file, [*overrides, *member.fold])
+            run_checkpoint_test(member.path, config_file, [*overrides, *member.fold])
             for member in subject.members
         ]
         split, result = _pooled(tests) if len(tests) > 1 else tests[0][1:]
@@ -194,7 +194,7 @@ def _row(
     return SweepRow(subject.name, value, numbers, found)
 
 
-def _pooled(tests: Sequence[Tested]) -> tuple[Split, TestResult]:
+def _pooled(tests: Sequence[CheckpointTest]) -> tuple[Split, TestResult]:
     """All folds as one test."""
     split = pooled_split(tests[0].config, [test.split for test in tests])
     probabilities = torch.cat([test.result.scores.probabilities for test in tests])

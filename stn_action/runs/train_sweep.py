@@ -71,7 +71,7 @@ def run_arm_sweep(
     return points
 
 
-def write_sweep(points: Sequence[SweepPoint], sweep: str, out: Path) -> list[str]:
+def write_arm_sweep(points: Sequence[SweepPoint], sweep: str, out: Path) -> list[str]:
     """Write the table to `sweep.md` and its figures to `sweep.json`; returns the table's lines."""
     lines = describe_sweep(points, sweep)
     (out / "sweep.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -104,7 +104,7 @@ def describe_sweep(points: Sequence[SweepPoint], sweep: str) -> list[str]:
     return lines
 
 
-def draw_sweep(points: Sequence[SweepPoint], sweep: str, path: Path) -> None:
+def draw_arm_sweep(points: Sequence[SweepPoint], sweep: str, path: Path) -> None:
     """Draw accuracy against the setting, a curve per arm, the reference's last arm as a line.
 
     Nothing is drawn where the values are no numbers.

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
-from stn_action.runs.arms import ARMS, ArmResult, clear, compare, describe, run_arms, show
+from stn_action.runs.arms import ARMS, ArmResult, clear, compare, describe, print_arms, run_arms
 from stn_action.training.checkpoint import load_checkpoint
 from tests.tiny import rows_of, tiny_config, tiny_settings, write_config
 from tools.compare import main as compare_tool
@@ -70,7 +70,7 @@ def test_the_table_and_the_differences_are_written(compared, config):
     assert results[2].top1[1] == pytest.approx(sum(right) / 6)
     assert describe(results) == lines
     shown = io.StringIO()
-    show(results, Console(file=shown, width=200))
+    print_arms(results, Console(file=shown, width=200))
     assert "frozen heads" in shown.getvalue()
     assert lines[9] in " ".join(shown.getvalue().split())
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from stn_action.build import data as build_data
 from stn_action.config.schema import load_config
 from stn_action.errors import InputError
-from stn_action.predictor import evaluate_checkpoint
+from stn_action.runs.checkpoint_test import evaluate_checkpoint
 from stn_action.runs.folds import train_folds
 from stn_action.runs.sweep_plan import parse_sweep
 from stn_action.runs.test_sweep import SweepRow, draw_sweep, sweep_checkpoints

@@ -1,0 +1,92 @@
+"""A checkpoint on the test videos of its data set."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stn_action.build.data import (
+    check_before_start,
+    evaluation_dataset,
+    full_test_loader,
+    load_split,
+)
+from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
+from stn_action.config.schema import Config, load_config
+from stn_action.data.listing import Split
+from stn_action.distributed import build_accelerator
+from stn_action.errors import InputError
+from stn_action.runs.folder import write_result
+from stn_action.runs.test import TestResult, run_test
+from stn_action.training.checkpoint import load_checkpoint
+
+
+class CheckpointTest(NamedTuple):
+    """The test of a checkpoint."""
+
+    config: Config
+    """By which it was tested."""
+    split: Split
+    result: TestResult
+
+
+def evaluate_checkpoint(
+    path: str | Path, config_file: str | None, overrides: Sequence[str], out: Path | None
+) -> list[str]:
+    """Test a checkpoint on the test videos of its split, and write the results.
+
+    Args:
+        path: the checkpoint.
+        config_file: a configuration in place of the checkpoint's own.
+        overrides: `key.sub=value`.
+        out: folder of the results; None: `evaluation` beside the checkpoint.
+
+    Returns:
+        Lines to print.
+
+    Raises:
+        InputError: as `run_checkpoint_test`.
+    """
+    _, split, result = run_checkpoint_test(path, config_file, overrides)
+    folder = out or Path(path).parent / "evaluation"
+    write_result(folder, "test", result.numbers(), result.scores, split.test, split.classes)
+    return [*result.lines(), f"written to {folder}"]
+
+
+def run_checkpoint_test(
+    path: str | Path, config_file: str | None, overrides: Sequence[str]
+) -> CheckpointTest:
+    """Test a checkpoint on the test videos of its split.
+
+    Args:
+        path: the checkpoint.
+        config_file: a configuration in place of the checkpoint's own.
+        overrides: `key.sub=value`.
+
+    Raises:
+        InputError: the checkpoint, the configuration or the data are wrong, or the data set has
+            other classes than the checkpoint.
+    """
+    content = load_checkpoint(path)
+    config = config_for(content, path, config_file, overrides)
+    split = load_split(config)
+    check_before_start(config)
+    if list(split.classes) != list(content["classes"]):
+        raise InputError(
+            f"{path} was trained on {len(content['classes'])} classes "
+            f"({', '.join(content['classes'][:3])}, ...), {split.name} has {len(split.classes)} "
+            f"({', '.join(split.classes[:3])}, ...); evaluate on the data set it was trained on"
+        )
+    network = network_from_checkpoint(content, config, path)
+    accelerator = build_accelerator(config.train.precision)
+    batches = full_test_loader(config, evaluation_dataset(config, split.test))
+    network, batches = accelerator.prepare(network, batches)
+    return CheckpointTest(config, split, run_test(config, network, batches, split, accelerator))
+
+
+def config_for(
+    content: dict[str, Any], path: str | Path, config_file: str | None, overrides: Sequence[str]
+) -> Config:
+    """The configuration that a checkpoint is tested by: a file's or its own, with overrides."""
+    if config_file is None:
+        return config_of_checkpoint(content, path, list(overrides))
+    return load_config(config_file, overrides)
