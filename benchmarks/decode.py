@@ -35,7 +35,7 @@ from stn_action.data.footage import read_footage
 from stn_action.data.listing import Video
 from stn_action.data.source import FootageSource
 from stn_action.person.crop import CropSpec, View
-from stn_action.video.reader import BACKENDS, open_video
+from stn_action.video.backend_table import BACKENDS, open_video
 from stn_action.video.writer import write_video
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

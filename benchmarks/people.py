@@ -18,7 +18,7 @@ from stn_action.person.detect_video import detections_of
 from stn_action.person.detectors.detector_table import build_detector
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import track_people
-from stn_action.video.reader import open_video
+from stn_action.video.backend_table import open_video
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -24,7 +24,7 @@ from benchmarks.timing import medians
 from stn_action.data.listing import VIDEO_SUFFIXES, Video
 from stn_action.jobs.reencode.late_clip import late_clip
 from stn_action.jobs.reencode.recipe import Prepared, Recipe, Whereabouts, prepare_video
-from stn_action.video.reader import open_video
+from stn_action.video.backend_table import open_video
 from stn_action.video.writer import write_video
 
 SMOKE_CLIPS = Path(__file__).parents[2] / "shared/data/smoke_clips"

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from stn_action.video.reader import open_video
+from stn_action.video.backend_table import open_video
 from stn_action.visualize.legend import head_color
 from tests.tiny import rows_of, tiny_settings, write_config
 from tools.evaluate import main as evaluate

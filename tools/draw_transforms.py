@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def read_clip(video: str | None, frame: int | None) -> np.ndarray:
     """Frames (T, H, W, 3) around one of a video, or of a generated clip."""
     from stn_action.data.synthetic.sample_set import plan_clips, render_plan
-    from stn_action.video.reader import open_video
+    from stn_action.video.backend_table import open_video
     from stn_action.visualize.family_image import frame_numbers_around
 
     if video is None:

@@ -21,7 +21,7 @@ from stn_action.data.source import FootageSource
 from stn_action.data.video_table import VideoList
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
-from stn_action.video.reader import BACKENDS
+from stn_action.video.backend_table import BACKENDS
 
 FOLDS = {"ucf101": (1, 2, 3), "ut_interaction": tuple(range(1, 11))}
 

@@ -17,7 +17,8 @@ from stn_action.person.crop import CropSpec
 from stn_action.person.select import TubeChoice
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
-from stn_action.video.reader import VideoError, open_video
+from stn_action.video.backend_table import open_video
+from stn_action.video.reader import VideoError
 
 DrawClips = Callable[[int], Tensor]
 """Number of frames to choose from, to the frames (V, T) int64 of the clips."""

@@ -15,7 +15,7 @@ from stn_action.person.names import NameIndex
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import track_people
 from stn_action.person.video_people import VideoPeople
-from stn_action.video.reader import open_video
+from stn_action.video.backend_table import open_video
 
 OWN = "sqlite"
 """The name of our own format."""

@@ -11,8 +11,9 @@ from stn_action.checksum import checksum
 from stn_action.data.listing import Video
 from stn_action.data.manifest import Entry
 from stn_action.errors import InputError
+from stn_action.video.backend_table import open_video
 from stn_action.video.container import demuxed, open_container
-from stn_action.video.reader import VideoReader, open_video
+from stn_action.video.reader import VideoReader
 
 
 def inspect_video(video: Video) -> Entry:

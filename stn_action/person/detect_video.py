@@ -13,7 +13,8 @@ from stn_action.geometry.boxes import box_sizes, clip_boxes
 from stn_action.person.detectors.detector_table import Detections, Detector
 from stn_action.person.tracker import track_people
 from stn_action.person.video_people import VideoPeople
-from stn_action.video.reader import VideoReader, open_video
+from stn_action.video.backend_table import open_video
+from stn_action.video.reader import VideoReader
 
 Batch = list[tuple[int, np.ndarray]]
 """Frame numbers and their pictures (H, W, 3)."""

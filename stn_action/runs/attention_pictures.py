@@ -14,7 +14,8 @@ from stn_action.person.select import Select, clip_boxes_of
 from stn_action.person.store.people_file import open_people
 from stn_action.person.video_people import People
 from stn_action.predictor import Answer, Trained, answers, view_predictions
-from stn_action.video.reader import VideoReader, open_video
+from stn_action.video.backend_table import open_video
+from stn_action.video.reader import VideoReader
 from stn_action.video.writer import write_video
 from stn_action.visualize.focus_sheet import draw_sheet, evenly_spaced
 from stn_action.visualize.frame_overlay import render_video

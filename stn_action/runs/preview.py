@@ -29,7 +29,8 @@ from stn_action.data.source import DrawClips, FootageSource
 from stn_action.errors import InputError
 from stn_action.person.select import clip_boxes_of
 from stn_action.person.video_people import VideoPeople
-from stn_action.video.reader import VideoError, open_video
+from stn_action.video.backend_table import open_video
+from stn_action.video.reader import VideoError
 from stn_action.visualize.clip_sheet import PreviewClip, draw_overview, draw_preview, draw_summary
 from stn_action.visualize.focus_sheet import evenly_spaced
 from stn_action.visualize.images import Image, save_png

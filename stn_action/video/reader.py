@@ -1,6 +1,5 @@
-"""One way to read a video's frames by index, whatever library decodes it."""
+"""The interface of all video readers: frames by index, whatever library decodes them."""
 
-import importlib
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -13,14 +12,6 @@ import torch
 
 from stn_action.errors import InputError
 from stn_action.video.frames import Frames, gather_frames
-
-BACKENDS = {
-    "pyav": ("stn_action.video.pyav", "PyAVReader", "av"),
-    "opencv": ("stn_action.video.opencv", "OpenCVReader", "opencv-python"),
-    "decord": ("stn_action.video.decord_backend", "DecordReader", "decord"),
-}
-"""Module, class and package of each backend, in the order in which `auto` tries them: decord
-comes last because it alone can be off by some frames."""
 
 
 class VideoError(InputError):
@@ -157,65 +148,6 @@ class VideoReader(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def open_video(
-    path: str | Path, backend: str = "auto", *, num_frames: int | None = None
-) -> VideoReader:
-    """Open a video for reading by frame index.
-
-    Args:
-        path: the file.
-        backend: "pyav", "opencv", "decord", or "auto": PyAV, and where that is not installed or
-            cannot open the file, the next one that can.
-        num_frames: how many frames of it can be decoded, where that is known exactly: it spares
-            counting them in files whose packets do not tell (raw streams, AVI with B-frames). There
-            the times of frames then are index / fps until a stream has reached the end. A number
-            that is too large is noticed when the video ends before a wanted frame, one that is too
-            small when a stream passes it; other readings do not notice.
-
-    Returns:
-        The reader; use it in a `with` block or close it.
-
-    Raises:
-        VideoError: the file is missing, empty or no video.
-        InputError: there is no backend of that name, or it is not installed.
-        ValueError: `num_frames` is below 1.
-    """
-    if num_frames is not None and num_frames < 1:
-        raise ValueError(f"num_frames must be at least 1, got {num_frames}")
-    if backend != "auto" and backend not in BACKENDS:
-        raise InputError(
-            f"video backend must be one of auto, {', '.join(BACKENDS)}; got {backend!r}"
-        )
-    path = Path(path)
-    if not path.exists():
-        raise VideoError(f"{path}: no such video file")
-    if not path.is_file():
-        raise VideoError(f"{path}: is not a file")
-    if path.stat().st_size == 0:
-        raise VideoError(f"{path}: the video file is empty (0 bytes)")
-    if backend != "auto":
-        return _open_with(backend, path, num_frames)
-    reasons = []
-    for name in BACKENDS:
-        try:
-            return _open_with(name, path, num_frames)
-        except InputError as error:
-            reasons.append(f"{name}: {str(error).removeprefix(f'{path}: ')}")
-    raise VideoError(f"{path}: no backend can read this video ({'; '.join(reasons)})")
-
-
-def _open_with(name: str, path: Path, num_frames: int | None) -> VideoReader:
-    module_name, class_name, package = BACKENDS[name]
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(
-            f"the video backend {name} is not installed ({error}); "
-            f"run `pip install {package}` or choose another backend"
-        ) from error
-    return getattr(module, class_name)(path, num_frames)
 
 
 def frame_seconds(times: Sequence[float | None], fps: float) -> np.ndarray:

@@ -17,7 +17,7 @@ from stn_action.data.manifest import HEADER, Manifest, to_line
 from stn_action.errors import InputError
 from stn_action.jobs.check_videos import CRASHED, Check, check_videos
 from stn_action.jobs.inspection import inspect_video
-from stn_action.video.reader import open_video
+from stn_action.video.backend_table import open_video
 from tests.video.clips import CLIPS, write_clip
 
 

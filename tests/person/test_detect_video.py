@@ -10,7 +10,8 @@ from stn_action.person.detect_video import detect_people, detections_of
 from stn_action.person.detectors.detector_table import Detections, build_detector
 from stn_action.person.formats.ucf101_24 import read_ucf101_24
 from stn_action.person.video_people import VideoPeople
-from stn_action.video.reader import VideoError, open_video
+from stn_action.video.backend_table import open_video
+from stn_action.video.reader import VideoError
 from tests.person.scene import ColourDetector, crossing, standing, write_scene
 
 YOLOX = "models/yolox_nano.onnx"

@@ -3,7 +3,8 @@ import warnings
 import numpy as np
 import pytest
 
-from stn_action.video.reader import VideoError, open_video
+from stn_action.video.backend_table import open_video
+from stn_action.video.reader import VideoError
 from tests.video.clips import CLIPS, Clip, decode_all, write_clip
 
 pytest.importorskip("decord", reason="decord has no wheel for this machine")

@@ -5,8 +5,9 @@ import warnings
 import numpy as np
 import pytest
 
+from stn_action.video.backend_table import open_video
 from stn_action.video.pyav import PyAVReader
-from stn_action.video.reader import VideoError, open_video
+from stn_action.video.reader import VideoError
 from tests.video.clips import CLIPS, Clip, checksum, checksums
 
 UNCOUNTED = ["mpeg4_b.avi", "h264_b.avi", "mpeg4_raw.mp4", "h264_raw.h264", "transport.ts"]

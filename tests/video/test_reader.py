@@ -10,7 +10,8 @@ import torch
 
 from stn_action.errors import InputError
 from stn_action.video import reader
-from stn_action.video.reader import VideoError, open_video
+from stn_action.video.backend_table import open_video
+from stn_action.video.reader import VideoError
 from tests.video.clips import CLIPS, Clip, checksum, checksums, decode_all, number_shown
 
 SUFFIXES = {".avi", ".mp4"}

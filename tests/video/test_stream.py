@@ -3,8 +3,9 @@ import warnings
 import numpy as np
 import pytest
 
+from stn_action.video.backend_table import open_video
 from stn_action.video.pyav import PyAVReader
-from stn_action.video.reader import VideoError, VideoReader, open_video
+from stn_action.video.reader import VideoError, VideoReader
 from tests.video.clips import CLIPS, Clip, checksum, checksums, number_shown
 
 EXACT_BACKENDS = ["pyav", "opencv"]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from stn_action.video.backend_table import open_video
 from stn_action.video.container import packet_index
-from stn_action.video.reader import open_video
 from stn_action.video.writer import write_video
 from tests.video.clips import number_shown, pictures
 

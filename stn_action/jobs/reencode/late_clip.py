@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from stn_action.person.crop import crop_frames
-from stn_action.video.reader import open_video
+from stn_action.video.backend_table import open_video
 
 END = 0.9
 """Where in the video the clip ends, as a share of it."""

@@ -21,8 +21,9 @@ from stn_action.errors import InputError
 from stn_action.geometry.boxes import clip_boxes, pad_boxes, union_box
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
+from stn_action.video.backend_table import open_video
 from stn_action.video.container import packet_index
-from stn_action.video.reader import VideoReader, open_video
+from stn_action.video.reader import VideoReader
 from stn_action.video.writer import write_video
 
 Region = tuple[int, int, int, int]

@@ -14,7 +14,7 @@ from stn_action.data.synthetic.sample_set import CLASSES, generate_sample, plan_
 from stn_action.data.synthetic.scenes import SIZE_HW
 from stn_action.errors import InputError
 from stn_action.person.store.tube_folder import read_tube_csv
-from stn_action.video.reader import open_video
+from stn_action.video.backend_table import open_video
 
 SMALL = (1, 1)
 

@@ -16,7 +16,7 @@ from stn_action.jobs.reencode.plan import JOURNAL, Preparation, preparation_of
 from stn_action.jobs.reencode.recipe import Recipe
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.store.tube_folder import TubeFolder
-from stn_action.video.reader import open_video
+from stn_action.video.backend_table import open_video
 from tests.tiny import WITHOUT_PERSON, tiny_config, tiny_settings, write_config
 from tests.ucf101_tree import write_ucf101
 

@@ -23,8 +23,8 @@ from stn_action.jobs.reencode.recipe import (
 )
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
+from stn_action.video.backend_table import open_video
 from stn_action.video.container import packet_index
-from stn_action.video.reader import open_video
 from stn_action.video.writer import write_video
 from tests.video.clips import CLIPS, number_shown, pictures, write_clip
 

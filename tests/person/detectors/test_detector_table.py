@@ -9,7 +9,7 @@ from torchvision.ops import box_iou
 from stn_action.errors import InputError
 from stn_action.person.detectors.detector_table import Detections, build_detector
 from stn_action.person.detectors.yolox import GREY, decode, letterbox
-from stn_action.video.reader import open_video
+from stn_action.video.backend_table import open_video
 
 SSD = "ssdlite320_mobilenet_v3_large"
 
