@@ -76,7 +76,7 @@ class MarkedPatches(nn.Module):
         theta = self.heads(clips)
         glimpses = self.heads.pooled_glimpses(clips, theta, (7, 7))[..., 0]  # (B, K, C)
         features = torch.cat([maps.mean((2, 3)), glimpses.flatten(1)], dim=1)
-        cells = Cells.centred((1, SIDE, SIDE), (1, SIDE, SIDE))
+        cells = Cells.centered((1, SIDE, SIDE), (1, SIDE, SIDE))
         focus = Focus(theta, self.heads.base.detach(), "map", cells, 0.2)
         return self.classifier(features), focus
 

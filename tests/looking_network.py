@@ -43,7 +43,7 @@ class LookingNetwork(nn.Module):
         weight_x = torch.softmax(-8 * (place - center[:, :1]).square(), 1)
         weight_y = torch.softmax(-8 * (place - center[:, 1:]).square(), 1)
         seen = (x * weight_y[:, None, :, None] * weight_x[:, None, None]).sum((2, 3))
-        cells = Cells.centred((1, SIZE, SIZE), (int(clip.shape[2]), SIZE, SIZE))
+        cells = Cells.centered((1, SIZE, SIZE), (int(clip.shape[2]), SIZE, SIZE))
         focus = Focus(theta[0], BASE[None], "trunk", cells, 0.1)
         return Prediction(self.classifier(self.dropout(seen)), (focus,), None)
 

@@ -136,7 +136,8 @@ def _datasets(
         cache.fill(config, network, _bar(console))
     accelerator.wait_for_everyone()
     network.cpu()
-    behind = network.behind(stage, example_clip(config))
+    clip_thw = (config.data.clip.num_frames, *config.data.crop.size)
+    behind = network.behind(stage, example_clip(config), clip_thw=clip_thw)
     test = cache.dataset("test", split.test, seed=0)
     return cache.dataset("train", split.train, seed=config.train.seed), test, test, behind
 

@@ -24,7 +24,7 @@ class Cells:
     """Frames, rows and columns of the clip from one cell to the next."""
 
     @classmethod
-    def centred(cls, size_thw: tuple[int, int, int], clip_thw: tuple[int, int, int]) -> "Cells":
+    def centered(cls, size_thw: tuple[int, int, int], clip_thw: tuple[int, int, int]) -> "Cells":
         """Cells that share the clip out evenly, as if nothing had shifted them."""
         step = [clip / size for clip, size in zip(clip_thw, size_thw, strict=True)]
         return cls(

@@ -1,4 +1,4 @@
-"""The hook that puts heads into a trunk: what it catches of a stage, and what it puts there.
+"""The hook that connects heads to a trunk: it captures a stage's map and may replace it.
 
 Letters: K heads, K' glimpses (K, and one more with random windows).
 """
@@ -18,7 +18,7 @@ from stn_action.models.stages import with_time, without_time
 
 @dataclass(frozen=True)
 class RandomWindows:
-    """Square windows of random size anywhere on the map, to train on beside the heads' own.
+    """Square windows of random size anywhere on the map, for training beside the heads' own.
 
     The diversity augmentation of AdaFocusV2 (Wang et al. 2022, arXiv 2112.14238),
     whose random patches have one size.
@@ -37,20 +37,35 @@ class RandomWindows:
             )
 
     def draw(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One theta (B, 1, 1, 2, 3) for each clip of `like` (B, ...), float32, on its device."""
+        """Draw one theta (B, 1, 1, 2, 3) per clip of `like` (B, ...), float32, on its device."""
         numbers = torch.rand(len(like), 1, 1, 3, generator=generator)
         scale = self.min_scale + (self.max_scale - self.min_scale) * numbers[..., :1]
-        centre = (2 * numbers[..., 1:] - 1) * (1 - scale)
-        return window_theta(scale.expand_as(centre), centre).to(like.device)
+        center = (2 * numbers[..., 1:] - 1) * (1 - scale)
+        return window_theta(scale.expand_as(center), center).to(like.device)
 
 
-class Looking:
-    """What a forward hook at the stage catches and puts in place while the trunk runs once."""
+class GlimpseHook:
+    """A forward hook at the stage, for one run of the trunk.
+
+    After the run, `theta` and `size_thw` are set, and `glimpses` if they are pooled.
+
+    Args:
+        heads: where to look, and how to sample.
+        batch_size: B; a frame-wise trunk folds time into the batch.
+        given_theta: used instead of the heads' own.
+        pool: average the glimpses and leave the map as it is.
+        in_line: replace the map by the one glimpse.
+        random_windows: add the glimpse of a random window.
+    """
 
     theta: Tensor
+    """(B, K, S, *kind)."""
+
     glimpses: Tensor
-    """(B, K', C, T), where they are pooled."""
+    """(B, K', C, T), pooled."""
+
     size_thw: tuple[int, int, int]
+    """Time steps, height and width of the map."""
 
     def __init__(
         self,
@@ -70,12 +85,12 @@ class Looking:
         self.random_windows = random_windows
 
     @property
-    def num_views(self) -> int:
-        """How many maps there are of each clip behind the stage, in tail mode."""
+    def num_branches(self) -> int:
+        """Return how many maps of each clip the rest of the trunk sees in tail mode."""
         return 1 + self.heads.num_heads + (self.random_windows is not None)
 
-    def hook(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
-        """For `register_forward_hook`: the stage's output to what comes in its place."""
+    def __call__(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
+        """Return what replaces the stage's output, or None to keep it."""
         features = with_time(output, self.batch_size)
         self.theta = self.heads(features) if self.given_theta is None else self.given_theta
         self.size_thw = (features.shape[2], features.shape[3], features.shape[4])
@@ -89,14 +104,14 @@ class Looking:
         glimpses = self.heads.glimpses(features, self.theta, size)  # (B, K, C, T, H, W)
         if self.in_line:
             return without_time(glimpses.squeeze(1), like=output)
-        views = [features.unsqueeze(1), glimpses]
+        branches = [features.unsqueeze(1), glimpses]
         if self.random_windows is not None:
             theta = self.random_windows.draw(features)
-            views.append(sample_clips(features, theta, size, axis_aligned=True))
-        return without_time(torch.cat(views, dim=1).transpose(0, 1).flatten(0, 1), like=output)
+            branches.append(sample_clips(features, theta, size, axis_aligned=True))
+        return without_time(torch.cat(branches, dim=1).transpose(0, 1).flatten(0, 1), like=output)
 
     def _pooled_at_random(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        """(B, 1, C, T)."""
+        """Return the mean (B, 1, C, T) over a random window."""
         assert self.random_windows is not None
         maps, theta, unfold = fold_time(features, self.random_windows.draw(features))
         return unfold(pooled(maps, theta, size, axis_aligned=True))

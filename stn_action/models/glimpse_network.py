@@ -92,7 +92,7 @@ class GlimpseNetwork(nn.Module):
         features = torch.cat(self._described(glimpses), dim=1)  # (B, K * D)
         size_thw = (clips.shape[2], clips.shape[3], clips.shape[4])
         focus = Focus(
-            theta, self.heads.base, "input", Cells.centred(size_thw, size_thw),
+            theta, self.heads.base, "input", Cells.centered(size_thw, size_thw),
             self.heads.transform.floor,
         )  # fmt: skip
         return Prediction(self.classifier(self.dropout(features)).float(), (focus,), None)

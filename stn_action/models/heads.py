@@ -1,4 +1,4 @@
-"""The heads: a feature map to glimpses of it, and the record of where they looked.
+"""Spatial transformer heads: a feature map to windows on it and glimpses of it.
 
 Letters: K heads, S thetas of a clip (1, or one for every time step of the map).
 """
@@ -14,25 +14,25 @@ from stn_action.geometry.family import Transform
 from stn_action.geometry.sampling import PADDINGS, SAMPLERS, Padding, Sampler, pooled, sample
 from stn_action.geometry.theta import VOLUMETRIC
 from stn_action.models.localization import LocalizationNetwork
-from stn_action.models.localization_input import Evidence
+from stn_action.models.localization_input import LocalizationInput
 
 
 class FocusHeads(nn.Module):
     """K spatial transformers on one feature map, with one localization network between them.
 
-    What the localization network sees is told in `Evidence`. Its input is detached from the trunk
+    The input of the localization network is a `LocalizationInput`. It is detached from the trunk
     by default, so that the trunk learns from what the glimpses show and not from what moves them.
 
     Args:
         channels: C of the features.
         transform: the family of theta, made for K windows.
-        theta_per: one theta per "clip" or per time "step"; a volumetric one is always per clip.
+        theta_per: one theta per "clip" or per time "step"; volumetric theta is always per clip.
         gain: see `LocalizationNetwork`.
-        detach: keep the localization network's gradients from the features.
-        motion: show it how the map changes over time too.
+        detach: stop the localization network's gradients at the features.
+        motion: add the map's change over time to the localization network's input.
         sampler: see `geometry.sampling`.
-        padding: beyond the map everything is "zeros", or as the "border" pixel.
-        localization: a network of your own, (N, evidence channels, H, W) to (N, K * P).
+        padding: values beyond the map: "zeros", or those of the "border".
+        localization: your own network, (N, input channels, H, W) to (N, K * P).
     """
 
     base: Tensor
@@ -54,7 +54,7 @@ class FocusHeads(nn.Module):
         self.volumetric = transform.theta_shape == VOLUMETRIC
         if self.volumetric and theta_per != "clip":
             raise InputError(
-                f"a volumetric theta is one per clip: theta_per must be 'clip', got {theta_per!r}"
+                f"volumetric theta is one per clip: theta_per must be 'clip', got {theta_per!r}"
             )
         if sampler not in SAMPLERS or padding not in PADDINGS:
             raise InputError(
@@ -63,7 +63,7 @@ class FocusHeads(nn.Module):
             )
         if sampler in ("separable", "area") and not transform.axis_aligned:
             raise InputError(
-                f"sampler {sampler!r} is for axis-aligned families, {transform.name} is none: "
+                f"sampler {sampler!r} is for axis-aligned families; {transform.name} is not one: "
                 "use 'auto' or 'grid'"
             )
         self.channels = channels
@@ -73,9 +73,11 @@ class FocusHeads(nn.Module):
         self.detach = detach
         self.sampler: Sampler = sampler
         self.padding: Padding = padding
-        self.evidence = Evidence("volume" if self.volumetric else theta_per, motion)
+        self.localization_input = LocalizationInput(
+            "volume" if self.volumetric else theta_per, motion
+        )
         self.localization = localization or LocalizationNetwork(
-            self.evidence.channels_for(channels),
+            self.localization_input.channels_for(channels),
             self.num_heads * transform.num_parameters,
             gain=gain,
         )
@@ -83,22 +85,22 @@ class FocusHeads(nn.Module):
 
     @property
     def gain(self) -> float:
-        """By which the localization network's stored weights are multiplied."""
+        """Return the factor by which the localization network's stored weights are multiplied."""
         return float(getattr(self.localization, "gain", 1.0))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Theta (B, K, S, *kind), float32, for features (B, C, T, H, W)."""
+        """Compute theta (B, K, S, *kind), float32, of features (B, C, T, H, W)."""
         if self.detach:
             features = features.detach()
-        shown = self.evidence(features)  # (B, S, C', H, W)
+        inputs = self.localization_input(features)  # (B, S, C', H, W)
         with torch.autocast(features.device.type, enabled=False):
-            raw = self.localization(shown.flatten(0, 1))
-            raw = raw.reshape(*shown.shape[:2], self.num_heads, self.transform.num_parameters)
+            raw = self.localization(inputs.flatten(0, 1))
+            raw = raw.reshape(*inputs.shape[:2], self.num_heads, self.transform.num_parameters)
             theta = self.transform.build(raw)
         return theta.transpose(1, 2)
 
     def glimpses(self, features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
-        """What the heads look at: (B, K, C, T, h, w) of features (B, C, T, H, W)."""
+        """Sample the windows: (B, K, C, T, h, w) of features (B, C, T, H, W)."""
         if self.volumetric:
             return self.volume_glimpses(features, theta, (features.shape[2], *size))
         return sample_clips(
@@ -107,12 +109,12 @@ class FocusHeads(nn.Module):
         )  # fmt: skip
 
     def volume_glimpses(self, features: Tensor, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        """What volumetric heads look at: (B, K, C, t, h, w) for size (t, h, w)."""
+        """Sample volumetric windows: (B, K, C, t, h, w) for size (t, h, w)."""
         theta = theta.squeeze(2)
         return sample(features, theta, size, sampler=self.sampler, padding=self.padding)
 
     def pooled_glimpses(self, features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
-        """The spatial means of the glimpses: (B, K, C, T) of features (B, C, T, H, W)."""
+        """Compute the glimpses' spatial means (B, K, C, T) of features (B, C, T, H, W)."""
         if self.volumetric:
             return self.glimpses(features, theta, size).mean((-2, -1))
         maps, theta, unfold = fold_time(features, theta)

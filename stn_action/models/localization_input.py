@@ -1,4 +1,4 @@
-"""What a localization network is shown of a clip's feature map.
+"""The input of a localization network, made from a clip's feature map.
 
 Letters: S thetas of a clip (1, or one for every time step of the map).
 """
@@ -13,33 +13,35 @@ from stn_action.errors import InputError
 from stn_action.geometry.kernels import resize_area
 
 THETA_PER = ("clip", "step", "volume")
+TIME_BINS = 4
+"""Parts of the time axis that a volumetric head sees."""
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Maps (B, S, channels_for(C), H, W) of features (B, C, T, H, W).
+class LocalizationInput:
+    """Features (B, C, T, H, W) to maps (B, S, channels_for(C), H, W).
 
-    For one theta a clip: the map's mean over time and the mean size of its change from step to
-    step. For one theta a step: the step's map and its change from the step before. For one theta
-    of the whole volume: the map at `TIME_BINS` equal parts of the time, so that time can be seen.
+    With one theta per clip: the mean over time and the mean absolute change between steps. With
+    one theta per step: the step's map and its absolute change from the step before. With one
+    theta for the volume: the means over `TIME_BINS` equal parts of the time axis.
     """
 
     theta_per: Literal["clip", "step", "volume"] = "clip"
     motion: bool = True
-    """Whether the change is shown too; images have none."""
+    """Whether the change over time is part of the input; images have none."""
 
     def __post_init__(self) -> None:
         if self.theta_per not in THETA_PER:
             raise InputError(f"theta_per must be one of {THETA_PER}, got {self.theta_per!r}")
 
     def channels_for(self, channels: int) -> int:
-        """How many channels it has where the features have so many."""
+        """Return the number of channels of the input for features of `channels` channels."""
         if self.theta_per == "volume":
             return TIME_BINS * channels
         return (2 if self.motion else 1) * channels
 
     def __call__(self, features: Tensor) -> Tensor:
-        """See the class."""
+        """Compute the input; see the class for shapes."""
         match self.theta_per:
             case "clip":
                 return self._of_clip(features)
@@ -69,6 +71,3 @@ def _of_volume(features: Tensor) -> Tensor:
     B, C, T, H, W = features.shape
     lines = resize_area(features.reshape(B, C, T, H * W), (TIME_BINS, H * W))
     return lines.reshape(B, 1, C * TIME_BINS, H, W)
-
-
-TIME_BINS = 4

@@ -12,26 +12,26 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
-from stn_action.models.glimpse_hook import Looking, RandomWindows
+from stn_action.models.glimpse_hook import GlimpseHook, RandomWindows
 from stn_action.models.heads import FocusHeads
 from stn_action.models.prediction import Focus, Prediction
+from stn_action.models.receptive_field import trace_cells
 from stn_action.models.stages import (
-    cut,
     evaluating,
     features_at,
     modules_before,
     stage,
-    trace_cells,
+    trunk_behind,
 )
 
 
 class FocusedNetwork(nn.Module):
     """A trunk, heads on one of its stages, and classifiers on the global view and the glimpses.
 
-    One mechanism for every trunk: while it runs, a hook at the stage catches the map U. With a
-    `describe` module the glimpses are pooled right there; without one they are appended to U along
-    the batch, and the rest of the trunk runs once over (K + 1) * B maps of U's size; in line, the
-    one glimpse takes U's place.
+    One mechanism for every trunk: while it runs, a hook at the stage captures the map U. With a
+    `describe` module the glimpses are pooled there; without one they are appended to U along the
+    batch, and the rest of the trunk runs once over (K + 1) * B maps of U's size; in line, the one
+    glimpse replaces U.
 
     Args:
         trunk: clips (B, 3, T, H, W) to features (B, D).
@@ -42,10 +42,10 @@ class FocusedNetwork(nn.Module):
         describe: pooled glimpses (N, T, C) to (N, out_channels); None sends glimpses through the
             rest of the trunk.
         in_line: replace the map by the one head's glimpse, as in the paper's ST-CNN.
-        random_windows: one more branch in training, which looks at a random window; it has a
-            classifier of its own and keeps what describes glimpses from fitting one place alone.
+        random_windows: add a branch in training that sees a random window; it has its own
+            classifier and keeps the description of glimpses from fitting one place alone.
         dropout: before the classifier.
-        branch_classifiers: whether every branch has an auxiliary classifier.
+        branch_classifiers: give every branch an auxiliary classifier.
         mean: see `plug`.
         std: see `plug`.
     """
@@ -75,7 +75,7 @@ class FocusedNetwork(nn.Module):
         self.describe = describe
         self.at = at
         if in_line and (heads is None or heads.num_heads != 1 or random_windows is not None):
-            raise InputError("in line there is one head, and no branch of its own or at random")
+            raise InputError("glimpse in_line needs exactly one head and no random_windows")
         self.in_line = in_line
         self.random_windows = random_windows if heads else None
         num_heads = heads.num_heads if heads and not in_line else 0
@@ -95,52 +95,55 @@ class FocusedNetwork(nn.Module):
         self.register_buffer("pixel_std", _per_channel(std), persistent=False)
         self._frozen: tuple[str, ...] = ()
         self._cells: dict[tuple[int, int, int], Cells] = {}
+        self._stored_cells: Cells | None = None  # of the clips behind stored features
 
     @property
     def gain(self) -> float:
-        """By which the localization network's stored weights are multiplied."""
+        """Return the factor by which the localization network's stored weights are multiplied."""
         return self.heads.gain if self.heads else 1.0
 
     def localization_parameters(self) -> list[nn.Parameter]:
-        """The parameters that move the windows."""
+        """Return the parameters that move the windows."""
         return list(self.heads.localization.parameters()) if self.heads else []
 
     def forward(self, clip: Tensor, theta: Sequence[Tensor] | None = None) -> Prediction:
         """Classify clips.
 
         Args:
-            clip: (B, 3, T, H, W), float, or uint8 where `mean` and `std` were given.
-            theta: (B, K, S, *kind) of each placement, to look at instead of where the heads would.
+            clip: (B, 3, T, H, W), float, or uint8 if `mean` and `std` were given; behind a stage,
+                the features (B, C, T, H, W) of that stage.
+            theta: (B, K, S, *kind) of each placement, used instead of the heads' own.
 
         Returns:
             The prediction; logits are float32.
 
         Raises:
-            ValueError: the shape of a given theta is wrong.
+            ValueError: theta has another shape, or the features are of clips of another size
+                than `behind` was told.
         """
         if self.heads is None:
-            branches = [self.trunk(self._normalised(clip))]
+            branches = [self.trunk(self._normalized(clip))]
             return self._classify(branches, ())
         windows = self.random_windows if self.training else None
-        looking = Looking(
+        hook = GlimpseHook(
             self.heads, len(clip), given_theta=self._given(theta, len(clip)),
             pool=self.describe is not None, in_line=self.in_line, random_windows=windows,
         )  # fmt: skip
-        with self._hooked(looking):
-            features = self.trunk(self._normalised(clip))
-        branches = self._branches(features, looking)
-        cells = self._cells_for(clip, looking.size_thw)
+        with self._hooked(hook):
+            features = self.trunk(self._normalized(clip))
+        branches = self._branches(features, hook)
+        cells = self._cells_for(clip, hook.size_thw)
         floor = self.heads.transform.floor
-        focus = Focus(looking.theta, self.heads.base, self.at, cells, floor)
+        focus = Focus(hook.theta, self.heads.base, self.at, cells, floor)
         random_branch = branches.pop() if windows is not None else None
         return self._classify(branches, (focus,), random_branch)
 
     def freeze_until(self, path: str, example: Tensor) -> None:
-        """Keep the trunk up to a stage as it is: no gradient, batch norm in eval mode.
+        """Freeze the trunk up to a stage: no gradient, batch norm in eval mode.
 
         Args:
             path: the last frozen stage.
-            example: a clip (1, 3, T, H, W), to find out what runs before it.
+            example: a clip (1, 3, T, H, W), run once to find out what precedes the stage.
         """
         with evaluating(self.trunk):
             self._frozen = tuple(modules_before(self.trunk, path, example))
@@ -156,20 +159,24 @@ class FocusedNetwork(nn.Module):
         return self
 
     def stage_features(self, clip: Tensor, path: str) -> Tensor:
-        """The map (B, C, T, H, W) of a stage; what lies behind it is not run."""
-        return features_at(self.trunk, path, self._normalised(clip))
+        """Return the map (B, C, T, H, W) of a stage; the rest of the trunk is not run."""
+        return features_at(self.trunk, path, self._normalized(clip))
 
-    def behind(self, path: str, example: Tensor) -> "FocusedNetwork":
-        """The part behind a stage, for training on that stage's stored maps.
+    def behind(
+        self, path: str, example: Tensor, *, clip_thw: tuple[int, int, int] | None = None
+    ) -> "FocusedNetwork":
+        """Return the part behind a stage, for training on that stage's stored features.
 
-        It shares every parameter with this network.
+        It shares every parameter with this network, and its predictions are equal, focus included.
 
         Args:
-            path: the stage whose maps it will take.
-            example: a clip (1, 3, T, H, W), to check the cut on.
+            path: the stage whose features it takes.
+            example: a clip (1, 3, T, H, W), to check the result on.
+            clip_thw: frames, height and width of the clips that the features are of; None: of
+                the example.
 
         Raises:
-            InputError: the trunk cannot be cut there, or the heads look at an earlier stage.
+            InputError: the trunk cannot be split there, or the heads look at an earlier stage.
         """
         before = modules_before(self.trunk, path, example)
         if self.heads is not None and self.at in before and self.at != path:
@@ -180,9 +187,9 @@ class FocusedNetwork(nn.Module):
         rest = copy.copy(self)
         rest._modules = dict(self._modules)
         rest._buffers = {**self._buffers, "pixel_mean": None, "pixel_std": None}
-        rest.trunk = cut(self.trunk, path, example)
+        rest.trunk = trunk_behind(self.trunk, path, example)
         rest._frozen = tuple(set(self._frozen) - before)
-        rest._cells = {}
+        rest._stored_cells = self._traced_cells(example, clip_thw) if self.heads else None
         return rest
 
     def _given(self, theta: Sequence[Tensor] | None, batch_size: int) -> Tensor | None:
@@ -200,24 +207,24 @@ class FocusedNetwork(nn.Module):
         return theta[0]
 
     @contextmanager
-    def _hooked(self, looking: Looking):
-        handle = stage(self.trunk, self.at).register_forward_hook(looking.hook)
+    def _hooked(self, hook: GlimpseHook):
+        handle = stage(self.trunk, self.at).register_forward_hook(hook)
         try:
             yield
         finally:
             handle.remove()
 
-    def _branches(self, features: Tensor, looking: Looking) -> list[Tensor]:
-        """What describes each branch (B, D), the global view first."""
+    def _branches(self, features: Tensor, hook: GlimpseHook) -> list[Tensor]:
+        """Return the description (B, D) of each branch, the global one first."""
         if self.in_line:
             return [features]
         if self.describe is None:
-            return list(features.chunk(looking.num_views))
-        glimpses = looking.glimpses.flatten(0, 1).transpose(1, 2)  # (B * K', T, C)
-        described = self.describe(glimpses).unflatten(0, (looking.batch_size, -1))
+            return list(features.chunk(hook.num_branches))
+        glimpses = hook.glimpses.flatten(0, 1).transpose(1, 2)  # (B * K', T, C)
+        described = self.describe(glimpses).unflatten(0, (hook.batch_size, -1))
         return [features, *described.unbind(1)]
 
-    def _normalised(self, clip: Tensor) -> Tensor:
+    def _normalized(self, clip: Tensor) -> Tensor:
         if self.pixel_mean is None or self.pixel_std is None:
             return clip
         return (clip.to(self.pixel_mean.dtype) - self.pixel_mean) / self.pixel_std
@@ -241,12 +248,24 @@ class FocusedNetwork(nn.Module):
         return Prediction(logits.float(), focus, branch_logits, random_logits)
 
     def _cells_for(self, clip: Tensor, size_thw: tuple[int, int, int]) -> Cells:
+        if self._stored_cells is not None:
+            if self._stored_cells.size_thw != size_thw:
+                raise ValueError(
+                    f"the map at {self.at!r} must be of size {self._stored_cells.size_thw} (time, "
+                    f"height, width), as of clips of {self._stored_cells.clip_thw}; got {size_thw}"
+                )
+            return self._stored_cells
         clip_thw = (clip.shape[2], clip.shape[3], clip.shape[4])
-        if clip.shape[1] != 3:  # a stored map: see `behind`
-            return Cells.centred(size_thw, clip_thw)
         if clip_thw not in self._cells:
             self._cells[clip_thw] = trace_cells(self.trunk, self.at, clip_thw, size_thw)
         return self._cells[clip_thw]
+
+    def _traced_cells(self, example: Tensor, clip_thw: tuple[int, int, int] | None) -> Cells:
+        """Return the cells of the heads' stage on clips of that size, or of the example's."""
+        clip = example if clip_thw is None else example.new_zeros(1, 3, *clip_thw)
+        with evaluating(self.trunk):
+            T, H, W = features_at(self.trunk, self.at, clip).shape[2:]
+        return self._cells_for(clip, (T, H, W))
 
 
 def _per_channel(values: Sequence[float] | None) -> Tensor | None:

@@ -1,7 +1,7 @@
 """The test: a network's predictions on all views of the test videos, and what they are worth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_thet
 from stn_action.geometry.boxes import box_centers
 from stn_action.geometry.outlines import clip_outlines, join_heads, source_to_clip
 from stn_action.models.network import FocusedNetwork
-from stn_action.models.stages import trace_cells
 from stn_action.person.store.tube_folder import TubeFolder, read_tube_csv
 
 if TYPE_CHECKING:
@@ -88,7 +87,6 @@ def run_test(
     split: Split,
     accelerator: "Accelerator",
     *,
-    whole: FocusedNetwork | None = None,
     thorough: bool = True,
     progress: Any = None,
 ) -> TestResult:
@@ -100,7 +98,6 @@ def run_test(
         batches: all views of `split.test`.
         split: the videos.
         accelerator: of `build_accelerator`.
-        whole: the network with its frozen stages, where `network` is the part behind stored maps.
         thorough: also score the attention, and the accuracy with theta shuffled.
         progress: told after every batch how many views it had.
     """
@@ -112,8 +109,7 @@ def run_test(
     scores = video_scores(predictions, split.test, len(split.classes))
     regions = shuffled = None
     if looks and config.data.regions is not None:
-        on_clips = predictions if whole is None else _on_clips(predictions, whole, config)
-        regions = attention_scores(on_clips, split.test, config.data.regions)
+        regions = attention_scores(predictions, split.test, config.data.regions)
     if looks and config.eval.shuffled_theta and len(split.test) > 1:
         generator = torch.Generator().manual_seed(CONTROL_SEED)
         source = shuffled_theta(predictions, generator)
@@ -167,18 +163,6 @@ def attention_scores(
     )
     generator = torch.Generator().manual_seed(CONTROL_SEED)
     return score_targets(outlines, centres, generator=generator)
-
-
-def _on_clips(
-    predictions: ViewPredictions, whole: FocusedNetwork, config: Config
-) -> ViewPredictions:
-    """The predictions with the windows placed on the clips, not on the maps stored of them."""
-    clip_thw = (config.data.clip.num_frames, *config.data.crop.size)
-    focus = tuple(
-        replace(one, cells=trace_cells(whole.trunk, one.stage, clip_thw, one.cells.size_thw))
-        for one in predictions.focus
-    )
-    return replace(predictions, focus=focus)
 
 
 def _middle_views(predictions: ViewPredictions) -> Tensor:

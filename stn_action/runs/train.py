@@ -75,8 +75,7 @@ def train(
         write_start(folder, config, command, resume=resume)
     announce(run, console)
     _epochs(run, console)
-    whole = run.network if config.train.cache_features else None
-    result = run_test(config, run.learner, run.full_test, split, accelerator, whole=whole)
+    result = run_test(config, run.learner, run.full_test, split, accelerator)
     if accelerator.is_main_process:
         write_result(folder, "test", result.numbers(), result.scores, split.test, split.classes)
         for line in result.lines():

@@ -63,7 +63,7 @@ def test_windows_follow_a_box_that_moves():
 
 
 def test_a_map_that_shares_the_clip_out_evenly_changes_nothing():
-    cells = Cells.centred((4, 7, 14), (16, 112, 168))
+    cells = Cells.centered((4, 7, 14), (16, 112, 168))
     points = torch.rand(5, 2) * 2 - 1
     torch.testing.assert_close(map_to_clip(points, cells), points)
 
@@ -123,7 +123,7 @@ def test_theta_of_another_shape_is_refused():
         focus_outlines(torch.zeros(1, 1, 2, 3), CELLS, torch.zeros(7, 4))
 
 
-EVEN = Cells.centred((4, 7, 7), (8, 112, 112))
+EVEN = Cells.centered((4, 7, 7), (8, 112, 112))
 """Cells that shift nothing: what is normalized on the map is so on the clip."""
 
 

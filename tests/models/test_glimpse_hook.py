@@ -77,5 +77,5 @@ def test_in_line_the_glimpse_takes_the_maps_place():
 
 
 def test_in_line_there_is_one_head():
-    with pytest.raises(InputError, match="in line there is one head"):
+    with pytest.raises(InputError, match="in_line needs exactly one head and no random_windows"):
         network(heads=2, glimpse="in_line")

@@ -140,7 +140,7 @@ def test_a_wrong_choice_lists_the_right_ones():
 def test_a_sampler_that_would_leave_rotation_out_is_refused():
     for sampler in ("separable", "area"):
         heads("anisotropic", sampler=sampler)
-        with pytest.raises(InputError, match=f"{sampler!r} is for axis-aligned families, affine"):
+        with pytest.raises(InputError, match=f"{sampler!r} is for axis-aligned families; affine"):
             heads("affine", sampler=sampler)
     with pytest.raises(InputError, match=r"sampler must be one of .* padding one of"):
         heads(padding="reflection")
@@ -176,7 +176,7 @@ def test_a_localization_network_of_ones_own_takes_the_evidence():
 
 
 def test_centred_cells_share_out_the_clip():
-    cells = Cells.centred((4, 14, 7), (16, 112, 112))
+    cells = Cells.centered((4, 14, 7), (16, 112, 112))
     assert cells.first_thw == (1.5, 3.5, 7.5)
     assert cells.step_thw == (4.0, 8.0, 16.0)
 

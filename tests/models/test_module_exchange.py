@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from stn_action.models.module_exchange import exchanged
+from stn_action.models.module_exchange import exchange_modules
 
 
 class Doubled(nn.Module):
@@ -21,7 +21,7 @@ def test_modules_are_exchanged_at_any_depth_and_the_original_is_untouched():
     original = network()
     x = torch.randn(3, 2)
     before = original(x)
-    copy = exchanged(original, double_relus)
+    copy = exchange_modules(original, double_relus)
     torch.testing.assert_close(copy(x), original[1][1](2 * original[0](x)))
     torch.testing.assert_close(original(x), before)
     assert isinstance(original[1][0], nn.ReLU)
@@ -29,7 +29,7 @@ def test_modules_are_exchanged_at_any_depth_and_the_original_is_untouched():
 
 def test_the_copy_shares_parameters_and_has_a_mode_of_its_own():
     original = network().train()
-    copy = exchanged(original, double_relus).eval()
+    copy = exchange_modules(original, double_relus).eval()
     assert all(
         one is other for one, other in zip(original.parameters(), copy.parameters(), strict=True)
     )
@@ -39,10 +39,10 @@ def test_the_copy_shares_parameters_and_has_a_mode_of_its_own():
 
 def test_paths_are_told_from_the_outside_in():
     paths = []
-    exchanged(network(), lambda path, module: paths.append(path))
+    exchange_modules(network(), lambda path, module: paths.append(path))
     assert paths == ["", "0", "1", "1.0", "1.1"]
 
 
 def test_what_is_replaced_is_not_looked_into():
-    copy = exchanged(network(), lambda path, module: Doubled() if path == "1" else None)
+    copy = exchange_modules(network(), lambda path, module: Doubled() if path == "1" else None)
     assert [name for name, _ in copy.named_modules()] == ["", "0", "1"]

@@ -216,7 +216,16 @@ def test_behind_a_stage_its_stored_maps_give_equal_logits(trunk, glimpse):
     torch.testing.assert_close(prediction.logits, expected.logits)
     torch.testing.assert_close(prediction.branch_logits, expected.branch_logits)
     torch.testing.assert_close(prediction.focus[0].theta, expected.focus[0].theta)
-    assert prediction.focus[0].cells.size_thw == expected.focus[0].cells.size_thw
+    assert prediction.focus[0].cells == expected.focus[0].cells
+    longer = torch.rand(2, 3, 6, 48, 40)
+    told = model.behind(path, EXAMPLE, clip_thw=(6, 48, 40))
+    with torch.no_grad():
+        maps = model.stage_features(longer, path)
+        assert told(maps).focus[0].cells == model(longer).focus[0].cells
+        with pytest.raises(
+            ValueError, match=r"size \(4, 8, 10\).*clips of \(4, 32, 40\); got \(6,"
+        ):
+            rest(maps)
 
 
 def test_behind_an_earlier_stage_than_the_heads_look_at():
@@ -260,5 +269,5 @@ def test_a_trunk_that_is_no_chain_has_nothing_behind():
             return (self.stage3(x) + x).mean((2, 3, 4))
 
     model = plug(Skip(), heads=0, num_classes=5, example=EXAMPLE)
-    with pytest.raises(InputError, match=r"cannot be cut behind 'stage3'.*no chain there"):
+    with pytest.raises(InputError, match=r"cannot be split behind 'stage3'.*no chain there"):
         model.behind("stage3", EXAMPLE)

@@ -9,7 +9,7 @@ from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.models.prediction import Focus
 from stn_action.training.monitor import HeadMonitor, HeadThresholds
 
-CELLS = Cells.centred((4, 8, 8), (4, 16, 16))
+CELLS = Cells.centered((4, 8, 8), (4, 16, 16))
 
 
 def windows(centers: Tensor, scale: float = 0.5) -> Tensor:

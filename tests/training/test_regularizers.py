@@ -7,7 +7,7 @@ from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.models.prediction import Focus
 from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
 
-CELLS = Cells.centred((1, 8, 8), (1, 8, 8))
+CELLS = Cells.centered((1, 8, 8), (1, 8, 8))
 
 
 def focus(theta, base=None):
