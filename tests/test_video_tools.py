@@ -26,8 +26,8 @@ def test_a_configurations_videos_are_checked(tiny_data, tmp_path, capsys):
     assert check_videos(arguments) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed == [
-        "18 videos: 0 cannot be read, 0 are damaged in part; 18 were decoded now, 0 were known",
-        f"written to {out}",
+        "18 videos: 18 checked now, 0 known before, 0 failed",
+        f"written to {out}: 18 videos, 0 cannot be read, 0 damaged in part",
     ]
     assert [entry.frames for entry in Manifest.open(out)].count(12) == 16
 
@@ -38,7 +38,7 @@ def test_a_broken_video_fails_where_that_is_asked_for(tiny_data, tmp_path, capsy
     arguments = [str(folder), "--out", str(tmp_path / "m.tsv"), "--workers", "0"]
     assert check_videos(arguments) == 0
     assert check_videos([*arguments, "--strict"]) == 1
-    assert "cannot be read: 1: the video file is empty (0 bytes)" in capsys.readouterr().out
+    assert "failed: 1: the video file is empty (0 bytes)" in capsys.readouterr().out
 
 
 def test_a_wrong_command_ends_with_status_2(tmp_path, capsys):
@@ -67,7 +67,7 @@ def test_a_check_that_was_killed_goes_on(tmp_path, capsys):
     assert process.wait() == -signal.SIGKILL
     done = journal.read_bytes().count(b"\n") - 1
     assert check_videos([*command, "0"]) == 0
-    assert f"{25 - done} were decoded now, {done} were known" in capsys.readouterr().out
+    assert f"{25 - done} checked now, {done} known before" in capsys.readouterr().out
     assert len(Manifest.open(out)) == 25
 
 

@@ -40,7 +40,7 @@ def check(arguments: Sequence[str] | None) -> list[str]:
     found = check_videos(videos, options.out, workers=options.workers)
     for line in found.lines():
         print(line)
-    return [name for name, _ in (*found.broken, *found.noted)] if options.strict else []
+    return [*found.job.failures, *found.damaged] if options.strict else []
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""People of a whole data set: detected in parallel into one crash-safe file."""
+"""People of a data set, detected in parallel into one crash-safe file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -9,33 +9,30 @@ from rich.console import Console
 
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
-from stn_action.jobs.pool import Crashed, run_jobs
+from stn_action.jobs.job_spec import JobSpec, run_job
+from stn_action.jobs.pool import Failed
 from stn_action.person.detect_video import detect_people
 from stn_action.person.detectors.detector_table import Detector, build_detector
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import require_tracker
 from stn_action.person.video_people import VideoPeople
-from stn_action.progress import show_progress
 from stn_action.video.reader import VideoError
-
-SHOWN = 5
-"""Unreadable videos that are printed."""
 
 
 @dataclass(frozen=True)
 class DetectionPlan:
-    """How people are looked for."""
+    """How people are detected."""
 
     detector: str
-    """As `person.detect.build_detector` takes it."""
+    """As `build_detector` takes it."""
     every: int = 3
-    """Every n-th frame is looked at."""
+    """Detect in every n-th frame."""
     min_score: float = 0.1
     """Weaker detections are dropped."""
     batch_size: int = 8
     """Frames that the detector is given at once."""
     reader: str = "auto"
-    """What decodes."""
+    """The backend that decodes."""
 
     def __post_init__(self) -> None:
         if self.every < 1 or self.batch_size < 1:
@@ -46,7 +43,7 @@ class DetectionPlan:
             raise InputError(f"--min-score must be between 0 and 1, got {self.min_score}")
 
     def made_by(self) -> str:
-        """What a people file records: the network with its weights, and all that changes boxes."""
+        """Return what a people file records: the network, its weights, all that changes boxes."""
         name = _detector(self.detector, self.min_score).name
         return f"{name}, every {self.every} frames, scores from {self.min_score:g}, ByteTrack"
 
@@ -59,15 +56,15 @@ def detect_all(
     workers: int,
     console: Console | None = None,
 ) -> list[str]:
-    """Detect the people of all videos that the file does not know yet, or that have changed.
+    """Detect the people of all videos that are not in the file yet, or have changed since.
 
-    Each video is written when it is done, in one transaction; several processes may work on one
-    file, each takes the videos that no other has in hand.
+    Each video is written when it is finished, in one transaction. Several processes may work on one
+    file: each claims its videos.
 
     Args:
         videos: by name.
-        out: the people file; it is begun where there is none.
-        plan: how.
+        out: the people file; it is created if it does not exist.
+        plan: detector and settings.
         workers: processes; 0: this one.
         console: where progress is shown; None: the standard error.
 
@@ -75,31 +72,44 @@ def detect_all(
         Lines to print.
 
     Raises:
-        InputError: the detector is none, or the file was begun with other settings.
+        InputError: the detector cannot be built, or the file was begun with other settings.
     """
     require_tracker()
     people = PeopleFile.create(out, plan.made_by())
-    todo = [video for video in videos if not _is_done(people, video)]
-    results = run_jobs(partial(_detect, plan), _claimed(todo, people), workers)
-    shown = show_progress(results, total=len(todo), what="detecting people", console=console)
-    number = 0
-    for video, result in shown:
-        if isinstance(result, Crashed):
-            result = "its decoder or the detector crashed, or used up the memory"
-        if isinstance(result, str):
-            people.add(VideoPeople(video.name, ()), error=result)
-        else:
-            people.add(result, video.path)
-        number += 1
-    return _summary(people, videos, number, len(videos) - len(todo))
+
+    def is_done(video: Video) -> bool:
+        return people.is_done(video.name, video.path)
+
+    def record(video: Video, result: VideoPeople | Failed) -> Failed | None:
+        if isinstance(result, Failed):
+            people.add(VideoPeople(video.name, ()), error=result.reason)
+            return result
+        people.add(result, video.path)
+        return None
+
+    spec = JobSpec(
+        "detecting people", is_done, _same_video, partial(_detect, plan), record,
+        claim=lambda video: not is_done(video) and people.claim(video.name),
+    )  # fmt: skip
+    summary = run_job(spec, videos, workers=workers, console=console)
+    spans = people.longest_spans([video.name for video in videos])
+    empty = sum(
+        span == 0 and video.name not in summary.failures
+        for video, span in zip(videos, spans, strict=True)
+    )
+    return [
+        *summary.lines("searched for people"),
+        f"written to {out}: no person found in {empty} of {len(videos)} videos",
+        f"made by {people.made_by}",
+    ]
 
 
 def merge_files(files: Sequence[Path], out: Path) -> list[str]:
-    """Join people files that were made alike; of a video that several know, the first one counts.
+    """Merge people files that were made alike; of a video in several, the first one counts.
 
     Args:
-        files: what other machines wrote.
-        out: the file that takes in the others; it is begun where there is none.
+        files: written on other machines.
+        out: the file that takes in the others; it is created if it does not exist.
 
     Returns:
         Lines to print.
@@ -109,23 +119,16 @@ def merge_files(files: Sequence[Path], out: Path) -> list[str]:
     """
     others = [PeopleFile(path) for path in files]
     people = PeopleFile.create(out, others[0].made_by)
-    lines = [f"{other.path}: {people.merge(other)} videos taken over" for other in others]
-    return [*lines, f"{out}: {len(people)} videos, {len(people.errors())} cannot be read"]
+    lines = [f"{other.path}: {people.merge(other)} videos merged" for other in others]
+    return [*lines, f"written to {out}: {len(people)} videos, {len(people.errors())} failed"]
 
 
-def _is_done(people: PeopleFile, video: Video) -> bool:
-    return video.path.is_file() and people.is_done(video.name, video.path)
+def _same_video(video: Video) -> Video:
+    return video
 
 
-def _claimed(todo: Sequence[Video], people: PeopleFile) -> Iterator[Video]:
-    """The videos that are still to be done when their turn comes, and are in no other hand."""
-    for video in todo:
-        if not _is_done(people, video) and people.claim(video.name):
-            yield video
-
-
-def _detect(plan: DetectionPlan, video: Video) -> VideoPeople | str:
-    """Everybody in a video, or why it cannot be read."""
+def _detect(plan: DetectionPlan, video: Video) -> VideoPeople | Failed:
+    """Return all tubes of a video, or why it cannot be read."""
     detector = _detector(plan.detector, plan.min_score)
     try:
         return detect_people(
@@ -133,28 +136,12 @@ def _detect(plan: DetectionPlan, video: Video) -> VideoPeople | str:
             every=plan.every, batch_size=plan.batch_size, backend=plan.reader,
         )  # fmt: skip
     except VideoError as error:
-        return str(error)
+        return Failed(str(error).removeprefix(f"{video.path}: "))
     except OSError as error:
-        return f"{video.path}: cannot be read ({error.strerror})"
+        return Failed(f"the file cannot be read ({error.strerror})")
 
 
 @lru_cache(maxsize=1)
 def _detector(spec: str, min_score: float) -> Detector:
-    """The detector of this process."""
+    """Return the detector of this process."""
     return build_detector(spec, min_score=min_score)
-
-
-def _summary(people: PeopleFile, videos: Sequence[Video], number: int, known: int) -> list[str]:
-    spans = people.longest_spans([video.name for video in videos])
-    errors = people.errors()
-    nobody = sum(span == 0 for span in spans) - sum(video.name in errors for video in videos)
-    lines = [
-        f"{people.path}: {len(videos)} videos, {number} looked at now, {known} were known; nobody "
-        f"found in {nobody}, {len(errors)} cannot be read"
-    ]
-    if elsewhere := spans.count(None):
-        lines.append(f"{elsewhere} videos are still in the hands of another process")
-    lines += [f"cannot be read: {reason}" for reason in list(errors.values())[:SHOWN]]
-    if len(errors) > SHOWN:
-        lines.append(f"cannot be read: {len(errors) - SHOWN} more")
-    return [*lines, f"made by {people.made_by}"]

@@ -1,4 +1,4 @@
-"""Decode one video whole, and write down what it is and what is wrong with it."""
+"""Decode all of one video and describe it and its damage."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from stn_action.video.reader import VideoReader
 
 
 def inspect_video(video: Video) -> Entry:
-    """Decode every frame of a video, one at a time.
+    """Decode every frame of a video, one at a time, and return its entry.
 
     A file that cannot be read, or whose frames change their size, gives an entry with `error`; one
     that decodes in part an entry with the frames that decode and a `note`.
@@ -26,19 +26,19 @@ def inspect_video(video: Video) -> Entry:
         status = video.path.stat()
         digest = checksum(video.path)
     except OSError as error:
-        return unread(video, f"the file cannot be read ({error.strerror})")
+        return entry_without_frames(video, f"the file cannot be read ({error.strerror})")
     about = {"bytes": status.st_size, "modified": status.st_mtime_ns, "checksum": digest}
     try:
         with open_video(video.path) as reader:
-            return _inspected(video, reader, about)
+            return _describe(video, reader, about)
     except InputError as error:
-        return unread(video, str(error).removeprefix(f"{video.path}: "), **about)
+        return entry_without_frames(video, str(error).removeprefix(f"{video.path}: "), **about)
 
 
-def unread(
+def entry_without_frames(
     video: Video, error: str, *, bytes: int = 0, modified: int = 0, checksum: str = ""
 ) -> Entry:
-    """The entry of a video of which no frame can be read."""
+    """Return the entry of a video of which no frame can be read."""
     return Entry(
         video.name,
         frames=0,
@@ -56,20 +56,20 @@ def unread(
 
 @dataclass
 class _Pass:
-    """What one pass over the packets of a video has met."""
+    """Counts of one pass over the packets of a video."""
 
     codec: str
     promised: int
-    """Packets that the file's header tells of; 0: it tells nothing."""
+    """Packets according to the file's header; 0: unknown."""
     packets: int = 0
     frames: int = 0
     refused: int = 0
     """Packets that the decoder refuses."""
     damaged: int = 0
-    """Frames that the decoder has patched up."""
+    """Frames that the decoder has concealed errors in."""
     rotation: int = 0
     sizes_hw: dict[tuple[int, int], int] = field(default_factory=dict)
-    """Sizes of the decoded pictures, and the first frame of each."""
+    """Sizes of the decoded frames, and the first frame of each."""
 
     def add(self, frame: av.VideoFrame) -> None:
         if self.frames == 0:
@@ -98,21 +98,21 @@ class _Pass:
         )
 
 
-def _inspected(video: Video, reader: VideoReader, about: dict) -> Entry:
+def _describe(video: Video, reader: VideoReader, about: dict) -> Entry:
     height, width = reader.size_hw
     known = {"fps": reader.fps, "width": width, "height": height, **about}
     if reader.backend != "pyav":
         return Entry(
             video.name, len(reader), rotation=0, codec="", note=f"read by {reader.backend}", **known
         )
-    met = _decode(video)
+    seen = _decode(video)
     return Entry(
         video.name,
-        met.frames,
-        rotation=met.rotation,
-        codec=met.codec,
-        error=met.error(),
-        note=met.note(),
+        seen.frames,
+        rotation=seen.rotation,
+        codec=seen.codec,
+        error=seen.error(),
+        note=seen.note(),
         **known,
     )
 
@@ -120,19 +120,19 @@ def _inspected(video: Video, reader: VideoReader, about: dict) -> Entry:
 def _decode(video: Video) -> _Pass:
     container, stream = open_container(video.path)
     with container:
-        met = _Pass(codec=stream.codec_context.name, promised=stream.frames)
-        for packet in chain(_counted(demuxed(container, stream, video.path), met), [None]):
+        seen = _Pass(codec=stream.codec_context.name, promised=stream.frames)
+        for packet in chain(_counted(demuxed(container, stream, video.path), seen), [None]):
             try:
                 frames = stream.decode(packet)
             except FFmpegError:
-                met.refused += 1
+                seen.refused += 1
                 continue
             for frame in frames:
-                met.add(frame)
-    return met
+                seen.add(frame)
+    return seen
 
 
-def _counted(packets: Iterator[av.Packet], met: _Pass) -> Iterator[av.Packet]:
+def _counted(packets: Iterator[av.Packet], seen: _Pass) -> Iterator[av.Packet]:
     for packet in packets:
-        met.packets += 1
+        seen.packets += 1
         yield packet

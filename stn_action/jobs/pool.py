@@ -1,8 +1,8 @@
-"""One function over many videos, in several processes: nothing hangs and no video is lost.
+"""One function over many items in several processes: nothing hangs and no item is lost.
 
 A process that dies (a decoder that crashes, memory that runs out) takes its pool with it; then the
-videos it had in hand are tried one by one, each in a process of its own, so that the one that kills
-is told by name and all others are done.
+items that were in progress run one by one, each in a process of its own: the one that kills its
+process is named and all others are done.
 """
 
 import multiprocessing
@@ -22,24 +22,30 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-IN_HAND = 2
-"""Items that each process has been given at most."""
+ITEMS_PER_PROCESS = 2
+"""Items that are submitted at once for each process: one it works on, one that waits."""
 
 
 @dataclass(frozen=True)
-class Crashed:
-    """In place of a result: the process that worked on the item died."""
+class Failed:
+    """In place of a result: why there is none."""
+
+    reason: str
 
 
-def run_jobs(
+CRASHED = Failed("the decoder crashed or ran out of memory")
+"""The process that worked on the item died."""
+
+
+def run_pool(
     work: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Iterator[tuple[Item, Result | Crashed]]:
-    """Yield each item with `work(item)`, in the order in which they are finished.
+) -> Iterator[tuple[Item, Result | Failed]]:
+    """Yield each item with `work(item)`, in the order in which they finish.
 
     Args:
         work: a function that can be pickled; what it raises is raised here.
         items: drawn from only when a process will soon be free for the next.
-        workers: processes, each with one thread; 0: everything is done in this process.
+        workers: processes, each with one thread; 0: everything runs in this process.
     """
     if workers == 0:
         for item in items:
@@ -47,30 +53,30 @@ def run_jobs(
         return
     waiting = iter(items)
     while True:
-        suspects = yield from _run_pool(work, waiting, workers)
+        suspects = yield from _run_until_crash(work, waiting, workers)
         if not suspects:
             return
         for item in suspects:
             yield item, _run_alone(work, item)
 
 
-def _run_pool(
+def _run_until_crash(
     work: Callable[[Item], Result], waiting: Iterator[Item], workers: int
-) -> Generator[tuple[Item, Result | Crashed], None, list[Item]]:
-    """Work until nothing waits or a process dies; returns what was in hand when one died."""
+) -> Generator[tuple[Item, Result | Failed], None, list[Item]]:
+    """Run until nothing waits or a process dies; return what was in progress when one died."""
     pool = _pool(workers)
-    in_hand: dict[Future[Result], Item] = {}
+    in_progress: dict[Future[Result], Item] = {}
     try:
         while True:
-            for item in islice(waiting, IN_HAND * workers - len(in_hand)):
-                in_hand[_submit(pool, work, item)] = item
-            if not in_hand:
+            for item in islice(waiting, ITEMS_PER_PROCESS * workers - len(in_progress)):
+                in_progress[_submit(pool, work, item)] = item
+            if not in_progress:
                 return []
-            for future in wait(in_hand, return_when=FIRST_COMPLETED).done:
+            for future in wait(in_progress, return_when=FIRST_COMPLETED).done:
                 result = future.result()
-                yield in_hand.pop(future), result
+                yield in_progress.pop(future), result
     except BrokenProcessPool:
-        return list(in_hand.values())
+        return list(in_progress.values())
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -78,7 +84,7 @@ def _run_pool(
 def _submit(
     pool: ProcessPoolExecutor, work: Callable[[Item], Result], item: Item
 ) -> Future[Result]:
-    """Submit; where the pool has just broken, a future that says so, and the item is not lost."""
+    """Submit; if the pool has just broken, return a future that raises so, to keep the item."""
     try:
         return pool.submit(work, item)
     except BrokenProcessPool as error:
@@ -87,24 +93,24 @@ def _submit(
         return future
 
 
-def _run_alone(work: Callable[[Item], Result], item: Item) -> Result | Crashed:
+def _run_alone(work: Callable[[Item], Result], item: Item) -> Result | Failed:
     pool = _pool(1)
     try:
         return pool.submit(work, item).result()
     except BrokenProcessPool:
-        return Crashed()
+        return CRASHED
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_process
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_set_up_process
     )
 
 
-def _prepare_process() -> None:
-    """One thread, a silent end when interrupted, and an end with the process that started it."""
+def _set_up_process() -> None:
+    """Use one thread, end silently on an interrupt, and end with the parent process."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))

@@ -15,13 +15,14 @@ from stn_action.checksum import checksum
 from stn_action.data.listing import Video
 from stn_action.data.manifest import HEADER, Manifest, to_line
 from stn_action.errors import InputError
-from stn_action.jobs.check_videos import CRASHED, Check, check_videos
+from stn_action.jobs.check_videos import CheckSummary, check_videos
 from stn_action.jobs.inspection import inspect_video
+from stn_action.jobs.pool import CRASHED
 from stn_action.video.backend_table import open_video
 from tests.video.clips import CLIPS, write_clip
 
 
-def check(folder: Path, out: Path, *, workers: int = 0) -> Check:
+def check(folder: Path, out: Path, *, workers: int = 0) -> CheckSummary:
     console = Console(file=StringIO())
     return check_videos(videos_of(str(folder)), out, workers=workers, console=console)
 
@@ -72,42 +73,51 @@ def test_frames_of_a_damaged_clip_are_those_that_a_pass_gives(clip, damage, tmp_
 
 def test_all_real_videos_are_fine(shared, tmp_path):
     found = check(shared / "data/smoke_clips", tmp_path / "manifest.tsv")
-    assert (found.entries, found.broken, found.noted) == (16, (), ())
+    assert (found.entries, found.job.failures, found.damaged) == (16, {}, {})
     entry = Manifest.open(found.out).find("v_Basketball_g01_c01")
     assert entry is not None
     assert (entry.frames, entry.width, entry.height, entry.codec) == (141, 320, 240, "mpeg4")
 
 
-def test_what_is_broken_is_told(folder, tmp_path):
+def test_what_is_broken_is_named(folder, tmp_path):
     listed = videos_of(str(folder))
     lost = Video("down/9", folder / "down/9.mp4", 0, "")
     found = check_videos(
         [*listed, lost], tmp_path / "m.tsv", workers=0, console=Console(file=StringIO())
     )
-    assert (found.decoded, found.entries, found.missing) == (6, 6, ("down/9",))
-    assert [name for name, _ in found.broken] == ["down/2"]
-    text = "\n".join(found.lines())
-    assert text.startswith("6 videos: 1 cannot be read, 1 are damaged in part; 6 were decoded")
-    assert "damaged: down/3: its header promises 60 frames, " in text
-    assert "1 listed videos are not on the disk: down/9" in text
-    assert "cannot be read: down/2: no backend can read this video (pyav: is not a read" in text
-    assert text.endswith(f"written to {tmp_path / 'm.tsv'}")
+    assert (found.job.done, found.entries, found.job.missing) == (5, 6, ["down/9"])
+    assert list(found.job.failures) == ["down/2"]
+    first, second, third, last = found.lines()
+    assert first == (
+        "7 videos: 5 checked now, 0 known before, 1 failed, 1 missing on disk (down/9)"
+    )
+    assert second.startswith("failed: down/2: no backend can read this video (pyav: is not a read")
+    assert third.startswith("damaged: down/3: its header promises 60 frames, ")
+    assert last == (
+        f"written to {tmp_path / 'm.tsv'}: 6 videos, 1 cannot be read, 1 damaged in part"
+    )
     manifest = Manifest.open(found.out)
     assert [entry.name for entry in manifest] == [video.name for video in listed]
     assert manifest.find("down/9") is None
 
 
+def counts(found: CheckSummary) -> tuple[int, int, int]:
+    return found.job.done, found.job.known, len(found.job.failures)
+
+
 def test_known_files_are_not_decoded_again(folder, tmp_path):
     out = tmp_path / "m.tsv"
-    assert check(folder, out).decoded == 6
+    assert counts(check(folder, out)) == (5, 0, 1)
     text = out.read_bytes()
-    assert check(folder, out).decoded == 1  # what cannot be read is tried again
+    found = check(folder, out)
+    assert (found.job.tried, *counts(found)) == (1, 0, 5, 1)  # the unreadable one is tried again
     assert out.read_bytes() == text
     os.utime(folder / "left/0.mp4", ns=(1, 1))  # another date, the same content
     shutil.copy(folder / "left/1.mp4", folder / "down/2.mp4")
     (folder / "left/1.mp4").unlink()
     found = check(folder, out)
-    assert (found.decoded, found.entries, found.broken) == (2, 5, ())
+    # one of another date, one that could not be read and is now another file
+    assert (counts(found), found.entries) == ((2, 3, 0), 5)
     manifest = Manifest.open(out)
     assert [entry.name for entry in manifest] == ["down/0", "down/1", "down/2", "down/3", "left/0"]
     first = manifest.find("left/0")
@@ -123,7 +133,10 @@ def test_a_run_goes_on_where_it_was_killed(folder, tmp_path):
     for text in (b"", HEADER[:20], b"".join(lines[:4]) + lines[4][:30]):
         out.unlink(missing_ok=True)
         journal.write_bytes(text)
-        assert check(folder, out).decoded == (3 if len(text) > 20 else 6)
+        # of the first three of six one cannot be read
+        found = check(folder, out)
+        expected = (3, 3, 2, 1) if len(text) > 20 else (6, 5, 0, 1)
+        assert (found.job.tried, *counts(found)) == expected
         assert out.read_bytes() == whole.read_bytes()
         assert not journal.exists()
 
@@ -133,7 +146,7 @@ def test_a_video_that_changed_since_the_kill_is_decoded_again(folder, tmp_path):
     (tmp_path / "m.tsv.part").write_bytes(HEADER + to_line(inspect_video(video)))
     shutil.copy(folder / "left/0.mp4", video.path)
     found = check(folder, tmp_path / "m.tsv")
-    assert found.decoded == 6
+    assert found.job.tried == 6
     entry = Manifest.open(found.out).find(video.name)
     assert entry is not None
     assert entry.checksum == checksum(folder / "left/0.mp4")
@@ -165,7 +178,8 @@ def test_a_full_disk_is_one_message_and_what_is_done_stays_done(folder, tmp_path
         check(folder, tmp_path / "m.tsv")
     assert not (tmp_path / "m.tsv").exists()
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert 0 < check(folder, tmp_path / "m.tsv").decoded < 6
+    found = check(folder, tmp_path / "m.tsv")
+    assert 0 < found.job.tried < 6
 
 
 class Deadly(PosixPath):
@@ -182,4 +196,4 @@ def test_a_decoder_that_crashes_takes_nothing_along(folder, tmp_path):
     videos[1] = Video("down/1", Deadly(videos[1].path), 0, "")
     found = check_videos(videos, tmp_path / "m.tsv", workers=2, console=Console(file=StringIO()))
     assert found.entries == 6
-    assert ("down/1", CRASHED) in found.broken
+    assert found.job.failures["down/1"] == CRASHED.reason

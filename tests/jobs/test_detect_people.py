@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 
 from stn_action.build.video_sets import videos_of
+from stn_action.data.listing import Video
 from stn_action.errors import InputError
 from stn_action.jobs.detect_people import DetectionPlan, detect_all, merge_files
 from stn_action.person.store.people_file import PeopleFile
@@ -106,8 +107,8 @@ def test_two_runs_at_once_share_the_work(videos, complete, tmp_path):
     both = [start(videos, out, "--workers", "1") for _ in range(2)]
     said = [process.communicate(timeout=120)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    looked_at = [int(text.split(" looked at now")[0].rsplit(" ", 1)[1]) for text in said]
-    assert sum(looked_at) == NUM_VIDEOS
+    finished = [int(text.split(" searched for people now")[0].rsplit(" ", 1)[1]) for text in said]
+    assert sum(finished) == NUM_VIDEOS
     assert_identical(PeopleFile(out), complete)
 
 
@@ -118,37 +119,55 @@ def test_workers_find_the_same(videos, complete, tmp_path):
     assert_identical(PeopleFile(out), complete)
 
 
-def test_a_second_run_looks_at_what_is_new_or_changed_only(tmp_path):
+def test_a_second_run_processes_new_and_changed_videos_only(tmp_path):
     root, out = tmp_path / "videos", tmp_path / "people.sqlite"
     for name in ("one", "two"):
         write_scene(root / f"{name}.mp4", standing(12))
 
     def again() -> str:
-        return detect_all(videos_of(str(root)), out, PLAN, workers=0, console=quiet())[0]
+        return "; ".join(detect_all(videos_of(str(root)), out, PLAN, workers=0, console=quiet()))
 
-    assert "2 videos, 2 looked at now, 0 were known; nobody found in 0, 0 cannot be" in again()
-    assert "2 videos, 0 looked at now, 2 were known" in again()
+    assert again().startswith(
+        "2 videos: 2 searched for people now, 0 known before, 0 failed; "
+        f"written to {out}: no person found in 0 of 2 videos; made by colours 1"
+    )
+    assert "2 videos: 0 searched for people now, 2 known before, 0 failed" in again()
     os.utime(root / "one.mp4", (1, 1))  # another date alone is no change
-    assert "2 videos, 0 looked at now, 2 were known" in again()
+    assert "2 videos: 0 searched for people now, 2 known before, 0 failed" in again()
     write_scene(root / "one.mp4", crossing(15))
     write_scene(root / "three.mp4", torch.zeros(0, 12, 4))
-    assert "3 videos, 2 looked at now, 1 were known; nobody found in 1, 0 cannot" in again()
+    text = again()
+    assert "3 videos: 2 searched for people now, 1 known before, 0 failed" in text
+    assert "no person found in 1 of 3 videos" in text
     one = PeopleFile(out).find("one")
     assert one is not None
     assert len(one.tubes) == 2
 
 
-def test_videos_that_cannot_be_read_are_told_and_tried_again(tmp_path):
+def test_videos_that_cannot_be_read_are_named_and_tried_again(tmp_path):
     root, out = tmp_path / "videos", tmp_path / "people.sqlite"
     write_scene(root / "good.mp4", standing(12))
     (root / "empty.mp4").touch()
     lines = detect_all(videos_of(str(root)), out, PLAN, workers=0, console=quiet())
-    assert "2 videos, 2 looked at now, 0 were known; nobody found in 0, 1 cannot be" in lines[0]
-    assert lines[1] == f"cannot be read: {root / 'empty.mp4'}: the video file is empty (0 bytes)"
-    assert PeopleFile(out).errors().keys() == {"empty"}
+    assert lines[0] == "2 videos: 1 searched for people now, 0 known before, 1 failed"
+    assert lines[1] == "failed: empty: the video file is empty (0 bytes)"
+    assert lines[2].endswith("no person found in 0 of 2 videos")
+    assert PeopleFile(out).errors() == {"empty": "the video file is empty (0 bytes)"}
     write_scene(root / "empty.mp4", standing(12))
     lines = detect_all(videos_of(str(root)), out, PLAN, workers=0, console=quiet())
-    assert "2 videos, 1 looked at now, 1 were known; nobody found in 0, 0 cannot be" in lines[0]
+    assert lines[0] == "2 videos: 1 searched for people now, 1 known before, 0 failed"
+    assert lines[1].endswith("no person found in 0 of 2 videos")
+
+
+def test_videos_that_are_not_on_the_disk_are_counted_and_not_recorded(tmp_path):
+    root, out = tmp_path / "videos", tmp_path / "people.sqlite"
+    write_scene(root / "good.mp4", standing(12))
+    videos = [*videos_of(str(root)), Video("lost", root / "lost.mp4", 0, "")]
+    lines = detect_all(videos, out, PLAN, workers=0, console=quiet())
+    assert lines[0].endswith(
+        "1 searched for people now, 0 known before, 0 failed, 1 missing on disk (lost)"
+    )
+    assert PeopleFile(out).names() == ["good"]
 
 
 def test_other_settings_need_another_file(videos, complete):
@@ -165,6 +184,6 @@ def test_files_of_several_machines_are_joined(videos, complete, tmp_path):
     for name, part in (("a", found[:7]), ("b", found[5:])):
         detect_all(part, tmp_path / f"{name}.sqlite", PLAN, workers=0, console=quiet())
     lines = merge_files([tmp_path / "a.sqlite", tmp_path / "b.sqlite"], tmp_path / "all.sqlite")
-    assert lines[0].endswith("a.sqlite: 7 videos taken over")
-    assert lines[1].endswith("b.sqlite: 5 videos taken over")
+    assert lines[0].endswith("a.sqlite: 7 videos merged")
+    assert lines[1].endswith("b.sqlite: 5 videos merged")
     assert_identical(PeopleFile(tmp_path / "all.sqlite"), complete)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stn_action.jobs.pool import Crashed, run_jobs
+from stn_action.jobs.pool import CRASHED, run_pool
 
 
 def double(number: int) -> int:
@@ -28,12 +28,12 @@ def sleep_after_noting(folder: str) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_every_item_comes_back_with_its_result(workers):
     items = [0, 1, 2, 3, 4, 6]
-    assert sorted(run_jobs(double, items, workers)) == [(item, 2 * item) for item in items]
+    assert sorted(run_pool(double, items, workers)) == [(item, 2 * item) for item in items]
 
 
-def test_an_item_that_kills_its_process_is_told_and_the_others_are_done():
-    results = dict(run_jobs(double, range(9), 2))
-    assert results == {item: Crashed() if item == 5 else 2 * item for item in range(9)}
+def test_an_item_that_kills_its_process_is_named_and_the_others_are_done():
+    results = dict(run_pool(double, range(9), 2))
+    assert results == {item: CRASHED if item == 5 else 2 * item for item in range(9)}
 
 
 def test_items_are_drawn_only_when_they_are_needed():
@@ -44,7 +44,7 @@ def test_items_are_drawn_only_when_they_are_needed():
             drawn.append(item)
             yield item
 
-    jobs = run_jobs(double, items(), 1)
+    jobs = run_pool(double, items(), 1)
     next(jobs)
     assert len(drawn) <= 4
     jobs.close()
@@ -53,14 +53,14 @@ def test_items_are_drawn_only_when_they_are_needed():
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_an_item_raises_is_raised(workers):
     with pytest.raises(ValueError, match="-1 is negative"):
-        list(run_jobs(double, [1, -1], workers))
+        list(run_pool(double, [1, -1], workers))
 
 
 def test_no_process_outlives_the_one_that_started_it(tmp_path):
     program = (
-        "from stn_action.jobs.pool import run_jobs\n"
+        "from stn_action.jobs.pool import run_pool\n"
         "from tests.jobs.test_pool import sleep_after_noting\n"
-        f"if __name__ == '__main__': list(run_jobs(sleep_after_noting, ['{tmp_path}'] * 2, 2))\n"
+        f"if __name__ == '__main__': list(run_pool(sleep_after_noting, ['{tmp_path}'] * 2, 2))\n"
     )
     script = tmp_path / "script.py"
     script.write_text(program)

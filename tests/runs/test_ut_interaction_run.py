@@ -68,7 +68,9 @@ def test_people_are_detected_and_both_are_in_the_crop(shared, tmp_path, capsys):
     assert (
         detect_tool([CONFIG, root, "--detector", detector, "--every", "6", "--out", str(out)]) == 0
     )
-    assert "60 videos, 60 looked at now, 0 were known; nobody found in 0" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "60 videos: 60 searched for people now, 0 known before, 0 failed" in printed
+    assert "no person found in 0 of 60 videos" in printed
     run = [
         CONFIG, root, f"data.people={out}", f"model.weights={shared / WEIGHTS}", "data.fold=6",
         "data.crop.size=[64, 96]", "data.clip.num_frames=2", "train.cache_features=false",

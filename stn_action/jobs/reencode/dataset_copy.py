@@ -12,7 +12,7 @@ from rich.console import Console
 
 from stn_action.data.listing import NAMES_SHOWN, Video
 from stn_action.errors import InputError
-from stn_action.jobs.pool import Crashed, run_jobs
+from stn_action.jobs.pool import Failed, run_pool
 from stn_action.jobs.reencode.list_files import copy_lists
 from stn_action.jobs.reencode.plan import (
     Job,
@@ -98,7 +98,7 @@ def prepare_clips(
         scratch = task.out / SCRATCH
         shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
         jobs = (task.job(video) for video in waiting)
-        results = run_jobs(partial(run_job, task.recipe, scratch), jobs, workers)
+        results = run_pool(partial(run_job, task.recipe, scratch), jobs, workers)
         results = show_progress(results, total=len(waiting), what="re-encoding", console=console)
         for job, result in results:
             record = _finished(task, job.video, result, written)
@@ -134,10 +134,10 @@ def run_job(recipe: Recipe, scratch: Path, job: Job) -> Prepared | str:
 
 
 def _finished(
-    task: Preparation, video: Video, result: Prepared | str | Crashed, written: PeopleFile | None
+    task: Preparation, video: Video, result: Prepared | str | Failed, written: PeopleFile | None
 ) -> dict[str, Any]:
     """Write the boxes of a video, and tell what to remember of it."""
-    if isinstance(result, Crashed):
+    if isinstance(result, Failed):
         result = CRASHED
     if isinstance(result, str):
         return {"name": video.name, "error": result}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
-from stn_action.jobs.pool import Crashed, run_jobs
+from stn_action.jobs.pool import Failed, run_pool
 from stn_action.jobs.reencode.late_clip import late_clip
 from stn_action.jobs.reencode.plan import Job, Preparation
 from stn_action.jobs.reencode.recipe import Recipe, prepare_video
@@ -46,7 +46,7 @@ def forecast(task: Preparation, waiting: Sequence[Video], *, alone: bool) -> str
     with tempfile.TemporaryDirectory() as folder:
         work = partial(try_out, task.recipe, Path(folder))
         jobs = [task.job(video) for video in dict.fromkeys(chosen)]
-        trials = [result for _, result in run_jobs(work, jobs, 0 if alone else 1)]
+        trials = [result for _, result in run_pool(work, jobs, 0 if alone else 1)]
     trials = [trial for trial in trials if isinstance(trial, Trial)]
     if not trials:
         return text
@@ -64,7 +64,7 @@ def forecast(task: Preparation, waiting: Sequence[Video], *, alone: bool) -> str
     return text
 
 
-def try_out(recipe: Recipe, folder: Path, job: Job) -> Trial | Crashed:
+def try_out(recipe: Recipe, folder: Path, job: Job) -> Trial | Failed:
     """Prepare one video in a temporary folder, and time the reading of both files."""
     target = folder / "trial.mp4"
     try:
@@ -74,7 +74,7 @@ def try_out(recipe: Recipe, folder: Path, job: Job) -> Trial | Crashed:
             _seconds(lambda: late_clip(target)),
         )
     except InputError:
-        return Crashed()
+        return Failed("")
     return Trial((made.source_bytes, made.bytes), seconds)
 
 
