@@ -18,7 +18,7 @@ ROOMS = {
     "weights": {"errors"},
     "geometry": {"errors"},
     "video": {"errors"},
-    "config": {"errors"},
+    "config": {"errors", "checksum"},
     "person": {"errors", "checksum", "weights", "geometry", "video"},
     "models": {"errors", "weights", "geometry"},
     "data": {"errors", "batch", "checksum", "geometry", "video", "person"},

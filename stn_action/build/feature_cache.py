@@ -17,15 +17,20 @@ from torch.utils.data import Dataset
 
 from stn_action.batch import Failure, Item, Sample
 from stn_action.build.data import evaluation_dataset, loader, training_dataset
-from stn_action.checksum import path_checksum
-from stn_action.config.fingerprint import differences
-from stn_action.config.schema import Config, to_dict
+from stn_action.config.fingerprint import Fingerprint
+from stn_action.config.schema import Config
 from stn_action.data.clips import ClipDataset
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
 from stn_action.models.network import FocusedNetwork
 
 META = "cache.json"
+DEPENDS_ON = (
+    "data.crop", "data.clip", "data.augment", "data.people", "data.tubes", "data.manifest",
+    "data.reader", "model.backbone", "model.freeze_until", "model.weights", "train.cache_views",
+    "eval.num_clips", "eval.num_crops",
+)  # fmt: skip
+"""Settings and sections that the stored maps depend on."""
 CACHE_SEED = 0
 """Of the augmented views, the same for every run: caches are shared between seeds."""
 
@@ -34,9 +39,9 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 class FeatureCache:
-    """The stored maps of a list of videos; `made_from` says of which network and settings."""
+    """The stored maps of a list of videos; `fingerprint` tells what they depend on."""
 
-    def __init__(self, folder: Path, videos: Sequence[Video], made_from: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, videos: Sequence[Video], fingerprint: Fingerprint) -> None:
         """Open a cache, or prepare to fill one.
 
         Raises:
@@ -44,7 +49,7 @@ class FeatureCache:
         """
         self.folder = folder
         self.videos = tuple(videos)
-        self.made_from = made_from
+        self.fingerprint = fingerprint
         self.complete = False
         if (folder / META).is_file():
             self._check(json.loads((folder / META).read_text(encoding="utf-8")))
@@ -67,8 +72,10 @@ class FeatureCache:
         failures += self._store("train", config, train, rows, network, progress)
         without_tube = test.source.alone.nonzero().flatten().tolist()
         meta = {
-            "made_from": self.made_from, "failures": failures, "without_tube": without_tube,
-        }  # fmt: skip
+            "fingerprint": self.fingerprint.to_dict(),
+            "failures": failures,
+            "without_tube": without_tube,
+        }
         temporary = self.folder / f"{META}.tmp"
         temporary.write_text(json.dumps(meta, indent=1), encoding="utf-8")
         temporary.replace(self.folder / META)
@@ -125,12 +132,10 @@ class FeatureCache:
         return failures
 
     def _check(self, meta: dict[str, Any]) -> None:
-        changed = differences(meta["made_from"], self.made_from)
-        if changed:
-            more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+        if changed := Fingerprint.from_dict(meta["fingerprint"]).compare(self.fingerprint):
             raise InputError(
-                f"train.cache_folder: {self.folder} was made from other settings: {changed[0]}"
-                f"{more}; delete the folder or give another train.cache_folder"
+                f"train.cache_folder: {self.folder} was made from other settings: {changed}"
+                f"; delete the folder or give another train.cache_folder"
             )
 
 
@@ -197,33 +202,15 @@ class CachedClips(Dataset[Item]):
         )
 
 
-def made_from(config: Config, videos: Sequence[Video]) -> dict[str, Any]:
-    """All that the stored maps depend on."""
-    tree = to_dict(config)
-    keys = ("crop", "clip", "augment", "people", "tubes", "reader")
-    data = {key: tree["data"][key] for key in keys}
-    people = config.data.people
-    if people is not None:
-        data["people_digest"] = path_checksum(people)
-    weights = config.model.weights
-    return {
-        "data": data,
-        "videos": _digest("\n".join(f"{v.name} {v.path.stat().st_size}" for v in videos).encode()),
-        "model": {
-            "backbone": config.model.backbone,
-            "freeze_until": config.model.freeze_until,
-            "weights": weights,
-            "weights_digest": _digest(Path(weights).read_bytes())
-            if weights and Path(weights).is_file()
-            else None,
-            "seed": config.train.seed if weights is None else None,  # of the random trunk
-        },
-        "views": {
-            "train": config.train.cache_views,
-            "clips": config.eval.num_clips,
-            "crops": config.eval.num_crops,
-        },
-    }
+def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
+    """Return what the stored maps depend on."""
+    random_trunk = config.model.weights is None
+    lines = "\n".join(f"{video.name} {video.path.stat().st_size}" for video in videos)
+    return Fingerprint.of(
+        config,
+        keys=DEPENDS_ON + (("train.seed",) if random_trunk else ()),
+        extra={"videos": hashlib.sha256(lines.encode()).hexdigest()[:16]},
+    )
 
 
 def cache_for(config: Config, videos: Sequence[Video]) -> FeatureCache:
@@ -231,7 +218,7 @@ def cache_for(config: Config, videos: Sequence[Video]) -> FeatureCache:
     backbone = config.model.backbone.replace("/", "-")
     folder = config.train.cache_folder or Path("runs/cache") / f"{config.data.name}-{backbone}"
     ordered = sorted(videos, key=lambda video: video.name)
-    return FeatureCache(folder, ordered, made_from(config, ordered))
+    return FeatureCache(folder, ordered, cache_fingerprint(config, ordered))
 
 
 class _Arrays(NamedTuple):
@@ -264,7 +251,3 @@ def _open(folder: Path, part: str) -> _Arrays:
             for name in ("features", "frame_indices", "boxes")
         )
     )
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,40 +1,136 @@
-"""Two configurations side by side: whether a run or a cache may be used again."""
+"""Fingerprints: what a result was made from, and how that differs from what is asked for now."""
 
-from collections.abc import Sequence
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
 
+from stn_action.checksum import path_checksum
 from stn_action.config.schema import Config, to_dict
 
 HARMLESS = ("train.output_dir", "train.cache_folder", "data.num_workers")
 """Settings that may differ between the parts of one run: no number depends on them."""
+WITH_CONTENT = ("data.people", "data.manifest", "data.regions", "model.weights")
+"""Settings that may name a file or folder whose content changes results."""
+FINGERPRINT_FILE = "fingerprint.json"
+"""Its name in a run folder and beside other results."""
 
 
-def flat(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
-    """Nested settings by dotted key.
+@dataclass(frozen=True)
+class Differences:
+    """Every way in which two fingerprints differ; false where they do not."""
 
-    >>> flat({"data": {"fold": 1}})
+    lines: tuple[str, ...]
+    """One for each difference, as in `optim.lr was 0.1, is 0.2`."""
+
+    def __bool__(self) -> bool:
+        return bool(self.lines)
+
+    def __str__(self) -> str:
+        """The first difference and the number of others, for a message."""
+        first, *others = self.lines or ("no difference",)
+        return f"{first} (and {len(others)} more)" if others else first
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a result depends on, in plain JSON types."""
+
+    settings: Mapping[str, Any]
+    """By dotted key."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Checksums of the files and folders that settings name, by the setting's dotted key."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else it depends on, e.g. a digest of the list of videos."""
+
+    @classmethod
+    def of(
+        cls,
+        config: Config,
+        *,
+        keys: Sequence[str] | None = None,
+        without: Sequence[str] = HARMLESS,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Return the fingerprint of a configuration and of the files that it names.
+
+        Args:
+            config: the experiment.
+            keys: dotted names of the settings and sections that count; None: all of them.
+            without: dotted names of those that do not count.
+            extra: what else counts, nested or flat, in plain JSON types.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        settings = {
+            key: value
+            for key, value in flatten(to_dict(config)).items()
+            if (keys is None or is_within(key, keys)) and not is_within(key, without)
+        }
+        named = {key: settings[key] for key in WITH_CONTENT if settings.get(key) is not None}
+        digests = {key: path_checksum(path) for key, path in named.items() if Path(path).exists()}
+        return cls(settings, digests, flatten(extra or {}))
+
+    def compare(self, now: "Fingerprint") -> Differences:
+        """Return how a later fingerprint differs from this one."""
+        lines = [*_changed(self.settings, now.settings), *_changed(self.extra, now.extra)]
+        for key in sorted(self.digests.keys() & now.digests.keys()):
+            if self.digests[key] != now.digests[key] and self.settings[key] == now.settings[key]:
+                lines.append(f"the content of {key} ({now.settings[key]}) has changed")
+        for key in sorted(self.digests.keys() ^ now.digests.keys()):
+            if self.settings.get(key) == now.settings.get(key):
+                state = "gone" if key in self.digests else "new"
+                lines.append(f"the file or folder of {key} ({now.settings[key]}) is {state}")
+        return Differences(tuple(lines))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types, as `from_dict` takes them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Return the fingerprint that `to_dict` gave."""
+        return cls(content["settings"], content["digests"], content["extra"])
+
+    def save(self, folder: Path) -> None:
+        """Write `fingerprint.json` into a folder, whole or not at all."""
+        temporary = folder / f"{FINGERPRINT_FILE}.tmp"
+        temporary.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
+        temporary.replace(folder / FINGERPRINT_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the `fingerprint.json` of a folder."""
+        return cls.from_dict(json.loads((folder / FINGERPRINT_FILE).read_text(encoding="utf-8")))
+
+
+def flatten(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted key.
+
+    >>> flatten({"data": {"fold": 1}})
     {'data.fold': 1}
     """
     settings = {}
     for key, value in tree.items():
         name = f"{path}.{key}" if path else key
-        settings |= flat(value, name) if isinstance(value, dict) else {name: value}
+        settings |= flatten(value, name) if isinstance(value, Mapping) else {name: value}
     return settings
 
 
-def differences(was: dict[str, Any], now: dict[str, Any], but: Sequence[str] = ()) -> list[str]:
-    """A line for every dotted key that differs: its name, what it was and what it is."""
-    old, new = flat(was), flat(now)
-    keys = sorted(key for key in old.keys() | new.keys() if key not in but)
+def is_within(key: str, sections: Sequence[str]) -> bool:
+    """Return whether a dotted key is one of some keys or lies in one of some sections.
+
+    >>> is_within("data.crop.size", ["data.crop"]), is_within("data.crops", ["data.crop"])
+    (True, False)
+    """
+    return any(key == section or key.startswith(f"{section}.") for section in sections)
+
+
+def _changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [
-        f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
-        for key in keys
-        if old.get(key) != new.get(key)
+        f"{key} was {was.get(key)!r}, is {now.get(key)!r}"
+        for key in sorted(was.keys() | now.keys())
+        if was.get(key) != now.get(key)
     ]
-
-
-def changes(was: dict[str, Any], config: Config) -> str:
-    """What is different in a configuration from the settings of a run; empty if nothing is."""
-    found = differences(was, to_dict(config), but=HARMLESS)
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return found[0] + more if found else ""

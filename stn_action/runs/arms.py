@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from stn_action.config.fingerprint import changes
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.errors import InputError
 from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
-from stn_action.runs.folder import writing_to
+from stn_action.runs.folder import differences_from_start, writing_to
 from stn_action.runs.folds import FOLD_CHECKPOINTS, train_folds
 from stn_action.runs.train import train
 
@@ -178,11 +176,9 @@ def clear(out: Path) -> None:
 
 
 def _finished(config: Config, folder: Path) -> bool:
-    started, result = folder / "config.yaml", folder / "test.json"
-    if not (started.is_file() and result.is_file()):
+    if not (folder / "test.json").is_file():
         return False
-    changed = changes(yaml.safe_load(started.read_text(encoding="utf-8")), config)
-    if changed:
+    if changed := differences_from_start(folder, config):
         raise InputError(
             f"{folder} holds a run with other settings: {changed}; give another folder or delete it"
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from stn_action.config.fingerprint import FINGERPRINT_FILE, Differences, Fingerprint
 from stn_action.config.schema import Config, to_yaml
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
@@ -67,10 +68,27 @@ def check_folder(
         )
 
 
+def differences_from_start(folder: Path, config: Config) -> Differences:
+    """Return how a configuration and its files differ from those a run was started with.
+
+    Raises:
+        InputError: the folder does not hold the run's fingerprint.
+    """
+    try:
+        started = Fingerprint.load(folder)
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder} has no {FINGERPRINT_FILE}, its run was started by another version; "
+            "start again in another folder"
+        ) from None
+    return started.compare(Fingerprint.of(config))
+
+
 def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> None:
     """Make the folder of a run and write down what the run was started with."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    Fingerprint.of(config).save(folder)
     started = {
         "command": command,
         "seed": config.train.seed,

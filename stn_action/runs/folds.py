@@ -5,17 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-import yaml
 from rich.console import Console
 
 from stn_action.build.data import fold_configs, load_split, protocol
-from stn_action.config.fingerprint import changes
 from stn_action.config.schema import Config
 from stn_action.data.listing import Split
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import VideoScores
 from stn_action.runs.folder import (
     check_folder,
+    differences_from_start,
     run_folder,
     write_result,
     write_start,
@@ -80,12 +79,10 @@ def train_folds(
 
 def _check_same(folder: Path, config: Config) -> None:
     """Refuse to pool folds of one experiment with those of another."""
-    path = folder / "config.yaml"
-    changed = changes(yaml.safe_load(path.read_text(encoding="utf-8")), config)
-    if changed:
+    if changed := differences_from_start(folder, config):
         raise InputError(
             f"--resume: the folds in {folder} were started with other settings: {changed}; resume "
-            f"with their own configuration, {path}"
+            f"with their own configuration, {folder / 'config.yaml'}"
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from stn_action.build.data import fold_configs
 from stn_action.build.model import config_of_checkpoint
 from stn_action.checksum import checksum
+from stn_action.config.fingerprint import is_within
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
 from stn_action.runs.folds import FOLD_CHECKPOINTS
@@ -78,17 +79,17 @@ def check_key(key: str, config: Config) -> None:
     Raises:
         InputError: it is fixed by training, or nothing would change.
     """
-    if _within(key, FIXED):
+    if is_within(key, FIXED):
         raise InputError(
             f"--sweep {key}: a checkpoint was trained with one {key}, it cannot change afterwards; "
             "train a run for each value and give their checkpoints, or sweep a key of data or eval"
         )
-    if _within(key, WITHOUT_EFFECT) and key not in WITH_EFFECT:
+    if is_within(key, WITHOUT_EFFECT) and key not in WITH_EFFECT:
         raise InputError(
             f"--sweep {key}: nothing would change, the scores of a test do not depend on it; sweep "
             "a key such as data.crop.looseness, data.clip.stride or eval.num_clips"
         )
-    if _within(key, OF_PEOPLE) and config.data.people is None:
+    if is_within(key, OF_PEOPLE) and config.data.people is None:
         raise InputError(
             f"--sweep {key}: nothing would change, data.people is null and whole frames are used; "
             "give the person boxes too (data.people=FILE_OR_FOLDER)"
@@ -156,7 +157,3 @@ def _names(paths: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [str(path) for path in paths]
-
-
-def _within(key: str, sections: Sequence[str]) -> bool:
-    return any(key == section or key.startswith(f"{section}.") for section in sections)

@@ -15,8 +15,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from stn_action.checksum import path_checksum
-from stn_action.config.fingerprint import HARMLESS, flat
+from stn_action.config.fingerprint import FINGERPRINT_FILE, HARMLESS, Fingerprint
 from stn_action.config.schema import Config, to_dict
 from stn_action.data.listing import Split
 from stn_action.errors import InputError
@@ -175,10 +174,14 @@ def _row(
     overrides: Sequence[str], folder: Path,
 ) -> SweepRow:  # fmt: skip
     """Test, or read what was tested under the same settings."""
-    made_from = _made_from(subject, configs)
-    mark, result_file = folder / "settings.json", folder / "test.json"
+    now = Fingerprint.of(
+        configs[0],
+        without=(*HARMLESS, "model.weights"),  # those of the checkpoint are used
+        extra={"checkpoints": [member.digest for member in subject.members]},
+    )
+    mark, result_file = folder / FINGERPRINT_FILE, folder / "test.json"
     found = mark.is_file() and result_file.is_file()
-    found = found and json.loads(mark.read_text(encoding="utf-8")) == made_from
+    found = found and not Fingerprint.load(folder).compare(now)
     if not found:
         mark.unlink(missing_ok=True)
         tests = [
@@ -187,9 +190,7 @@ def _row(
         ]
         split, result = _pooled(tests) if len(tests) > 1 else tests[0][1:]
         write_result(folder, "test", result.numbers(), result.scores, split.test, split.classes)
-        unfinished = mark.with_suffix(".tmp")
-        unfinished.write_text(json.dumps(made_from, indent=1), encoding="utf-8")
-        unfinished.replace(mark)  # whole or not at all: it says that the result is there
+        now.save(folder)  # last: it says that the result is complete
     numbers = json.loads(result_file.read_text(encoding="utf-8"))
     return SweepRow(subject.name, value, numbers, found)
 
@@ -200,20 +201,6 @@ def _pooled(tests: Sequence[CheckpointTest]) -> tuple[Split, TestResult]:
     probabilities = torch.cat([test.result.scores.probabilities for test in tests])
     failures = [failure for test in tests for failure in test.result.failures]
     return split, pooled_result(tests[0].config, split, probabilities, failures)
-
-
-def _made_from(subject: Subject, configs: Sequence[Config]) -> dict[str, Any]:
-    """All that a result depends on, in plain types."""
-    settings = [
-        {key: value for key, value in flat(to_dict(config)).items() if key not in HARMLESS}
-        for config in configs
-    ]
-    people = configs[0].data.people
-    return {
-        "checkpoints": [member.digest for member in subject.members],
-        "people": None if people is None else path_checksum(people),
-        "settings": settings,
-    }
 
 
 def _folder(paths: Sequence[str | Path], key: str) -> Path:

@@ -13,12 +13,17 @@ from rich.console import Console
 from stn_action.build.data import check_before_start, load_split
 from stn_action.build.model import build_network
 from stn_action.build.run import Run, announce, prepare
-from stn_action.config.fingerprint import changes
 from stn_action.config.schema import Config, to_dict
 from stn_action.data.listing import NAMES_SHOWN
 from stn_action.distributed import build_accelerator, summed
 from stn_action.errors import InputError
-from stn_action.runs.folder import check_folder, run_folder, write_result, write_start
+from stn_action.runs.folder import (
+    check_folder,
+    differences_from_start,
+    run_folder,
+    write_result,
+    write_start,
+)
 from stn_action.runs.test import TestResult, run_test
 from stn_action.training.checkpoint import (
     load_checkpoint,
@@ -179,8 +184,7 @@ def _save(run: Run, epoch: int, test: TestResult | None) -> None:
 
 def _checkpoint_of(folder: Path, config: Config) -> dict[str, Any]:
     content = load_checkpoint(folder / "last.pt")
-    changed = changes(content["config"], config)
-    if changed:
+    if changed := differences_from_start(folder, config):
         raise InputError(
             f"--resume: the run in {folder} was started with other settings: {changed}; resume "
             f"with its own configuration, {folder / 'config.yaml'}"

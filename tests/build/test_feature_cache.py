@@ -99,9 +99,9 @@ def test_the_part_behind_the_cache_resumes_to_the_last_bit(copied, cached, tiny_
     [
         ("data.crop.looseness=0.5", "data.crop.looseness was 0.25, is 0.5; delete the folder or"),
         ("model.freeze_until=stage1", "model.freeze_until was 'stage2', is 'stage1'"),
-        ("train.cache_views=3", "views.train was 2, is 3"),
-        ("eval={num_clips: 1, num_crops: 1}", "views.clips was 2, is 1"),
-        ("train.seed=1", "model.seed was 0, is 1"),  # another random trunk
+        ("train.cache_views=3", "train.cache_views was 2, is 3"),
+        ("eval={num_clips: 1, num_crops: 1}", "eval.num_clips was 2, is 1"),
+        ("train.seed=1", "train.seed was 0, is 1"),  # another random trunk
         ("data.clip={num_frames: 8, stride: 1}", r"num_frames was 4, is 8 \(and 1 more\)"),
     ],
 )
@@ -135,7 +135,7 @@ def test_boxes_that_were_edited_in_a_folder_make_a_cache_stale(copied, tiny_data
     text = file.read_text()
     file.write_text(text[:-2] + ("4" if text[-2] != "4" else "5") + "\n")  # of the same size
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # and the same date
-    with pytest.raises(InputError, match=r"made from other settings: data.people_digest was"):
+    with pytest.raises(InputError, match=r"made from other settings: the content of data.people"):
         train(writing_to(config, copied / "again"))
 
 

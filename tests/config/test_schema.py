@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from stn_action.config.fingerprint import flat
+from stn_action.config.fingerprint import flatten
 from stn_action.config.renamed_keys import RENAMED
 from stn_action.config.schema import Config, config_from_dict, load_config, to_dict, to_yaml
 from stn_action.errors import InputError
@@ -234,7 +234,7 @@ def test_an_old_name_is_answered_with_the_new_one(old):
 
 
 def test_the_new_names_of_old_keys_exist_and_the_old_ones_do_not():
-    known = flat(to_dict(load_config(None, MINIMAL)))
+    known = flatten(to_dict(load_config(None, MINIMAL)))
     assert {new.partition(",")[0] for new in RENAMED.values()} <= known.keys()
     assert not known.keys() & RENAMED.keys()
 

@@ -76,7 +76,7 @@ def test_what_was_tested_under_the_same_settings_is_not_tested_again(checkpoint,
     } == before
     assert sweep("0", "data.crop.motion=follow") == [False]  # another experiment
     assert sweep("0,1") == [False, True]
-    (tmp_path / "run/1/settings.json").unlink()  # as if interrupted
+    (tmp_path / "run/1/fingerprint.json").unlink()  # as if interrupted
     assert sweep("1") == [False]
 
 

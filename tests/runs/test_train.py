@@ -160,6 +160,20 @@ def test_a_used_folder_is_refused_and_left_as_it_is(tiny_run, tiny_data):
     assert {path.name: path.read_bytes() for path in tiny_run.folder.iterdir()} == before
 
 
+def test_boxes_that_were_edited_since_the_start_are_noticed(tiny_run, tiny_data, tmp_path):
+    folder = Path(shutil.copytree(tiny_run.folder, tmp_path / "run"))
+    started = json.loads((folder / "fingerprint.json").read_text())
+    assert set(started["digests"]) == {"data.people", "data.regions"}
+    started["digests"]["data.people"] = "of other boxes"
+    (folder / "fingerprint.json").write_text(json.dumps(started))
+    config = tiny_config(tiny_data, f"train.output_dir={folder}")
+    with pytest.raises(InputError, match=r"settings: the content of data.people \(.*has changed; "):
+        train(config, resume=True, **QUIET)
+    (folder / "fingerprint.json").unlink()
+    with pytest.raises(InputError, match=r"run has no fingerprint.json, its run was started by an"):
+        train(config, resume=True, **QUIET)
+
+
 def test_there_must_be_a_run_to_resume(tiny_data, tmp_path):
     with pytest.raises(InputError, match=r"there is no .*last.pt to go on from; leave --resume"):
         train(tiny_config(tiny_data, f"train.output_dir={tmp_path / 'run'}"), resume=True, **QUIET)
