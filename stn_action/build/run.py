@@ -1,7 +1,6 @@
 """All that takes part in a training run, built from its configuration."""
 
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,21 +8,17 @@ from typing import Any
 import torch
 from rich.console import Console
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from stn_action.batch import Item
 from stn_action.build.data import (
-    evaluation_dataset,
     full_test_loader,
     loader,
-    training_dataset,
 )
-from stn_action.build.feature_cache import cache_for
-from stn_action.build.model import describe_groups, example_clip
+from stn_action.build.model import describe_groups
+from stn_action.build.run_data import RunData, build_run_data
 from stn_action.config.schema import Config
 from stn_action.data.listing import Split
 from stn_action.models.network import FocusedNetwork
-from stn_action.progress import Progress
 from stn_action.training.monitor import HeadMonitor
 from stn_action.training.optim import (
     HeadWarmup,
@@ -43,6 +38,7 @@ class Run:
     folder: Path
     network: FocusedNetwork
     """The whole network; its checkpoint can be used on videos."""
+    data: RunData
     learner: Any
     """What is trained, prepared: the network, or its part behind the cached stage."""
     batches: DataLoader
@@ -71,29 +67,28 @@ def prepare(
     console: Console,
 ) -> Run:  # fmt: skip
     """Build datasets, loaders, optimizer and schedule around a network."""
-    train_data, quick_data, full_data, trained = _datasets(
-        config, split, network, accelerator, console
-    )
+    data = build_run_data(config, [*split.train, *split.test], network, accelerator, console)
     optim = config.optim
     groups = parameter_groups(
-        trained, lr=optim.lr, relative_lr=optim.relative_lr, weight_decay=optim.weight_decay
+        data.learner, lr=optim.lr, relative_lr=optim.relative_lr, weight_decay=optim.weight_decay
     )
     optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum)
     batch_size = config.train.batch_size
-    workers = 0 if config.train.cache_features else config.data.num_workers
+    workers = data.num_workers
+    train_data, quick_data = data.train(split.train), data.test(split.test, quick=True)
     batches = loader(config, train_data, batch_size=batch_size, shuffle=True, workers=workers)
     quick = loader(
         config, quick_data, batch_size=config.eval.batch_size, shuffle=False, workers=workers
     )
-    full = full_test_loader(config, full_data, workers=workers)
+    full = full_test_loader(config, data.test(split.test), workers=workers)
     learner, prepared, batches, quick, full = accelerator.prepare(
-        trained, optimizer, batches, quick, full
+        data.learner, optimizer, batches, quick, full
     )
     steps = math.ceil(len(batches) / config.train.grad_accum_steps)
     schedule = _schedule(config, optimizer, steps)
     monitor = HeadMonitor(frozen_on_purpose=optim.relative_lr == 0)
     return Run(
-        config, split, folder, network, learner, batches, quick, full, prepared, schedule,
+        config, split, folder, network, data, learner, batches, quick, full, prepared, schedule,
         accelerator, monitor,
     )  # fmt: skip
 
@@ -117,31 +112,6 @@ def announce(run: Run, console: Console) -> None:
         console.print(f"resumed after epoch {run.first_epoch - 1}", markup=False)
 
 
-def _datasets(
-    config: Config, split: Split, network: FocusedNetwork, accelerator: Any, console: Console
-) -> tuple[Dataset[Item], Dataset[Item], Dataset[Item], FocusedNetwork]:
-    """Training, quick test, full test, and the network that takes their items."""
-    if not config.train.cache_features:
-        return (
-            training_dataset(config, split.train),
-            evaluation_dataset(config, split.test, clips=1, crops=1),
-            evaluation_dataset(config, split.test),
-            network,
-        )
-    stage = config.model.freeze_until
-    assert stage is not None
-    cache = cache_for(config, [*split.train, *split.test])
-    if not cache.complete and accelerator.is_main_process:
-        network.to(accelerator.device)
-        cache.fill(config, network, _bar(console))
-    accelerator.wait_for_everyone()
-    network.cpu()
-    clip_thw = (config.data.clip.num_frames, *config.data.crop.size)
-    behind = network.behind(stage, example_clip(config), clip_thw=clip_thw)
-    test = cache.dataset("test", split.test, seed=0)
-    return cache.dataset("train", split.train, seed=config.train.seed), test, test, behind
-
-
 def _schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> LambdaLR:
     total = steps_per_epoch * config.train.epochs
     if config.train.max_steps is not None:
@@ -151,13 +121,3 @@ def _schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch:
     if config.optim.schedule == "constant":
         return warmup_constant(optimizer, warmup_steps=warmup, head_warmup=heads)
     return warmup_cosine(optimizer, warmup_steps=warmup, total_steps=total, head_warmup=heads)
-
-
-def _bar(console: Console):
-    @contextmanager
-    def progress(what: str, total: int):
-        console.print(f"{what}: {total} videos", markup=False)
-        with Progress(what, total, console=console) as shown:
-            yield shown.advance
-
-    return progress

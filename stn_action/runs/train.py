@@ -149,8 +149,7 @@ def _after_epoch(
         test = run_test(
             run.config, run.learner, run.quick_test, run.split, run.accelerator, thorough=False
         )
-        views = "all views" if run.config.train.cache_features else "1 view"
-        shown[f"test top-1 ({views})"] = test.scores.top1
+        shown[f"test top-1 ({run.data.quick_views})"] = test.scores.top1
     progress.end_epoch(epoch, shown)
     patience = 0 if ended else WARNING_PATIENCE
     for warning in run.monitor.warnings(report, epoch=epoch, patience=patience):
@@ -159,7 +158,7 @@ def _after_epoch(
     if log is not None:
         log.write("train", epoch, numbers | report.numbers())
         if test is not None:
-            key = "top1_all_views" if run.config.train.cache_features else "top1_one_view"
+            key = f"top1_{run.data.quick_views.replace(' ', '_')}"
             log.write("test", epoch, {key: test.scores.top1})
     if run.accelerator.is_main_process:
         _save(run, epoch, test)

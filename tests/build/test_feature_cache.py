@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from stn_action.build.data import load_split
-from stn_action.build.feature_cache import cache_for
+from stn_action.build.feature_cache import FeatureCache
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
 from stn_action.runs.folder import writing_to
@@ -56,8 +56,7 @@ def probabilities(path: Path) -> torch.Tensor:
 
 def test_the_cache_is_filled_once_and_said_so(cached):
     folder, text = cached
-    assert "caching stage2 (test views): 18 videos" in text
-    assert "caching stage2 (train views): 18 videos" in text
+    assert f"caching the features of stage2 of 18 videos in {folder / 'cache'}" in text
     assert {path.name for path in (folder / "cache").iterdir()} == {"cache.json"} | {
         f"{part}_{what}.npy"
         for part in ("train", "test")
@@ -117,7 +116,7 @@ def test_a_cache_of_other_videos_is_refused(copied, cached, tiny_data):
     data = Path(shutil.copytree(tiny_data, copied / "data"))
     videos = load_split(tiny_config(data)).train
     same = cached_config(data, copied, "run", f"data.people={tiny_data / 'people'}")
-    assert cache_for(same, [*videos, *load_split(tiny_config(data)).test]).complete
+    assert FeatureCache(same, [*videos, *load_split(tiny_config(data)).test]).complete
     videos[0].path.write_bytes(videos[-1].path.read_bytes())
     with pytest.raises(InputError, match="other settings: videos was"):
         train(same)
@@ -147,7 +146,7 @@ def test_a_cache_that_was_not_finished_is_made_again(copied, cached, tiny_data):
     (copied / "cache/cache.json").unlink()
     (copied / "cache/test_features.npy").write_bytes(b"half")
     text = printed_by(cached_config(tiny_data, copied, "run"))
-    assert "caching stage2 (test views): 18 videos" in text
+    assert "caching the features of stage2 of 18 videos" in text
     for path in (cached[0] / "cache").iterdir():
         assert (copied / "cache" / path.name).read_bytes() == path.read_bytes()
 
@@ -164,7 +163,7 @@ def test_unreadable_videos_are_replaced_in_training_and_wrong_in_the_test(tmp_pa
     assert numbers["failures"][0][0] == "test/left/0"
     videos = load_split(tiny_config(data))
     config = cached_config(data, tmp_path, "run")
-    clips = cache_for(config, [*videos.train, *videos.test]).dataset("train", videos.train, seed=0)
+    clips = FeatureCache(config, [*videos.train, *videos.test]).train(videos.train, seed=0)
     for epoch in range(4):
         clips.set_epoch(epoch)
         samples, failures = clips[0]

@@ -1,0 +1,103 @@
+"""What a run trains and tests on, as clips or as stored features, and the network that takes it."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from rich.console import Console
+from torch.utils.data import Dataset
+
+from stn_action.batch import Item
+from stn_action.build.data import evaluation_dataset, training_dataset
+from stn_action.build.feature_cache import FeatureCache
+from stn_action.config.schema import Config
+from stn_action.data.listing import Video
+from stn_action.models.network import FocusedNetwork
+
+
+class RunData(Protocol):
+    """The data sets of a run; every item is one video."""
+
+    learner: FocusedNetwork
+    """The network that takes the items: the whole one, or its part behind a stage."""
+    num_workers: int
+    """Processes that load items."""
+    quick_views: str
+    """How many views of a video `test(quick=True)` has, in words."""
+
+    def train(self, videos: Sequence[Video]) -> Dataset[Item]:
+        """Return a data set with a random view of each video."""
+        ...
+
+    def test(self, videos: Sequence[Video], *, quick: bool = False) -> Dataset[Item]:
+        """Return a data set with all test views of each video; quick: as few as cost little."""
+        ...
+
+
+class ClipData:
+    """Clips, decoded whenever they are asked for."""
+
+    quick_views = "one view"
+
+    def __init__(self, config: Config, network: FocusedNetwork) -> None:
+        self.config = config
+        self.learner = network
+        self.num_workers = config.data.num_workers
+
+    def train(self, videos: Sequence[Video]) -> Dataset[Item]:
+        """See `RunData`."""
+        return training_dataset(self.config, videos)
+
+    def test(self, videos: Sequence[Video], *, quick: bool = False) -> Dataset[Item]:
+        """See `RunData`."""
+        number = {"clips": 1, "crops": 1} if quick else {}
+        return evaluation_dataset(self.config, videos, **number)
+
+
+class CachedData:
+    """Stored features of the frozen stages; all views cost little."""
+
+    quick_views = "all views"
+    num_workers = 0
+
+    def __init__(self, cache: FeatureCache, network: FocusedNetwork) -> None:
+        self.cache = cache
+        self.learner = cache.network_behind(network)
+
+    def train(self, videos: Sequence[Video]) -> Dataset[Item]:
+        """See `RunData`."""
+        return self.cache.train(videos, seed=self.cache.config.train.seed)
+
+    def test(self, videos: Sequence[Video], *, quick: bool = False) -> Dataset[Item]:
+        """See `RunData`."""
+        return self.cache.test(videos)
+
+
+def build_run_data(
+    config: Config, videos: Sequence[Video], network: FocusedNetwork, accelerator: Any,
+    console: Console,
+) -> RunData:  # fmt: skip
+    """Return clips, or stored features where `train.cache_features` asks for them.
+
+    A cache that is not complete is filled by the main process; all others wait for it.
+
+    Args:
+        config: the experiment.
+        videos: all that will be trained or tested on.
+        network: the whole one.
+        accelerator: names the device and the main process.
+        console: where progress of filling a cache is shown.
+
+    Raises:
+        InputError: a cache was made from something else, or the network cannot be cut.
+    """
+    if not config.train.cache_features:
+        return ClipData(config, network)
+    cache = FeatureCache(config, videos)
+    if not cache.complete and accelerator.is_main_process:
+        where = f"{len(cache.videos)} videos in {cache.folder}"
+        console.print(f"caching the features of {cache.stage} of {where}", markup=False)
+        network.to(accelerator.device)
+        cache.fill(network, console)
+        network.cpu()
+    accelerator.wait_for_everyone()
+    return CachedData(cache, network)
