@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from stn_action.geometry.sampling import Padding, Sampler, sample
+from stn_action.geometry.sampling import sample
 from stn_action.geometry.theta import VOLUMETRIC, kind_of
+from stn_action.geometry.transform_choices import Padding, Sampler
 
 
 def spatial_transformer(

@@ -19,7 +19,6 @@ Letters: N maps, K windows on each, (H, W) the map, (h, w) a glimpse.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -27,11 +26,7 @@ from torch import Tensor
 from stn_action.geometry.grids import sample_grid
 from stn_action.geometry.kernels import apply_kernels, is_channels_last, window_kernels
 from stn_action.geometry.theta import AFFINE, VOLUMETRIC, at_least_float32, kind_of
-
-Sampler = Literal["auto", "grid", "separable", "area", "nearest"]
-Padding = Literal["zeros", "border"]
-SAMPLERS = ("auto", "grid", "separable", "area", "nearest")
-PADDINGS = ("zeros", "border")
+from stn_action.geometry.transform_choices import PADDINGS, SAMPLERS, Padding, Sampler
 
 
 def sample(

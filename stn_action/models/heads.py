@@ -3,18 +3,18 @@
 Letters: K heads, S thetas of a clip (1, or one for every time step of the map).
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.geometry.clip_sampling import fold_time, sample_clips
 from stn_action.geometry.family import Transform
-from stn_action.geometry.sampling import PADDINGS, SAMPLERS, Padding, Sampler, pooled, sample
+from stn_action.geometry.sampling import pooled, sample
 from stn_action.geometry.theta import VOLUMETRIC
+from stn_action.geometry.transform_choices import PADDINGS, SAMPLERS, Padding, Sampler
 from stn_action.models.localization import LocalizationNetwork
 from stn_action.models.localization_input import LocalizationInput
+from stn_action.models.model_choices import ThetaPer
 
 
 class FocusHeads(nn.Module):
@@ -42,7 +42,7 @@ class FocusHeads(nn.Module):
         channels: int,
         transform: Transform,
         *,
-        theta_per: Literal["clip", "step"] = "clip",
+        theta_per: ThetaPer = "clip",
         gain: float = 1.0,
         detach: bool = True,
         motion: bool = True,

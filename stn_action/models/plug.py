@@ -1,21 +1,19 @@
 """Heads plugged into a video network of anybody's, in one call."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.geometry.sampling import Padding, Sampler
+from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
 from stn_action.geometry.transforms import build_transform
 from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.heads import FocusHeads
+from stn_action.models.model_choices import GLIMPSES, Glimpse, Temporal, ThetaPer
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.stages import evaluating, features_at
 from stn_action.models.temporal import build_temporal
-
-GLIMPSES = ("tail", "pooled", "in_line")
 
 
 def plug(
@@ -24,11 +22,11 @@ def plug(
     at: str = "",
     heads: int = 4,
     num_classes: int,
-    transform: str = "attention",
-    glimpse: Literal["tail", "pooled", "in_line"] = "tail",
-    theta_per: Literal["clip", "step"] = "clip",
+    transform: TransformName = "attention",
+    glimpse: Glimpse = "tail",
+    theta_per: ThetaPer = "clip",
     gain: float = 300.0,
-    temporal: Literal["mean", "difference"] = "mean",
+    temporal: Temporal = "mean",
     detach: bool = True,
     motion: bool = True,
     sampler: Sampler = "auto",
@@ -104,7 +102,7 @@ def plug(
     ).to(device)  # fmt: skip
 
 
-def _description(trunk: nn.Module, temporal: str, channels: int) -> nn.Module:
+def _description(trunk: nn.Module, temporal: Temporal, channels: int) -> nn.Module:
     """What joins pooled glimpses over time: the trunk's own module where it fits, or a new one."""
     own = getattr(trunk, "temporal", None)
     if isinstance(own, nn.Module) and getattr(own, "in_channels", None) == channels:

@@ -1,12 +1,11 @@
 """A spatial transformer between any two layers."""
 
-from typing import Literal
-
 from torch import Tensor, nn
 
-from stn_action.geometry.sampling import Padding, Sampler
+from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
 from stn_action.geometry.transforms import build_transform
 from stn_action.models.heads import FocusHeads
+from stn_action.models.model_choices import ThetaPer
 
 
 class SpatialTransformer(nn.Module):
@@ -44,11 +43,11 @@ class SpatialTransformer(nn.Module):
     def __init__(
         self,
         channels: int,
-        transform: str = "affine",
+        transform: TransformName = "affine",
         size: tuple[int, ...] | None = None,
         *,
         image_size: tuple[int, int] | None = None,
-        theta_per: Literal["clip", "step"] = "clip",
+        theta_per: ThetaPer = "clip",
         gain: float = 1.0,
         detach: bool = False,
         motion: bool = False,

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
+from stn_action.models.model_choices import Temporal
 
 
 class TemporalMean(nn.Module):
@@ -41,7 +42,7 @@ class TemporalDifference(nn.Module):
         return x.mean(1)
 
 
-def build_temporal(name: str, channels: int) -> TemporalMean | TemporalDifference:
+def build_temporal(name: Temporal, channels: int) -> TemporalMean | TemporalDifference:
     """The description of the clip called `name`, of frames with that many channels.
 
     Raises:
@@ -52,4 +53,7 @@ def build_temporal(name: str, channels: int) -> TemporalMean | TemporalDifferenc
     return TEMPORAL[name](channels)
 
 
-TEMPORAL = {"mean": TemporalMean, "difference": TemporalDifference}
+TEMPORAL: dict[Temporal, type[TemporalMean | TemporalDifference]] = {
+    "mean": TemporalMean,
+    "difference": TemporalDifference,
+}

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from stn_action.geometry.clip_sampling import fold_time, sample_clips, spatial_transformer
-from stn_action.geometry.sampling import PADDINGS, SAMPLERS, sample
+from stn_action.geometry.sampling import sample
+from stn_action.geometry.transform_choices import PADDINGS, SAMPLERS
 from tests.geometry.examples import windows
 
 N, C, T, H, W = 2, 3, 4, 6, 5

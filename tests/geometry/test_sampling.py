@@ -7,8 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from stn_action.geometry.clip_sampling import spatial_transformer
-from stn_action.geometry.sampling import _LARGE_MAP, PADDINGS, SAMPLERS, pooled, sample
+from stn_action.geometry.sampling import _LARGE_MAP, pooled, sample
 from stn_action.geometry.theta import window_theta
+from stn_action.geometry.transform_choices import PADDINGS, SAMPLERS
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from tests.geometry.examples import windows
 from tests.geometry.paper import integer, slow_gradients, slow_values, tent

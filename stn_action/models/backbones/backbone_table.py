@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
+from stn_action.models.model_choices import Temporal
 from stn_action.models.temporal import build_temporal
 from stn_action.weights import downloaded, read_state_dict, short_reason
 
@@ -29,7 +30,9 @@ class Backbone:
     """Likewise."""
 
 
-def build_backbone(name: str, *, weights: str | None = None, temporal: str = "mean") -> Backbone:
+def build_backbone(
+    name: str, *, weights: str | None = None, temporal: Temporal = "mean"
+) -> Backbone:
     """Build a trunk.
 
     Args:
@@ -161,7 +164,7 @@ def _torchvision(model: str, weights: str | None) -> Backbone:
     return Backbone(trunk, *KINETICS)
 
 
-def _timm(model: str, weights: str | None, temporal: str) -> Backbone:
+def _timm(model: str, weights: str | None, temporal: Temporal) -> Backbone:
     import timm
 
     if not timm.is_model(model):

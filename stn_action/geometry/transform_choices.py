@@ -1,0 +1,22 @@
+"""Names that geometry is chosen by. This file imports `typing` alone."""
+
+from typing import Literal, get_args
+
+TransformName = Literal[
+    "translation", "attention", "anisotropic", "similarity",
+    "affine", "projective", "tps", "volumetric",
+]  # fmt: skip
+"""Families of transforms; see `geometry.transforms`."""
+
+TrainableSampler = Literal["auto", "grid", "separable", "area"]
+"""Samplers with a gradient for theta; see `geometry.sampling`."""
+
+Sampler = Literal["auto", "grid", "separable", "area", "nearest"]
+"""All samplers."""
+
+Padding = Literal["zeros", "border"]
+"""Values beyond the map."""
+
+TRANSFORM_NAMES: tuple[TransformName, ...] = get_args(TransformName)
+SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
+PADDINGS: tuple[Padding, ...] = get_args(Padding)

@@ -1,0 +1,39 @@
+"""Names that models are chosen by. This file imports `typing` alone."""
+
+from typing import Literal, get_args
+
+Glimpse = Literal["tail", "pooled", "in_line"]
+"""What becomes of a glimpse; see `plug`."""
+
+ThetaPer = Literal["clip", "step"]
+"""How many windows a head has: one per clip, or one per time step of the map."""
+
+Temporal = Literal["mean", "difference"]
+"""How descriptions of frames become one of the clip; see `models.temporal`."""
+
+PublishedWeights = Literal["kinetics400", "imagenet"]
+"""Weights that a trunk's library downloads."""
+
+GLIMPSES: tuple[Glimpse, ...] = get_args(Glimpse)
+TEMPORALS: tuple[Temporal, ...] = get_args(Temporal)
+PUBLISHED_WEIGHTS: tuple[PublishedWeights, ...] = get_args(PublishedWeights)
+
+BACKBONES_BY_NAME = (
+    "torchvision/r3d_18", "torchvision/mc3_18", "torchvision/r2plus1d_18",
+    "pytorchvideo/x3d_s", "pytorchvideo/slow_r50", "small3d",
+)  # fmt: skip
+"""Trunks with a row of their own in `backbone_table`."""
+
+BACKBONE_LIBRARIES = ("timm",)
+"""Libraries of which any model is a trunk, as `timm/<model>`."""
+
+
+def backbone_choices() -> str:
+    """Return the names of all trunks, for a message."""
+    return ", ".join([*BACKBONES_BY_NAME, *(f"{name}/<model>" for name in BACKBONE_LIBRARIES)])
+
+
+def is_backbone_name(name: str) -> bool:
+    """Return whether a trunk may be called that; whether the library has it is not checked."""
+    library, _, model = name.partition("/")
+    return name in BACKBONES_BY_NAME or (library in BACKBONE_LIBRARIES and bool(model.strip()))

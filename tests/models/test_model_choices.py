@@ -1,0 +1,14 @@
+from stn_action.models.model_choices import TEMPORALS, backbone_choices, is_backbone_name
+from stn_action.models.temporal import TEMPORAL
+
+
+def test_the_temporal_choices_are_those_of_the_table():
+    assert set(TEMPORALS) == set(TEMPORAL)
+
+
+def test_a_trunk_has_a_row_or_a_library():
+    assert is_backbone_name("small3d")
+    assert is_backbone_name("timm/resnet18")
+    for name in ("timm/", "timm", "timm/ ", "small3d/big", "torchvision/r4d", "resnet18", ""):
+        assert not is_backbone_name(name), name
+    assert backbone_choices().endswith("small3d, timm/<model>")
