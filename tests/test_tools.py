@@ -278,9 +278,9 @@ def test_every_kind_of_network_goes_all_the_way(tiny_data, tmp_path, capsys, set
     assert shown == [head < heads for head in range(3)]
 
 
-def test_the_sample_data_set_is_prepared(tmp_path, capsys):
-    prepare = importlib.import_module("tools.prepare_data").main
-    arguments = ["sample", "--out", str(tmp_path / "sample"), "--clips-per-class", "1", "1"]
-    assert prepare([*arguments, "--workers", "0"]) == 0
-    assert f"the sample data set is in {tmp_path / 'sample'}" in capsys.readouterr().out
+def test_the_sample_data_set_is_generated(tmp_path, capsys):
+    make_sample = importlib.import_module("tools.make_sample").main
+    arguments = ["--out", str(tmp_path / "sample"), "--clips-per-class", "1", "1"]
+    assert make_sample([*arguments, "--workers", "0"]) == 0
+    assert f"written to {tmp_path / 'sample'}" in capsys.readouterr().out
     assert len(list((tmp_path / "sample").rglob("*.mp4"))) == 12

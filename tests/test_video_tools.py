@@ -14,7 +14,7 @@ from stn_action.video.writer import write_video
 from tests.tiny import tiny_settings, write_config
 from tests.video.clips import pictures
 from tools.check_videos import main as check_videos
-from tools.prepare_clips import main as prepare_clips
+from tools.reencode_videos import main as reencode_videos
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,33 +71,35 @@ def test_a_check_that_was_killed_goes_on(tmp_path, capsys):
     assert len(Manifest.open(out)) == 25
 
 
-def test_clips_are_prepared_with_their_boxes(tiny_data, tmp_path, capsys):
+def test_videos_are_re_encoded_with_their_boxes(tiny_data, tmp_path, capsys):
     file = write_config(tmp_path / "tiny.yaml", tiny_settings(tiny_data))
     out = tmp_path / "out"
     arguments = [str(file), "--out", str(out), "--workers", "0", "--short-side", "32"]
     people = ["--crop-people", str(tiny_data / "people"), "--margin", "0.3"]
-    assert prepare_clips([*arguments, *people]) == 0
+    assert reencode_videos([*arguments, *people]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("18 videos of 0.")
     assert printed[1:] == [
-        "18 videos prepared now, 0 before, 0 failed",
-        "1 videos were kept whole: their people and the margin fill the picture, or nobody is "
+        "18 videos: 18 re-encoded now, 0 known before, 0 failed",
+        "1 videos were not cropped: their people and the margin fill the frame, or no person is "
         "known in them",
         f"written to {out}; train with data.root={out} data.people={out / 'people.sqlite'}",
     ]
-    assert prepare_clips([*arguments, *people]) == 0
-    assert capsys.readouterr().out.startswith("0 videos prepared now, 18 before, 0 failed")
-    assert prepare_clips(arguments) == 2
+    assert reencode_videos([*arguments, *people]) == 0
+    assert capsys.readouterr().out.startswith(
+        "18 videos: 0 re-encoded now, 18 known before, 0 failed"
+    )
+    assert reencode_videos(arguments) == 2
     error = capsys.readouterr().err
-    assert "holds videos that were prepared with" in error
+    assert "holds videos that were re-encoded with" in error
     assert error.count("\n") == 1
 
 
-def test_a_wrong_preparation_ends_with_status_2(tiny_data, tmp_path, capsys):
+def test_a_wrong_recipe_ends_with_status_2(tiny_data, tmp_path, capsys):
     out = ["--out", str(tmp_path / "out")]
-    assert prepare_clips([str(tmp_path / "none.yaml"), *out]) == 2
-    assert prepare_clips([str(tiny_data), *out, "--short-side", "7"]) == 2
-    assert prepare_clips([str(tiny_data), *out, "--people", str(tmp_path / "none.sqlite")]) == 2
+    assert reencode_videos([str(tmp_path / "none.yaml"), *out]) == 2
+    assert reencode_videos([str(tiny_data), *out, "--short-side", "7"]) == 2
+    assert reencode_videos([str(tiny_data), *out, "--people", str(tmp_path / "none.sqlite")]) == 2
     assert "none.sqlite: no people file" in capsys.readouterr().err
     with pytest.raises(SystemExit, match=r"^2$"):
-        prepare_clips([str(tiny_data), *out, "--crf", "60"])
+        reencode_videos([str(tiny_data), *out, "--crf", "60"])

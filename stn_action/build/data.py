@@ -52,7 +52,7 @@ def listed_split(config: Config) -> Split:
         case "sample" if not (data.root / "sample.json").is_file():
             raise InputError(
                 f"data.root: {data.root} holds no finished sample data set (sample.json); write it "
-                f"with `python tools/prepare_data.py sample --out {data.root}`"
+                f"with `python tools/make_sample.py --out {data.root}`"
             )
     return replace(load_folders(data.root), name=data.name)
 

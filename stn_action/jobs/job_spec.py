@@ -16,11 +16,6 @@ Result = TypeVar("Result")
 FAILURES_SHOWN = 20
 
 
-def claim_always(video: Video) -> bool:
-    """Claim a video where no other process can work on it."""
-    return True
-
-
 @dataclass(frozen=True)
 class JobSpec(Generic[Item, Result]):
     """A job over many videos that a later run of the same command continues."""
@@ -36,8 +31,10 @@ class JobSpec(Generic[Item, Result]):
     """The work on one video, in a process of the pool. It can be pickled."""
     record: Callable[[Video, Result | Failed], Failed | None]
     """Store a result, in the calling process; return the failure if it is one."""
-    claim: Callable[[Video], bool] = claim_always
+    claim: Callable[[Video], bool] = lambda video: True
     """Claim a video when its turn comes; False if it is done by now or a live process holds it."""
+    announce: Callable[[Sequence[Video]], None] = lambda waiting: None
+    """Called once with the videos to work on, before the first of them."""
 
 
 @dataclass
@@ -100,6 +97,7 @@ def run_job(
             summary.missing.append(video.name)
         elif not _count_recorded(spec, video, summary):
             waiting.append(video)
+    spec.announce(waiting)
     skipped: list[Video] = []
     pairs = ((video, spec.item(video)) for video in _claimed(spec, waiting, skipped))
     results = run_pool(_Work(spec.work), pairs, workers)

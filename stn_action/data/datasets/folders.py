@@ -9,7 +9,7 @@ from stn_action.errors import InputError
 REMEDY = (
     "put videos into train/<class>/ and test/<class>/ of data.root "
     f"(suffixes {' '.join(VIDEO_SUFFIXES)}); "
-    "`python tools/prepare_data.py sample` writes an example"
+    "`python tools/make_sample.py` writes an example"
 )
 
 

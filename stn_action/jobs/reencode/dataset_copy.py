@@ -1,204 +1,150 @@
 """Re-encode a data set once, so that training reads it faster."""
 
-import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from stn_action.data.listing import NAMES_SHOWN, Video
+from stn_action.data.datasets.ucf101 import LISTS
+from stn_action.data.listing import Video
 from stn_action.errors import InputError
-from stn_action.jobs.pool import Failed, run_pool
-from stn_action.jobs.reencode.list_files import copy_lists
-from stn_action.jobs.reencode.plan import (
-    Job,
-    Preparation,
-    Records,
-    boxes_digest,
-    open_journal,
-    records_of,
-)
-from stn_action.jobs.reencode.recipe import Prepared, Recipe, fitted_people, prepare_video
-from stn_action.jobs.reencode.trial import forecast
-from stn_action.person.store.people_file import PeopleFile
-from stn_action.progress import show_progress
+from stn_action.jobs.job_spec import JobSpec, JobSummary, run_job
+from stn_action.jobs.pool import Failed
+from stn_action.jobs.reencode.copy_records import PEOPLE, CopyRecords
+from stn_action.jobs.reencode.forecast import forecast
+from stn_action.jobs.reencode.plan import ReencodeItem, ReencodePlan
+from stn_action.jobs.reencode.reencoded_video import Recipe, ReencodedVideo, reencode_video
 
-REPORT, PEOPLE, SCRATCH = "report.tsv", "people.sqlite", ".unfinished"
-CRASHED = "the decoder crashed, or used up the memory"
+REPORT, SCRATCH = "report.tsv", ".unfinished"
+LIST_SUFFIXES = (".csv", ".json", ".txt")
+LARGEST_LIST = 20_000_000
+"""Bytes of a file that is still taken for a list."""
+CONTINUES = "make room, then give the same command again: what is done stays done"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a preparation has ended."""
+class ReencodeSummary:
+    """The outcome of re-encoding a data set."""
 
-    task: Preparation
-    prepared: int
-    """Videos that were re-encoded in this run."""
-    known: int
-    """Videos that had been before."""
-    failures: Mapping[str, str]
-    """Name of each video that could not be, and why."""
-    missing: tuple[str, ...]
-    """Names of listed videos that the disk lacks."""
-    whole: int
-    """Videos that were to be cut to their people, of which the whole picture was kept: the people
-    and the margin fill it, or nobody is known."""
+    plan: ReencodePlan
+    job: JobSummary
+    uncropped: int
+    """Copies that show the full frame though a crop was asked for."""
 
     def lines(self) -> list[str]:
-        """What to print."""
-        lines = [
-            f"{self.prepared} videos prepared now, {self.known} before, {len(self.failures)} failed"
-        ]
-        if self.whole:
+        """Return the lines to print."""
+        lines = self.job.lines("re-encoded")
+        if self.uncropped:
             lines.append(
-                f"{self.whole} videos were kept whole: their people and the margin fill the "
-                "picture, or nobody is known in them"
+                f"{self.uncropped} videos were not cropped: their people and the margin fill the "
+                "frame, or no person is known in them"
             )
-        if self.missing:
-            names = ", ".join(self.missing[:NAMES_SHOWN])
-            more = ", ..." if len(self.missing) > NAMES_SHOWN else ""
-            lines.append(f"{len(self.missing)} listed videos are not on the disk: {names}{more}")
-        for name, reason in list(self.failures.items())[:NAMES_SHOWN]:
-            lines.append(f"failed: {name}: {reason}")
-        out = self.task.out
-        if self.failures:
+        out = self.plan.out
+        if self.job.failures:
             lines.append(f"all failures are in {out / REPORT}")
-        people = f" data.people={out / PEOPLE}" if self.task.people is not None else ""
+        people = f" data.people={out / PEOPLE}" if self.plan.people is not None else ""
         return [*lines, f"written to {out}; train with data.root={out}{people}"]
 
 
-def prepare_clips(
-    task: Preparation,
+def reencode_dataset(
+    plan: ReencodePlan,
     *,
     workers: int,
-    tell: Callable[[str], None] | None = None,
+    announce: Callable[[str], None] | None = None,
     console: Console | None = None,
-) -> Outcome:
-    """Re-encode the videos that have not been yet; a run that is killed goes on.
+) -> ReencodeSummary:
+    """Re-encode the videos that have no copy yet; a run that was killed continues.
 
     Args:
-        task: what, how and where to.
+        plan: what, how and where to.
         workers: processes; 0: this one.
-        tell: is told, before the work begins, what it will bring; None: that is not found out.
+        announce: called before the work begins with what it will bring; None: no forecast.
         console: where progress is shown; None: the standard error.
 
     Raises:
-        InputError: `task.out` holds something else, or cannot be written.
+        InputError: `plan.out` holds something else, or cannot be written.
     """
-    with open_journal(task) as journal:
-        records = records_of(journal)
-        waiting = task.waiting(records)
-        if tell is not None and waiting:
-            tell(forecast(task, waiting, alone=workers == 0))
-        written = _people_file(task)
-        scratch = task.out / SCRATCH
+
+    def start(waiting: Sequence[Video]) -> None:
+        if announce is not None and waiting:
+            announce(forecast(plan, waiting, in_process=workers == 0))
+
+    scratch = plan.out / SCRATCH
+    with CopyRecords(plan) as records:
         shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
-        jobs = (task.job(video) for video in waiting)
-        results = run_pool(partial(run_job, task.recipe, scratch), jobs, workers)
-        results = show_progress(results, total=len(waiting), what="re-encoding", console=console)
-        for job, result in results:
-            record = _finished(task, job.video, result, written)
-            journal.append(json.dumps(record).encode() + b"\n")
-            records[job.video.name] = record
+        spec = JobSpec(
+            "re-encoding", records.recorded, plan.item, partial(_reencode, plan.recipe, scratch),
+            records.record, announce=start,
+        )  # fmt: skip
+        job = run_job(spec, plan.videos, workers=workers, console=console)
         shutil.rmtree(scratch, ignore_errors=True)
-    _complete_people(task, records, written)
+        records.complete_people()
+        full = sum(
+            copy.kept_xyxy == (0, 0, *reversed(copy.source_hw)) for _, copy in records.copies()
+        )
     try:
-        copy_lists(task.root, task.out)
-        return _outcome(task, records, waiting)
+        _write_report(plan, job.failures)
+        copy_lists(plan.root, plan.out)
     except OSError as error:
-        raise InputError(
-            f"{error.filename or task.out}: {error.strerror}; make room, then give the same "
-            "command again: what is done stays done"
-        ) from error
+        raise InputError(f"{error.filename or plan.out}: {error.strerror}; {CONTINUES}") from error
+    return ReencodeSummary(plan, job, uncropped=0 if plan.recipe.margin is None else full)
 
 
-def run_job(recipe: Recipe, scratch: Path, job: Job) -> Prepared | str:
-    """Re-encode one video; returns why, where its source cannot be.
+def copy_lists(root: Path, out: Path) -> None:
+    """Copy the small files beside a data set's videos that its loader needs.
+
+    These are text files in `root` itself, and folders that hold nothing but `.txt` files. UCF101's
+    folder of lists may also be beside `root`; its copy is in `out`. Folders of CSV files are left
+    out: they hold boxes, which do not fit other frames.
 
     Raises:
-        InputError: the result cannot be written.
+        OSError: a file cannot be read or written.
+    """
+    for path, below in _lists(root):
+        target, content = out / below, path.read_bytes()
+        if not target.is_file() or target.read_bytes() != content:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+
+def _lists(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each file, and its path in the copy."""
+    entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    for path in entries:
+        small = path.is_file() and path.stat().st_size <= LARGEST_LIST
+        if small and path.suffix in LIST_SUFFIXES:
+            yield path, path.name
+    folders = [path for path in entries if path.is_dir()]
+    if root / LISTS not in folders:
+        folders.append(root.absolute().parent / LISTS)
+    for folder in folders:
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        if all(path.suffix == ".txt" for path in files):
+            yield from ((path, f"{folder.name}/{path.name}") for path in files)
+
+
+def _reencode(recipe: Recipe, scratch: Path, item: ReencodeItem) -> ReencodedVideo | Failed:
+    """Re-encode one video.
+
+    Raises:
+        InputError: the copy cannot be written.
     """
     try:
-        return prepare_video(job.video, job.target, recipe, job.people, scratch=scratch)
+        return reencode_video(item.video, item.target, recipe, item.people, scratch=scratch)
     except InputError as error:
-        return str(error).removeprefix(f"{job.video.path}: ")
+        return Failed(str(error).removeprefix(f"{item.video.path}: "))
     except OSError as error:
         raise InputError(
-            f"{job.target}: cannot be written ({error.strerror}); make room, then give the same "
-            "command again: what is done stays done"
+            f"{item.target}: cannot be written ({error.strerror}); {CONTINUES}"
         ) from error
 
 
-def _finished(
-    task: Preparation, video: Video, result: Prepared | str | Failed, written: PeopleFile | None
-) -> dict[str, Any]:
-    """Write the boxes of a video, and tell what to remember of it."""
-    if isinstance(result, Failed):
-        result = CRASHED
-    if isinstance(result, str):
-        return {"name": video.name, "error": result}
-    people = task.people_in(video)
-    if people is not None and written is not None:
-        try:
-            fitted = fitted_people(people, result)
-        except InputError as error:
-            return {"name": video.name, "error": str(error)}
-        written.add(fitted, task.target(video))
-    return {"name": video.name, "boxes": boxes_digest(people), **asdict(result)}
-
-
-def _people_file(task: Preparation) -> PeopleFile | None:
-    """The file of the boxes in prepared pictures; None where there are no boxes."""
-    if task.people is None:
-        return None
-    made_by = f"prepared pictures of {json.dumps(task.settings)}"
-    return PeopleFile.create(task.out / PEOPLE, made_by)
-
-
-def _complete_people(task: Preparation, records: Records, written: PeopleFile | None) -> None:
-    """Write the boxes of prepared videos that the people file lacks, if it was lost."""
-    if written is None:
-        return
-    there = set(written.names())
-    for video in task.videos:
-        record = records.get(video.name, {})
-        if record.get("boxes") and video.name not in there:
-            _finished(task, video, _prepared(record), written)
-
-
-def _prepared(record: Mapping[str, Any]) -> Prepared:
-    values = {field.name: record[field.name] for field in fields(Prepared)}
-    for name in ("source_hw", "region", "shrunk_hw"):
-        values[name] = tuple(values[name])
-    return Prepared(**values)
-
-
-def _outcome(task: Preparation, records: Records, tried: list[Video]) -> Outcome:
-    """Write the report, and count."""
-    present = [video.name for video in task.videos if video.path.is_file()]
-    found = {name: records[name] for name in present}
-    failures = {name: record["error"] for name, record in found.items() if "error" in record}
-    _write_report(task, failures)
-    done = [_prepared(record) for record in found.values() if "error" not in record]
-    whole = [one for one in done if one.region == (0, 0, *reversed(one.source_hw))]
-    there = set(present)
-    return Outcome(
-        task,
-        prepared=len(tried) - len(failures),
-        known=len(present) - len(tried),
-        failures=failures,
-        missing=tuple(video.name for video in task.videos if video.name not in there),
-        whole=0 if task.recipe.margin is None else len(whole),
-    )
-
-
-def _write_report(task: Preparation, failures: Mapping[str, str]) -> None:
+def _write_report(plan: ReencodePlan, failures: Mapping[str, str]) -> None:
     rows = [f"{name}\t{' '.join(reason.split())}" for name, reason in failures.items()]
-    unfinished = task.out / f".{REPORT}.unfinished"
+    unfinished = plan.out / f".{REPORT}.unfinished"
     text = "\n".join(["name\terror", *rows, ""])
     unfinished.write_text(text, encoding="utf-8", errors="surrogateescape")
-    unfinished.replace(task.out / REPORT)
+    unfinished.replace(plan.out / REPORT)

@@ -11,9 +11,10 @@ from stn_action.build.data import load_split, training_dataset
 from stn_action.data.datasets.ucf101 import load_ucf101
 from stn_action.data.datasets.ut_interaction import load_ut_interaction
 from stn_action.errors import InputError
-from stn_action.jobs.reencode.dataset_copy import PEOPLE, REPORT, Outcome, prepare_clips
-from stn_action.jobs.reencode.plan import JOURNAL, Preparation, preparation_of
-from stn_action.jobs.reencode.recipe import Recipe
+from stn_action.jobs.reencode.copy_records import JOURNAL, PEOPLE
+from stn_action.jobs.reencode.dataset_copy import REPORT, ReencodeSummary, reencode_dataset
+from stn_action.jobs.reencode.plan import ReencodePlan, plan_reencode
+from stn_action.jobs.reencode.reencoded_video import Recipe
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.store.tube_folder import TubeFolder
 from stn_action.video.backend_table import open_video
@@ -21,8 +22,8 @@ from tests.tiny import WITHOUT_PERSON, tiny_config, tiny_settings, write_config
 from tests.ucf101_tree import write_ucf101
 
 
-def prepare(task: Preparation, workers: int = 0) -> Outcome:
-    return prepare_clips(task, workers=workers, console=Console(file=StringIO()))
+def reencode(plan: ReencodePlan, workers: int = 0) -> ReencodeSummary:
+    return reencode_dataset(plan, workers=workers, console=Console(file=StringIO()))
 
 
 @pytest.fixture
@@ -34,16 +35,17 @@ def folder(tiny_data, tmp_path) -> Path:
     return root.parent
 
 
-def task_of(folder: Path, out: Path, recipe: Recipe = Recipe(32)) -> Preparation:  # noqa: B008
-    return preparation_of(str(folder), [], out, recipe, None)
+def plan_of(folder: Path, out: Path, recipe: Recipe = Recipe(32)) -> ReencodePlan:  # noqa: B008
+    return plan_reencode(str(folder), [], out, recipe, None)
 
 
-def test_a_data_set_trains_from_its_prepared_copy(tiny_data, tmp_path):
+def test_a_data_set_trains_from_its_re_encoded_copy(tiny_data, tmp_path):
     file = write_config(tmp_path / "tiny.yaml", tiny_settings(tiny_data))
     out, recipe = tmp_path / "out", Recipe(24, margin=0.25)
-    outcome = prepare(preparation_of(str(file), [], out, recipe, tiny_data / "people"))
-    assert (outcome.prepared, outcome.known, outcome.failures, outcome.whole) == (18, 0, {}, 1)
-    assert outcome.lines()[-1] == (
+    summary = reencode(plan_reencode(str(file), [], out, recipe, tiny_data / "people"))
+    assert (summary.job.done, summary.job.known, summary.job.failures) == (18, 0, {})
+    assert summary.uncropped == 1
+    assert summary.lines()[-1] == (
         f"written to {out}; train with data.root={out} data.people={out / PEOPLE}"
     )
     people = PeopleFile(out / PEOPLE)
@@ -72,9 +74,9 @@ def test_ucf101_keeps_its_tree_and_lists(tmp_path):
     (root / "YoYo/v_YoYo_g08_c01.avi").unlink()
     file = write_config(tmp_path / "ucf101.yaml", settings)
     out = tmp_path / "out"
-    outcome = prepare(preparation_of(str(file), [], out, Recipe(32), None))
-    assert (outcome.prepared, outcome.missing) == (5, ("YoYo/v_YoYo_g08_c01",))
-    assert "1 listed videos are not on the disk: YoYo/v_YoYo_g08_c01" in outcome.lines()
+    summary = reencode(plan_reencode(str(file), [], out, Recipe(32), None))
+    assert (summary.job.done, summary.job.missing) == (5, ["YoYo/v_YoYo_g08_c01"])
+    assert summary.lines()[0].endswith("0 failed, 1 missing on disk (YoYo/v_YoYo_g08_c01)")
     with pytest.raises(InputError, match=r"1 of 6 listed videos are missing: v_YoYo_g08_c01.avi"):
         load_ucf101(out, 1, require_official=False)
     shutil.copy(out / "YoYo/v_YoYo_g02_c03.mp4", out / "YoYo/v_YoYo_g08_c01.mp4")
@@ -94,8 +96,8 @@ def test_ut_interaction_loads_re_encoded_clips(shared, tmp_path):
 
 def test_what_is_done_is_not_done_again(folder, tmp_path):
     out = tmp_path / "out"
-    outcome = prepare(task_of(folder, out))
-    assert (outcome.prepared, outcome.known, list(outcome.failures)) == (3, 0, ["broken"])
+    summary = reencode(plan_of(folder, out))
+    assert (summary.job.done, summary.job.known, list(summary.job.failures)) == (3, 0, ["broken"])
     report = (out / REPORT).read_text().splitlines()
     assert report[0] == "name\terror"
     assert report[1].startswith("broken\tno backend can read this video")
@@ -105,102 +107,104 @@ def test_what_is_done_is_not_done_again(folder, tmp_path):
     }  # fmt: skip
     assert not (out / ".unfinished").exists()
     os.utime(folder / "0.mp4", ns=(1, 1))  # another date, the same content
-    outcome = prepare(task_of(folder, out))
-    assert (outcome.prepared, outcome.known, len(outcome.failures)) == (0, 3, 1)
+    summary = reencode(plan_of(folder, out))
+    assert (summary.job.done, summary.job.known, len(summary.job.failures)) == (0, 3, 1)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.mp4")} == files
     shutil.copy(folder / "left/0.mp4", folder / "broken.avi")  # mended
     shutil.copy(folder / "left/0.mp4", folder / "left/1.mp4")  # changed
     (out / "0.mp4").write_bytes(b"cut")
-    outcome = prepare(task_of(folder, out))
-    assert (outcome.prepared, outcome.known, outcome.failures) == (3, 1, {})
+    summary = reencode(plan_of(folder, out))
+    assert (summary.job.done, summary.job.known, summary.job.failures) == (3, 1, {})
     assert (out / "left/1.mp4").read_bytes() == (out / "left/0.mp4").read_bytes()
     assert (out / REPORT).read_text() == "name\terror\n"
 
 
 def test_a_run_goes_on_where_it_was_killed(folder, tmp_path):
     out = tmp_path / "out"
-    prepare(task_of(folder, out))
+    reencode(plan_of(folder, out))
     lines = (out / JOURNAL).read_bytes().splitlines(keepends=True)
     (out / JOURNAL).write_bytes(b"".join(lines[:2]) + lines[2][:20])
     (out / ".unfinished").mkdir()
     (out / ".unfinished/123.mp4").write_bytes(b"half a video")
-    outcome = prepare(task_of(folder, out))
-    assert outcome.known + outcome.prepared == 3
-    assert outcome.prepared in (2, 3)  # the broken one may have been first
+    summary = reencode(plan_of(folder, out))
+    assert summary.job.known + summary.job.done == 3
+    assert summary.job.done in (2, 3)  # the broken one may have been first
     assert not (out / ".unfinished").exists()
 
 
 def test_other_settings_are_refused(folder, tmp_path):
     out = tmp_path / "out"
-    prepare(task_of(folder, out))
-    with pytest.raises(InputError, match=r'prepared with {"short_side": 32, .*, not with {"sho'):
-        prepare(task_of(folder, out, Recipe(48)))
+    reencode(plan_of(folder, out))
+    with pytest.raises(InputError, match=r're-encoded with {"short_side": 32, .*, not with {"sho'):
+        reencode(plan_of(folder, out, Recipe(48)))
     (out / JOURNAL).write_text('{"name": "left/0"\n')
-    with pytest.raises(InputError, match=r"out holds videos that were prepared with"):
-        prepare(task_of(folder, out))
-    prepare(task_of(folder, tmp_path / "other"))
+    with pytest.raises(InputError, match=r"out holds videos that were re-encoded with"):
+        reencode(plan_of(folder, out))
+    reencode(plan_of(folder, tmp_path / "other"))
     with (tmp_path / "other" / JOURNAL).open("a") as file:
         file.write("[1]\n")
-    with pytest.raises(InputError, match=r"prepared.jsonl: a line is damaged"):
-        prepare(task_of(folder, tmp_path / "other"))
+    with pytest.raises(InputError, match=r"reencoded.jsonl: a line is damaged"):
+        reencode(plan_of(folder, tmp_path / "other"))
 
 
 def test_a_copy_inside_the_data_set_is_refused(folder):
     for out in (folder, folder / "left/small"):
-        with pytest.raises(InputError, match=r"--out: .* lies in .*videos; choose a folder outsi"):
-            task_of(folder, out)
+        with pytest.raises(InputError, match=r"--out: .* is in .*videos; choose a folder outsi"):
+            plan_of(folder, out)
 
 
-def test_changed_boxes_are_cut_out_anew_and_lost_ones_written_again(tiny_data, tmp_path):
+def test_changed_boxes_are_cropped_again_and_lost_ones_written_again(tiny_data, tmp_path):
     videos = shutil.copytree(tiny_data / "test/left", tmp_path / "data/test/left")
     people = shutil.copytree(tiny_data / "people/test/left", tmp_path / "people/test/left")
-    task = preparation_of(
+    plan = plan_reencode(
         str(videos.parents[1]), [], tmp_path / "out", Recipe(32, margin=0.0), people.parents[1]
     )
-    assert prepare(task).prepared == 2
+    assert reencode(plan).job.done == 2
     (tmp_path / "out" / PEOPLE).unlink()
-    assert prepare(task).prepared == 0
+    assert reencode(plan).job.done == 0
     found = PeopleFile(tmp_path / "out" / PEOPLE).find("test/left/0")
     assert found is not None
     assert found.longest_span == 12
     text = (people / "0.csv").read_text().splitlines()
     (people / "0.csv").write_text("\n".join(text[:-6]) + "\n")
-    outcome = prepare(replace(task, people=TubeFolder(people.parents[1])))
-    assert (outcome.prepared, outcome.known) == (1, 1)
+    summary = reencode(replace(plan, people=TubeFolder(people.parents[1])))
+    assert (summary.job.done, summary.job.known) == (1, 1)
     again = PeopleFile(tmp_path / "out" / PEOPLE).find("test/left/0")
     assert again is not None
     assert again.longest_span == 6
     assert again.size_hw != found.size_hw
 
 
-def test_boxes_of_another_video_are_told(tiny_data, tmp_path):
+def test_boxes_of_another_video_are_a_failure(tiny_data, tmp_path):
     (tmp_path / "0.csv").write_text("frame,x0,y0,x1,y1\n0,900,900,950,950\n")
     folder = shutil.copytree(tiny_data / "test/left", tmp_path / "videos")
     for number, margin in enumerate((None, 0.5)):
-        task = preparation_of(
+        plan = plan_reencode(
             str(folder), [], tmp_path / f"out{number}", Recipe(32, margin), tmp_path
         )
-        outcome = prepare(task)
-        assert outcome.prepared == 1
-        assert "lies wholly outside the picture" in outcome.failures["0"]
+        summary = reencode(plan)
+        assert summary.job.done == 1
+        assert "lies wholly outside the picture" in summary.job.failures["0"]
 
 
-def test_it_is_foretold_what_preparing_brings(folder, tmp_path):
-    told = []
-    prepare_clips(
-        task_of(folder, tmp_path / "out"), workers=0, tell=told.append,
+def test_the_forecast_tells_size_and_speed(folder, tmp_path):
+    lines = []
+    reencode_dataset(
+        plan_of(folder, tmp_path / "out"), workers=0, announce=lines.append,
         console=Console(file=StringIO()),
     )  # fmt: skip
-    (line,) = told
-    assert line.startswith("4 videos of 0.0 MB to prepare; 2 tried out: expect 0.0 MB, and late")
+    (line,) = lines
+    assert line.startswith(
+        "4 videos of 0.0 MB to re-encode; measured on 2: expect 0.0 MB, and clips"
+    )
     assert "times as fast" in line
 
 
 @pytest.mark.slow
-def test_workers_prepare_what_one_process_does(folder, tmp_path):
+def test_workers_write_the_same_files_as_one_process(folder, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
-    prepare(task_of(folder, one))
-    outcome = prepare(task_of(folder, two), workers=1)
-    assert (outcome.prepared, len(outcome.failures)) == (3, 1)
+    reencode(plan_of(folder, one))
+    summary = reencode(plan_of(folder, two), workers=1)
+    assert (summary.job.done, len(summary.job.failures)) == (3, 1)
     for path in one.rglob("*.mp4"):
         assert path.read_bytes() == (two / path.relative_to(one)).read_bytes()

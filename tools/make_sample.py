@@ -1,4 +1,4 @@
-"""Prepare data sets: `python tools/prepare_data.py sample --out data/sample`."""
+"""Generate the sample data set: python tools/make_sample.py --out data/sample."""
 
 import argparse
 import sys
@@ -10,13 +10,13 @@ from stn_action.cli import ends_cleanly
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line and run the chosen command."""
+    """Parse arguments, then generate."""
     parser = argparse.ArgumentParser(description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    sample = commands.add_parser("sample", help="generate the sample data set")
-    sample.add_argument("--out", type=Path, default=Path("data/sample"), help="folder to write")
-    sample.add_argument("--seed", type=int, default=0)
-    sample.add_argument(
+    parser.add_argument(
+        "--out", type=Path, default=Path("data/sample"), help="folder (default: data/sample)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the clips (default: 0)")
+    parser.add_argument(
         "--clips-per-class",
         type=int,
         nargs=2,
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar=("TRAIN", "TEST"),
         help="clips of each of the six classes (default: 40 20)",
     )
-    sample.add_argument("--workers", type=int, default=2, help="processes (0: this one alone)")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2; 0: none)")
     options = parser.parse_args(arguments)
 
     from stn_action.data.synthetic.sample_set import generate_sample
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             names, total=total, what="drawing", unit="clips"
         ),
     )
-    print(f"the sample data set is in {root}")
+    print(f"written to {root}")
 
 
 if __name__ == "__main__":

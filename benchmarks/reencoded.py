@@ -1,9 +1,9 @@
-"""Late clips out of original and prepared videos: clips per second at equal output.
+"""Clips near the end of original and re-encoded videos: clips per second at equal output.
 
-python tools/benchmark.py prepared [--repeats 15] [--clips FOLDER]
+python tools/benchmark.py reencoded [--repeats 15] [--clips FOLDER]
 
 A clip of 16 frames is read near the end of a video and resized to 224x224: of the original, the
-same region is cut out that the prepared file holds. Each ratio is that of interleaved medians.
+crop is what the re-encoded file holds. Each ratio is that of interleaved medians.
 """
 
 import argparse
@@ -22,14 +22,20 @@ from rich.table import Table
 
 from benchmarks.timing import medians
 from stn_action.data.listing import VIDEO_SUFFIXES, Video
-from stn_action.jobs.reencode.late_clip import late_clip
-from stn_action.jobs.reencode.recipe import Prepared, Recipe, Whereabouts, prepare_video
+from stn_action.jobs.reencode.forecast import late_clip
+from stn_action.jobs.reencode.reencoded_video import (
+    PeopleExtent,
+    PixelBox,
+    Recipe,
+    ReencodedVideo,
+    reencode_video,
+)
 from stn_action.video.backend_table import open_video
 from stn_action.video.writer import write_video
 
 SMOKE_CLIPS = Path(__file__).parents[2] / "shared/data/smoke_clips"
 PERSON = (0.35, 0.2, 0.6, 0.8)
-"""Where the person is taken to be, xyxy as shares of the picture."""
+"""The assumed box of the person, xyxy as shares of the frame."""
 STRIDES = (1, 4)
 
 
@@ -38,11 +44,11 @@ class Variant:
     """One file that a clip is read from."""
 
     path: Path
-    region: tuple[int, int, int, int] | None
+    box: PixelBox | None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, prepare, measure, print a table."""
+    """Parse, re-encode, measure, print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--clips", type=Path, default=SMOKE_CLIPS, help="folder of more videos")
@@ -52,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ratios = [f"x, {what}, stride {s}" for what in ("short side 256", "person") for s in STRIDES]
     table = Table(
         "original", "frames", "MB", *(f"clips/s, stride {stride}" for stride in STRIDES),
-        "MB prepared", *ratios,
+        "MB re-encoded", *ratios,
         title="late clips of 16 frames of 224x224; x: times as many clips per second",
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
@@ -76,37 +82,39 @@ def _originals(folder: Path, more: Path) -> Iterator[Path]:
 
 
 def _row(path: Path, folder: Path, repeats: int) -> list[str]:
-    whole = _prepare(path, folder / "whole.mp4", Recipe(), None)
-    person = _prepare(path, folder / "person.mp4", Recipe(margin=0.5), _person(path))
+    full = _reencode(path, folder / "full.mp4", Recipe(), None)
+    person = _reencode(path, folder / "person.mp4", Recipe(margin=0.5), _person(path))
     pairs = [
-        (Variant(path, None), Variant(folder / "whole.mp4", None)),
-        (Variant(path, person.region), Variant(folder / "person.mp4", None)),
+        (Variant(path, None), Variant(folder / "full.mp4", None)),
+        (Variant(path, person.kept_xyxy), Variant(folder / "person.mp4", None)),
     ]
     rates, ratios = [], []
     for pair in pairs:
         for stride in STRIDES:
             runs = {
-                name: partial(late_clip, one.path, one.region, stride=stride)
+                name: partial(late_clip, one.path, one.box, stride=stride)
                 for name, one in zip(("before", "after"), pair, strict=True)
             }
             seconds = medians(runs, repeats=repeats)
             rates.append(f"{1 / seconds['before']:.0f}")
             ratios.append(f"{seconds['before'] / seconds['after']:.1f}")
-    megabytes = f"{whole.bytes / 1e6:.2f}, {person.bytes / 1e6:.2f}"
+    megabytes = f"{full.bytes / 1e6:.2f}, {person.bytes / 1e6:.2f}"
     size = f"{path.stat().st_size / 1e6:.2f}"
-    return [path.name, str(whole.frames), size, *rates[: len(STRIDES)], megabytes, *ratios]
+    return [path.name, str(full.frames), size, *rates[: len(STRIDES)], megabytes, *ratios]
 
 
-def _prepare(path: Path, target: Path, recipe: Recipe, people: Whereabouts | None) -> Prepared:
-    video = Video(path.stem, path, label=0, group="")
-    return prepare_video(video, target, recipe, people, scratch=target.parent)
+def _reencode(
+    path: Path, target: Path, recipe: Recipe, people: PeopleExtent | None
+) -> ReencodedVideo:
+    video = Video(path.stem, path, 0, "")
+    return reencode_video(video, target, recipe, people, scratch=target.parent)
 
 
-def _person(path: Path) -> Whereabouts:
+def _person(path: Path) -> PeopleExtent:
     with open_video(path) as reader:
         height, width = reader.size_hw
     x0, y0, x1, y1 = PERSON
-    return Whereabouts((x0 * width, y0 * height, x1 * width, y1 * height), None, None)
+    return PeopleExtent((x0 * width, y0 * height, x1 * width, y1 * height), None, None)
 
 
 def _scene(frames: int, size_hw: tuple[int, int], seed: int) -> Iterator[np.ndarray]:
@@ -117,8 +125,8 @@ def _scene(frames: int, size_hw: tuple[int, int], seed: int) -> Iterator[np.ndar
     wide = cv2.resize(coarse, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
     for number in range(frames):
         x, y = number % width, int(20 + 20 * np.sin(number / 15))
-        picture = wide[y : y + height, x : x + width].astype(np.int16)
+        frame = wide[y : y + height, x : x + width].astype(np.int16)
         left = 40 + number % 150
-        picture[90:170, left : left + 50] = (240, 200, 40)
-        picture += random.integers(-6, 7, picture.shape, dtype=np.int16)
-        yield picture.clip(0, 255).astype(np.uint8)
+        frame[90:170, left : left + 50] = (240, 200, 40)
+        frame += random.integers(-6, 7, frame.shape, dtype=np.int16)
+        yield frame.clip(0, 255).astype(np.uint8)

@@ -1,8 +1,8 @@
-"""Re-encode one video so that any clip of it is reached quickly: small, with dense keyframes.
+"""Re-encode one video for fast access to any clip: small frames, dense keyframes.
 
-Frame i of the result is frame i of the source, shrunk, or cut to its people and shrunk. A point
-(x, y) of the source lies at ((x - x0) * w / (x1 - x0), (y - y0) * h / (y1 - y0)) in the result,
-(x0, y0, x1, y1) being the region that was kept and (h, w) the size that it was shrunk to.
+Frame i of the copy is frame i of the source, shrunk, or cropped to its people and shrunk. A point
+(x, y) of the source is at ((x - x0) * w / (x1 - x0), (y - y0) * h / (y1 - y0)) in the copy, with
+(x0, y0, x1, y1) the part of the frame that is kept and (h, w) the size it is shrunk to.
 """
 
 import math
@@ -26,18 +26,18 @@ from stn_action.video.container import packet_index
 from stn_action.video.reader import VideoReader
 from stn_action.video.writer import write_video
 
-Region = tuple[int, int, int, int]
-"""x0, y0, x1, y1, whole pixels of the source, inside its picture."""
+PixelBox = tuple[int, int, int, int]
+"""x0, y0, x1, y1, whole pixels of the source, inside its frame."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How videos are prepared."""
+    """How videos are re-encoded."""
 
     short_side: int = 256
-    """Of the result, pixels; a picture that is smaller stays as it is."""
+    """Of the copy, pixels; smaller frames keep their size."""
     margin: float | None = None
-    """Cut out the people, and this share of their common box on each side; None: all is kept."""
+    """Crop to the people, plus this share of their common box on each side; None: no crop."""
     crf: int = 18
     """Constant rate factor of H.264, 0 to 51: lower is better and larger."""
     gop: int = 16
@@ -51,101 +51,101 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Whereabouts:
-    """Where all people of a video are, small enough to be sent to another process."""
+class PeopleExtent:
+    """The common box of all people of a video, small enough to be sent to another process."""
 
     box: tuple[float, float, float, float]
     """The union of all boxes, xyxy, pixels."""
     size_hw: tuple[int, int] | None
-    """Of the picture that the box lies in; None: of the source."""
+    """Size of the frames that the boxes were made for; None: of the source's."""
     checksum: str | None
-    """Of the file that was looked at; None: unknown."""
+    """Of the file that the boxes were made for; None: unknown."""
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A video that has been re-encoded."""
+class ReencodedVideo:
+    """A source and its copy."""
 
     source_bytes: int
     source_modified: int
     """When the source was changed last, nanoseconds since 1970."""
     source_checksum: str
     source_hw: tuple[int, int]
-    """Size of the source's picture, pixels."""
-    region: Region
-    """The part of it that was kept."""
+    """Size of the source's frames, pixels."""
+    kept_xyxy: PixelBox
+    """The part of them that the copy shows."""
     shrunk_hw: tuple[int, int]
-    """The size it was shrunk to; the file's pictures may have one more row or column at the end."""
+    """The size it was shrunk to; the copy's frames may have one more row or column at the end."""
     frames: int
     fps: float
     bytes: int
-    """Size of the new file."""
+    """Size of the copy."""
     checksum: str
-    """Of the new file."""
+    """Of the copy."""
 
     @property
     def size_hw(self) -> tuple[int, int]:
-        """Size of the new file's pictures, pixels: even numbers."""
+        """Size of the copy's frames, pixels: even numbers."""
         height, width = self.shrunk_hw
         return height + height % 2, width + width % 2
 
 
-def whereabouts(people: VideoPeople | None) -> Whereabouts | None:
-    """Where the people of a video are; None where nobody is known."""
+def people_extent(people: VideoPeople | None) -> PeopleExtent | None:
+    """Return the common box of the people of a video; None if no person is known."""
     if people is None or not people.tubes:
         return None
     box = union_box(torch.cat([tube.boxes for tube in people.tubes]))
     x0, y0, x1, y1 = box.tolist()
-    return Whereabouts((x0, y0, x1, y1), people.size_hw, people.checksum)
+    return PeopleExtent((x0, y0, x1, y1), people.size_hw, people.checksum)
 
 
-def prepare_video(
-    video: Video, target: Path, recipe: Recipe, people: Whereabouts | None, *, scratch: Path
-) -> Prepared:
-    """Re-encode a video, one frame at a time; the result appears under its name when it is whole.
+def reencode_video(
+    video: Video, target: Path, recipe: Recipe, people: PeopleExtent | None, *, scratch: Path
+) -> ReencodedVideo:
+    """Re-encode a video frame by frame; the copy appears under its name when it is complete.
 
     Args:
         video: the source.
         target: the file to write, `.mp4`.
-        recipe: how.
-        people: where its people are; None: nobody is known, or it does not matter.
+        recipe: size, crop and quality.
+        people: the box of its people; None: not known, or not needed.
         scratch: folder for the unfinished file, on the disk of `target`.
 
     Raises:
         InputError: the source cannot be read, or the boxes do not belong to it.
-        OSError: the result cannot be written.
+        OSError: the copy cannot be written.
     """
     digest = _source_checksum(video, people)
     status = video.path.stat()
     unfinished = scratch / f"{os.getpid()}.mp4"
     try:
         with open_video(video.path) as reader:
-            region = kept_region(video, reader.size_hw, recipe, people)
-            shrunk_hw = shrunk_size(region, recipe.short_side)
-            pictures = _Counted(_pictures(reader, region, shrunk_hw))
+            kept = kept_box(video, reader.size_hw, recipe, people)
+            shrunk_hw = shrunk_size(kept, recipe.short_side)
+            frames = _Counted(_kept_frames(reader, kept, shrunk_hw))
             write_video(
-                unfinished, pictures, fps=reader.fps, crf=recipe.crf, gop=recipe.gop,
+                unfinished, frames, fps=reader.fps, crf=recipe.crf, gop=recipe.gop,
                 fast_decode=True,
             )  # fmt: skip
-            _require_whole(unfinished, pictures.number)
-            prepared = Prepared(
-                status.st_size, status.st_mtime_ns, digest, reader.size_hw, region, shrunk_hw,
-                pictures.number, reader.fps, unfinished.stat().st_size, checksum(unfinished),
+            _require_complete(unfinished, frames.number)
+            copy = ReencodedVideo(
+                status.st_size, status.st_mtime_ns, digest, reader.size_hw, kept, shrunk_hw,
+                frames.number, reader.fps, unfinished.stat().st_size, checksum(unfinished),
             )  # fmt: skip
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
-    return prepared
+    return copy
 
 
-def kept_region(
-    video: Video, size_hw: tuple[int, int], recipe: Recipe, people: Whereabouts | None
-) -> Region:
-    """The part of the picture that is kept: the people and a margin, in even numbers of pixels.
+def kept_box(
+    video: Video, size_hw: tuple[int, int], recipe: Recipe, people: PeopleExtent | None
+) -> PixelBox:
+    """Return the part of the frame that is kept: the people and a margin, sides of even length.
 
     Raises:
-        InputError: the boxes do not fit the picture.
+        InputError: the boxes do not fit the frame.
     """
     height, width = size_hw
     if recipe.margin is None or people is None:
@@ -153,75 +153,75 @@ def kept_region(
     tube = Tube(torch.zeros(1).long(), torch.tensor([people.box]).float(), torch.ones(1))
     (tube,) = VideoPeople(video.name, (tube,), people.size_hw).tubes_in(size_hw)
     x0, y0, x1, y1 = clip_boxes(pad_boxes(tube.boxes, recipe.margin), size_hw)[0].tolist()
-    left, right = _even_stretch(x0, x1, width)
-    upper, lower = _even_stretch(y0, y1, height)
+    left, right = _even_interval(x0, x1, width)
+    upper, lower = _even_interval(y0, y1, height)
     return left, upper, right, lower
 
 
-def shrunk_size(region: Region, short_side: int) -> tuple[int, int]:
-    """Height and width that a region is shrunk to, its shorter side to `short_side`.
+def shrunk_size(kept: PixelBox, short_side: int) -> tuple[int, int]:
+    """Return height and width of a box after its shorter side is shrunk to `short_side`.
 
     >>> shrunk_size((0, 0, 1920, 1080), 256)
     (256, 456)
     >>> shrunk_size((0, 0, 301, 200), 256)
     (200, 301)
     """
-    width, height = region[2] - region[0], region[3] - region[1]
+    width, height = kept[2] - kept[0], kept[3] - kept[1]
     scale = short_side / min(height, width)
     if scale >= 1:
         return height, width
     return 2 * round(height * scale / 2), 2 * round(width * scale / 2)
 
 
-def fitted_people(people: VideoPeople, prepared: Prepared) -> VideoPeople:
-    """The boxes of a video in the pixels of its prepared pictures.
+def people_in_copy(people: VideoPeople, copy: ReencodedVideo) -> VideoPeople:
+    """Return the boxes of a video in the pixels of its copy.
 
     Raises:
-        InputError: the boxes do not fit the source's picture.
+        InputError: the boxes do not fit the source's frames.
     """
-    x0, y0, x1, y1 = prepared.region
-    height, width = prepared.shrunk_hw
+    x0, y0, x1, y1 = copy.kept_xyxy
+    height, width = copy.shrunk_hw
     scale = torch.tensor([width / (x1 - x0), height / (y1 - y0)]).repeat(2)
     corner = torch.tensor([x0, y0, x0, y0])
     tubes = [
         Tube(
             tube.frame_indices,
-            clip_boxes((tube.boxes - corner) * scale, prepared.shrunk_hw),
+            clip_boxes((tube.boxes - corner) * scale, copy.shrunk_hw),
             tube.scores,
         )
-        for tube in people.tubes_in(prepared.source_hw)
+        for tube in people.tubes_in(copy.source_hw)
     ]
     return VideoPeople(
-        people.name, tuple(tubes), prepared.size_hw, prepared.frames, prepared.fps,
-        prepared.checksum, people.labels,
+        people.name, tuple(tubes), copy.size_hw, copy.frames, copy.fps, copy.checksum,
+        people.labels,
     )  # fmt: skip
 
 
 class _Counted:
     """An iterable that counts what it gives."""
 
-    def __init__(self, pictures: Iterator[np.ndarray]) -> None:
+    def __init__(self, frames: Iterator[np.ndarray]) -> None:
         self.number = 0
-        self._pictures = pictures
+        self._frames = frames
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for picture in self._pictures:
+        for frame in self._frames:
             self.number += 1
-            yield picture
+            yield frame
 
 
-def _pictures(
-    reader: VideoReader, region: Region, shrunk_hw: tuple[int, int]
+def _kept_frames(
+    reader: VideoReader, kept: PixelBox, shrunk_hw: tuple[int, int]
 ) -> Iterator[np.ndarray]:
-    x0, y0, x1, y1 = region
-    for _, picture, _ in reader.stream():
-        kept = np.ascontiguousarray(picture[y0:y1, x0:x1])
-        if kept.shape[:2] != shrunk_hw:
-            kept = cv2.resize(kept, shrunk_hw[::-1], interpolation=cv2.INTER_AREA)
-        yield kept
+    x0, y0, x1, y1 = kept
+    for _, frame, _ in reader.stream():
+        part = np.ascontiguousarray(frame[y0:y1, x0:x1])
+        if part.shape[:2] != shrunk_hw:
+            part = cv2.resize(part, shrunk_hw[::-1], interpolation=cv2.INTER_AREA)
+        yield part
 
 
-def _source_checksum(video: Video, people: Whereabouts | None) -> str:
+def _source_checksum(video: Video, people: PeopleExtent | None) -> str:
     try:
         digest = checksum(video.path)
     except OSError as error:
@@ -234,16 +234,19 @@ def _source_checksum(video: Video, people: Whereabouts | None) -> str:
     return digest
 
 
-def _require_whole(path: Path, frames: int) -> None:
-    """Refuse a file that lacks frames, as one on a full disk may do without an error."""
+def _require_complete(path: Path, frames: int) -> None:
+    """Refuse a file that lacks frames, which a full disk may cause without an error."""
     index = packet_index(path)
     found = 0 if index is None else len(index.display_pts)
     if found != frames:
         raise OSError(None, f"holds {found} of {frames} frames after it was written", str(path))
 
 
-def _even_stretch(low: float, high: float, limit: int) -> tuple[int, int]:
-    """The whole even stretch that covers low to high, inside 0 to `limit` (odd if `limit` is)."""
+def _even_interval(low: float, high: float, limit: int) -> tuple[int, int]:
+    """Return whole numbers an even distance apart that cover low to high, within 0 and `limit`.
+
+    The distance is odd if only all of 0 to an odd `limit` covers them.
+    """
     start, end = math.floor(low), math.ceil(high)
     if (end - start) % 2 and end < limit:
         end += 1

@@ -10,16 +10,16 @@ import torch
 from stn_action.checksum import checksum
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
-from stn_action.jobs.reencode import recipe
-from stn_action.jobs.reencode.late_clip import late_clip
-from stn_action.jobs.reencode.list_files import copy_lists
-from stn_action.jobs.reencode.recipe import (
-    Prepared,
+from stn_action.jobs.reencode import forecast, reencoded_video
+from stn_action.jobs.reencode.dataset_copy import copy_lists
+from stn_action.jobs.reencode.forecast import late_clip
+from stn_action.jobs.reencode.reencoded_video import (
+    PeopleExtent,
     Recipe,
-    Whereabouts,
-    fitted_people,
-    prepare_video,
-    whereabouts,
+    ReencodedVideo,
+    people_extent,
+    people_in_copy,
+    reencode_video,
 )
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
@@ -31,11 +31,11 @@ from tests.video.clips import CLIPS, number_shown, pictures, write_clip
 SMALL = Recipe(short_side=32)
 
 
-def prepared(
-    path: Path, folder: Path, recipe: Recipe = SMALL, people: Whereabouts | None = None
-) -> Prepared:
+def reencoded(
+    path: Path, folder: Path, recipe: Recipe = SMALL, people: PeopleExtent | None = None
+) -> ReencodedVideo:
     video = Video("a/b", path, 0, "")
-    return prepare_video(video, folder / "out/b.mp4", recipe, people, scratch=folder / "scratch")
+    return reencode_video(video, folder / "out/b.mp4", recipe, people, scratch=folder / "scratch")
 
 
 def frames_of(path: Path) -> np.ndarray:
@@ -46,39 +46,39 @@ def frames_of(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
 def test_every_frame_comes_back_under_its_number(clip, tmp_path):
     path = write_clip(tmp_path, clip)
-    made = prepared(path, tmp_path, Recipe(short_side=1000))
+    copy = reencoded(path, tmp_path, Recipe(short_side=1000))
     before, after = frames_of(path), frames_of(tmp_path / "out/b.mp4")
-    assert made.frames == len(before) == len(after) == len(clip.times)
-    assert made.shrunk_hw == made.source_hw == before.shape[1:3]
-    assert made.size_hw == after.shape[1:3]
-    height, width = made.shrunk_hw
+    assert copy.frames == len(before) == len(after) == len(clip.times)
+    assert copy.shrunk_hw == copy.source_hw == before.shape[1:3]
+    assert copy.size_hw == after.shape[1:3]
+    height, width = copy.shrunk_hw
     assert np.abs(after[:, :height, :width].astype(int) - before).mean() < 6
-    assert made.bytes == (tmp_path / "out/b.mp4").stat().st_size
-    assert made.checksum == checksum(tmp_path / "out/b.mp4")
-    assert made.source_checksum == checksum(path)
+    assert copy.bytes == (tmp_path / "out/b.mp4").stat().st_size
+    assert copy.checksum == checksum(tmp_path / "out/b.mp4")
+    assert copy.source_checksum == checksum(path)
     assert not any((tmp_path / "scratch").iterdir())
     with open_video(tmp_path / "out/b.mp4") as reader:
-        assert reader.fps == pytest.approx(made.fps, rel=1e-3)
+        assert reader.fps == pytest.approx(copy.fps, rel=1e-3)
     index = packet_index(tmp_path / "out/b.mp4")
     assert index is not None
-    assert max(np.diff([*(start.rank for start in index.starts), made.frames])) <= 16
+    assert max(np.diff([*(start.rank for start in index.starts), copy.frames])) <= 16
 
 
-def test_a_large_picture_is_averaged_over_areas(tmp_path):
+def test_a_large_frame_is_averaged_over_areas(tmp_path):
     path = tmp_path / "large.mp4"
     write_video(path, pictures(20, (96, 150)), fps=30000 / 1001, crf=1)
-    made = prepared(path, tmp_path, Recipe(short_side=48, crf=1))
-    assert made.size_hw == made.shrunk_hw == (48, 76)
+    copy = reencoded(path, tmp_path, Recipe(short_side=48, crf=1))
+    assert copy.size_hw == copy.shrunk_hw == (48, 76)
     after = frames_of(tmp_path / "out/b.mp4")
     expected = [
         cv2.resize(picture, (76, 48), interpolation=cv2.INTER_AREA) for picture in frames_of(path)
     ]
     assert np.abs(after.astype(int) - np.stack(expected)).mean() < 3
-    assert made.fps == pytest.approx(30000 / 1001, rel=1e-4)
+    assert copy.fps == pytest.approx(30000 / 1001, rel=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("box", "size_hw", "margin", "region"),
+    ("box", "size_hw", "margin", "kept"),
     [
         ((20.0, 10.0, 40.0, 30.0), None, 0.0, (20, 10, 40, 30)),
         ((20.0, 10.0, 40.0, 30.0), None, 0.5, (10, 0, 50, 40)),
@@ -88,14 +88,14 @@ def test_a_large_picture_is_averaged_over_areas(tmp_path):
         ((40.0, 20.0, 80.0, 60.0), (96, 128), 0.0, (20, 10, 40, 30)),  # of twice the size
     ],
 )
-def test_people_are_cut_out_with_a_margin(box, size_hw, margin, region, tmp_path):
+def test_a_crop_holds_the_people_and_a_margin(box, size_hw, margin, kept, tmp_path):
     path = tmp_path / "a.mp4"
     write_video(path, pictures(5, (48, 64)), fps=25, crf=1)
     recipe = Recipe(256, margin, crf=1)
-    made = prepared(path, tmp_path, recipe, Whereabouts(box, size_hw, None))
-    assert made.region == region
-    x0, y0, x1, y1 = region
-    assert made.size_hw == (y1 - y0, x1 - x0)
+    copy = reencoded(path, tmp_path, recipe, PeopleExtent(box, size_hw, None))
+    assert copy.kept_xyxy == kept
+    x0, y0, x1, y1 = kept
+    assert copy.size_hw == (y1 - y0, x1 - x0)
     expected = frames_of(path)[:, y0:y1, x0:x1].astype(int)
     assert np.abs(frames_of(tmp_path / "out/b.mp4") - expected).mean() < 4
 
@@ -115,51 +115,51 @@ def test_boxes_go_where_their_pixels_went(tmp_path):
     people = VideoPeople(
         "a/b", tubes_of((70, 40, 90, 60), (50, 20, 100, 80)), labels=("wave", None)
     )
-    found = whereabouts(people)
-    assert found == Whereabouts((50.0, 20.0, 100.0, 80.0), None, None)
-    made = prepared(path, tmp_path, Recipe(32, margin=0.1, crf=1), found)
-    assert (made.region, made.shrunk_hw) == ((45, 14, 105, 86), (38, 32))
-    fitted = fitted_people(people, made)
+    found = people_extent(people)
+    assert found == PeopleExtent((50.0, 20.0, 100.0, 80.0), None, None)
+    copy = reencoded(path, tmp_path, Recipe(32, margin=0.1, crf=1), found)
+    assert (copy.kept_xyxy, copy.shrunk_hw) == ((45, 14, 105, 86), (38, 32))
+    fitted = people_in_copy(people, copy)
     white = (frames_of(tmp_path / "out/b.mp4")[0].mean(-1) > 128).nonzero()
     shown = [white[1].min(), white[0].min(), white[1].max() + 1, white[0].max() + 1]
     np.testing.assert_allclose(fitted.tubes[0].boxes[0], shown, atol=1)
     expected = [25 * 32 / 60, 26 * 38 / 72, 45 * 32 / 60, 46 * 38 / 72]
     np.testing.assert_allclose(fitted.tubes[0].boxes[1], expected, rtol=1e-5)
     assert (fitted.size_hw, fitted.num_frames, fitted.fps) == ((38, 32), 4, 25)
-    assert (fitted.checksum, fitted.labels) == (made.checksum, ("wave", None))
+    assert (fitted.checksum, fitted.labels) == (copy.checksum, ("wave", None))
     assert fitted.tubes[1].frame_indices.tolist() == [2, 3]
 
 
-def test_nobody_is_nowhere():
-    assert whereabouts(None) is None
-    assert whereabouts(VideoPeople("a", ())) is None
+def test_without_people_there_is_no_extent():
+    assert people_extent(None) is None
+    assert people_extent(VideoPeople("a", ())) is None
 
 
-def test_without_people_all_is_kept(tmp_path):
+def test_without_people_the_full_frame_is_kept(tmp_path):
     path = write_clip(tmp_path, CLIPS[0])
-    assert prepared(path, tmp_path, Recipe(256, margin=0.5)).region == (0, 0, 64, 48)
+    assert reencoded(path, tmp_path, Recipe(256, margin=0.5)).kept_xyxy == (0, 0, 64, 48)
 
 
 def test_frames_before_the_damage_are_kept(tmp_path):
     path = write_clip(tmp_path, CLIPS[0])
     path.write_bytes(path.read_bytes()[:20_000])
-    made = prepared(path, tmp_path)
+    copy = reencoded(path, tmp_path)
     after = frames_of(tmp_path / "out/b.mp4")
-    assert 0 < made.frames == len(after) < 60
+    assert 0 < copy.frames == len(after) < 60
 
 
-def test_what_cannot_be_prepared_leaves_nothing(tmp_path):
+def test_a_source_that_cannot_be_re_encoded_leaves_nothing(tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     with pytest.raises(InputError, match=r"broken.mp4: no backend can read this video"):
-        prepared(tmp_path / "broken.mp4", tmp_path)
+        reencoded(tmp_path / "broken.mp4", tmp_path)
     with pytest.raises(InputError, match=r"none.mp4: cannot be read \(No such file"):
-        prepared(tmp_path / "none.mp4", tmp_path)
+        reencoded(tmp_path / "none.mp4", tmp_path)
     path = write_clip(tmp_path, CLIPS[0])
     recipe = Recipe(256, margin=0.5)
     with pytest.raises(InputError, match=r"the file has changed since people were detected in it"):
-        prepared(path, tmp_path, recipe, Whereabouts((0, 0, 5, 5), None, "00ff"))
+        reencoded(path, tmp_path, recipe, PeopleExtent((0, 0, 5, 5), None, "00ff"))
     with pytest.raises(InputError, match=r"lies wholly outside the picture"):
-        prepared(path, tmp_path, recipe, Whereabouts((90, 0, 95, 5), None, None))
+        reencoded(path, tmp_path, recipe, PeopleExtent((90, 0, 95, 5), None, None))
     assert not (tmp_path / "out").exists()
 
 
@@ -208,11 +208,12 @@ def test_lists_are_copied_and_boxes_are_not(tmp_path):
 
 
 def test_examples_in_docstrings_hold():
-    assert doctest.testmod(recipe).failed == 0
+    assert doctest.testmod(reencoded_video).failed == 0
+    assert doctest.testmod(forecast).failed == 0
 
 
-def test_a_real_video_is_prepared(shared, tmp_path):
+def test_a_real_video_is_re_encoded(shared, tmp_path):
     source = shared / "data/smoke_clips/mmaction2_test.avi"
     path = Path(shutil.copy(source, tmp_path))
-    made = prepared(path, tmp_path, Recipe(128))
-    assert (made.frames, made.source_hw, made.size_hw) == (164, (240, 320), (128, 170))
+    copy = reencoded(path, tmp_path, Recipe(128))
+    assert (copy.frames, copy.source_hw, copy.size_hw) == (164, (240, 320), (128, 170))

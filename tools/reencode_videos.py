@@ -1,0 +1,56 @@
+"""Re-encode videos for fast reading: python tools/reencode_videos.py CONFIG_OR_FOLDER --out DIR.
+
+The copy has small frames and dense keyframes. It keeps every frame, so frame numbers stay valid.
+With person boxes (--people) the boxes are rewritten for the copy; with --crop-people the frames are
+also cropped to the people and a margin. The same command continues an interrupted run. Then train
+with data.root=DIR.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stn_action.cli import add_overrides, ends_cleanly
+
+
+@ends_cleanly
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse arguments, then re-encode."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("videos", metavar="CONFIG_OR_FOLDER", help="a YAML file or a folder")
+    add_overrides(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the copy")
+    parser.add_argument(
+        "--short-side", type=int, default=256, help="maximum, in pixels (default: 256)"
+    )
+    boxes = parser.add_mutually_exclusive_group()
+    boxes.add_argument("--people", type=Path, help="people file or CSV folder: boxes to rewrite")
+    boxes.add_argument("--crop-people", type=Path, help="the same, and crop to the people")
+    parser.add_argument(
+        "--margin", type=float, default=0.5, help="share added on each side (default: 0.5)"
+    )
+    parser.add_argument(
+        "--crf", type=int, default=18, help="H.264 quality, lower is better (default: 18)"
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2; 0: none)")
+    options = parser.parse_intermixed_args(arguments)
+    if options.workers < 0 or not 0 <= options.crf <= 51:
+        parser.error("--workers must not be negative, --crf must be in [0, 51]")
+
+    from stn_action.jobs.reencode.dataset_copy import reencode_dataset
+    from stn_action.jobs.reencode.plan import plan_reencode
+    from stn_action.jobs.reencode.reencoded_video import Recipe
+
+    margin = options.margin if options.crop_people else None
+    recipe = Recipe(options.short_side, margin, options.crf)
+    people = options.crop_people or options.people
+    plan = plan_reencode(options.videos, options.overrides, options.out, recipe, people)
+    for line in reencode_dataset(plan, workers=options.workers, announce=print).lines():
+        print(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
