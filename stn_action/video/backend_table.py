@@ -1,10 +1,12 @@
 """Libraries that decode videos, by name; `open_video` chooses one."""
 
 import importlib
+import math
 from pathlib import Path
 
 from stn_action.errors import InputError
 from stn_action.video.reader import VideoError, VideoReader
+from stn_action.video.slice import SliceReader
 
 BACKENDS = {
     "pyav": ("stn_action.video.pyav", "PyAVReader", "av"),
@@ -16,9 +18,18 @@ comes last because it alone can be off by some frames."""
 
 
 def open_video(
-    path: str | Path, backend: str = "auto", *, num_frames: int | None = None
+    path: str | Path,
+    backend: str = "auto",
+    *,
+    num_frames: int | None = None,
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
 ) -> VideoReader:
-    """Open a video for reading by frame index.
+    """Open a video, or a slice of one, for reading by frame index.
+
+    A slice holds the frames that are shown at times t with `start_seconds` <= t < `end_seconds`,
+    counted from the file's first frame (see `VideoReader.frame_range`). Frame 0 is the first of
+    them, and the times of frames count from it.
 
     Args:
         path: the file.
@@ -28,13 +39,16 @@ def open_video(
             counting them in files whose packets do not tell (raw streams, AVI with B-frames). There
             the times of frames then are index / fps until a stream has reached the end. A number
             that is too large is noticed when the video ends before a wanted frame, one that is too
-            small when a stream passes it; other readings do not notice.
+            small when a stream passes it; other readings do not notice. Of a slice the number is
+            checked when it is opened, and spares nothing.
+        start_seconds: start of the slice; None: the file's first frame.
+        end_seconds: end of the slice, may lie beyond the file's; None: the file's end.
 
     Returns:
         The reader; use it in a `with` block or close it.
 
     Raises:
-        VideoError: the file is missing, empty or no video.
+        VideoError: the file is missing, empty or no video, or the slice holds no frame.
         InputError: there is no backend of that name, or it is not installed.
         ValueError: `num_frames` is below 1.
     """
@@ -45,6 +59,23 @@ def open_video(
             f"video backend must be one of auto, {', '.join(BACKENDS)}; got {backend!r}"
         )
     path = Path(path)
+    start, end = start_seconds or 0.0, math.inf if end_seconds is None else end_seconds
+    if not (0 <= start < end and math.isfinite(start)):
+        raise VideoError(
+            f"{path}: expected a slice with 0 <= start_seconds < end_seconds, got start_seconds "
+            f"{start_seconds} and end_seconds {end_seconds}; correct the video's entry in its list"
+        )
+    if start == 0 and end == math.inf:
+        return _open_file(path, backend, num_frames)
+    video = _open_file(path, backend, None)
+    try:
+        return SliceReader(video, start_seconds, end_seconds, num_frames)
+    except BaseException:
+        video.close()
+        raise
+
+
+def _open_file(path: Path, backend: str, num_frames: int | None) -> VideoReader:
     if not path.exists():
         raise VideoError(f"{path}: no such video file")
     if not path.is_file():

@@ -66,12 +66,16 @@ class DecordReader(VideoReader):
             self._closed = True
             del self._video
 
+    def seconds_at(self, index: int) -> float:
+        """Return when a frame is shown: see `VideoReader.seconds_at`."""
+        return float(self._seconds[index])
+
     def _picture_at(self, index: int) -> tuple[np.ndarray, float]:
         try:
             picture = self._video[index].asnumpy()
         except (decord.DECORDError, RuntimeError, IndexError) as error:
             raise VideoError(f"{self.path}: decord cannot decode frame {index}") from error
-        return picture, float(self._seconds[index])
+        return picture, self.seconds_at(index)
 
 
 def _doubt(path: Path) -> str | None:

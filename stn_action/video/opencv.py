@@ -65,15 +65,16 @@ class OpenCVReader(VideoReader):
             if not self._advance(index):
                 raise VideoError(f"{self.path}: frame {index} can no longer be decoded")
             self._held = index, self._retrieved()
-        return self._held[1], self._second(index)
+        return self._held[1], self.seconds_at(index)
 
-    def _picture_or_end(self, index: int) -> tuple[np.ndarray, float] | None:
+    def _picture_or_end(self, index: int, *, seek: bool = False) -> tuple[np.ndarray, float] | None:
         self._require_open()
         if not self._advance(index):
             return None
-        return self._retrieved(), self._second(index)
+        return self._retrieved(), self.seconds_at(index)
 
-    def _second(self, index: int) -> float:
+    def seconds_at(self, index: int) -> float:
+        """Return when a frame is shown: see `VideoReader.seconds_at`."""
         return index / self.fps if self._seconds is None else float(self._seconds[index])
 
     def _retrieved(self) -> np.ndarray:

@@ -111,6 +111,7 @@ class PyAVReader(VideoReader):
     def _forget_index(self) -> None:
         """From now on decode from the start and number the frames by what comes out."""
         self._decoder.index = self._num_frames = None
+        self.numbering += 1
         self._restart()
 
     def _first_frame(self) -> av.VideoFrame:
@@ -136,19 +137,19 @@ class PyAVReader(VideoReader):
                 raise WrongIndexError
             self._note_end()
             raise VideoError(f"{self.path}: frame {index} can no longer be decoded")
-        return self._picture(frame, index), self._second(index)
+        return self._picture(frame, index), self.seconds_at(index)
 
-    def _picture_or_end(self, index: int) -> tuple[np.ndarray, float] | None:
+    def _picture_or_end(self, index: int, *, seek: bool = False) -> tuple[np.ndarray, float] | None:
         self._require_open()
         try:
-            frame = self._frame_at(index, skip_groups=False)
+            frame = self._frame_at(index, skip_groups=seek)
         except WrongIndexError:
             self._forget_index()
-            frame = self._frame_at(index, skip_groups=False)
+            frame = self._frame_at(index)
         if frame is None:
             self._note_end()
             return None
-        return np.ascontiguousarray(self._picture(frame, index)), self._second(index)
+        return np.ascontiguousarray(self._picture(frame, index)), self.seconds_at(index)
 
     def _picture(self, frame: av.VideoFrame, index: int) -> np.ndarray:
         """Convert a frame to RGB (H, W, 3), as a view of the memory that FFmpeg converts into."""
@@ -168,10 +169,11 @@ class PyAVReader(VideoReader):
             )
         return picture
 
-    def _second(self, index: int) -> float:
+    def seconds_at(self, index: int) -> float:
+        """Return when a frame is shown: see `VideoReader.seconds_at`."""
         if self._decoder.index is not None:
-            pts = self._decoder.index.display_pts
-            return float((pts[index] - pts[0]) * exact(self._decoder.stream.time_base))
+            pts, base = self._decoder.index.display_pts, exact(self._decoder.stream.time_base)
+            return (pts[index] - pts[0]) * base.numerator / base.denominator
         return index / self.fps if self._seconds is None else float(self._seconds[index])
 
     def _frame_at(self, index: int, *, skip_groups: bool = True) -> av.VideoFrame | None:

@@ -2,6 +2,7 @@
 
 import operator
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,12 @@ import torch
 
 from stn_action.errors import InputError
 from stn_action.video.frames import Frames, gather_frames
+
+FLOAT32_ERROR = 2.0**-23
+"""Relative error of times that a decoder reports as float32 (decord)."""
+
+TIME_RESOLUTION = 1e-6
+"""Seconds; times closer than this are the same."""
 
 
 class VideoError(InputError):
@@ -31,7 +38,13 @@ class VideoReader(ABC):
     """The file."""
 
     fps: float
-    """Frames per second on average; 25 where the file does not tell."""
+    """Frames per second of the file on average; 25 where the file does not tell."""
+
+    part: str = "video"
+    """What is read: a video or a slice of one; for messages."""
+
+    numbering: int = 0
+    """How often damage has given the frames other numbers than before."""
 
     @property
     @abstractmethod
@@ -45,6 +58,10 @@ class VideoReader(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give back the file and the decoder. Closing twice is allowed."""
+
+    @abstractmethod
+    def seconds_at(self, index: int) -> float:
+        """Return when a frame is shown, in seconds from the first frame; see `Frames.seconds`."""
 
     @abstractmethod
     def _picture_at(self, index: int) -> tuple[np.ndarray, float]:
@@ -87,13 +104,37 @@ class VideoReader(ABC):
         found = {index: self._picture_at(index)[0] for index in sorted(set(wanted))}
         return [found[index] for index in wanted]
 
+    def frame_range(self, start_seconds: float | None, end_seconds: float | None) -> range:
+        """Find the frames shown in a span of time; may have to decode the video, once.
+
+        Args:
+            start_seconds: frames from this time on, counted from the first frame; None: from the
+                first.
+            end_seconds: frames before this time; None: to the last.
+
+        Returns:
+            The indices of these frames. A time within a microsecond (and a float32 rounding
+            error) below a bound counts as at the bound, so that rounded times change no frame.
+        """
+        num_frames = len(self)
+
+        def first_from(bound: float) -> int:
+            return bisect_left(
+                range(num_frames),
+                bound,
+                key=lambda index: self.seconds_at(index) * (1 + FLOAT32_ERROR) + TIME_RESOLUTION,
+            )
+
+        start = 0 if start_seconds is None else first_from(start_seconds)
+        return range(start, num_frames if end_seconds is None else first_from(end_seconds))
+
     def _checked(self, indices: Sequence[int]) -> list[int]:
         wanted = [operator.index(index) for index in indices]
         num_frames = len(self)
         for index in wanted:
             if not 0 <= index < num_frames:
                 raise VideoError(
-                    f"{self.path}: frame {index} does not exist: the video has {num_frames} "
+                    f"{self.path}: frame {index} does not exist: the {self.part} has {num_frames} "
                     f"frames that can be decoded, numbered from 0"
                 )
         return wanted
@@ -128,14 +169,19 @@ class VideoReader(ABC):
             yield index, *found
             index += every
 
-    def _picture_or_end(self, index: int) -> tuple[np.ndarray, float] | None:
-        """As `_picture_at`, for a picture of the caller's own; None: the video ends before it."""
+    def _picture_or_end(self, index: int, *, seek: bool = False) -> tuple[np.ndarray, float] | None:
+        """As `_picture_at`, for a picture of the caller's own; None: the video ends before it.
+
+        Args:
+            index: of the frame.
+            seek: the frames before it may be passed over without decoding them.
+        """
         return self._picture_at(index) if index < len(self) else None
 
     def _length_error(self, found: int, given: int) -> "VideoError":
         return VideoError(
-            f"{self.path}: the video has {found} frames that can be decoded, not {given} as was "
-            f"said when it was opened; correct that number or leave it out"
+            f"{self.path}: the {self.part} has {found} frames that can be decoded, not {given} "
+            f"as was said when it was opened; correct that number or leave it out"
         )
 
     def __enter__(self) -> Self:
