@@ -12,7 +12,8 @@ from stn_action.errors import InputError
 from stn_action.jobs.job_spec import JobSpec, run_job
 from stn_action.jobs.pool import Failed
 from stn_action.person.detect_video import detect_people
-from stn_action.person.detectors.detector_table import Detector, build_detector
+from stn_action.person.detectors.detector_base import Detector
+from stn_action.person.detectors.detector_table import build_detector
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import require_tracker
 from stn_action.person.video_people import VideoPeople

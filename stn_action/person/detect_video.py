@@ -10,7 +10,7 @@ import torch
 
 from stn_action.checksum import checksum
 from stn_action.geometry.boxes import box_sizes, clip_boxes
-from stn_action.person.detectors.detector_table import Detections, Detector
+from stn_action.person.detectors.detector_base import Detections, Detector
 from stn_action.person.tracker import track_people
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.backend_table import open_video

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from stn_action.person.detectors.detector_table import Detections
+from stn_action.person.detectors.detector_base import Detections
 from stn_action.person.tube import Tube
 
 MIN_SCORE_OF_NEW = 0.5

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.person.detectors.detector_table import Detections
+from stn_action.person.detectors.detector_base import Detections
 from stn_action.video.writer import write_video
 
 HEIGHT, WIDTH, LENGTH, FPS = 120, 240, 60, 30.0

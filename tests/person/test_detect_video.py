@@ -7,7 +7,8 @@ from torchvision.ops import box_iou
 
 from stn_action.person.agreement import best_overlaps, share_of_frames
 from stn_action.person.detect_video import detect_people, detections_of
-from stn_action.person.detectors.detector_table import Detections, build_detector
+from stn_action.person.detectors.detector_base import Detections
+from stn_action.person.detectors.detector_table import build_detector
 from stn_action.person.formats.ucf101_24 import read_ucf101_24
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.backend_table import open_video

@@ -6,7 +6,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from stn_action.person.detect_video import detect_people
-from stn_action.person.detectors.detector_table import Detections
+from stn_action.person.detectors.detector_base import Detections
 from stn_action.person.tracker import track_people
 from stn_action.person.tube import Tube
 from tests.person.scene import ColourDetector, crossing, standing, write_scene

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchvision.models import detection, get_model, get_model_weights, list_models
 
 from stn_action.errors import InputError
-from stn_action.person.detectors.detector_table import Detections, check_frames
+from stn_action.person.detectors.detector_base import Detections, check_frames
 from stn_action.weights import downloaded, read_state_dict, short_digest
 
 PERSON = 1

@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from stn_action.errors import InputError
-from stn_action.person.detectors.detector_table import Detections, check_frames
+from stn_action.person.detectors.detector_base import Detections, check_frames
 from stn_action.weights import short_digest
 
 STRIDES = (8, 16, 32)

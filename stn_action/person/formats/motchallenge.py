@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from stn_action.errors import InputError
-from stn_action.person.detectors.detector_table import Detections
+from stn_action.person.detectors.detector_base import Detections
 from stn_action.person.formats.gather import Gathered, corners_of, frame_index, number, whole
 from stn_action.person.formats.text_files import (
     csv_rows,
