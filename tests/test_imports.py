@@ -6,8 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LATE = (
-    "accelerate", "av", "cv2", "decord", "pydantic", "pytorchvideo", "tensorboard", "timm",
-    "torchmetrics", "torchvision", "yaml",
+    "accelerate", "av", "cv2", "decord", "matplotlib", "pydantic", "pytorchvideo", "tensorboard",
+    "timm", "torchmetrics", "torchvision", "yaml",
 )  # fmt: skip
 TELL = f"print([name for name in {LATE} if name in sys.modules])"
 

@@ -37,6 +37,7 @@ HEAVY = {
         "jobs/inspection.py",
     },
     "decord": {"video/decord_backend.py"},
+    "matplotlib": {"visualize/charts.py", "visualize/confusion.py", "visualize/figures.py"},
     "timm": {"models/backbones/backbone_table.py"},
 }
 

@@ -2,7 +2,7 @@
 
 Trains the configuration without heads, with heads frozen at their start and with heads that learn,
 and writes one table. A run that is finished already is not repeated. With --sweep KEY=V1,V2 this is
-done at every value, with --reference KEY=VALUE once more beside them, and a curve is drawn.
+done at every value, with --reference KEY=VALUE once more beside them, and a chart is drawn.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from stn_action.config.schema import load_config
     from stn_action.runs.arms import describe, print_arms, run_arms
     from stn_action.runs.folder import command_line
-    from stn_action.runs.train_sweep import draw_arm_sweep, run_arm_sweep, write_arm_sweep
+    from stn_action.runs.train_sweep import run_arm_sweep, write_arm_sweep
 
     config, console = load_config(options.config, options.overrides), Console(soft_wrap=True)
     if options.sweep:
@@ -46,7 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )  # fmt: skip
         for line in write_arm_sweep(points, options.sweep, options.out):
             console.print(line, markup=False, highlight=False)
-        draw_arm_sweep(points, options.sweep, options.out / "sweep.png")
         return
     results = run_arms(config, options.seeds, options.out, command=command_line())
     (options.out / "table.md").write_text("\n".join(describe(results)) + "\n", encoding="utf-8")

@@ -18,7 +18,7 @@ from stn_action.data.listing import Video
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import Scores
 from stn_action.visualize.confusion import draw_confusion
-from stn_action.visualize.images import save_png
+from stn_action.visualize.figures import save_figure
 
 PACKAGES = ("stn_action", "torch", "torchvision", "timm", "av", "numpy", "accelerate")
 
@@ -104,7 +104,7 @@ def write_result(
     folder: Path, name: str, result: dict[str, Any], scores: Scores,
     videos: tuple[Video, ...], classes: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Write scores, confusion matrix (CSV and PNG) and the prediction of every video.
+    """Write scores, confusion matrix (CSV, PNG and SVG) and the prediction of every video.
 
     Args:
         folder: of the run.
@@ -122,7 +122,7 @@ def write_result(
         failed = scores.failed_per_class.tolist()
         for label, row in enumerate(scores.confusion.tolist()):
             writer.writerow([classes[label], *row, failed[label]])
-    save_png(folder / f"{name}_confusion.png", draw_confusion(scores.confusion, classes))
+    save_figure(folder / f"{name}_confusion.png", draw_confusion(scores.confusion, classes))
     _write_predictions(folder / f"{name}_predictions.csv", scores, videos, classes)
 
 

@@ -24,8 +24,8 @@ from stn_action.runs.folder import write_result
 from stn_action.runs.folds import pooled_result, pooled_split
 from stn_action.runs.sweep_plan import Subject, check_key, parse_sweep, subjects_of
 from stn_action.runs.test import TestResult
-from stn_action.visualize.curve import draw_curves
-from stn_action.visualize.images import Image, save_png
+from stn_action.visualize.charts import draw_bars, draw_curves
+from stn_action.visualize.figures import Figure, save_figure
 
 SCORES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
 NO_CACHE = "train.cache_features=false"
@@ -57,10 +57,10 @@ def sweep_checkpoints(
     *,
     console: Console | None = None,
 ) -> list[SweepRow]:
-    """Test checkpoints at every value of a setting; table, protocols and curve are written.
+    """Test checkpoints at every value of a setting; table, protocols and chart are written.
 
     A value that was tested under the same settings is not tested again. Results go to
-    `<out>/<checkpoint>/<value>/`, all together to `sweep.csv`, `sweep.json` and `sweep.png`.
+    `<out>/<checkpoint>/<value>/`, all together to `sweep.csv`, `.json`, `.png` and `.svg`.
 
     Args:
         paths: checkpoints, or run folders: of one with `split_*/last.pt` all folds are pooled.
@@ -101,7 +101,7 @@ def sweep_checkpoints(
 
 
 def write_sweep(folder: Path, key: str, rows: Sequence[SweepRow]) -> None:
-    """Write `sweep.csv`, `sweep.json` and `sweep.png`."""
+    """Write table, results and chart: `sweep.csv`, `.json`, `.png` and `.svg`."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -114,28 +114,32 @@ def write_sweep(folder: Path, key: str, rows: Sequence[SweepRow]) -> None:
         "rows": [{"checkpoint": row.checkpoint, "value": row.value, **row.numbers} for row in rows],
     }
     (folder / "sweep.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
-    save_png(folder / "sweep.png", draw_sweep(key, rows))
+    save_figure(folder / "sweep.png", draw_sweep(key, rows))
 
 
-def draw_sweep(key: str, rows: Sequence[SweepRow]) -> Image:
-    """Top-1 against the value, a curve for each checkpoint."""
+def draw_sweep(key: str, rows: Sequence[SweepRow]) -> Figure:
+    """Draw top-1 against the value, a curve for each checkpoint; bars if a value is no number."""
     values = list(dict.fromkeys(row.value for row in rows))
     numbers = [_number(value) for value in values]
-    names = values if any(math.isnan(number) for number in numbers) else None
-    place = {
-        value: float(number) if names is None else float(index)
-        for index, (value, number) in enumerate(zip(values, numbers, strict=True))
-    }
-    series: dict[str, list[tuple[float, float]]] = {}
+    top1: dict[str, dict[str, float]] = {}
     for row in rows:
-        point = place[row.value], 100 * row.numbers["top1"]
-        series.setdefault(row.checkpoint, []).append(point)
-    wide = names is None and min(numbers) > 0 and max(numbers) / min(numbers) >= LOG_FROM
-    title = rows[0].numbers["protocol"].partition(";")[0]
-    return draw_curves(
-        series, x_label=key, y_label="top-1 (%)", title=title, x_names=names, log_x=wide,
-        y_bounds=(0, 100),
-    )  # fmt: skip
+        top1.setdefault(row.checkpoint, {})[row.value] = 100 * row.numbers["top1"]
+    words: dict[str, Any] = {
+        "x_label": key,
+        "y_label": "top-1 (%)",
+        "title": rows[0].numbers["protocol"].partition(";")[0],
+    }
+    if not all(math.isfinite(number) for number in numbers):
+        bars = {
+            name: [found.get(value, math.nan) for value in values] for name, found in top1.items()
+        }
+        return draw_bars(bars, values, **words)
+    curves = {
+        name: [(float(value), score) for value, score in found.items()]
+        for name, found in top1.items()
+    }
+    log_x = min(numbers) > 0 and max(numbers) / min(numbers) >= LOG_FROM
+    return draw_curves(curves, log_x=log_x, y_bounds=(0, 100), **words)
 
 
 def print_sweep(rows: Sequence[SweepRow], key: str, console: Console) -> None:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -12,8 +13,8 @@ from rich.console import Console
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.runs.arms import ArmResult, compare, describe, run_arms
 from stn_action.runs.sweep_plan import parse_sweep
-from stn_action.visualize.curve import draw_curves
-from stn_action.visualize.images import save_png
+from stn_action.visualize.charts import draw_bars, draw_curves
+from stn_action.visualize.figures import Figure, save_figure
 
 REFERENCE = "reference"
 """Name and folder of the arms that the others are shown beside."""
@@ -72,13 +73,14 @@ def run_arm_sweep(
 
 
 def write_arm_sweep(points: Sequence[SweepPoint], sweep: str, out: Path) -> list[str]:
-    """Write the table to `sweep.md` and its figures to `sweep.json`; returns the table's lines."""
+    """Write table, numbers and chart (`sweep.md`, `.json`, `.png`, `.svg`); return the table."""
     lines = describe_sweep(points, sweep)
     (out / "sweep.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     figures = {
         point.name: {result.arm: result.results for result in point.results} for point in points
     }
     (out / "sweep.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    save_figure(out / "sweep.png", draw_arm_sweep(points, sweep))
     return lines
 
 
@@ -104,45 +106,35 @@ def describe_sweep(points: Sequence[SweepPoint], sweep: str) -> list[str]:
     return lines
 
 
-def draw_arm_sweep(points: Sequence[SweepPoint], sweep: str, path: Path) -> None:
-    """Draw accuracy against the setting, a curve per arm, the reference's last arm as a line.
+def draw_arm_sweep(points: Sequence[SweepPoint], sweep: str) -> Figure:
+    """Draw accuracy against the setting: a curve for each arm, or bars if a value is no number.
 
-    Nothing is drawn where the values are no numbers.
+    The last arm of the reference is a horizontal line.
     """
-    series = curves(points)
-    if not series:
-        return
     reference = None
     if (last := points[-1]).name == REFERENCE:
         mean, _ = _mean_and_deviation(last.results[-1])
         reference = f"{last.results[-1].arm}, {last.name}", mean
-    picture = draw_curves(
-        {arm: [(value, mean) for value, mean, _ in places] for arm, places in series.items()},
-        deviations={arm: [one for *_, one in places] for arm, places in series.items()},
-        x_label=parse_sweep(sweep)[0],
-        y_label="top-1, percent",
-        reference=reference,
-        y_bounds=(0, 100),
-    )
-    save_png(path, picture)
-
-
-def curves(points: Sequence[SweepPoint]) -> dict[str, list[tuple[float, float, float]]]:
-    """For every arm its (value, mean, deviation) at every numeric value, in percent.
-
-    Raises:
-        InputError: a value is no number, so there is no curve.
-    """
-    series: dict[str, list[tuple[float, float, float]]] = {}
-    for point in points:
-        try:
-            value = float(point.name)
-        except ValueError:
-            continue  # the reference
-        for result in point.results:
-            mean, deviation = _mean_and_deviation(result)
-            series.setdefault(result.arm, []).append((value, mean, deviation))
-    return {arm: sorted(places) for arm, places in series.items()}
+        points = points[:-1]
+    means: dict[str, list[float]] = {}
+    deviations: dict[str, list[float]] = {}
+    for result in (result for point in points for result in point.results):
+        mean, deviation = _mean_and_deviation(result)
+        means.setdefault(result.arm, []).append(mean)
+        deviations.setdefault(result.arm, []).append(deviation)
+    names = [point.name for point in points]
+    words: dict[str, Any] = {
+        "x_label": parse_sweep(sweep)[0],
+        "y_label": "top-1 (%)",
+        "reference": reference,
+        "deviations": deviations,
+    }
+    try:
+        values = [float(name) for name in names]
+    except ValueError:
+        return draw_bars(means, names, **words)
+    curves = {arm: list(zip(values, heights, strict=True)) for arm, heights in means.items()}
+    return draw_curves(curves, y_bounds=(0, 100), **words)
 
 
 def _changed(config: Config, overrides: list[str], folder: Path) -> Config:

@@ -1,36 +1,32 @@
-"""The confusion matrix as a picture."""
+"""The confusion matrix as a chart."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
-import cv2
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 from torch import Tensor
 
-from stn_action.visualize.images import (
-    BLACK,
-    WHITE,
-    Color,
-    Image,
-    blank,
-    fit_text,
-    put_text,
-    text_width,
-)
+from stn_action.visualize.figures import chart_style, shorten_name
 
-_LIGHT: Color = (246, 248, 252)
-_DARK: Color = (8, 48, 107)
+_COLORS = LinearSegmentedColormap.from_list("share", ["#f6f8fc", "#6ea0d0", "#08306b"])
 _MANY_CLASSES = 20
-"""Beyond this, cells are small and hold no numbers."""
-_MARGIN = 16
+"""Beyond this, cells are small and hold no counts."""
+_LONGEST_NAME = 28
+"""Characters of a class name."""
 
 
-def draw_confusion(matrix: Tensor, class_names: Sequence[str], title: str = "") -> Image:
-    """Rows are true classes, columns predicted ones; a cell's shade is its share of its row.
+def draw_confusion(matrix: Tensor, class_names: Sequence[str], title: str = "") -> Figure:
+    """Draw counts, true classes in rows and predicted ones in columns.
+
+    A cell's shade is its share of its row, so that rare classes are seen as well as common ones.
 
     Args:
         matrix: (C, C) counts, not negative.
         class_names: C names.
-        title: above the picture.
+        title: above the matrix.
 
     Raises:
         ValueError: the matrix is not (C, C) for C names, or holds a negative or no number.
@@ -44,55 +40,37 @@ def draw_confusion(matrix: Tensor, class_names: Sequence[str], title: str = "") 
     counts = matrix.detach().cpu().double().numpy()
     if not (counts >= 0).all():
         raise ValueError("matrix must hold counts, none of them negative")
-    few = num_classes <= _MANY_CLASSES
-    cell, text = (64, 12) if few else (17, 9)
-    names = [fit_text(name, text, 240) for name in class_names]
-    label_width = max(text_width(name, text) for name in names) + text
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
-    body = _body(counts, shares, cell, text, numbers=few)
-
-    head_height = _MARGIN + (2 * text + _MARGIN if title else 0) + 3 * text
-    top, left = head_height + label_width, _MARGIN + 3 * text + label_width
-    axis = "predicted class (shade: share of the row)"
-    width = left + max(body.shape[1], text_width(axis, text)) + _MARGIN
-    picture = blank((top + body.shape[0] + _MARGIN, width), WHITE)
-    picture[top : top + body.shape[0], left : left + body.shape[1]] = body
-    middles = [round((index + 0.5) * cell) for index in range(num_classes)]
-    for name, middle in zip(names, middles, strict=True):
-        start = left - text_width(name, text) - text // 2
-        put_text(picture, name, start, top + middle + text // 2, height=text, color=BLACK)
-        _put_upright(picture, name, left + middle, top - text // 2, text)
-    if title:
-        put_text(picture, fit_text(title, text + 1, width - 2 * _MARGIN), _MARGIN,
-                 _MARGIN + text, height=text + 1, color=BLACK)  # fmt: skip
-    put_text(picture, axis, left, head_height - text, height=text, color=BLACK)
-    _put_upright(picture, "true class", _MARGIN + text // 2, top + body.shape[0], text)
-    return picture
-
-
-def _body(counts: np.ndarray, shares: np.ndarray, cell: int, text: int, *, numbers: bool) -> Image:
-    """The cells alone, with a thin light line between them."""
-    light, dark = np.array(_LIGHT), np.array(_DARK)
-    colors = light + np.sqrt(shares)[..., None] * (dark - light)
-    body = np.repeat(np.repeat(colors.round().astype(np.uint8), cell, axis=0), cell, axis=1)
-    body = np.ascontiguousarray(body)
-    body[cell - 1 :: cell] = body[:, cell - 1 :: cell] = (214, 220, 230)
-    if numbers:
-        for row, column in np.argwhere(counts > 0):
-            number = f"{counts[row, column]:g}"
-            left = column * cell + (cell - text_width(number, text)) // 2
-            baseline = row * cell + (cell + text) // 2
-            color = WHITE if shares[row, column] > 0.2 else BLACK
-            put_text(body, number, int(left), int(baseline), height=text, color=color)
-    return body
-
-
-def _put_upright(picture: Image, text: str, middle: int, bottom: int, height: int) -> None:
-    """Write text that runs upwards, its middle line at x = `middle`, its start at y = `bottom`."""
-    line = blank((2 * height, text_width(text, height) + height), WHITE)
-    put_text(line, text, 0, round(1.5 * height), height=height, color=BLACK)
-    upright = cv2.rotate(line, cv2.ROTATE_90_COUNTERCLOCKWISE)
-    left = middle - height
-    picture[bottom - upright.shape[0] : bottom, left : left + upright.shape[1]] = np.minimum(
-        picture[bottom - upright.shape[0] : bottom, left : left + upright.shape[1]], upright
-    )
+    names = [shorten_name(name, _LONGEST_NAME) for name in class_names]
+    few = num_classes <= _MANY_CLASSES
+    cell, text = (0.5, 10) if few else (0.125, 6)  # inches, typographic points
+    side = max(num_classes * cell, 1.6)
+    with chart_style():
+        lines = wrap(title, round(11 * side) + 20)
+        margin = 0.45 + max(TextPath((0, 0), name, text).get_extents().width for name in names) / 72
+        width, height = margin + side + 1.25, margin + side + 0.15 + 0.22 * len(lines)
+        figure = Figure(figsize=(width, height))
+        axes = figure.add_axes((margin / width, margin / height, side / width, side / height))
+        axes.set(xlabel="predicted class", ylabel="true class")
+        figure.text(0.1 / width, 1 - 0.08 / height, "\n".join(lines), va="top")
+        image = axes.imshow(
+            shares, _COLORS, norm=PowerNorm(0.5, 0, 1), interpolation="none", aspect="equal"
+        )
+        places = range(num_classes)
+        axes.set_xticks(places, names, rotation=90, fontsize=text)
+        axes.set_yticks(places, names, fontsize=text)
+        axes.grid(visible=False)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        bar_axes = figure.add_axes(
+            ((margin + side + 0.15) / width, (margin + 0.1 * side) / height, 0.18 / width,
+             0.8 * side / height)
+        )  # fmt: skip
+        bar = figure.colorbar(image, cax=bar_axes, label="share of the true class")
+        bar.set_ticks([0, 0.05, 0.25, 0.5, 1], labels=["0", "5 %", "25 %", "50 %", "100 %"])
+        bar.outline.set(visible=False)
+        for row, column in np.argwhere(counts > 0) if few else ():
+            color = "white" if shares[row, column] > 0.2 else "black"
+            axes.text(column, row, f"{counts[row, column]:g}", color=color, fontsize=text,
+                      ha="center", va="center")  # fmt: skip
+    return figure

@@ -59,6 +59,7 @@ def test_table_protocols_and_curve_are_written(checkpoint, tmp_path):
     assert [row["value"] for row in written["rows"]] == ["0", "1"]
     assert "looseness 0," in written["rows"][0]["protocol"]
     assert (tmp_path / "sweep.png").stat().st_size > 1000
+    assert (tmp_path / "sweep.svg").stat().st_size > 1000
 
 
 def test_what_was_tested_under_the_same_settings_is_not_tested_again(checkpoint, tmp_path):
@@ -208,20 +209,23 @@ def test_values_in_brackets_hold_together():
     assert parse_sweep(" a.b = 1e-4 , x ") == ("a.b", ["1e-4", "x"])
 
 
-def test_curves_of_numbers_words_and_powers_differ():
-    def picture(values: list[str]):
-        tops = [0.5, 0.7, 0.6]
-        rows = [
-            SweepRow("a", value, {"top1": top, "protocol": "x: 3 videos; y"}, found=False)
-            for value, top in zip(values, tops, strict=True)
-        ]
-        return draw_sweep("key", rows)
+def chart_of(values: list[str]):
+    rows = [
+        SweepRow("a", value, {"top1": top1, "protocol": "x: 3 videos; y"}, found=False)
+        for value, top1 in zip(values, [0.5, 0.7, 0.6], strict=True)
+    ]
+    return draw_sweep("key", rows).axes[0]
 
-    near, words, far = (
-        picture(["1", "2", "4"]),
-        picture(["a", "b", "c"]),
-        picture(["1", "20", "400"]),
-    )
-    assert near.shape == words.shape == far.shape
-    assert (near != words).any()
-    assert (far[:425] == words[:425]).all()  # powers of twenty are equally far apart
+
+def test_numbers_give_a_curve_and_powers_a_logarithmic_axis():
+    near, far = chart_of(["1", "2", "4"]), chart_of(["1", "20", "400"])
+    assert near.lines[0].get_xydata().tolist() == [[1, 50], [2, 70], [4, 60]]
+    assert (near.get_xscale(), far.get_xscale()) == ("linear", "log")
+    assert near.get_xlabel() == "key"
+    assert near.figure.get_suptitle() == "x: 3 videos"
+
+
+def test_words_give_bars():
+    words = chart_of(["a", "b", "c"])
+    assert [bar.get_height() for bar in words.patches] == pytest.approx([50, 70, 60])
+    assert [label.get_text() for label in words.get_xticklabels()] == ["a", "b", "c"]

@@ -3,7 +3,10 @@
 import json
 
 import pytest
+import torch
 
+from stn_action.runs.arms import ArmResult
+from stn_action.runs.train_sweep import REFERENCE, SweepPoint, draw_arm_sweep
 from tests.tiny import tiny_settings, write_config
 from tools.compare import main
 
@@ -40,6 +43,7 @@ def test_every_arm_is_trained_at_every_value(finished):
     figures = json.loads((out / "sweep.json").read_text())
     assert len(figures["0.5"]["heads"]) == 2
     assert (out / "sweep.png").stat().st_size > 1000
+    assert (out / "sweep.svg").stat().st_size > 1000
 
 
 def test_what_is_finished_is_not_trained_again(finished, capsys):
@@ -61,3 +65,35 @@ def test_a_wrong_sweep_is_told_before_anything_is_trained(tiny_data, tmp_path, c
         assert main([config, "--out", str(out), "--sweep", sweep]) == 2
         assert said in capsys.readouterr().err
     assert not out.exists()
+
+
+def sweep_point(name: str, *means: float) -> SweepPoint:
+    """Three arms of two seeds each, a tenth below and above a mean."""
+    arms = ("no heads", "frozen heads", "heads")
+    results = [[{"top1": mean + seed} for seed in (-0.1, 0.1)] for mean in means]
+    made = [
+        ArmResult(arm, found, torch.zeros(2, 0), torch.zeros(0, dtype=torch.int64))
+        for arm, found in zip(arms, results, strict=True)
+    ]
+    return SweepPoint(name, made)
+
+
+def test_arms_are_curves_with_deviations_and_the_reference_a_line():
+    points = [
+        sweep_point("1", 0.5, 0.6, 0.7), sweep_point("0", 0.6, 0.6, 0.6),
+        sweep_point(REFERENCE, 0.2, 0.3, 0.4),
+    ]  # fmt: skip
+    axes = draw_arm_sweep(points, "data.crop.looseness=1,0").axes[0]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "no heads", "frozen heads", "heads", "heads, reference (40.0)",
+    ]  # fmt: skip
+    curves = [container.lines[0].get_xydata() for container in axes.containers]
+    assert [curve.round(6).tolist() for curve in curves] == [
+        [[0, 60], [1, 50]], [[0, 60], [1, 60]], [[0, 60], [1, 70]],
+    ]  # fmt: skip
+    bars = axes.containers[0].lines[2][0].get_segments()
+    assert bars[1][:, 1] == pytest.approx([50 - 14.142136, 50 + 14.142136])
+    words = draw_arm_sweep([sweep_point("a", 0.5, 0.6, 0.7), points[-1]], "data.name=a").axes[0]
+    assert [bar.get_height() for bar in words.patches] == pytest.approx([50, 60, 70])

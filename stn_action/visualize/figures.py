@@ -1,0 +1,150 @@
+"""Figures of matplotlib: one style, a legend above the plot, and the files of a figure.
+
+Figures are made without pyplot, so nothing global is left behind, and in one style whatever the
+user's matplotlibrc says. Their text is plain: "$" and "_" in names mean nothing.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stn_action.errors import InputError
+from stn_action.visualize.legend import HEAD_COLORS
+
+SERIES_COLORS: tuple[str, ...] = tuple(
+    "#{:02x}{:02x}{:02x}".format(*HEAD_COLORS[place]) for place in (6, 5, 4, 3, 1, 0)
+)
+"""Those of the heads that are dark enough for a white ground; they repeat after six."""
+REFERENCE_COLOR = "#6e6e6e"
+CHART_STYLE: dict[str, Any] = {
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "font.size": 11,
+    "axes.edgecolor": "#5a5a5a",
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#e2e4e8",
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "lines.markersize": 7,
+    "errorbar.capsize": 4,
+    "svg.hashsalt": "stn_action",  # the same figure gives the same file
+    "text.parse_math": False,
+}
+_CHARACTERS_PER_INCH = 11
+"""Of a legend or title, about."""
+_LONGEST_NAME = 60
+
+
+def chart_style() -> Any:
+    """Return matplotlib's own defaults with the changes of this project, for a `with` block."""
+    return style.context(["default", CHART_STYLE])
+
+
+def new_figure(
+    title: str, x_label: str, y_label: str, size_inches: tuple[float, float]
+) -> tuple[Figure, Axes]:
+    """Make a figure of one plot, inside `chart_style`.
+
+    Args:
+        title: above everything, broken into lines where it is longer than the figure.
+        x_label: below the plot.
+        y_label: beside the plot.
+        size_inches: width and height.
+    """
+    figure = Figure(figsize=size_inches, layout="constrained")
+    axes = figure.add_subplot(xlabel=x_label, ylabel=y_label)
+    if title:
+        characters = round(_CHARACTERS_PER_INCH * size_inches[0])
+        figure.suptitle(fill(title, characters), x=0.01, ha="left", fontsize=12)
+    return figure, axes
+
+
+def add_reference(
+    axes: Axes,
+    reference: tuple[str, float] | None,
+    decimals: int,
+    handles: list[tuple[Any, str]],
+) -> None:
+    """Draw a dashed horizontal line and append it to the legend's handles.
+
+    Args:
+        axes: of the plot.
+        reference: name and height; None: no line.
+        decimals: of the height in the legend.
+        handles: artists and their names.
+    """
+    if reference is None:
+        return
+    name, height = reference
+    line = axes.axhline(height, color=REFERENCE_COLOR, linestyle=(0, (3, 2)), zorder=2)
+    handles.append((line, f"{name} ({height:.{decimals}f})"))
+
+
+def add_legend(figure: Figure, handles: Sequence[tuple[Any, str]]) -> None:
+    """Draw a legend above the plot if there is more than one entry.
+
+    Args:
+        figure: of one plot.
+        handles: artists and their names; long names are shortened.
+    """
+    if len(handles) < 2:
+        return
+    room = round(_CHARACTERS_PER_INCH * figure.get_size_inches()[0])
+    names = [shorten_name(name, min(_LONGEST_NAME, room - 10)) for _, name in handles]
+    columns = len(names)
+    if sum(len(name) + 7 for name in names) > room:
+        columns = max(1, room // (max(map(len, names)) + 7))
+    figure.axes[0].legend(
+        [handle for handle, _ in handles], names, loc="lower left", bbox_to_anchor=(0, 1.01),
+        borderaxespad=0, ncols=columns, columnspacing=1.6, handletextpad=0.6,
+    )  # fmt: skip
+
+
+def shorten_name(name: str, characters: int) -> str:
+    """Return a name of at most so many characters, dots in place of its end.
+
+    >>> shorten_name("WalkingWithDog", 8)
+    'Walking…'
+    """
+    return name if len(name) <= characters else name[: characters - 1] + "…"
+
+
+def save_figure(path: str | Path, figure: Figure) -> list[Path]:
+    """Write a figure as PNG and, beside it, as SVG; missing folders are made.
+
+    The same figure always gives the same SVG: no date, no random names in it.
+
+    Args:
+        path: of the PNG.
+        figure: of `charts` or `confusion`.
+
+    Returns:
+        Both files.
+
+    Raises:
+        InputError: the name does not end in .png, or a file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path}: a chart is written as PNG and SVG; its name must end in .png")
+    vector = path.with_suffix(".svg")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with chart_style():
+            figure.savefig(path, format="png", metadata={"Software": None})
+            figure.set_layout_engine(
+                "none"
+            )  # it is laid out now; doing it again takes half the time
+            figure.savefig(vector, format="svg", metadata={"Date": None})
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    return [path, vector]
