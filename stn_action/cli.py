@@ -1,4 +1,4 @@
-"""What all tools share: arguments, and how a user's mistake ends."""
+"""Command lines of the tools: shared arguments, error messages and exit status."""
 
 import argparse
 import re
@@ -11,13 +11,14 @@ EXTRAS = {
     "accelerate": "train", "torchmetrics": "train", "tensorboard": "train",
     "trackers": "people", "supervision": "people", "scipy": "people",
 }  # fmt: skip
-"""Packages that come with an extra of ours."""
+"""Packages, and the extra of `stn_action` that installs them."""
 
 
 def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., int]:
-    """Run a tool: its exit status is 2 after one message where the user made a mistake.
+    """Wrap the main function of a tool, so that a user's mistake ends with one message.
 
-    So it is where a file cannot be read or written, or an extra is not installed.
+    The exit status is 2 then, 130 after an interrupt. Mistakes are `InputError`, a file that cannot
+    be read or written, and an extra that is not installed; other exceptions pass.
     """
 
     def run(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., 
             main(arguments)
         except KeyboardInterrupt:
             print(  # noqa: T201
-                "interrupted; what is finished is kept: a training run goes on with --resume, "
+                "interrupted; finished work is kept: continue a training run with --resume, "
                 "other tools with the same command",
                 file=sys.stderr,
             )
@@ -42,19 +43,19 @@ def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., 
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Take `key.sub=value` arguments."""
+    """Add `key.sub=value` arguments to a parser."""
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="settings that replace the file's"
+        "overrides", nargs="*", metavar="key=value", help="settings that override the file"
     )
 
 
 def names_and_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Tell files and splits from `key.sub=value` among mixed arguments."""
+    """Separate names (files, splits) from `key.sub=value` among mixed arguments."""
     return [word for word in words if "=" not in word], [word for word in words if "=" in word]
 
 
 def _message(error: Exception) -> str | None:
-    """What the user is told; None for a defect of ours."""
+    """Return the message for the user; None for a bug of this package."""
     match error:
         case InputError():
             return _plain_message(error)
@@ -62,19 +63,19 @@ def _message(error: Exception) -> str | None:
             return f"{error.filename}: {error.strerror}"
         case ModuleNotFoundError() if error.name in EXTRAS:
             extra = EXTRAS[error.name]
-            return f"this needs {error.name}, not installed: pip install 'stn_action[{extra}]'"
+            return f"{error.name} is not installed: pip install 'stn_action[{extra}]'"
         case ImportError() if "libGL" in str(error) or "libgthread" in str(error):
             return (
-                f"OpenCV cannot be loaded ({error}): install the system's libraries for it "
+                f"OpenCV cannot be loaded ({error}): install the system libraries it needs "
                 "(Debian, Ubuntu: apt install libgl1 libglib2.0-0)"
             )
     return None
 
 
 def _plain_message(error: InputError) -> str:
-    """The message without the traceback that a `DataLoader` worker adds to it.
+    """Return the message without the traceback that a `DataLoader` worker adds to it.
 
-    A worker's exception is raised again in the main process, its whole traceback as the message.
+    A worker's exception is raised again in the main process with its traceback as the message.
     """
     text = str(error)
     starts = list(re.finditer(rf"^(?:\w+\.)*{type(error).__name__}: ", text, re.MULTILINE))

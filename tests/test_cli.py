@@ -1,4 +1,4 @@
-"""How a tool ends: what it tells, where, and with which status."""
+"""How a tool ends: message and exit status."""
 
 import pytest
 from torch._utils import ExceptionWrapper
@@ -20,17 +20,17 @@ def ending_of(error: BaseException | None, capsys) -> tuple[int, str]:
     return status, captured.err
 
 
-def test_a_tool_that_ends_well_says_nothing(capsys):
+def test_a_tool_that_succeeds_prints_nothing(capsys):
     assert ending_of(None, capsys) == (0, "")
 
 
-def test_a_mistake_of_the_users_is_one_message(capsys):
+def test_a_users_mistake_is_one_message(capsys):
     assert ending_of(InputError("data.root: none"), capsys) == (2, "error: data.root: none\n")
     assert ending_of(VideoError("a.mp4: empty"), capsys) == (2, "error: a.mp4: empty\n")
 
 
 @pytest.mark.parametrize("kind", [InputError, VideoError])
-def test_a_mistake_found_in_a_worker_is_told_without_its_traceback(capsys, kind):
+def test_a_mistake_found_in_a_worker_is_shown_without_its_traceback(capsys, kind):
     @ends_cleanly
     def main(arguments) -> None:
         try:
@@ -43,11 +43,11 @@ def test_a_mistake_found_in_a_worker_is_told_without_its_traceback(capsys, kind)
     assert capsys.readouterr().err == "error: a.csv: a box\nof two lines\n"
 
 
-def test_an_interruption_is_told_how_to_go_on(capsys):
+def test_an_interrupt_tells_how_to_continue(capsys):
     status, error = ending_of(KeyboardInterrupt(), capsys)
     assert status == 130
     assert error.startswith(
-        "interrupted; what is finished is kept: a training run goes on with --re"
+        "interrupted; finished work is kept: continue a training run with --resume"
     )
     assert error.count("\n") == 1
 
@@ -63,16 +63,14 @@ def test_a_file_that_cannot_be_used_is_named(capsys, tmp_path):
     assert capsys.readouterr().err == f"error: {tmp_path / 'file/below'}: Not a directory\n"
 
 
-def test_a_missing_extra_is_told_and_how_to_install_it(capsys):
+def test_a_missing_extra_is_named_with_its_remedy(capsys):
     for name, extra in (("torchmetrics", "train"), ("trackers", "people")):
         status, text = ending_of(ModuleNotFoundError("x", name=name), capsys)
         assert status == 2
-        assert (
-            text == f"error: this needs {name}, not installed: pip install 'stn_action[{extra}]'\n"
-        )
+        assert text == f"error: {name} is not installed: pip install 'stn_action[{extra}]'\n"
 
 
-def test_a_missing_library_of_the_system_is_told_and_how_to_install_it(capsys):
+def test_a_missing_library_of_the_system_is_named_with_its_remedy(capsys):
     error = ImportError("libGL.so.1: cannot open shared object file")
     status, text = ending_of(error, capsys)
     assert status == 2
@@ -84,7 +82,7 @@ def test_a_missing_library_of_the_system_is_told_and_how_to_install_it(capsys):
     "error",
     [ValueError("ours"), OSError("ours"), ModuleNotFoundError("ours", name="stn_action.nothing")],
 )
-def test_a_defect_of_ours_keeps_its_traceback(capsys, error):
+def test_a_bug_keeps_its_traceback(capsys, error):
     with pytest.raises(type(error), match=r"ours"):
         ending_of(error, capsys)
 

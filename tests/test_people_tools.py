@@ -6,7 +6,7 @@ import pytest
 
 from tests.tiny import tiny_settings, write_config
 from tools.evaluate import main as evaluate
-from tools.evaluate import told_apart
+from tools.evaluate import split_checkpoints
 from tools.preview import main as preview
 
 
@@ -77,7 +77,7 @@ def test_checkpoints_are_told_from_settings(tmp_path):
         str(tmp_path / "lr=1"),
         "data.crop.size=8",
     ]
-    checkpoints, settings = told_apart(words)
+    checkpoints, settings = split_checkpoints(words)
     assert checkpoints == ["a/last.pt", "b", str(tmp_path / "lr=1")]
     assert settings == ["c.yaml", "eval.num_clips=2", "data.crop.size=8"]
 

@@ -1,4 +1,4 @@
-"""Measure something: python tools/benchmark.py SUBJECT [options]; SUBJECT --help tells them."""
+"""Run a benchmark: python tools/benchmark.py SUBJECT [options]; SUBJECT --help lists them."""
 
 import argparse
 import importlib
@@ -12,7 +12,7 @@ import benchmarks
 
 
 def main() -> None:
-    """Run one file of benchmarks/."""
+    """Parse arguments, then run one file of benchmarks/."""
     subjects = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__))
     parser = argparse.ArgumentParser(description=__doc__, add_help=len(sys.argv) < 3)
     parser.add_argument("subject", choices=subjects)

@@ -1,8 +1,8 @@
-"""Find what is broken: python tools/check_videos.py CONFIG_OR_FOLDER --out manifest.tsv.
+"""Find broken videos: python tools/check_videos.py CONFIG_OR_FOLDER --out manifest.tsv.
 
-Decodes every video of a configuration's data set, or below a folder, once, and writes a table:
-frames, rate, size, checksum of each, and what is wrong with it. A run that was stopped goes on when
-the same command is given again; later runs decode only what has changed.
+Decodes every video of a configuration's data set, or below a folder, once, and writes a table of
+their frames, rate, size, checksum and damage. The same command continues an interrupted run; later
+runs decode only files that have changed.
 """
 
 import argparse
@@ -14,20 +14,20 @@ from stn_action.cli import add_overrides, ends_cleanly
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; the exit status is 1 where --strict is given and a video is broken."""
+    """Run; the exit status is 1 if --strict is given and a video is broken."""
     broken: list[str] = []
     return ends_cleanly(lambda given: broken.extend(check(given)))(arguments) or int(bool(broken))
 
 
 def check(arguments: Sequence[str] | None) -> list[str]:
-    """Parse and check; returns the names of broken videos if they are to be a failure."""
+    """Parse arguments, then check; return the names of broken videos if --strict is given."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("videos", metavar="CONFIG_OR_FOLDER", help="a YAML file or a folder")
     add_overrides(parser)
     parser.add_argument("--out", type=Path, required=True, help="the table to write")
-    parser.add_argument("--workers", type=int, default=2, help="processes (0: this one alone)")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2; 0: none)")
     parser.add_argument("--strict", action="store_true", help="exit status 1 if a video is broken")
     options = parser.parse_intermixed_args(arguments)
     if options.workers < 0:

@@ -1,8 +1,8 @@
-"""Three arms side by side: python tools/compare.py CONFIG --seeds 0 1 2 --out DIR [key=value ...].
+"""Compare three arms: python tools/compare.py CONFIG --seeds 0 1 2 --out DIR [key=value ...].
 
-Trains the configuration without heads, with heads frozen at their start and with heads that learn,
-and writes one table. A run that is finished already is not repeated. With --sweep KEY=V1,V2 this is
-done at every value, with --reference KEY=VALUE once more beside them, and a chart is drawn.
+Trains the configuration without heads, with frozen heads and with trained heads, and writes one
+table. Finished runs are not repeated. With --sweep KEY=V1,V2 all arms are trained at every value
+and a chart is drawn; --reference KEY=VALUE adds one more setting beside the sweep.
 """
 
 import argparse
@@ -15,13 +15,13 @@ from stn_action.cli import add_overrides, ends_cleanly
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, then train and compare."""
+    """Parse arguments, then train and compare."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("config", help="YAML file, see configs/")
     add_overrides(parser)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
     parser.add_argument("--out", type=Path, required=True, help="folder for all runs")
     parser.add_argument("--sweep", metavar="KEY=V1,V2", help="train at each of these values")
     parser.add_argument(
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_intermixed_args(arguments)
     if options.reference and not options.sweep:
-        parser.error("--reference stands beside a --sweep; give both")
+        parser.error("--reference needs a --sweep")
 
     from rich.console import Console
 

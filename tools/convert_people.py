@@ -1,7 +1,7 @@
-"""Boxes that you have already: python tools/convert_people.py SOURCE --from FORMAT --out OUT.
+"""Convert person boxes: python tools/convert_people.py SOURCE --from FORMAT --out OUT.
 
 Reads MOTChallenge, UCF101-24, JHMDB, AVA, COCO or CSV and writes a people file for data.people, or
-with --to another format. With --videos only boxes of these videos are kept, under their names.
+another format with --to. With --videos only boxes of these videos are kept, under their names.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from stn_action.cli import ends_cleanly
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, then convert."""
+    """Parse arguments, then convert."""
     from stn_action.jobs.convert_people import READABLE, WRITABLE
 
     parser = argparse.ArgumentParser(
@@ -26,10 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="file or folder to write")
     parser.add_argument("--videos", metavar="CONFIG_OR_FOLDER", help="the videos of the boxes")
     parser.add_argument("--fps", type=float, help="frames per second (ava, mot_det)")
-    parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="of the pictures (ava)")
-    parser.add_argument("--start-seconds", type=float, default=0.0, help="ava: of the first frame")
-    parser.add_argument("--actions", type=Path, help="ava: the list of actions (.pbtxt)")
-    parser.add_argument("--excluded", type=Path, help="ava: excluded timestamps (.csv)")
+    parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="of the frames (ava)")
+    parser.add_argument(
+        "--start-seconds", type=float, default=0.0, help="time of the first frame (ava)"
+    )
+    parser.add_argument("--actions", type=Path, help="list of actions, .pbtxt (ava)")
+    parser.add_argument("--excluded", type=Path, help="excluded timestamps, .csv (ava)")
     options = parser.parse_args(arguments)
     size = options.size.split("x") if options.size else None
     if size is not None and (len(size) != 2 or not all(side.isdigit() for side in size)):

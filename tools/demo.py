@@ -1,4 +1,4 @@
-"""The whole way in minutes: sample data, three arms, pictures, a table. `make demo` runs it."""
+"""Run everything in minutes: sample data, three arms, images, a table. `make demo` runs it."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from stn_action.cli import ends_cleanly
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, then run everything."""
+    """Parse arguments, then run everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", default="configs/sample_st.yaml")
     parser.add_argument("--out", type=Path, default=Path("runs/demo"))
@@ -25,13 +25,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from stn_action.config.schema import load_config
     from stn_action.data.synthetic.sample_set import generate_sample
     from stn_action.predictor import load_trained
+    from stn_action.progress import show_progress
     from stn_action.runs.arms import clear, print_arms, run_arms
     from stn_action.runs.attention_pictures import visualize
     from stn_action.runs.folder import command_line
 
     console = Console(soft_wrap=True, highlight=False)
     config = load_config(options.config)
-    console.print(f"sample data set: {generate_sample(config.data.root)}")
+    root = generate_sample(
+        config.data.root,
+        progress=lambda names, total: show_progress(
+            names, total=total, what="drawing", unit="clips", console=console
+        ),
+    )
+    console.print(f"sample data set: {root}")
     clear(options.out)
     results = run_arms(config, [options.seed], options.out, command=command_line())
     trained = load_trained(options.out / f"heads_seed{options.seed}" / "last.pt")

@@ -1,4 +1,4 @@
-"""Draw what each family of transforms does: python tools/draw_transforms.py VIDEO --out DIR."""
+"""Draw the effect of each family of transforms: python tools/draw_transforms.py VIDEO --out DIR."""
 
 import argparse
 import sys
@@ -13,31 +13,27 @@ from stn_action.cli import ends_cleanly
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, read a short clip, draw."""
+    """Parse arguments, read a short clip, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("video", nargs="?", metavar="VIDEO", help="default: a generated clip")
-    parser.add_argument("--frame", type=int, help="number, from 0 (default: the middle one)")
-    parser.add_argument("--height", type=int, default=300, help="of frames as drawn, pixels")
-    parser.add_argument("--whole", action="store_true", help="draw more than the middle square")
+    parser.add_argument("--frame", type=int, help="its number, from 0 (default: the middle)")
+    parser.add_argument("--height", type=int, default=300, help="of frames, pixels (default: 300)")
+    parser.add_argument("--whole", action="store_true", help="draw full frames, not a square")
     parser.add_argument("--small", action="store_true", help="few colors and no sheet, for docs/")
     parser.add_argument("--out", type=Path, default=Path("runs/transforms"), help="folder to write")
     options = parser.parse_args(arguments)
     if options.height < 32:
         parser.error(f"--height must be at least 32, got {options.height}")
 
-    from stn_action.visualize.family_image import (
-        EXAMPLES,
-        draw_families,
-        draw_family,
-        resize_frames,
-    )
+    from stn_action.visualize import family_image
     from stn_action.visualize.images import save_png
 
-    frames = read_clip(options.video, options.frame)
-    clip = resize_frames(list(frames), options.height, square=not options.whole)
-    images = {f"transforms_{name}.png": draw_family(name, clip) for name in EXAMPLES}
+    frames = list(read_clip(options.video, options.frame))
+    clip = family_image.resize_frames(frames, options.height, square=not options.whole)
+    names = family_image.EXAMPLES
+    images = {f"transforms_{name}.png": family_image.draw_family(name, clip) for name in names}
     if not options.small:
-        images["transforms.png"] = draw_families(clip)
+        images["transforms.png"] = family_image.draw_families(clip)
     for name, image in images.items():
         save_png(options.out / name, image)
         if options.small:
@@ -47,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def read_clip(video: str | None, frame: int | None) -> np.ndarray:
-    """Frames (T, H, W, 3) around one of a video, or of a generated clip."""
+    """Return (T, H, W, 3) around a frame of a video, or of a generated clip."""
     from stn_action.data.synthetic.sample_set import plan_clips, render_plan
     from stn_action.video.backend_table import open_video
     from stn_action.visualize.family_image import frame_numbers_around

@@ -1,8 +1,9 @@
 """Test a checkpoint: python tools/evaluate.py --checkpoint P [CONFIG] [key=value ...].
 
 Without a configuration the checkpoint's own is used. Scores, confusion matrix and the prediction of
-every video are written to a folder beside the checkpoint, or to --out. With --sweep KEY=V1,V2 it is
-tested at every value: a table, and a curve for each checkpoint or run folder (all folds pooled).
+every video are written to a folder beside the checkpoint, or to --out. With --sweep KEY=V1,V2 the
+checkpoint is tested at every value, for a table and a curve; several checkpoints or run folders
+give a curve each (all folds of a run pooled).
 """
 
 import argparse
@@ -15,12 +16,12 @@ from stn_action.cli import ends_cleanly, names_and_overrides
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, then evaluate."""
+    """Parse arguments, then evaluate."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--checkpoint", required=True, nargs="+", metavar="P", help="last.pt, best.pt"
+        "--checkpoint", required=True, nargs="+", metavar="P", help="last.pt or best.pt; folder"
     )
     parser.add_argument("--sweep", metavar="KEY=V1,V2", help="test at each of these values")
     parser.add_argument("--out", type=Path, help="folder for the results")
@@ -28,12 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "settings", nargs="*", metavar="CONFIG | key=value", help="a YAML file and overrides"
     )
     options = parser.parse_intermixed_args(arguments)
-    checkpoints, swallowed = told_apart(options.checkpoint)
-    files, overrides = names_and_overrides([*swallowed, *options.settings])
+    checkpoints, after = split_checkpoints(options.checkpoint)
+    files, overrides = names_and_overrides([*after, *options.settings])
     if len(files) > 1:
-        parser.error(f"one CONFIG at most, got {', '.join(files)}")
+        parser.error(f"expected at most one CONFIG, got {', '.join(files)}")
     if len(checkpoints) > 1 and options.sweep is None:
-        parser.error(f"one checkpoint without --sweep, got {', '.join(checkpoints)}")
+        parser.error(f"expected one checkpoint without --sweep, got {', '.join(checkpoints)}")
     file = files[0] if files else None
     if options.sweep is not None:
         from stn_action.runs.test_sweep import sweep_checkpoints
@@ -46,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(line)
 
 
-def told_apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Checkpoints, and the CONFIG and overrides that follow them on the command line."""
+def split_checkpoints(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separate checkpoints from the CONFIG and overrides that follow them on the command line."""
     settings = [
         word for word in words[1:]
         if word.endswith((".yaml", ".yml")) or ("=" in word and not Path(word).exists())

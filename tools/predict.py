@@ -1,4 +1,4 @@
-"""Say what videos show: python tools/predict.py --checkpoint P VIDEO... [key=value ...]."""
+"""Predict classes of videos: python tools/predict.py --checkpoint P VIDEO... [key=value ...]."""
 
 import argparse
 import json
@@ -10,11 +10,11 @@ from stn_action.cli import ends_cleanly, names_and_overrides
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, then predict."""
+    """Parse arguments, then predict."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", required=True, help="last.pt or best.pt of a run")
-    parser.add_argument("--top", type=int, default=3, help="classes to name (default 3)")
-    parser.add_argument("--json", action="store_true", help="print a JSON object a line")
+    parser.add_argument("--top", type=int, default=3, help="classes to print (default: 3)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="files or folders")
     options = parser.parse_intermixed_args(arguments)
     names, overrides = names_and_overrides(options.videos)

@@ -1,7 +1,7 @@
-"""Draw what a network will see: python tools/preview.py CONFIG [key=value ...] --out DIR.
+"""Draw the input of a network: python tools/preview.py CONFIG [key=value ...] --out DIR.
 
-A sheet for each of a few videos and an overview: source frames with all person boxes, the loosened
-region and the view that is cut out, and below them the very clips that training or testing gets.
+Draws a sheet for each of a few videos and an overview: source frames with all person boxes, the
+loosened box and the crop, and below them the clips that training or testing gets.
 """
 
 import argparse
@@ -14,18 +14,20 @@ from stn_action.cli import add_overrides, ends_cleanly
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, then draw."""
+    """Parse arguments, then draw."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("config", help="YAML file, see configs/")
     add_overrides(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the images")
     parser.add_argument(
-        "--part", choices=("train", "test"), default="train", help="(default train)"
+        "--part", choices=("train", "test"), default="train", help="(default: train)"
     )
-    parser.add_argument("--limit", type=int, default=6, help="videos at most (default 6)")
-    parser.add_argument("--draws", type=int, default=3, help="clips of each video (default 3)")
+    parser.add_argument(
+        "--limit", type=int, default=6, help="maximum number of videos (default: 6)"
+    )
+    parser.add_argument("--draws", type=int, default=3, help="clips of each video (default: 3)")
     options = parser.parse_intermixed_args(arguments)
     for name in ("limit", "draws"):
         if getattr(options, name) < 1:

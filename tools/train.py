@@ -1,4 +1,4 @@
-"""Train as a configuration says: python tools/train.py configs/ucf101_st.yaml [key=value ...]."""
+"""Train by a configuration: python tools/train.py configs/ucf101_st.yaml [key=value ...]."""
 
 import argparse
 import sys
@@ -9,12 +9,14 @@ from stn_action.cli import add_overrides, ends_cleanly
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, then train; heavy imports wait until the arguments are right."""
+    """Parse arguments, then train; heavy imports wait until the arguments are valid."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", help="YAML file, see configs/")
     add_overrides(parser)
-    parser.add_argument("--resume", action="store_true", help="go on from train.output_dir/last.pt")
-    parser.add_argument("--print-config", action="store_true", help="print the settings and end")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue from train.output_dir/last.pt"
+    )
+    parser.add_argument("--print-config", action="store_true", help="print all settings and exit")
     options = parser.parse_intermixed_args(arguments)
 
     from stn_action.config.schema import load_config, to_yaml

@@ -1,4 +1,4 @@
-"""Draw where the heads look: python tools/visualize.py --checkpoint P VIDEO_OR_SPLIT --out DIR."""
+"""Draw the windows of heads: python tools/visualize.py --checkpoint P VIDEO_OR_SPLIT --out DIR."""
 
 import argparse
 import sys
@@ -10,12 +10,14 @@ from stn_action.cli import ends_cleanly, names_and_overrides
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, then draw."""
+    """Parse arguments, then draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", required=True, help="last.pt or best.pt of a run")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
-    parser.add_argument("--limit", type=int, default=12, help="videos at most (default 12)")
-    parser.add_argument("--no-mp4", action="store_true", help="sheets only")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the images")
+    parser.add_argument(
+        "--limit", type=int, default=12, help="maximum number of videos (default: 12)"
+    )
+    parser.add_argument("--no-mp4", action="store_true", help="write images only, no videos")
     parser.add_argument(
         "videos", nargs="+", metavar="VIDEO_OR_SPLIT", help="files, folders, train, test; key=value"
     )

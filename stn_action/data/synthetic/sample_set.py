@@ -111,7 +111,7 @@ def generate_sample(
     seed: int = 0,
     clips_per_class: tuple[int, int] = (40, 20),
     num_workers: int = 2,
-    progress: Callable[[Iterable[str], int], Iterable[str]] = lambda names, total: names,
+    progress: Callable[..., Iterable[str]] = lambda names, total: names,
 ) -> Path:
     """Write the sample data set, or what an interrupted generation has left out of it.
 
@@ -120,7 +120,7 @@ def generate_sample(
         seed: of the set; equal seeds give equal pixels, whatever the number of workers.
         clips_per_class: in train and in test.
         num_workers: processes that draw; 0 draws in this one.
-        progress: wraps the names of finished clips, given their number (a progress bar).
+        progress: passes on the names of finished clips, given `total`; as `show_progress`.
 
     Returns:
         The folder.
@@ -143,7 +143,7 @@ def generate_sample(
         return root
     root.mkdir(parents=True, exist_ok=True)
     _partial(root).write_text(json.dumps({"settings": settings}) + "\n")
-    for _ in progress(_write_all(root, missing, num_workers), len(missing)):
+    for _ in progress(_write_all(root, missing, num_workers), total=len(missing)):
         pass
     _finish(root, settings, plans)
     return root
