@@ -1,16 +1,17 @@
 """Processes, devices and precisions: the one place that configures accelerate."""
 
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast, get_args
 
 import torch
 from torch import Tensor
 
 from stn_action.errors import InputError
+from stn_action.precision import Precision
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-PRECISIONS = ("auto", "float32", "bf16", "fp16")
+PRECISIONS = get_args(Precision)
 Item = TypeVar("Item")
 
 

@@ -140,7 +140,7 @@ def test_what_is_no_checkpoint_is_refused(tool, checkpoint, tmp_path, capsys):
         ("model.focus.head=2", "did you mean model.focus.heads?"),
         ("optim.lr=fast", "optim.lr: expected a number"),
         ("data.fold=all", "data.fold=all: folders has one split only"),
-        ("model.backbone=resnet", "expected torchvision/<name>, timm/<name> or small3d"),
+        ("model.backbone=resnet", "expected one of torchvision/r3d_18, "),
     ],
 )
 def test_a_wrong_setting_ends_training_at_once(tiny_data, tmp_path, capsys, setting, message):

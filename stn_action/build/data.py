@@ -97,13 +97,11 @@ def fold_configs(config: Config) -> list[Config]:
 
 def training_dataset(config: Config, videos: Sequence[Video], **settings: int) -> ClipDataset:
     """Random clips of training videos; `settings` go to `ClipDataset`."""
-    augment = config.data.augment
-    color = augment.color_jitter
     return ClipDataset(
         _source(config, videos),
-        sampling=_sampling(config),
+        sampling=ClipSampling(**dict(config.data.clip)),
         train=True,
-        augment=Augment(augment.scale, augment.hflip, color, color, color),
+        augment=Augment(**dict(config.data.augment)),
         **{"seed": config.train.seed, **settings},
     )
 
@@ -114,7 +112,7 @@ def evaluation_dataset(
     """The fixed views of test videos; by default as many as `config.eval` says."""
     return ClipDataset(
         _source(config, videos),
-        sampling=_sampling(config),
+        sampling=ClipSampling(**dict(config.data.clip)),
         train=False,
         clips_per_video=config.eval.num_clips if clips is None else clips,
         crops=config.eval.num_crops if crops is None else crops,
@@ -182,27 +180,9 @@ def _source(config: Config, videos: Sequence[Video]) -> FootageSource:
     data = config.data
     return FootageSource(
         VideoList(videos),
-        _crop(config),
+        CropSpec(**dict(data.crop)),
         people=people_of(config),
         tubes=tubes_of(config),
         manifest=Manifest.open(data.manifest) if data.manifest is not None else None,
         backend=data.reader,
-    )
-
-
-def _sampling(config: Config) -> ClipSampling:
-    clip = config.data.clip
-    return ClipSampling(clip.num_frames, clip.stride, clip.sampling)
-
-
-def _crop(config: Config) -> CropSpec:
-    crop = config.data.crop
-    return CropSpec(
-        size_hw=crop.size,
-        looseness=crop.looseness,
-        jitter=crop.box_jitter,
-        aspect=crop.aspect,
-        motion=crop.motion,
-        view_share=crop.view_share,
-        smooth_window=crop.smooth_window,
     )

@@ -31,7 +31,7 @@ def people_of(config: Config) -> People | None:
 
 def tubes_of(config: Config) -> TubeChoice:
     """Which persons count."""
-    return TubeChoice(config.data.tubes.select, config.data.tubes.min_span)
+    return TubeChoice(**dict(config.data.tubes))
 
 
 def with_people(split: Split, config: Config) -> Split:

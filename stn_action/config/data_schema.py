@@ -11,12 +11,14 @@ from stn_action.config.types import (
     Number,
     Probability,
     Section,
-    Select,
     Share,
     SizeHW,
     Switch,
     Whole,
 )
+from stn_action.data.data_choices import DatasetName, FrameSampling
+from stn_action.person.person_choices import Aspect, Motion, Select, WithoutPerson
+from stn_action.video.video_choices import Reader
 
 
 class CropConfig(Section):
@@ -26,9 +28,9 @@ class CropConfig(Section):
     """Added to each side of the person's box, as a share of the box's side."""
     box_jitter: Annotated[Number, Field(ge=0, lt=0.5)] = 0.0
     """Training: each side moves by up to this share of the box's side, as bad detections do."""
-    aspect: Literal["square", "free"] = "square"
+    aspect: Aspect = "square"
     """square: the box is enlarged to a square; free: the box is stretched to the clip's size."""
-    motion: Literal["fixed", "follow"] = "fixed"
+    motion: Motion = "fixed"
     """fixed: one box for a clip; follow: the box moves with the person."""
     smooth_window: Count = 9
     """Frames of the video over which boxes are averaged, odd; 1: boxes as they are."""
@@ -53,7 +55,7 @@ class TubesConfig(Section):
     (everybody, for interactions), all (every person a sample of their own)."""
     min_span: Count = 1
     """Tubes of fewer frames, from first to last box, are passed over."""
-    nobody: Literal["frame", "skip"] = "frame"
+    nobody: WithoutPerson = "frame"
     """Videos without a person: frame (use the whole frame) or skip (leave them out); counted."""
 
 
@@ -64,7 +66,7 @@ class ClipConfig(Section):
     """Frames in a clip. A shorter video repeats its last frame."""
     stride: Count = 4
     """Dense sampling: frames from one frame of the clip to the next."""
-    sampling: Literal["dense", "segment"] = "dense"
+    sampling: FrameSampling = "dense"
     """dense: `num_frames` x `stride` neighbours; segment: one from each of equal parts (TSN)."""
 
 
@@ -89,7 +91,7 @@ class AugmentConfig(Section):
 class DataConfig(Section):
     """The labelled videos and how clips are made from them."""
 
-    name: Literal["ucf101", "ut_interaction", "folders", "sample"]
+    name: DatasetName
     """The data set, or folders: one's own videos as <root>/{train,test}/<class>/*."""
     root: Path
     """The data set's folder, relative to the working directory."""
@@ -112,7 +114,7 @@ class DataConfig(Section):
     """Which frames make a clip."""
     augment: AugmentConfig = AugmentConfig()
     """Random changes to training clips."""
-    reader: Literal["auto", "pyav", "decord", "opencv"] = "auto"
+    reader: Reader = "auto"
     """What decodes the videos; auto: PyAV, else the next that can open the file."""
     num_workers: Annotated[Whole, Field(ge=0)] = 2
     """Processes that load clips; 0: the training process itself."""

@@ -5,7 +5,6 @@ one) and `key.sub=value` overrides from the command line. Every setting has its 
 its range where it is declared; anything unknown, of a wrong type or out of range is refused.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -27,6 +26,16 @@ from stn_action.config.types import (
     Whole,
 )
 from stn_action.errors import InputError
+from stn_action.geometry.transform_choices import Padding, TrainableSampler, TransformName
+from stn_action.models.model_choices import (
+    Glimpse,
+    Temporal,
+    ThetaPer,
+    backbone_choices,
+    is_backbone_name,
+)
+from stn_action.precision import Precision
+from stn_action.training.training_choices import OptimizerName, ScheduleName
 
 
 class FocusConfig(Section):
@@ -36,19 +45,16 @@ class FocusConfig(Section):
     """Stage of the trunk whose feature map the heads look at, by its module path."""
     heads: Annotated[Whole, Field(ge=0)] = 4
     """Number of heads; 0: the plain trunk."""
-    transform: Literal[
-        "translation", "attention", "anisotropic", "similarity",
-        "affine", "projective", "tps", "volumetric",
-    ] = "attention"  # fmt: skip
+    transform: TransformName = "attention"
     """Family of the windows: translation (place, fixed scale), attention (scale and place),
     anisotropic (a scale for each axis), similarity (and rotation), affine (all six numbers),
     projective, tps (thin-plate spline), volumetric (affine in space and time)."""
     bounded: Switch = True
     """Keep windows inside the map and their scale within bounds; false: theta = start + raw."""
-    glimpse: Literal["tail", "pooled", "in_line"] = "tail"
+    glimpse: Glimpse = "tail"
     """tail: glimpses run through the rest of the trunk; pooled: they are averaged at once;
     in_line: the one head's glimpse takes the map's place."""
-    theta_per: Literal["clip", "step"] = "clip"
+    theta_per: ThetaPer = "clip"
     """One window per clip, or per time step of the feature map."""
     gain: Positive | Literal["auto"] = "auto"
     """Gain of the equalised localization network; auto: the optimizer family's default."""
@@ -63,9 +69,9 @@ class FocusConfig(Section):
     """Keep the localization network's gradients out of the trunk."""
     motion: Switch = True
     """Show the localization network how the map changes over time too."""
-    sampler: Literal["auto", "grid", "separable", "area"] = "auto"
+    sampler: TrainableSampler = "auto"
     """How glimpses are sampled; auto: area for axis-aligned families, grid for all others."""
-    padding: Literal["zeros", "border"] = "zeros"
+    padding: Padding = "zeros"
     """What lies beyond the map."""
     branch_loss: NotNegative = 1.0
     """Weight of the auxiliary classifiers (one per branch) in the loss; 0: none are built."""
@@ -97,12 +103,13 @@ class ModelConfig(Section):
     """The trunk, its weights and its heads."""
 
     backbone: str
-    """torchvision/<video network>, timm/<image network> (frame-wise), or small3d."""
+    """torchvision/<video network>, pytorchvideo/<video network>, timm/<image network> (frame by
+    frame), or small3d."""
     weights: NameOrNone = None
     """A published set (kinetics400, imagenet), the path of a weights file, or none."""
     freeze_until: str | None = None
     """Last stage that is frozen, its batch norm in evaluation mode; null: all of it learns."""
-    temporal: Literal["mean", "difference"] = "mean"
+    temporal: Temporal = "mean"
     """Frame-wise trunks: average over time, or features and their differences between frames."""
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.5
     """Dropout before the classifiers."""
@@ -111,16 +118,16 @@ class ModelConfig(Section):
 
     @field_validator("backbone")
     @classmethod
-    def _known_family(cls, backbone: str) -> str:
-        if not re.fullmatch(r"small3d|(torchvision|timm)/\S+", backbone):
-            raise ValueError("expected torchvision/<name>, timm/<name> or small3d")
+    def _known_name(cls, backbone: str) -> str:
+        if not is_backbone_name(backbone):
+            raise ValueError(f"expected one of {backbone_choices()}")
         return backbone
 
 
 class OptimConfig(Section):
     """The optimizer, its rates and what keeps it stable."""
 
-    name: Literal["sgd", "adamw"] = "sgd"
+    name: OptimizerName = "sgd"
     """The optimizer family."""
     lr: Positive = 0.01
     """Base learning rate, after warm-up."""
@@ -131,7 +138,7 @@ class OptimConfig(Section):
     """Momentum of SGD."""
     weight_decay: NotNegative = 5e-4
     """Weight decay; norms, biases and localization networks have none."""
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: ScheduleName = "cosine"
     """How the rates go on after warm-up: down to zero, or as they are."""
     warmup_epochs: NotNegative = 0.0
     """Epochs in which the rates rise linearly from zero."""
@@ -154,7 +161,7 @@ class TrainConfig(Section):
     """Clips in a batch, for each process."""
     seed: Annotated[Whole, Field(ge=0)] = 0
     """Seed of everything random."""
-    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    precision: Precision = "auto"
     """auto: bf16 on a GPU that has it, else float32."""
     grad_accum_steps: Count = 1
     """Batches whose gradients make one optimizer step."""

@@ -3,7 +3,7 @@
 Types are strict (true is no number, 16.0 no count), but for what YAML itself gets wrong.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
@@ -55,5 +55,3 @@ Probability = Annotated[
 Share = Annotated[Number, Field(gt=0, le=1)]
 SizeHW = Annotated[tuple[Count, Count], BeforeValidator(_pair)]
 NameOrNone = Annotated[str | None, BeforeValidator(_none)]
-Select = Literal["longest", "largest", "score", "union", "all"]
-"""As `person.select.Select`, which a configuration does not import."""

@@ -13,22 +13,19 @@ from stn_action.person.crop import View
 class Augment:
     """What is drawn anew for each training clip; every frame of a clip gets the same."""
 
-    scale: tuple[float, float] = (0.6, 1.0)
+    scale: tuple[float, float] = (0.8, 1.0)
     """Range of the side of the view, as a share of the region's shorter side."""
     hflip: float = 0.5
     """Probability of mirroring the clip. 0 for classes that differ in left and right."""
-    brightness: float = 0.0
-    """The brightness is multiplied by a factor from [1 - this, 1 + this]; the next two likewise."""
-    contrast: float = 0.0
-    """Strength of the change of contrast."""
-    saturation: float = 0.0
-    """Strength of the change of saturation."""
+    color_jitter: float = 0.0
+    """Brightness, contrast and saturation are each multiplied by a factor from
+    [1 - color_jitter, 1 + color_jitter]."""
 
     def __post_init__(self) -> None:
         low, high = self.scale
         if not 0 < low <= high <= 1:
             raise ValueError(f"scale must be a range in (0, 1], got {self.scale}")
-        for name in ("hflip", "brightness", "contrast", "saturation"):
+        for name in ("hflip", "color_jitter"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
 
@@ -48,10 +45,10 @@ class Augment:
         Returns:
             (T, 3, h, w) uint8.
         """
-        strengths = torch.tensor([self.brightness, self.contrast, self.saturation])
-        factors = 1 + (torch.rand(3, generator=generator) * 2 - 1) * strengths
+        factors = 1 + (torch.rand(3, generator=generator) * 2 - 1) * self.color_jitter
+        if self.color_jitter == 0:
+            return clip
         changes = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation)
-        for change, factor, strength in zip(changes, factors, strengths, strict=True):
-            if strength > 0:
-                clip = change(clip, float(factor))
+        for change, factor in zip(changes, factors.tolist(), strict=True):
+            clip = change(clip, factor)
         return clip

@@ -4,7 +4,7 @@ Letters: h, w size of the clip; the frames T of one clip; the clips C of one tes
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from stn_action.batch import Failure, Item, Sample
 from stn_action.data.augment import Augment
+from stn_action.data.data_choices import FrameSampling
 from stn_action.data.source import FootageSource
 from stn_action.errors import InputError
 from stn_action.person.crop import View, spread_views
@@ -25,22 +26,22 @@ from stn_action.video.reader import VideoError
 class ClipSampling:
     """Which frames of a video make a clip; a video with too few frames repeats its last one."""
 
-    num_frames: int
+    num_frames: int = 16
     """T."""
-    stride: int = 1
+    stride: int = 4
     """Dense: source frames from one clip frame to the next."""
-    mode: Literal["dense", "segment"] = "dense"
+    sampling: FrameSampling = "dense"
     """`dense`: a run of frames; `segment`: one frame from each of T equal parts of the video."""
 
     def __post_init__(self) -> None:
         if self.num_frames < 1 or self.stride < 1:
             raise ValueError(f"num_frames and stride must be at least 1, got {self}")
-        if self.mode not in ("dense", "segment"):
-            raise ValueError(f"mode must be 'dense' or 'segment', got {self.mode!r}")
+        if self.sampling not in get_args(FrameSampling):
+            raise ValueError(f"sampling must be 'dense' or 'segment', got {self.sampling!r}")
 
     def draw(self, video_length: int, generator: torch.Generator) -> Tensor:
         """Draw the frames of a training clip: (T,) int64."""
-        if self.mode == "segment":
+        if self.sampling == "segment":
             return segment_indices(video_length, num_frames=self.num_frames, generator=generator)
         return random_dense_indices(
             video_length, num_frames=self.num_frames, stride=self.stride, generator=generator
@@ -52,7 +53,7 @@ class ClipSampling:
         In segment mode every clip spans the video: clip c takes the frame at (c + 1/2) / C of each
         segment, which is the middle one for a single clip.
         """
-        if self.mode == "segment":
+        if self.sampling == "segment":
             if video_length < self.num_frames:
                 frames = segment_indices(video_length, num_frames=self.num_frames)
                 return frames.repeat(num_clips, 1)
@@ -91,7 +92,7 @@ class ClipDataset(Dataset[Item]):
 
         Args:
             source: the videos and their people; a sample's `video` is an index into its list. The
-                `jitter` of its crop applies in training only.
+                `box_jitter` of its crop applies in training only.
             sampling: which frames make a clip.
             train: random clips, or the fixed views of a test.
             augment: random view, side and colours in training; None: the centre view.

@@ -49,7 +49,7 @@ class Footage:
         """
         boxes = view_boxes(region, view, self.crop.aspect)
         pictures = [self.pictures[place] for place in self.places[number].tolist()]
-        clip = crop_pictures(pictures, boxes, self.crop.size_hw, view.mirror)
+        clip = crop_pictures(pictures, boxes, self.crop.size, view.mirror)
         return clip, inverse_map(boxes, view.mirror).expand(len(pictures), 4).contiguous()
 
 

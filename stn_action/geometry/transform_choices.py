@@ -11,7 +11,7 @@ TransformName = Literal[
 TrainableSampler = Literal["auto", "grid", "separable", "area"]
 """Samplers with a gradient for theta; see `geometry.sampling`."""
 
-Sampler = Literal["auto", "grid", "separable", "area", "nearest"]
+Sampler = Literal[TrainableSampler, "nearest"]
 """All samplers."""
 
 Padding = Literal["zeros", "border"]

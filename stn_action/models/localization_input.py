@@ -4,15 +4,16 @@ Letters: S thetas of a clip (1, or one for every time step of the map).
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from stn_action.errors import InputError
 from stn_action.geometry.kernels import resize_area
+from stn_action.models.model_choices import InputPer
 
-THETA_PER = ("clip", "step", "volume")
+THETA_PER = get_args(InputPer)
 TIME_BINS = 4
 """Parts of the time axis that a volumetric head sees."""
 
@@ -26,7 +27,7 @@ class LocalizationInput:
     theta for the volume: the means over `TIME_BINS` equal parts of the time axis.
     """
 
-    theta_per: Literal["clip", "step", "volume"] = "clip"
+    theta_per: InputPer = "clip"
     motion: bool = True
     """Whether the change over time is part of the input; images have none."""
 

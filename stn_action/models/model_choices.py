@@ -8,6 +8,9 @@ Glimpse = Literal["tail", "pooled", "in_line"]
 ThetaPer = Literal["clip", "step"]
 """How many windows a head has: one per clip, or one per time step of the map."""
 
+InputPer = Literal[ThetaPer, "volume"]
+"""What one input of a localization network covers; `volume`: of a volumetric transform."""
+
 Temporal = Literal["mean", "difference"]
 """How descriptions of frames become one of the clip; see `models.temporal`."""
 

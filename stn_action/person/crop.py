@@ -11,7 +11,7 @@ Letters: R is 1 where one region serves the whole clip, else T.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -19,21 +19,22 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.boxes import box_sizes, pad_boxes, square_boxes, union_box
+from stn_action.person.person_choices import Aspect, Motion
 
 
 @dataclass(frozen=True)
 class CropSpec:
     """How a clip is cut out of the source frames."""
 
-    size_hw: tuple[int, int]
+    size: tuple[int, int] = (112, 112)
     """Height and width of the clip, pixels."""
     looseness: float = 0.25
     """Share of the person box added on each side."""
-    jitter: float = 0.0
+    box_jitter: float = 0.0
     """Training: each side of the region moves by up to this share of it, to imitate bad boxes."""
-    aspect: Literal["square", "free"] = "square"
+    aspect: Aspect = "square"
     """`square` enlarges the region to a square; `free` stretches it to the clip's size."""
-    motion: Literal["fixed", "follow"] = "fixed"
+    motion: Motion = "fixed"
     """`fixed`: one region for the clip, the union over its frames; `follow`: one per frame."""
     view_share: float = 0.875
     """Side of a test view as a share of the region's shorter side (`free`: of each side)."""
@@ -41,19 +42,19 @@ class CropSpec:
     """Source frames over which boxes are averaged, odd; 1 for none."""
 
     def __post_init__(self) -> None:
-        if min(self.size_hw) < 1:
-            raise ValueError(f"size_hw must be positive, got {self.size_hw}")
+        if min(self.size) < 1:
+            raise ValueError(f"size must be positive, got {self.size}")
         if self.looseness < 0:
             raise ValueError(f"looseness must not be negative, got {self.looseness}")
-        if not 0 <= self.jitter < 0.5:
-            raise ValueError(f"jitter must be in [0, 0.5), got {self.jitter}")
+        if not 0 <= self.box_jitter < 0.5:
+            raise ValueError(f"box_jitter must be in [0, 0.5), got {self.box_jitter}")
         if not 0 < self.view_share <= 1:
             raise ValueError(f"view_share must be in (0, 1], got {self.view_share}")
         if self.smooth_window < 1 or self.smooth_window % 2 == 0:
             raise ValueError(f"smooth_window must be odd, got {self.smooth_window}")
-        if self.aspect not in ("square", "free"):
+        if self.aspect not in get_args(Aspect):
             raise ValueError(f"aspect must be 'square' or 'free', got {self.aspect!r}")
-        if self.motion not in ("fixed", "follow"):
+        if self.motion not in get_args(Motion):
             raise ValueError(f"motion must be 'fixed' or 'follow', got {self.motion!r}")
 
 
@@ -95,13 +96,13 @@ def region_of(
     boxes = pad_boxes(boxes, spec.looseness)
     if spec.motion == "fixed":
         boxes = union_box(boxes)[None]
-    if generator is not None and spec.jitter > 0:
-        moves = (torch.rand(4, generator=generator) * 2 - 1) * spec.jitter
+    if generator is not None and spec.box_jitter > 0:
+        moves = (torch.rand(4, generator=generator) * 2 - 1) * spec.box_jitter
         boxes = boxes + moves * box_sizes(boxes).repeat(1, 2)
     return square_boxes(boxes) if spec.aspect == "square" else boxes
 
 
-def view_boxes(region: Tensor, view: View, aspect: Literal["square", "free"]) -> Tensor:
+def view_boxes(region: Tensor, view: View, aspect: Aspect) -> Tensor:
     """Return the whole-pixel boxes of a view in a region.
 
     Args:

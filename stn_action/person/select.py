@@ -5,15 +5,14 @@ Letters: T frames of a clip.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from stn_action.geometry.boxes import box_areas
+from stn_action.person.person_choices import Select, WithoutPerson
 from stn_action.person.tube import Tube
-
-Select = Literal["longest", "largest", "score", "union", "all"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,8 @@ class TubeChoice:
     or every person in a sample of their own (`all`)."""
     min_span: int = 1
     """Tubes of fewer frames, from first to last box, are passed over."""
+    nobody: WithoutPerson = "frame"
+    """Videos without such a tube: use the whole `frame`, or `skip` them."""
 
     def __post_init__(self) -> None:
         if self.select not in get_args(Select):

@@ -3,15 +3,16 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from stn_action.errors import InputError
+from stn_action.training.training_choices import OptimizerName
 
-OPTIMIZERS = ("sgd", "adamw")
+OPTIMIZERS = get_args(OptimizerName)
 LOCALIZATION_GROUP = "localization"
 DEFAULT_GAIN = {"sgd": 300.0, "adamw": 10_000.0}
 """Of the equalised localization network, by optimizer family and never by the ratio: chosen by

@@ -182,7 +182,7 @@ def test_an_unknown_key_in_a_file_names_the_file_and_the_nearest_name(tmp_path):
         ("data.augment.hflip=true", "data.augment.hflip: expected a probability from 0 to 1 (0.5"),
         ("data.augment.hflip=1.5", "data.augment.hflip: expected a number less than or equal to 1"),
         ("data=3", "data: expected a section of `name: value` pairs, got 3"),
-        ("model.backbone=r3d_18", "model.backbone: expected torchvision/<name>, timm/<name>"),
+        ("model.backbone=r3d_18", "model.backbone: expected one of torchvision/r3d_18, "),
         ("model.focus.heads=2", "model.focus.at: missing, it has no default: Stage of the trunk"),
     ],
 )

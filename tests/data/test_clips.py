@@ -25,7 +25,7 @@ from stn_action.video.reader import VideoError
 from stn_action.video.writer import write_video
 
 HEIGHT, WIDTH, LENGTH = 64, 96, 24
-WHOLE = CropSpec(size_hw=(64, 96), aspect="free", view_share=1.0)
+WHOLE = CropSpec(size=(64, 96), aspect="free", view_share=1.0)
 
 
 def picture(frame: int) -> torch.Tensor:
@@ -112,7 +112,7 @@ def message_from_worker(dataset: ClipDataset) -> str:
 
 class TestTestItems:
     def test_hold_all_clips_and_crops_in_order(self, folder):
-        crop = CropSpec(size_hw=(20, 20), view_share=0.75)
+        crop = CropSpec(size=(20, 20), view_share=0.75)
         dataset = dataset_of(folder, "0", "1", crop=crop, clips_per_video=2, crops=3)
         samples, failures = dataset[1]
         assert failures == []
@@ -148,7 +148,7 @@ class TestTestItems:
         assert levels(sample).tolist() == [0, 2, 4, 4]
 
     def test_of_segments_take_the_centres_and_share_them_out(self, folder):
-        sampling = ClipSampling(4, mode="segment")
+        sampling = ClipSampling(4, sampling="segment")
         (single,), _ = dataset_of(folder, "0", sampling=sampling)[0]
         assert torch.equal(levels(single), single.frame_indices)
         assert single.frame_indices.diff().tolist() == [6, 6, 6]
@@ -157,7 +157,7 @@ class TestTestItems:
         assert together.diff().tolist() == [3] * 7
 
     def test_of_segments_span_a_short_video_too(self):
-        spread = ClipSampling(4, mode="segment").spread
+        spread = ClipSampling(4, sampling="segment").spread
         assert spread(8, 1).tolist() == [[1, 3, 5, 7]]
         assert spread(8, 4).tolist() == [[0, 2, 4, 6], [0, 2, 4, 6], [1, 3, 5, 7], [1, 3, 5, 7]]
         assert spread(2, 2).tolist() == [[0, 1, 1, 1], [0, 1, 1, 1]]
@@ -210,7 +210,7 @@ class TestTrainingItems:
     def test_change_colours_alike_in_all_frames(self, folder):
         settings = {"train": True, "views_per_video": 2}
         plain, _ = dataset_of(folder, "0", augment=Augment(), **settings)[0]
-        bright, _ = dataset_of(folder, "0", augment=Augment(brightness=0.9), **settings)[0]
+        bright, _ = dataset_of(folder, "0", augment=Augment(color_jitter=0.9), **settings)[0]
         assert torch.equal(plain[0].boxes, bright[0].boxes)
         ratios = bright[0].clip.double().mean((0, 2, 3)) / plain[0].clip.double().mean((0, 2, 3))
         assert ratios.std() < 0.02
@@ -243,7 +243,7 @@ class TestTrainingItems:
 class TestWorkers:
     def test_change_nothing(self, folder):
         names = ["0", "empty", "2", "3", "text"]
-        dataset = dataset_of(folder, *names, train=True, augment=Augment(brightness=0.5))
+        dataset = dataset_of(folder, *names, train=True, augment=Augment(color_jitter=0.5))
         alone = everything(dataset)
         assert sum(len(batch.failures) for batch in alone) >= 2
         assert_equal_batches(everything(dataset, num_workers=2, worker_init_fn=init_worker), alone)
@@ -284,10 +284,10 @@ class TestPeople:
 
     def test_jitter_applies_in_training_only(self, folder, tmp_path):
         write_person(tmp_path, "0", left=15.0)
-        crop = CropSpec((50, 50), jitter=0.3)
+        crop = CropSpec((50, 50), box_jitter=0.3)
         boxes = []
         for jitter in (0.0, 0.3):
-            crop = CropSpec((50, 50), jitter=jitter, motion="follow")
+            crop = CropSpec((50, 50), box_jitter=jitter, motion="follow")
             settings = {"crop": crop, "people": TubeFolder(tmp_path)}
             for train in (False, True):
                 (sample,), _ = dataset_of(folder, "0", train=train, **settings)[0]
@@ -346,8 +346,8 @@ class TestSettings:
     def test_sampling_is_checked(self):
         with pytest.raises(ValueError, match="num_frames and stride must be at least 1"):
             ClipSampling(0)
-        with pytest.raises(ValueError, match="mode must be 'dense' or 'segment', got 'sparse'"):
-            ClipSampling(4, mode="sparse")
+        with pytest.raises(ValueError, match="sampling must be 'dense' or 'segment', got 'sparse'"):
+            ClipSampling(4, sampling="sparse")
 
 
 class TestBatches:

@@ -130,7 +130,7 @@ def test_the_union_is_the_smallest_box_around_all(drawn):
 
 @pytest.mark.parametrize("jitter", [0.0, 0.1, 0.4])
 def test_jitter_moves_each_side_by_no_more_than_its_share(jitter):
-    spec = CropSpec((8, 8), looseness=0, jitter=jitter, aspect="free")
+    spec = CropSpec((8, 8), looseness=0, box_jitter=jitter, aspect="free")
     box = torch.tensor([[20.0, 30, 60, 50]])
     generator = torch.Generator().manual_seed(0)
     moves = torch.cat([region_of(box, (90, 90), spec, generator) - box for _ in range(200)])

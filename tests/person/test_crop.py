@@ -15,7 +15,7 @@ from stn_action.person.crop import (
 )
 
 SIZE_HW = (90, 140)
-SPEC = CropSpec(size_hw=(40, 56), looseness=0.0)
+SPEC = CropSpec(size=(40, 56), looseness=0.0)
 BOXES = torch.tensor([[20.0, 30.0, 40.0, 60.0], [30.0, 32.0, 50.0, 62.0]])
 
 
@@ -176,7 +176,7 @@ class TestCropping:
 
 class TestRegions:
     def test_without_a_person_the_whole_frame_stays_as_it_is(self):
-        spec = CropSpec(size_hw=(8, 8), looseness=0.5, jitter=0.4)
+        spec = CropSpec(size=(8, 8), looseness=0.5, box_jitter=0.4)
         assert region_of(None, SIZE_HW, spec, generator()).tolist() == [[0, 0, 140, 90]]
 
     def test_a_fixed_region_is_the_squared_union_over_the_clip(self):
@@ -184,16 +184,16 @@ class TestRegions:
         assert region_of(BOXES, SIZE_HW, SPEC).tolist() == [[19, 30, 51, 62]]
 
     def test_a_following_region_moves_with_the_person(self):
-        spec = CropSpec(size_hw=(8, 8), looseness=0.0, motion="follow")
+        spec = CropSpec(size=(8, 8), looseness=0.0, motion="follow")
         assert region_of(BOXES, SIZE_HW, spec).tolist() == [[15, 30, 45, 60], [25, 32, 55, 62]]
 
     def test_a_free_region_keeps_its_shape_and_looseness_pads_it(self):
-        spec = CropSpec(size_hw=(8, 8), looseness=0.5, aspect="free")
+        spec = CropSpec(size=(8, 8), looseness=0.5, aspect="free")
         # padded: (10, 15, 50, 75) and (20, 17, 60, 77)
         assert region_of(BOXES, SIZE_HW, spec).tolist() == [[10, 15, 60, 77]]
 
     def test_jitter_moves_each_side_within_its_bound_and_alike_in_all_frames(self):
-        spec = CropSpec(size_hw=(8, 8), looseness=0.0, jitter=0.1, aspect="free", motion="follow")
+        spec = CropSpec(size=(8, 8), looseness=0.0, box_jitter=0.1, aspect="free", motion="follow")
         draws = torch.stack([region_of(BOXES, SIZE_HW, spec, generator(s)) for s in range(64)])
         moves = (draws - BOXES) / torch.tensor([20.0, 30.0, 20.0, 30.0])
         assert moves.abs().max() <= 0.1 + 1e-6
@@ -202,7 +202,7 @@ class TestRegions:
         torch.testing.assert_close(moves[:, 0], moves[:, 1])
 
     def test_jitter_needs_a_generator(self):
-        spec = CropSpec(size_hw=(8, 8), looseness=0.0, jitter=0.4)
+        spec = CropSpec(size=(8, 8), looseness=0.0, box_jitter=0.4)
         assert torch.equal(region_of(BOXES, SIZE_HW, spec), region_of(BOXES, SIZE_HW, SPEC))
 
 
@@ -247,15 +247,15 @@ class TestViews:
     ("key", "value"),
     [
         ("looseness", -0.1),
-        ("jitter", 0.5),
+        ("box_jitter", 0.5),
         ("view_share", 0.0),
         ("view_share", 1.1),
         ("smooth_window", 4),
         ("aspect", "round"),
         ("motion", "still"),
-        ("size_hw", (0, 4)),
+        ("size", (0, 4)),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(key, value):
     with pytest.raises(ValueError, match=key):
-        CropSpec(**({"size_hw": (8, 8)} | {key: value}))
+        CropSpec(**({"size": (8, 8)} | {key: value}))

@@ -1,0 +1,132 @@
+"""Every choice is declared once, and the table that implements it has the same names."""
+
+import ast
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+import stn_action
+from stn_action.config.schema import Config
+from stn_action.data.data_choices import DatasetName, FrameSampling
+from stn_action.distributed import PRECISIONS
+from stn_action.geometry.transform_choices import (
+    PADDINGS,
+    SAMPLERS,
+    TRANSFORM_NAMES,
+    Padding,
+    Sampler,
+    TrainableSampler,
+    TransformName,
+)
+from stn_action.geometry.transforms import TRANSFORMS
+from stn_action.models.localization_input import THETA_PER
+from stn_action.models.model_choices import (
+    GLIMPSES,
+    TEMPORALS,
+    Glimpse,
+    InputPer,
+    Temporal,
+    ThetaPer,
+)
+from stn_action.models.temporal import TEMPORAL
+from stn_action.person.person_choices import Aspect, Motion, Select, WithoutPerson
+from stn_action.precision import Precision
+from stn_action.training.optim import DEFAULT_GAIN, OPTIMIZERS
+from stn_action.training.training_choices import OptimizerName, ScheduleName
+from stn_action.video.backend_table import BACKENDS
+from stn_action.video.video_choices import Backend, Reader
+
+PACKAGE = Path(stn_action.__file__).parent
+CHOICES = {
+    "data.crop.aspect": Aspect,
+    "data.crop.motion": Motion,
+    "data.tubes.select": Select,
+    "data.tubes.nobody": WithoutPerson,
+    "data.clip.sampling": FrameSampling,
+    "data.name": DatasetName,
+    "data.reader": Reader,
+    "model.temporal": Temporal,
+    "model.focus.transform": TransformName,
+    "model.focus.glimpse": Glimpse,
+    "model.focus.theta_per": ThetaPer,
+    "model.focus.sampler": TrainableSampler,
+    "model.focus.padding": Padding,
+    "optim.name": OptimizerName,
+    "optim.schedule": ScheduleName,
+    "train.precision": Precision,
+}
+"""The settings that are a choice between names, and the declaration in the implementing room."""
+TABLES = [
+    (TransformName, TRANSFORMS),
+    (TransformName, TRANSFORM_NAMES),
+    (Sampler, SAMPLERS),
+    (TrainableSampler, [name for name in SAMPLERS if name != "nearest"]),
+    (Padding, PADDINGS),
+    (Glimpse, GLIMPSES),
+    (InputPer, THETA_PER),
+    (Temporal, TEMPORAL),
+    (Temporal, TEMPORALS),
+    (OptimizerName, OPTIMIZERS),
+    (OptimizerName, DEFAULT_GAIN),
+    (Precision, PRECISIONS),
+    (Backend, BACKENDS),
+    (Reader, ["auto", *BACKENDS]),
+]
+"""Each declaration and the table that implements it."""
+
+
+def literals(annotation: Any) -> list[Any]:
+    """The `Literal`s in an annotation that offer several names."""
+    if get_origin(annotation) is Literal:
+        return [annotation] if len(get_args(annotation)) > 1 else []
+    return [found for part in get_args(annotation) for found in literals(part)]
+
+
+def choices_of(section: type[BaseModel], prefix: str = "") -> dict[str, Any]:
+    """The choices of a section and the sections in it, by dotted key."""
+    found = {}
+    for name, field in section.model_fields.items():
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                found |= choices_of(part, f"{prefix}{name}.")
+        for choice in literals(field.annotation):
+            found[f"{prefix}{name}"] = choice
+    return found
+
+
+def test_each_choice_of_the_configuration_is_the_implementing_room_s_own():
+    assert choices_of(Config) == CHOICES
+
+
+@pytest.mark.parametrize(("choice", "table"), TABLES)
+def test_the_implementing_table_has_the_same_names(choice, table):
+    assert sorted(get_args(choice)) == sorted(table)
+
+
+def test_no_set_of_names_is_declared_twice_in_the_package():
+    places: dict[frozenset[str], list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal"):
+                continue
+            members = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            names = [one.value for one in members if isinstance(one, ast.Constant)]
+            if len(names) > 1:
+                places.setdefault(frozenset(map(str, names)), []).append(f"{path}:{node.lineno}")
+    assert {names: found for names, found in places.items() if len(found) > 1} == {}
+    assert len(places) > 10
+
+
+def test_files_of_choices_import_typing_alone():
+    files = [*PACKAGE.glob("*/*_choices.py"), PACKAGE / "precision.py"]
+    assert len(files) > 5
+    for path in files:
+        names = {
+            name
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in ([node.module] if isinstance(node, ast.ImportFrom) else ["an import"])
+        }
+        assert names == {"typing"}, path
