@@ -52,7 +52,7 @@ def test_a_wrong_command_line_ends_with_status_2(capsys, checkpoint):
         with pytest.raises(SystemExit, match=r"^2$"):
             tool(arguments)
     assert predict(["--checkpoint", checkpoint, "eval.num_clips=1"]) == 2
-    assert "error: no video is named; give a video, a folder" in capsys.readouterr().err
+    assert "error: no video is given; give a video, a folder" in capsys.readouterr().err
 
 
 def test_print_config_prints_what_can_be_read_again(tiny_data, tmp_path, capsys):

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--fps must be positive, got {options.fps:g}")
 
     from stn_action.build.video_sets import videos_of
-    from stn_action.jobs.convert_people import of_videos, read_people, write_people
+    from stn_action.jobs.convert_people import match_videos, read_people, write_people
 
     videos = videos_of(options.videos) if options.videos else None
     ava = {"actions": options.actions, "excluded": options.excluded}
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ava |= {"size_hw": (int(size[1]), int(size[0])) if size else None}
     people = read_people(options.source, options.kind, videos=videos, fps=options.fps, ava=ava)
     if videos is not None:
-        people = of_videos(people, videos, options.source)
+        people = match_videos(people, videos, options.source)
     made_by = f"{options.kind}: {options.source.name}"
     number = write_people(options.out, options.to, people, made_by=made_by)
     print(f"{options.out}: {number} videos written")

@@ -1,4 +1,4 @@
-"""All videos that a tool should go through: those of a configuration, or of a folder."""
+"""The videos that a tool is given: those of a configuration, or of a folder."""
 
 import os
 from collections import Counter
@@ -14,12 +14,12 @@ from stn_action.errors import InputError
 
 
 def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Video]:
-    """Every video of a configuration's data set, or of a folder, once, sorted by name.
+    """Return every video of a configuration's data set, or of a folder, once, sorted by name.
 
     Of a configuration: the training and test videos of its split, of every fold with
-    `data.fold=all`. Where official lists tell the names, files that the disk lacks are among them.
-    Of a folder: the files below it that have a suffix of a video, hidden ones left out; the name
-    is the path below the folder without suffix, with suffix where files differ in that alone.
+    `data.fold=all`. Videos of official lists are included even if they are not on the disk.
+    Of a folder: the files below it that have a suffix of a video, except hidden ones; the name is
+    the path below the folder without suffix, or with it if files differ in the suffix alone.
 
     Args:
         config_or_folder: a YAML file or a folder.
@@ -33,7 +33,7 @@ def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Vide
     if path.is_dir():
         if overrides:
             raise InputError(
-                f"{path} is a folder, for which {overrides[0]} means nothing; give a configuration"
+                f"{path} is a folder, which takes no setting {overrides[0]}; give a configuration"
             )
         videos = _videos_below(path)
     else:
@@ -54,7 +54,7 @@ def videos_named(names: Sequence[str], config: Config) -> list[Video]:
         InputError: there is no such file, a folder holds no video, or nothing is named.
     """
     if not names:
-        raise InputError("no video is named; give a video, a folder of videos, train or test")
+        raise InputError("no video is given; give a video, a folder of videos, train or test")
     videos: list[Video] = []
     for name in names:
         path = Path(name)
@@ -64,14 +64,14 @@ def videos_named(names: Sequence[str], config: Config) -> list[Video]:
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
             if not found:
                 raise InputError(f"{path}: there is no video in this folder")
-            videos += [_unlabelled(file) for file in found]
+            videos += [_unlabeled(file) for file in found]
         elif path.is_file():
-            videos.append(_unlabelled(path))
+            videos.append(_unlabeled(path))
         else:
             raise InputError(
                 f"{name}: no such file or folder; give a video, a folder of videos, train or test"
             )
-    return _told_apart(videos)
+    return _with_unique_names(videos)
 
 
 def pick_evenly(videos: Sequence[Video], limit: int) -> list[Video]:
@@ -86,7 +86,7 @@ def _folds(config: Config) -> list[Config]:
 
 
 def _listed(config: Config) -> Split:
-    """What the lists name; for UCF101 the files may be missing."""
+    """Return what the lists name; for UCF101 files may be missing."""
     data = config.data
     if data.name == "ucf101" and data.fold != "all":
         return read_ucf101_lists(data.root, data.fold, require_official=data.official)
@@ -112,7 +112,7 @@ def _videos_below(folder: Path) -> list[Video]:
 
 
 def _files_below(folder: Path, entered: set[Path]) -> Iterator[Path]:
-    """Video files, through links to folders too, but never twice into the same folder."""
+    """Yield video files; links to folders are followed, but no folder is entered twice."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -126,8 +126,8 @@ def _files_below(folder: Path, entered: set[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _told_apart(videos: Sequence[Video]) -> list[Video]:
-    """Each video once, files of one name named by their whole paths."""
+def _with_unique_names(videos: Sequence[Video]) -> list[Video]:
+    """Return each video once; files that share a name are named by their full paths."""
     videos = list(dict.fromkeys(videos))
     number = Counter(video.name for video in videos)
     return [
@@ -138,7 +138,7 @@ def _told_apart(videos: Sequence[Video]) -> list[Video]:
     ]
 
 
-def _unlabelled(path: Path) -> Video:
-    """A video named by its file and two folders: enough to find its own boxes by."""
+def _unlabeled(path: Path) -> Video:
+    """Return a video named by its file and two folders, which identify its boxes."""
     parts = [part for part in path.with_suffix("").parts if part not in ("..", path.anchor)]
     return Video("/".join(parts[-3:]), path, label=0, group="")

@@ -1,4 +1,4 @@
-"""Person boxes from one format to another, checked against the videos where these are at hand."""
+"""Convert person boxes between formats, and check them against the videos if these are given."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -17,12 +17,12 @@ from stn_action.person.tracker import track_people
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.backend_table import open_video
 
-OWN = "sqlite"
-"""The name of our own format."""
+PEOPLE_FILE = "sqlite"
+"""The name of a people file's format."""
 DETECTIONS = "mot_det"
-"""MOTChallenge's det.txt, boxes without identity: they are tracked while they are read."""
-READABLE = (OWN, DETECTIONS, *FORMATS)
-WRITABLE = (OWN, *(name for name, one in FORMATS.items() if one.write is not None))
+"""MOTChallenge's det.txt, boxes without identity: they are tracked when they are read."""
+READABLE = (PEOPLE_FILE, DETECTIONS, *FORMATS)
+WRITABLE = (PEOPLE_FILE, *(name for name, one in FORMATS.items() if one.write is not None))
 
 
 def read_people(
@@ -36,15 +36,15 @@ def read_people(
     """Read the boxes of a file or folder.
 
     Args:
-        path: where they are.
+        path: the file or folder.
         kind: one of `READABLE`.
-        videos: their videos; None: not at hand.
-        fps: frames per second of the videos, where the format needs it and `videos` is None.
+        videos: their videos; None: not available.
+        fps: frames per second of the videos, if the format needs it and `videos` is None.
         ava: further arguments of `read_ava`: `size_hw`, `start_seconds`, `actions`, `excluded`.
 
     Raises:
-        InputError: the format is unknown, the file malformed, or something of the videos is needed
-            that is not given.
+        InputError: the format is unknown, the file is malformed, or the format needs to know more
+            of the videos than is given.
     """
     match kind:
         case "sqlite":
@@ -62,26 +62,26 @@ def read_people(
 
 
 def write_people(path: Path, kind: str, people: Iterable[VideoPeople], *, made_by: str) -> int:
-    """Write boxes; a people file that is there takes them in.
+    """Write boxes; an existing people file takes them in.
 
     Args:
         path: file or folder to write.
         kind: one of `WRITABLE`.
         people: the boxes.
-        made_by: where they are from, for a people file.
+        made_by: their source, for a people file.
 
     Returns:
-        Videos written.
+        The number of videos written.
 
     Raises:
-        InputError: the format cannot be written, or not to this place.
+        InputError: the format cannot be written, or not to this path.
     """
     people = iter(people)
-    first = next(people, None)  # whatever is wrong shows before a file is begun
+    first = next(people, None)  # a mistake shows before a file is begun
     if first is None:
-        raise InputError(f"{made_by}: there is no video in it")
+        raise InputError(f"{made_by}: it holds no video")
     people = chain([first], people)
-    if kind == OWN:
+    if kind == PEOPLE_FILE:
         return PeopleFile.create(path, made_by).add_all(people)
     counted = _Counted(people)
     write = format_named(kind, to_write=True).write
@@ -90,10 +90,10 @@ def write_people(path: Path, kind: str, people: Iterable[VideoPeople], *, made_b
     return counted.number
 
 
-def of_videos(
+def match_videos(
     people: Iterable[VideoPeople], videos: Sequence[Video], source: object
 ) -> Iterator[VideoPeople]:
-    """Those of the boxes whose videos are at hand, under the videos' names and with their lengths.
+    """Yield the boxes of these videos, under the videos' names and with their lengths.
 
     Args:
         people: the boxes.
@@ -101,7 +101,7 @@ def of_videos(
         source: of the boxes, for messages.
 
     Raises:
-        InputError: no name matches, or boxes lie beyond the end of their video.
+        InputError: no name matches, or boxes are beyond the end of their video.
     """
     index = NameIndex([video.name for video in videos], "the videos")
     paths = {video.name: video.path for video in videos}
@@ -116,13 +116,13 @@ def of_videos(
         yield _with_length(one, name, paths[name])
     if not matched:
         raise InputError(
-            f"{source}: none of its {number} videos is among the {len(videos)} given; it calls the "
-            f"first {first!r}, they call theirs {videos[0].name!r}"
+            f"{source}: none of its {number} videos is among the {len(videos)} given; its first is "
+            f"called {first!r}, theirs {videos[0].name!r}"
         )
 
 
 class _Counted:
-    """Passes videos on and counts them."""
+    """Pass videos on and count them."""
 
     def __init__(self, people: Iterable[VideoPeople]) -> None:
         self.people = people
@@ -152,9 +152,7 @@ def _tracked(path: Path, fps: float | None, videos: Sequence[Video] | None) -> V
         with open_video(videos[0].path) as reader:
             fps = reader.fps
     if fps is None:
-        raise InputError(
-            f"{path}: detections are tracked by their times; give the frame rate with --fps"
-        )
+        raise InputError(f"{path}: tracking detections needs the frame rate; give it with --fps")
     found = read_mot_detections(path)
     steps = [later - frame for (frame, _), (later, _) in pairwise(found)]
     tubes = track_people(found, detections_per_second=fps / min(steps, default=1))
@@ -168,7 +166,7 @@ def _about_video(
     fps: float | None,
     start_seconds: float,
 ) -> Callable[[str], AvaVideo]:
-    """What AVA's csv does not tell: from the videos themselves, or the same for all."""
+    """Return what AVA's csv does not tell, from the videos themselves, or the same for all."""
     index = NameIndex([video.name for video in videos or ()], "the videos")
     paths = {video.name: video.path for video in videos or ()}
 
@@ -179,7 +177,7 @@ def _about_video(
                 return AvaVideo(reader.size_hw, reader.fps, start_seconds, len(reader))
         if size_hw is None or fps is None:
             raise InputError(
-                f"{name}: AVA's csv tells neither size nor frame rate of its videos; give the "
+                f"{name}: AVA's csv has neither size nor frame rate of its videos; give the "
                 "videos with --videos, or --size WIDTHxHEIGHT and --fps"
             )
         return AvaVideo(size_hw, fps, start_seconds)

@@ -1,4 +1,4 @@
-"""What a long job has done so far: lines that are only ever appended, so that a kill loses one."""
+"""A record of finished work: lines are only appended, so that a kill loses one at most."""
 
 import os
 from pathlib import Path
@@ -9,40 +9,40 @@ from stn_action.errors import InputError
 
 
 class Journal:
-    """A file of lines that goes on where the last run was killed; a line cut off is dropped."""
+    """A file of lines that continues where the last run was killed; a truncated line is dropped."""
 
     def __init__(self, path: str | Path, header: bytes):
-        """Read what is there, and open it for more.
+        """Read the existing lines, and open the file to append.
 
         Args:
-            path: the file; it and its folder are created where they are missing.
-            header: the first line, with its end: what the lines are.
+            path: the file; it and its folder are created if they do not exist.
+            header: the first line, with its newline: it identifies the kind of lines.
 
         Raises:
             InputError: the file begins with another header, or cannot be opened.
         """
         self.path = Path(path)
         self.lines: list[bytes] = []
-        """Whole lines that were there, with their ends, without the header."""
+        """Complete lines of earlier runs, with their newlines, without the header."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab", buffering=0)
         except OSError as error:
             raise self._unwritable(error) from error
         try:
-            self._take_up(header)
+            self._read_lines(header)
         except BaseException:
             self.close()
             raise
 
     def append(self, line: bytes) -> None:
-        """Write a line, which must have its end, to the disk.
+        """Write a line, which must end with a newline, to the disk.
 
         Raises:
             InputError: the disk is full, or the file cannot be written for another reason.
         """
         try:
-            while line:  # a disk that is nearly full takes a part
+            while line:  # a disk that is nearly full takes only a part
                 line = line[self._file.write(line) or 0 :]
         except OSError as error:
             raise self._unwritable(error) from error
@@ -52,7 +52,7 @@ class Journal:
         self._file.close()
 
     def remove(self) -> None:
-        """Close and delete the file: its job is done."""
+        """Close and delete the file."""
         self.close()
         self.path.unlink(missing_ok=True)
 
@@ -67,21 +67,21 @@ class Journal:
     ) -> None:
         self.close()
 
-    def _take_up(self, header: bytes) -> None:
-        """Read the whole lines, and cut off the rest."""
+    def _read_lines(self, header: bytes) -> None:
+        """Read the complete lines, and truncate the file to them."""
         text = self.path.read_bytes()
-        whole = text[: text.rfind(b"\n") + 1]
-        if not whole and header.startswith(text):
+        complete = text[: text.rfind(b"\n") + 1]
+        if not complete and header.startswith(text):
             self._file.truncate(0)
             self.append(header)
             return
-        if not whole.startswith(header):
+        if not complete.startswith(header):
             raise InputError(
                 f"{self.path}: not the journal of a job of this kind and version; move it away, "
                 "or choose another --out"
             )
-        os.truncate(self.path, len(whole))
-        self.lines = whole[len(header) :].splitlines(keepends=True)
+        os.truncate(self.path, len(complete))
+        self.lines = complete[len(header) :].splitlines(keepends=True)
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(

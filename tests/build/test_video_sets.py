@@ -31,7 +31,7 @@ def test_all_folds_give_every_video_once_though_files_are_missing(tmp_path):
         assert [v.name for v in videos if not v.path.is_file()] == ["YoYo/v_YoYo_g08_c01"]
 
 
-def test_a_folder_gives_all_files_that_look_like_videos(tmp_path):
+def test_a_folder_gives_all_files_with_a_videos_suffix(tmp_path):
     for name in ("b/one.mp4", "b/two.avi", "b/two.mp4", "a.MOV", "note.txt", ".hidden.mp4"):
         path = tmp_path / "videos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,10 +46,10 @@ def test_a_folder_gives_all_files_that_look_like_videos(tmp_path):
     assert videos[4].path == tmp_path / "videos/linked/three.webm"
 
 
-def test_what_holds_no_video_is_refused(tmp_path):
+def test_a_source_without_a_video_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"there is no video below this folder; expected files"):
         videos_of(str(tmp_path))
-    with pytest.raises(InputError, match=r"is a folder, for which data.fold=2 means nothing"):
+    with pytest.raises(InputError, match=r"is a folder, which takes no setting data.fold=2"):
         videos_of(str(tmp_path), ["data.fold=2"])
     with pytest.raises(InputError, match=r"missing.yaml"):
         videos_of(str(tmp_path / "missing.yaml"))

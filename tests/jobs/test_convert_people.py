@@ -6,7 +6,7 @@ import torch
 from stn_action.build.video_sets import videos_of
 from stn_action.data.listing import Video
 from stn_action.errors import InputError
-from stn_action.jobs.convert_people import of_videos, read_people, write_people
+from stn_action.jobs.convert_people import match_videos, read_people, write_people
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
@@ -43,7 +43,7 @@ def test_ava_takes_size_and_rate_from_the_videos_or_the_command(tmp_path):
     path = write_scene(tmp_path / "videos/film.mp4", standing(90))
     csv = tmp_path / "ava.csv"
     csv.write_text("film,0902,0.5,0.25,0.6,0.75,12,0\nfilm,0903,0.5,0.25,0.6,0.75,12,0\n")
-    with pytest.raises(InputError, match=r"film: AVA's csv tells neither size nor frame rate"):
+    with pytest.raises(InputError, match=r"film: AVA's csv has neither size nor frame rate"):
         list(read_people(csv, "ava"))
     settings = {"start_seconds": 901.0}
     from_videos = read_people(csv, "ava", videos=videos_of(str(path.parent)), ava=settings)
@@ -62,7 +62,7 @@ def test_detections_without_identity_are_tracked(tmp_path):
     path = tmp_path / "walk/det/det.txt"
     path.parent.mkdir(parents=True)
     path.write_text("\n".join(lines))
-    with pytest.raises(InputError, match=r"det.txt: detections are tracked by .* with --fps"):
+    with pytest.raises(InputError, match=r"det.txt: tracking detections needs the frame rate; .* with --fps"):
         next(read_people(path, "mot_det"))
     people = next(read_people(path, "mot_det", fps=30.0))
     assert people.name == "walk"
@@ -73,16 +73,16 @@ def test_detections_without_identity_are_tracked(tmp_path):
 def test_only_boxes_of_the_given_videos_are_kept_under_their_names(tmp_path):
     path = write_scene(tmp_path / "one.mp4", standing(20))
     videos = [Video("data/walk/one", path, 0, "")]
-    (found,) = of_videos([annotated(), annotated("run/two")], videos, "boxes.csv")
+    (found,) = match_videos([annotated(), annotated("run/two")], videos, "boxes.csv")
     assert (found.name, found.num_frames, found.size_hw) == ("data/walk/one", 20, (120, 240))
     with pytest.raises(InputError, match=r"boxes.csv: none of its 1 videos is among the 1 given"):
-        list(of_videos([annotated("run/two")], videos, "boxes.csv"))
+        list(match_videos([annotated("run/two")], videos, "boxes.csv"))
 
 
 def test_boxes_beyond_the_end_of_their_video_are_refused(tmp_path):
     path = write_scene(tmp_path / "one.mp4", standing(12))
     with pytest.raises(InputError, match=r"reach to frame 18, but .*one.mp4 has 12 frames"):
-        list(of_videos([annotated()], [Video("one", path, 0, "")], "x"))
+        list(match_videos([annotated()], [Video("one", path, 0, "")], "x"))
 
 
 def test_nothing_is_begun_where_the_source_is_wrong(tmp_path, capsys):
@@ -91,7 +91,7 @@ def test_nothing_is_begun_where_the_source_is_wrong(tmp_path, capsys):
     assert main([str(tmp_path / "a.csv"), "--from", "csv", "--out", str(out)]) == 2
     assert "a.csv, line 2" in capsys.readouterr().err
     assert not out.exists()
-    with pytest.raises(InputError, match="nothing: there is no video in it"):
+    with pytest.raises(InputError, match="nothing: it holds no video"):
         write_people(out, "sqlite", [], made_by="nothing")
 
 
