@@ -32,8 +32,8 @@ from torch import Tensor
 from benchmarks.timing import keep_freed_memory, medians
 from stn_action.data.clips import ClipDataset, ClipSampling
 from stn_action.data.footage import read_footage
-from stn_action.data.listing import Video
 from stn_action.data.source import FootageSource
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.person.crop import CropSpec, View
 from stn_action.video.backend_table import BACKENDS, open_video
 from stn_action.video.writer import write_video
@@ -252,7 +252,7 @@ def _write_avi(path: Path, pictures: Iterator[np.ndarray]) -> None:
 def _open_in_a_row(folders: Sequence[Path], opens: int) -> None:
     paths = sorted(path for folder in folders for path in folder.iterdir())
     paths = [path for path in paths if path.suffix in (".avi", ".mp4")]
-    videos = [Video(path.stem, path, 0, path.stem) for path in paths]
+    videos = VideoTable(Video(path.stem, path, 0, path.stem) for path in paths)
     source = FootageSource(videos, CropSpec((112, 112)))
     dataset = ClipDataset(source, sampling=ClipSampling(FRAMES, STRIDE), train=True)
     for index in range(len(videos)):  # warm-up: every file once

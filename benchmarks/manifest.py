@@ -15,9 +15,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from stn_action.data.listing import Video
 from stn_action.data.manifest import Entry, Manifest, to_line, write_manifest
-from stn_action.data.video_table import VideoList
+from stn_action.data.video_table import Video, VideoTable
 
 LOOKUPS = 10_000
 TOUCHES = 200_000
@@ -64,7 +63,7 @@ def show_workers(path: Path, number: int) -> None:
     videos = lambda: (_video(index) for index in range(number))  # noqa: E731
     makers: dict[str, Callable[[], Sequence | Manifest]] = {
         "Manifest": lambda: Manifest.open(path),
-        "VideoList": lambda: VideoList(videos()),
+        "VideoTable": lambda: VideoTable(videos()),
         "tuple of Video": lambda: tuple(videos()),
     }
     for name, make in makers.items():

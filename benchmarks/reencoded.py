@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.timing import medians
-from stn_action.data.listing import VIDEO_SUFFIXES, Video
+from stn_action.data.listing import VIDEO_SUFFIXES
+from stn_action.data.video_table import Video
 from stn_action.jobs.reencode.forecast import late_clip
 from stn_action.jobs.reencode.reencoded_video import (
     PeopleExtent,

@@ -13,7 +13,7 @@ from stn_action.build.data import (
 )
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.config.schema import Config
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.distributed import build_accelerator
 from stn_action.evaluation.views import ViewPredictions, evaluate
 from stn_action.models.network import FocusedNetwork

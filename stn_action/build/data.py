@@ -15,10 +15,10 @@ from stn_action.data.clips import ClipDataset, ClipSampling, init_worker
 from stn_action.data.datasets.folders import load_folders
 from stn_action.data.datasets.ucf101 import load_ucf101
 from stn_action.data.datasets.ut_interaction import load_ut_interaction
-from stn_action.data.listing import Split, Video
+from stn_action.data.listing import Listing
 from stn_action.data.manifest import Manifest
 from stn_action.data.source import FootageSource
-from stn_action.data.video_table import VideoList
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
 from stn_action.video.backend_table import BACKENDS
@@ -26,16 +26,16 @@ from stn_action.video.backend_table import BACKENDS
 FOLDS = {"ucf101": (1, 2, 3), "ut_interaction": tuple(range(1, 11))}
 
 
-def load_split(config: Config) -> Split:
+def load_listing(config: Config) -> Listing:
     """The labelled videos of `config.data` that are used; its split must be a number.
 
     Raises:
         InputError: the data or the person boxes are not there, or not what they should be.
     """
-    return with_people(listed_split(config), config)
+    return with_people(read_listing(config), config)
 
 
-def listed_split(config: Config) -> Split:
+def read_listing(config: Config) -> Listing:
     """The labelled videos of `config.data`, whatever is known of the people in them.
 
     Raises:
@@ -150,36 +150,38 @@ def full_test_loader(
     return loader(config, dataset, batch_size=items, shuffle=False, workers=workers)
 
 
-def protocol(config: Config, split: Split, num_failed: int) -> str:
+def protocol(config: Config, listing: Listing, num_failed: int) -> str:
     """What a result was measured on and how, in one line."""
     data = config.data
     clip = f"{data.clip.num_frames}x{data.clip.stride} frames"
     if data.clip.sampling == "segment":
         clip = f"{data.clip.num_frames} segments"
     height, width = data.crop.size
-    skipped = f", {split.skipped} without a person left out" if split.skipped else ""
+    skipped = f", {listing.skipped} without a person left out" if listing.skipped else ""
     views = f"{config.eval.num_clips} clips x {config.eval.num_crops} crops"
     return (
-        f"{split.name}: {len(split.test)} videos, {num_failed} failed{skipped}; "
+        f"{listing.name}: {len(listing.test)} videos, {num_failed} failed{skipped}; "
         f"{clip} of {width}x{height}, {views}, "
-        f"{_crop_words(config, split)}"
+        f"{_crop_words(config, listing)}"
     )
 
 
-def _crop_words(config: Config, split: Split) -> str:
+def _crop_words(config: Config, listing: Listing) -> str:
     data = config.data
     if data.people is None:
         return "whole frame"
     tubes = "" if data.tubes.select == "longest" else f"{data.tubes.select}, "
     jitter = f", jitter {data.crop.box_jitter:g} in training" if data.crop.box_jitter else ""
-    alone = f"; whole frame of {split.whole_frame} without a person" if split.whole_frame else ""
+    alone = (
+        f"; whole frame of {listing.whole_frame} without a person" if listing.whole_frame else ""
+    )
     return f"person crop ({tubes}looseness {data.crop.looseness:g}{jitter}{alone})"
 
 
 def _source(config: Config, videos: Sequence[Video]) -> FootageSource:
     data = config.data
     return FootageSource(
-        VideoList(videos),
+        videos if isinstance(videos, VideoTable) else VideoTable(videos),
         CropSpec(**dict(data.crop)),
         people=people_of(config),
         tubes=tubes_of(config),

@@ -19,8 +19,8 @@ from stn_action.build.model import example_clip
 from stn_action.config.fingerprint import Fingerprint
 from stn_action.config.schema import Config
 from stn_action.data.clips import ClipDataset
-from stn_action.data.listing import Video
 from stn_action.data.stored_views import StoredViews, ViewArrays
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.models.network import FocusedNetwork
 from stn_action.progress import show_progress
@@ -95,11 +95,11 @@ class FeatureCache:
         unfinished.replace(self.folder / META)
         self.complete = True
 
-    def train(self, videos: Sequence[Video], *, seed: int) -> StoredViews:
+    def train(self, videos: VideoTable, *, seed: int) -> StoredViews:
         """Return a data set with one random view of each of some videos, in this order."""
         return self._dataset("train", videos, seed)
 
-    def test(self, videos: Sequence[Video]) -> StoredViews:
+    def test(self, videos: VideoTable) -> StoredViews:
         """Return a data set with all test views of each of some videos, in this order."""
         return self._dataset("test", videos, None)
 
@@ -113,14 +113,14 @@ class FeatureCache:
         clip_thw = (data.clip.num_frames, *data.crop.size)
         return network.behind(self.stage, example_clip(self.config), clip_thw=clip_thw)
 
-    def _dataset(self, part: str, videos: Sequence[Video], seed: int | None) -> StoredViews:
+    def _dataset(self, part: str, videos: VideoTable, seed: int | None) -> StoredViews:
         meta = self._meta()
         row_of = {video.name: row for row, video in enumerate(self.videos)}
         rows = [row_of[video.name] for video in videos]
         return StoredViews(
             ViewArrays.open(self.folder, part),
             rows,
-            torch.tensor([video.label for video in videos]),
+            videos.targets,
             dict(meta["failures"]),
             without_tube=len(set(meta["without_tube"]).intersection(rows)),
             seed=seed,

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stn_action.config.schema import Config
-from stn_action.data.listing import Split, Video
+from stn_action.data.listing import Listing
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.person.select import TubeChoice
 from stn_action.person.store.people_file import PeopleFile, open_people
@@ -34,28 +35,26 @@ def tubes_of(config: Config) -> TubeChoice:
     return TubeChoice(**dict(config.data.tubes))
 
 
-def with_people(split: Split, config: Config) -> Split:
-    """The split with its videos without a person counted, or left out, as configured.
+def with_people(listing: Listing, config: Config) -> Listing:
+    """Count, or leave out, the videos without a person, as configured.
 
     Raises:
         InputError: the boxes are of another data set, or some videos were never looked at.
     """
     people = people_of(config)
     if people is None:
-        return split
-    train = _spans(people, split.train)
-    test = _spans(people, split.test)
-    _require_known([*split.train, *split.test], [*train, *test], people)
+        return listing
+    parts = {"train": listing.train, "val": listing.val, "test": listing.test}
+    spans = {part: people.longest_spans(videos.names()) for part, videos in parts.items()}
+    names = [name for videos in parts.values() for name in videos.names()]
+    _require_known(names, [span for part in parts for span in spans[part]], people)
     smallest = config.data.tubes.min_span
-    alone = [not span or span < smallest for span in test]
+    alone = {part: [not s or s < smallest for s in spans[part]] for part in parts}
+    count = sum(alone["test"])
     if config.data.tubes.nobody == "frame":
-        return replace(split, whole_frame=sum(alone))
-    return replace(
-        split,
-        train=_with_a_person(split.train, [not s or s < smallest for s in train], people),
-        test=_with_a_person(split.test, alone, people),
-        skipped=sum(alone),
-    )
+        return replace(listing, whole_frame=count)
+    kept = {part: _with_a_person(parts[part], alone[part], people) for part in parts}
+    return replace(listing, **kept, skipped=count)
 
 
 def whole_frame_note(videos: Sequence[Video], config: Config) -> str | None:
@@ -71,21 +70,17 @@ def whole_frame_note(videos: Sequence[Video], config: Config) -> str | None:
     )
 
 
-def _spans(people: People, videos: Sequence[Video]) -> list[int | None]:
-    return people.longest_spans([video.name for video in videos])
-
-
-def _require_known(videos: Sequence[Video], spans: Sequence[int | None], people: People) -> None:
-    """A folder may lack the videos without a person; a people file tells them."""
-    unknown = [video.name for video, span in zip(videos, spans, strict=True) if span is None]
-    if len(unknown) == len(videos):
+def _require_known(names: Sequence[str], spans: Sequence[int | None], people: People) -> None:
+    """A folder may lack the videos without a person; a people file has all of them."""
+    unknown = [name for name, span in zip(names, spans, strict=True) if span is None]
+    if len(unknown) == len(names):
         raise InputError(
-            f"data.people: none of the {len(videos)} videos has boxes in {people.source}; the "
+            f"data.people: none of the {len(names)} videos has boxes in {people.source}; the "
             f"first is called {unknown[0]}{_known_name(people)}. Are they of another data set?"
         )
     if unknown and isinstance(people, PeopleFile):
         raise InputError(
-            f"data.people: {len(unknown)} of {len(videos)} videos are not in {people.source} "
+            f"data.people: {len(unknown)} of {len(names)} videos are not in {people.source} "
             f"({', '.join(unknown[:3])}{', ...' if unknown[3:] else ''}); run "
             "`python tools/detect_people.py` again, it adds what is missing"
         )
@@ -96,11 +91,9 @@ def _known_name(people: People) -> str:
     return f", the first in there {names[0]}" if names else ""
 
 
-def _with_a_person(
-    videos: Sequence[Video], alone: Sequence[bool], people: People
-) -> tuple[Video, ...]:
-    kept = tuple(video for video, skip in zip(videos, alone, strict=True) if not skip)
-    if not kept:
+def _with_a_person(videos: VideoTable, alone: Sequence[bool], people: People) -> VideoTable:
+    kept = videos.select(index for index, skip in enumerate(alone) if not skip)
+    if videos and not kept:
         raise InputError(
             f"data.tubes.nobody=skip: {people.source} has a person in none of {len(videos)} "
             "videos; lower data.tubes.min_span, or use data.tubes.nobody=frame"

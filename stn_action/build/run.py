@@ -17,7 +17,7 @@ from stn_action.build.data import (
 from stn_action.build.model import describe_groups
 from stn_action.build.run_data import RunData, build_run_data
 from stn_action.config.schema import Config
-from stn_action.data.listing import Split
+from stn_action.data.listing import Listing
 from stn_action.models.network import FocusedNetwork
 from stn_action.training.monitor import HeadMonitor
 from stn_action.training.optim import (
@@ -34,7 +34,7 @@ class Run:
     """All that takes part in a training run."""
 
     config: Config
-    split: Split
+    listing: Listing
     folder: Path
     network: FocusedNetwork
     """The whole network; its checkpoint can be used on videos."""
@@ -63,11 +63,11 @@ class Run:
 
 
 def prepare(
-    config: Config, split: Split, folder: Path, network: FocusedNetwork, accelerator: Any,
+    config: Config, listing: Listing, folder: Path, network: FocusedNetwork, accelerator: Any,
     console: Console,
 ) -> Run:  # fmt: skip
     """Build datasets, loaders, optimizer and schedule around a network."""
-    data = build_run_data(config, [*split.train, *split.test], network, accelerator, console)
+    data = build_run_data(config, listing.all_videos, network, accelerator, console)
     optim = config.optim
     groups = parameter_groups(
         data.learner, lr=optim.lr, relative_lr=optim.relative_lr, weight_decay=optim.weight_decay
@@ -75,12 +75,12 @@ def prepare(
     optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum)
     batch_size = config.train.batch_size
     workers = data.num_workers
-    train_data, quick_data = data.train(split.train), data.test(split.test, quick=True)
+    train_data, quick_data = data.train(listing.train), data.test(listing.test, quick=True)
     batches = loader(config, train_data, batch_size=batch_size, shuffle=True, workers=workers)
     quick = loader(
         config, quick_data, batch_size=config.eval.batch_size, shuffle=False, workers=workers
     )
-    full = full_test_loader(config, data.test(split.test), workers=workers)
+    full = full_test_loader(config, data.test(listing.test), workers=workers)
     learner, prepared, batches, quick, full = accelerator.prepare(
         data.learner, optimizer, batches, quick, full
     )
@@ -88,20 +88,21 @@ def prepare(
     schedule = _schedule(config, optimizer, steps)
     monitor = HeadMonitor(frozen_on_purpose=optim.relative_lr == 0)
     return Run(
-        config, split, folder, network, data, learner, batches, quick, full, prepared, schedule,
+        config, listing, folder, network, data, learner, batches, quick, full, prepared, schedule,
         accelerator, monitor,
     )  # fmt: skip
 
 
 def announce(run: Run, console: Console) -> None:
     """Say what is trained on what, and at which rates."""
-    split, config = run.split, run.config
+    listing, config = run.listing, run.config
     data = run.batches.dataset
     without = getattr(data, "without_tube", 0)
     boxes = f", {without} without person boxes (whole frame)" if config.data.people else ""
     console.print(
-        f"{split.name}: {len(split.train)} training videos{boxes}, {len(split.test)} test videos, "
-        f"{len(split.classes)} classes; {config.model.backbone} on {run.accelerator.device}, "
+        f"{listing.name}: {len(listing.train)} training videos{boxes}, "
+        f"{len(listing.test)} test videos, {len(listing.classes)} classes; "
+        f"{config.model.backbone} on {run.accelerator.device}, "
         f"{run.accelerator.mixed_precision.replace('no', 'float32')}",
         markup=False,
     )

@@ -1,6 +1,5 @@
 """What a run trains and tests on, as clips or as stored features, and the network that takes it."""
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -10,7 +9,7 @@ from stn_action.batch import Item
 from stn_action.build.data import evaluation_dataset, training_dataset
 from stn_action.build.feature_cache import FeatureCache
 from stn_action.config.schema import Config
-from stn_action.data.listing import Video
+from stn_action.data.video_table import VideoTable
 from stn_action.models.network import FocusedNetwork
 
 
@@ -24,11 +23,11 @@ class RunData(Protocol):
     quick_views: str
     """How many views of a video `test(quick=True)` has, in words."""
 
-    def train(self, videos: Sequence[Video]) -> Dataset[Item]:
+    def train(self, videos: VideoTable) -> Dataset[Item]:
         """Return a data set with a random view of each video."""
         ...
 
-    def test(self, videos: Sequence[Video], *, quick: bool = False) -> Dataset[Item]:
+    def test(self, videos: VideoTable, *, quick: bool = False) -> Dataset[Item]:
         """Return a data set with all test views of each video; quick: as few as cost little."""
         ...
 
@@ -43,11 +42,11 @@ class ClipData:
         self.learner = network
         self.num_workers = config.data.num_workers
 
-    def train(self, videos: Sequence[Video]) -> Dataset[Item]:
+    def train(self, videos: VideoTable) -> Dataset[Item]:
         """See `RunData`."""
         return training_dataset(self.config, videos)
 
-    def test(self, videos: Sequence[Video], *, quick: bool = False) -> Dataset[Item]:
+    def test(self, videos: VideoTable, *, quick: bool = False) -> Dataset[Item]:
         """See `RunData`."""
         number = {"clips": 1, "crops": 1} if quick else {}
         return evaluation_dataset(self.config, videos, **number)
@@ -63,17 +62,17 @@ class CachedData:
         self.cache = cache
         self.learner = cache.network_behind(network)
 
-    def train(self, videos: Sequence[Video]) -> Dataset[Item]:
+    def train(self, videos: VideoTable) -> Dataset[Item]:
         """See `RunData`."""
         return self.cache.train(videos, seed=self.cache.config.train.seed)
 
-    def test(self, videos: Sequence[Video], *, quick: bool = False) -> Dataset[Item]:
+    def test(self, videos: VideoTable, *, quick: bool = False) -> Dataset[Item]:
         """See `RunData`."""
         return self.cache.test(videos)
 
 
 def build_run_data(
-    config: Config, videos: Sequence[Video], network: FocusedNetwork, accelerator: Any,
+    config: Config, videos: VideoTable, network: FocusedNetwork, accelerator: Any,
     console: Console,
 ) -> RunData:  # fmt: skip
     """Return clips, or stored features where `train.cache_features` asks for them.

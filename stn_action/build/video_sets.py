@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from stn_action.build.data import fold_configs, listed_split, load_split
+from stn_action.build.data import fold_configs, load_listing, read_listing
 from stn_action.config.schema import Config, load_config
 from stn_action.data.datasets.ucf101 import read_ucf101_lists
-from stn_action.data.listing import VIDEO_SUFFIXES, Split, Video
+from stn_action.data.listing import VIDEO_SUFFIXES, Listing
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 
 
@@ -38,8 +39,8 @@ def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Vide
         videos = _videos_below(path)
     else:
         config = load_config(config_or_folder, overrides)
-        splits = [_listed(fold) for fold in _folds(config)]
-        videos = [video for split in splits for video in (*split.train, *split.test)]
+        listings = [_listed(fold) for fold in _folds(config)]
+        videos = [video for listing in listings for video in listing.all_videos]
     return sorted({video.name: video for video in videos}.values(), key=lambda video: video.name)
 
 
@@ -59,7 +60,7 @@ def videos_named(names: Sequence[str], config: Config) -> list[Video]:
     for name in names:
         path = Path(name)
         if name in ("train", "test") and not path.exists():
-            videos += getattr(load_split(config), name)
+            videos += getattr(load_listing(config), name)
         elif path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
             if not found:
@@ -85,12 +86,12 @@ def _folds(config: Config) -> list[Config]:
     return fold_configs(config) if config.data.fold == "all" else [config]
 
 
-def _listed(config: Config) -> Split:
+def _listed(config: Config) -> Listing:
     """Return what the lists name; for UCF101 files may be missing."""
     data = config.data
     if data.name == "ucf101" and data.fold != "all":
         return read_ucf101_lists(data.root, data.fold, require_official=data.official)
-    return listed_split(config)
+    return read_listing(config)
 
 
 def _videos_below(folder: Path) -> list[Video]:
@@ -106,7 +107,7 @@ def _videos_below(folder: Path) -> list[Video]:
         path if number[path.with_suffix("")] > 1 else path.with_suffix("") for path in relative
     ]
     return [
-        Video(name.as_posix(), file, label=0, group=name.as_posix())
+        Video(name.as_posix(), file, target=0, group=name.as_posix())
         for name, file in zip(names, files, strict=True)
     ]
 
@@ -141,4 +142,4 @@ def _with_unique_names(videos: Sequence[Video]) -> list[Video]:
 def _unlabeled(path: Path) -> Video:
     """Return a video named by its file and two folders, which identify its boxes."""
     parts = [part for part in path.with_suffix("").parts if part not in ("..", path.anchor)]
-    return Video("/".join(parts[-3:]), path, label=0, group="")
+    return Video("/".join(parts[-3:]), path, target=0, group="")

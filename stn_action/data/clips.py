@@ -209,7 +209,7 @@ class ClipDataset(Dataset[Item]):
     def _sample(
         self, index: int, view: int, clip: Tensor, frame_indices: Tensor, boxes: Tensor
     ) -> Sample:
-        target = torch.tensor(self.source.videos[index].label)
+        target = self.source.videos.target(index)
         return Sample(clip, target, index, view, frame_indices.contiguous(), boxes)
 
 

@@ -1,9 +1,10 @@
-"""Labelled videos: Video, Split, and the checks that every data set's list goes through."""
+"""The parts of a data set, and the checks that every list of videos goes through."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
@@ -12,35 +13,32 @@ NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Video:
-    """One labelled video."""
+class Listing:
+    """The labelled videos of a data set, in parts."""
 
     name: str
-    """The name in its list, with folders, without suffix: `Archery/v_Archery_g01_c01`."""
-    path: Path
-    """The file."""
-    label: int
-    """Index into the classes of its split."""
-    group: str
-    """What it must not be torn apart from: videos of one group share people or place."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """A data set divided for training and testing."""
-
-    name: str
-    """As it stands in the protocol line: `ucf101 split 1`."""
+    """As in the protocol line: `ucf101 split 1`."""
     classes: tuple[str, ...]
-    """Class names; a label is an index into them."""
-    train: tuple[Video, ...]
+    """Class names; a target is an index into them, or several."""
+    train: VideoTable
     """Videos to train on."""
-    test: tuple[Video, ...]
+    val: VideoTable
+    """Videos to choose a checkpoint on; empty: there are none."""
+    test: VideoTable
     """Videos to evaluate on."""
+    multi_label: bool = False
+    """A video may have several labels."""
+    missing: int = 0
+    """Listed test videos that are left out because the disk lacks them."""
     whole_frame: int = 0
     """Test videos without a person, of which the whole frame is used though others are cropped."""
     skipped: int = 0
-    """Test videos that were left out because nobody was found in them."""
+    """Test videos that are left out because they have no person."""
+
+    @property
+    def all_videos(self) -> VideoTable:
+        """The videos of all parts: train, then val, then test."""
+        return self.train + self.val + self.test
 
 
 def require_videos(videos: Sequence[Video], *, looked_in: str, remedy: str) -> None:

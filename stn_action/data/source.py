@@ -3,15 +3,15 @@
 Letters: V clips of one video, T frames of a clip.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from stn_action.checksum import checksum
 from stn_action.data.footage import Footage, read_footage
-from stn_action.data.listing import Video
 from stn_action.data.manifest import Entry, Manifest
+from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
 from stn_action.person.select import TubeChoice
@@ -29,7 +29,7 @@ class FootageSource:
 
     def __init__(
         self,
-        videos: Sequence[Video],
+        videos: VideoTable,
         crop: CropSpec,
         *,
         people: People | None = None,

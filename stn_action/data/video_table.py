@@ -1,12 +1,14 @@
-"""A list of a million videos that `DataLoader` workers share instead of copying it.
+"""Labelled videos: one, and a table of a million that `DataLoader` workers share.
 
-A Python object is written to whenever it is looked at (its reference count), so that every forked
-worker ends with a copy of its own of a list of objects; tensors are not.
+A Python object is written to whenever it is used (its reference count), so that every forked worker
+ends with its own copy of a list of objects; tensors are shared. Letters: N videos, L classes.
 """
 
+import math
 import os
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import overload
@@ -14,59 +16,166 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from stn_action.data.listing import Video
+_COLUMNS = 3
+"""Texts of a video: name, path, group."""
 
 
-class VideoList(Sequence[Video]):
-    """Videos in three tensors; indexing makes a `Video`.
+@dataclass(frozen=True)
+class Video:
+    """One labelled video: a file, or a slice of one."""
+
+    name: str
+    """The name in its list, with folders, without suffix: `Archery/v_Archery_g01_c01`."""
+    path: Path
+    """The file."""
+    target: int | tuple[int, ...]
+    """Index into the classes of its listing; with several labels, the indices of all of them."""
+    group: str
+    """Videos of one group share people or place and must be in the same part of a listing."""
+    start_seconds: float | None = None
+    """Start of the slice; None: the start of the file."""
+    end_seconds: float | None = None
+    """End of the slice (exclusive); None: the end of the file."""
+
+    def __post_init__(self) -> None:
+        start, end = self.start_seconds, self.end_seconds
+        if not 0 <= (start or 0) < (math.inf if end is None else end):
+            raise ValueError(
+                f"{self.name}: expected 0 <= start_seconds < end_seconds, got {start} and {end}"
+            )
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The indices of all its classes; one if `target` is one."""
+        return self.target if isinstance(self.target, tuple) else (self.target,)
+
+
+class VideoTable(Sequence[Video]):
+    """Videos as tensors; indexing makes a `Video`.
 
     A forked process shares the tensors as they are, a spawned one through shared memory.
     """
 
-    def __init__(self, videos: Iterable[Video]):
+    def __init__(self, videos: Iterable[Video] = (), *, num_classes: int | None = None):
         """Read the videos one by one; they need not be in memory together.
 
+        Args:
+            videos: with an index as target, or with tuples of indices if `num_classes` is given.
+            num_classes: L of a data set with several labels; None: one label a video.
+
         Raises:
-            OverflowError: a label does not fit 32 bits.
+            OverflowError: a target does not fit 32 bits.
+            TypeError: a tuple of labels without `num_classes`, or one label with it.
         """
-        text, ends, labels = bytearray(), array("q", [0]), array("i")
+        text, ends = bytearray(), array("q", [0])
+        labels, label_ends, seconds = array("i"), array("q", [0]), array("d")
         for video in videos:
             for part in (video.name, video.path, video.group):
                 text += os.fsencode(part)
                 ends.append(len(text))
-            labels.append(video.label)
+            if isinstance(video.target, tuple) == (num_classes is None):
+                expected = "an index" if num_classes is None else "a tuple of indices"
+                raise TypeError(f"{video.name}: target must be {expected}, got {video.target!r}")
+            labels.extend(video.labels)
+            label_ends.append(len(labels))
+            for second in (video.start_seconds, video.end_seconds):
+                seconds.append(math.nan if second is None else second)
+        self.num_classes = num_classes
+        """L with several labels, else None."""
         self._text = torch.frombuffer(text or bytearray(1), dtype=torch.uint8)  # name path group ..
         self._ends = torch.frombuffer(ends, dtype=torch.int64)  # (3N + 1,)
-        self._labels = (
-            torch.frombuffer(labels, dtype=torch.int32) if labels else torch.zeros(0).int()
-        )
+        self._labels = _tensor(labels, torch.int32)
+        self._label_ends = torch.frombuffer(label_ends, dtype=torch.int64)  # (N + 1,)
+        self._seconds = _tensor(seconds, torch.float64).reshape(-1, 2)
 
     @property
-    def labels(self) -> Tensor:
-        """(N,) int32."""
-        return self._labels
+    def targets(self) -> Tensor:
+        """(N,) int64; (N, L) float32 of zeros and ones with several labels."""
+        if self.num_classes is None:
+            return self._labels.long()
+        rows = torch.arange(len(self)).repeat_interleave(self._label_ends.diff())
+        targets = torch.zeros(len(self), self.num_classes)
+        targets[rows, self._labels.long()] = 1
+        return targets
+
+    @property
+    def start_seconds(self) -> Tensor:
+        """(N,) float64, NaN: the start of the file."""
+        return self._seconds[:, 0]
+
+    @property
+    def end_seconds(self) -> Tensor:
+        """(N,) float64, NaN: the end of the file."""
+        return self._seconds[:, 1]
+
+    def target(self, index: int) -> Tensor:
+        """Return one row of `targets`: () int64, or (L,) float32 with several labels."""
+        target = self[index].target
+        if self.num_classes is None:
+            return torch.tensor(target)
+        return torch.zeros(self.num_classes).index_fill_(0, torch.tensor(target).long(), 1)
+
+    def names(self) -> list[str]:
+        """Return the names of all videos, in order."""
+        return list(self._column(0))
+
+    def groups(self) -> list[str]:
+        """Return the groups of all videos, in order."""
+        return list(self._column(2))
+
+    def select(self, indices: Iterable[int]) -> "VideoTable":
+        """Return the table of the videos at `indices`, in this order.
+
+        Raises:
+            IndexError: there is no such video.
+        """
+        return VideoTable((self[index] for index in indices), num_classes=self.num_classes)
 
     def __len__(self) -> int:
-        return len(self._labels)
+        return len(self._seconds)
+
+    def __add__(self, other: "VideoTable") -> "VideoTable":
+        """Return the videos of both tables."""
+        if self.num_classes != other.num_classes:
+            raise ValueError(
+                f"the tables must have the same labels, got {self.num_classes} and "
+                f"{other.num_classes} classes"
+            )
+        return VideoTable((*self, *other), num_classes=self.num_classes)
 
     @overload
     def __getitem__(self, index: int) -> Video: ...
     @overload
-    def __getitem__(self, index: slice) -> "VideoList": ...
-    def __getitem__(self, index: int | slice) -> "Video | VideoList":
-        """Make the video at `index`, or a list of those of a slice.
+    def __getitem__(self, index: slice) -> "VideoTable": ...
+    def __getitem__(self, index: int | slice) -> "Video | VideoTable":
+        """Make the video at `index`, or the table of those of a slice.
 
         Raises:
             IndexError: there is no such video.
         """
         if isinstance(index, slice):
-            return VideoList(self[place] for place in range(*index.indices(len(self))))
-        place = index + len(self) if index < 0 else index
-        if not 0 <= place < len(self):
+            return self.select(range(*index.indices(len(self))))
+        row = index + len(self) if index < 0 else index
+        if not 0 <= row < len(self):
             raise IndexError(f"index must be in [-{len(self)}, {len(self)}), got {index}")
-        ends = self._ends[3 * place : 3 * place + 4].tolist()
-        text = self._text[ends[0] : ends[3]].numpy().tobytes()
+        ends = self._ends[_COLUMNS * row : _COLUMNS * (row + 1) + 1].tolist()
+        text = self._text[ends[0] : ends[-1]].numpy().tobytes()
         name, path, group = (
             os.fsdecode(text[start - ends[0] : end - ends[0]]) for start, end in pairwise(ends)
         )
-        return Video(name, Path(path), int(self._labels[place]), group)
+        first, last = self._label_ends[row : row + 2].tolist()
+        labels = self._labels[first:last].tolist()
+        start, end = (None if math.isnan(s) else s for s in self._seconds[row].tolist())
+        target = labels[0] if self.num_classes is None else tuple(labels)
+        return Video(name, Path(path), target, group, start, end)
+
+    def _column(self, number: int) -> Iterator[str]:
+        text = self._text.numpy().tobytes()
+        ends = self._ends.tolist()
+        for start in range(number, len(ends) - 1, _COLUMNS):
+            yield os.fsdecode(text[ends[start] : ends[start + 1]])
+
+
+def _tensor(values: array, dtype: torch.dtype) -> Tensor:
+    """Share the memory of an array, which may be empty."""
+    return torch.frombuffer(values, dtype=dtype) if values else torch.zeros(0, dtype=dtype)

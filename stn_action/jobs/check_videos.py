@@ -7,7 +7,6 @@ from pathlib import Path
 from rich.console import Console
 
 from stn_action.checksum import checksum
-from stn_action.data.listing import Video
 from stn_action.data.manifest import (
     HEADER,
     Entry,
@@ -16,6 +15,7 @@ from stn_action.data.manifest import (
     to_line,
     write_manifest,
 )
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.inspection import entry_without_frames, inspect_video
 from stn_action.jobs.job_spec import JobSpec, JobSummary, list_few, run_job

@@ -6,7 +6,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.person.formats.ava import AvaVideo
 from stn_action.person.formats.format_table import FORMATS, format_named

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.job_spec import JobSpec, run_job
 from stn_action.jobs.pool import Failed

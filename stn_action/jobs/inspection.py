@@ -8,8 +8,8 @@ import av
 from av.error import FFmpegError
 
 from stn_action.checksum import checksum
-from stn_action.data.listing import Video
 from stn_action.data.manifest import Entry
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.video.backend_table import open_video
 from stn_action.video.container import demuxed, open_container

@@ -6,7 +6,8 @@ from typing import Generic, TypeVar
 
 from rich.console import Console
 
-from stn_action.data.listing import NAMES_SHOWN, Video
+from stn_action.data.listing import NAMES_SHOWN
+from stn_action.data.video_table import Video
 from stn_action.jobs.pool import Failed, run_pool
 from stn_action.progress import show_progress
 

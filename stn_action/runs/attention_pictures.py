@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.evaluation.views import ViewPredictions
 from stn_action.geometry.outlines import focus_outlines, join_heads, nearest_clip_frames
 from stn_action.person.select import Select, clip_boxes_of

@@ -8,11 +8,11 @@ from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
     full_test_loader,
-    load_split,
+    load_listing,
 )
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.config.schema import Config, load_config
-from stn_action.data.listing import Split
+from stn_action.data.listing import Listing
 from stn_action.distributed import build_accelerator
 from stn_action.errors import InputError
 from stn_action.runs.folder import write_result
@@ -25,14 +25,14 @@ class CheckpointTest(NamedTuple):
 
     config: Config
     """By which it was tested."""
-    split: Split
+    listing: Listing
     result: TestResult
 
 
 def evaluate_checkpoint(
     path: str | Path, config_file: str | None, overrides: Sequence[str], out: Path | None
 ) -> list[str]:
-    """Test a checkpoint on the test videos of its split, and write the results.
+    """Test a checkpoint on the test videos of its fold, and write the results.
 
     Args:
         path: the checkpoint.
@@ -46,16 +46,16 @@ def evaluate_checkpoint(
     Raises:
         InputError: as `run_checkpoint_test`.
     """
-    _, split, result = run_checkpoint_test(path, config_file, overrides)
+    _, listing, result = run_checkpoint_test(path, config_file, overrides)
     folder = out or Path(path).parent / "evaluation"
-    write_result(folder, "test", result.numbers(), result.scores, split.test, split.classes)
+    write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
     return [*result.lines(), f"written to {folder}"]
 
 
 def run_checkpoint_test(
     path: str | Path, config_file: str | None, overrides: Sequence[str]
 ) -> CheckpointTest:
-    """Test a checkpoint on the test videos of its split.
+    """Test a checkpoint on the test videos of its fold.
 
     Args:
         path: the checkpoint.
@@ -68,19 +68,20 @@ def run_checkpoint_test(
     """
     content = load_checkpoint(path)
     config = config_for(content, path, config_file, overrides)
-    split = load_split(config)
+    listing = load_listing(config)
     check_before_start(config)
-    if list(split.classes) != list(content["classes"]):
+    if list(listing.classes) != list(content["classes"]):
         raise InputError(
             f"{path} was trained on {len(content['classes'])} classes "
-            f"({', '.join(content['classes'][:3])}, ...), {split.name} has {len(split.classes)} "
-            f"({', '.join(split.classes[:3])}, ...); evaluate on the data set it was trained on"
+            f"({', '.join(content['classes'][:3])}, ...), {listing.name} has "
+            f"{len(listing.classes)} classes ({', '.join(listing.classes[:3])}, ...); "
+            "evaluate on the data set it was trained on"
         )
     network = network_from_checkpoint(content, config, path)
     accelerator = build_accelerator(config.train.precision)
-    batches = full_test_loader(config, evaluation_dataset(config, split.test))
+    batches = full_test_loader(config, evaluation_dataset(config, listing.test))
     network, batches = accelerator.prepare(network, batches)
-    return CheckpointTest(config, split, run_test(config, network, batches, split, accelerator))
+    return CheckpointTest(config, listing, run_test(config, network, batches, listing, accelerator))
 
 
 def config_for(

@@ -6,6 +6,7 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from stn_action.config.fingerprint import FINGERPRINT_FILE, Differences, Fingerprint
 from stn_action.config.schema import Config, to_yaml
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import Scores
 from stn_action.visualize.confusion import draw_confusion
@@ -102,7 +103,7 @@ def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> 
 
 def write_result(
     folder: Path, name: str, result: dict[str, Any], scores: Scores,
-    videos: tuple[Video, ...], classes: tuple[str, ...],
+    videos: Sequence[Video], classes: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Write scores, confusion matrix (CSV, PNG and SVG) and the prediction of every video.
 
@@ -132,7 +133,7 @@ def command_line() -> str:
 
 
 def _write_predictions(
-    path: Path, scores: Scores, videos: tuple[Video, ...], classes: tuple[str, ...]
+    path: Path, scores: Scores, videos: Sequence[Video], classes: tuple[str, ...]
 ) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -140,7 +141,8 @@ def _write_predictions(
         for video, row in zip(videos, scores.probabilities, strict=True):
             predicted = "failed" if row.isnan().any() else classes[int(row.argmax())]
             cells = [f"{value:.6f}" for value in _values(row)]
-            writer.writerow([video.name, video.group, classes[video.label], predicted, *cells])
+            true = ", ".join(classes[label] for label in video.labels)
+            writer.writerow([video.name, video.group, true, predicted, *cells])
 
 
 def _values(row: Tensor) -> list[float]:

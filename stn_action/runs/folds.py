@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from stn_action.build.data import fold_configs, load_split, protocol
+from stn_action.build.data import fold_configs, load_listing, protocol
 from stn_action.config.schema import Config
-from stn_action.data.listing import Split
+from stn_action.data.listing import Listing
+from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import VideoScores
 from stn_action.runs.folder import (
@@ -50,13 +51,13 @@ def train_folds(
     check_folder(folder, config, resume=resume, checkpoints=FOLD_CHECKPOINTS)
     if resume:
         _check_same(folder, config)
-    load_split(folds[0])
+    load_listing(folds[0])
     write_start(folder, config, command, resume=resume)
-    splits: list[Split] = []
+    listings: list[Listing] = []
     rows, failures = [], []
     for fold in folds:
         fold_folder = run_folder(fold)
-        split = load_split(fold)
+        listing = load_listing(fold)
         finished = fold_folder / "probabilities.json"
         if not (resume and finished.is_file()):
             going_on = resume and (fold_folder / "last.pt").is_file()
@@ -68,8 +69,8 @@ def train_folds(
         probabilities, failed = json.loads(finished.read_text(encoding="utf-8"))
         rows.append(torch.tensor(probabilities))
         failures += [(name, reason) for name, reason in failed]
-        splits.append(split)
-    pooled = pooled_split(config, splits)
+        listings.append(listing)
+    pooled = pooled_listing(config, listings)
     result = pooled_result(config, pooled, torch.cat(rows), failures)
     write_result(folder, "test", result.numbers(), result.scores, pooled.test, pooled.classes)
     for line in [*result.lines(), f"written to {folder}"]:
@@ -86,35 +87,39 @@ def _check_same(folder: Path, config: Config) -> None:
         )
 
 
-def pooled_split(config: Config, splits: Sequence[Split]) -> Split:
-    """The test videos of all folds, as one split.
+def pooled_listing(config: Config, listings: Sequence[Listing]) -> Listing:
+    """The test videos of all folds, as one listing.
 
     Args:
         config: of any fold.
-        splits: of the folds.
+        listings: of the folds.
     """
-    return Split(
-        name=f"{config.data.name}, {len(splits)} folds pooled",
-        classes=splits[0].classes,
-        train=(),
-        test=tuple(video for split in splits for video in split.test),
-        whole_frame=sum(split.whole_frame for split in splits),
-        skipped=sum(split.skipped for split in splits),
+    return Listing(
+        name=f"{config.data.name}, {len(listings)} folds pooled",
+        classes=listings[0].classes,
+        train=VideoTable(),
+        val=VideoTable(),
+        test=VideoTable(
+            (video for listing in listings for video in listing.test),
+            num_classes=listings[0].test.num_classes,
+        ),
+        whole_frame=sum(listing.whole_frame for listing in listings),
+        skipped=sum(listing.skipped for listing in listings),
     )
 
 
 def pooled_result(
-    config: Config, pooled: Split, probabilities: torch.Tensor, failures: list[tuple[str, str]]
+    config: Config, pooled: Listing, probabilities: torch.Tensor, failures: list[tuple[str, str]]
 ) -> TestResult:
     """What all folds together found.
 
     Args:
         config: of any fold.
-        pooled: of `pooled_split`.
+        pooled: of `pooled_listing`.
         probabilities: (N, classes) of its test videos; NaN: the video could not be read.
         failures: names and reasons of those.
     """
-    labels = torch.tensor([video.label for video in pooled.test])
+    labels = pooled.test.targets
     metric = VideoScores(labels, len(pooled.classes), sync_on_compute=False)
     seen = (~probabilities.isnan().any(1)).nonzero().flatten()
     metric.update(seen, probabilities[seen], labels[seen])

@@ -16,7 +16,7 @@ from stn_action.batch import Sample
 from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
-    load_split,
+    load_listing,
     training_dataset,
 )
 from stn_action.build.feature_cache import CACHE_SEED
@@ -24,8 +24,9 @@ from stn_action.build.video_sets import pick_evenly
 from stn_action.config.schema import Config
 from stn_action.data.clips import ClipDataset
 from stn_action.data.footage import Footage
-from stn_action.data.listing import Split, Video
+from stn_action.data.listing import Listing
 from stn_action.data.source import DrawClips, FootageSource
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.person.select import clip_boxes_of
 from stn_action.person.video_people import VideoPeople
@@ -58,10 +59,10 @@ def preview(
         InputError: the configuration or the data are wrong, or no video can be read.
     """
     check_before_start(config)
-    split = load_split(config)
-    videos = split.train if part == "train" else split.test
-    numbers = {video.name: number for number, video in enumerate(_listed(config, split, part))}
-    dataset, source = _watched(config, split, part)
+    listing = load_listing(config)
+    videos = listing.train if part == "train" else listing.test
+    numbers = {video.name: number for number, video in enumerate(_listed(config, listing, part))}
+    dataset, source = _watched(config, listing, part)
     summaries: list[Image] = []
     failures: list[str] = []
     chosen = pick_evenly(videos, limit)
@@ -74,7 +75,7 @@ def preview(
             failures.append(f"cannot be read: {video.name}: {error}")
             yield failures[-1]
             continue
-        title = f"{video.name}: {split.classes[video.label]}"
+        title = f"{video.name}: {', '.join(listing.classes[label] for label in video.labels)}"
         found = _people_of(source, index)
         sheet = draw_preview(cuts, title=title, notes=[_who(config, found), _how(config, part)])
         file = out / f"{place:02d}_{video.name.replace('/', '_')}.png"
@@ -84,7 +85,7 @@ def preview(
         yield str(file)
     if not summaries:
         raise InputError(f"none of {len(chosen)} videos can be read; the first {failures[0]}")
-    title = f"{split.name}, {part}: {_crop_words(config)}"
+    title = f"{listing.name}, {part}: {_crop_words(config)}"
     save_png(out / OVERVIEW, draw_overview(summaries, title=title))
     yield str(out / OVERVIEW)
 
@@ -130,18 +131,18 @@ class _Shot(NamedTuple):
     name: str
 
 
-def _listed(config: Config, split: Split, part: Part) -> Sequence[Video]:
+def _listed(config: Config, listing: Listing, part: Part) -> Sequence[Video]:
     """The videos in the order that their random draws depend on."""
     if part == "test":
-        return split.test
+        return listing.test
     if config.train.cache_features:
-        return sorted([*split.train, *split.test], key=lambda video: video.name)
-    return split.train
+        return sorted([*listing.train, *listing.test], key=lambda video: video.name)
+    return listing.train
 
 
-def _watched(config: Config, split: Split, part: Part) -> tuple[ClipDataset, WatchedSource]:
+def _watched(config: Config, listing: Listing, part: Part) -> tuple[ClipDataset, WatchedSource]:
     """The dataset of a run, or the one that its cache is filled from."""
-    videos = _listed(config, split, part)
+    videos = _listed(config, listing, part)
     if part == "test":
         dataset = evaluation_dataset(config, videos)
     elif config.train.cache_features:

@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 
 from stn_action.build.data import protocol
 from stn_action.config.schema import Config
-from stn_action.data.listing import Split, Video
+from stn_action.data.listing import Listing
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.evaluation.attention import TargetScores, score_targets
 from stn_action.evaluation.metrics import Scores, VideoScores
@@ -84,19 +85,19 @@ def run_test(
     config: Config,
     network: FocusedNetwork,
     batches: DataLoader,
-    split: Split,
+    listing: Listing,
     accelerator: "Accelerator",
     *,
     thorough: bool = True,
     progress: Any = None,
 ) -> TestResult:
-    """Evaluate on the test videos of a split.
+    """Evaluate on the test videos of a listing.
 
     Args:
         config: the experiment.
         network: in any mode, on the accelerator's device.
-        batches: all views of `split.test`.
-        split: the videos.
+        batches: all views of `listing.test`.
+        listing: the videos.
         accelerator: of `build_accelerator`.
         thorough: also score the attention, and the accuracy with theta shuffled.
         progress: told after every batch how many views it had.
@@ -106,27 +107,26 @@ def run_test(
     predictions = evaluate(
         network, batches, accelerator, collect_focus=looks, views_at_once=at_once, progress=progress
     )
-    scores = video_scores(predictions, split.test, len(split.classes))
+    scores = video_scores(predictions, listing.test, len(listing.classes))
     regions = shuffled = None
     if looks and config.data.regions is not None:
-        regions = attention_scores(predictions, split.test, config.data.regions)
-    if looks and config.eval.shuffled_theta and len(split.test) > 1:
+        regions = attention_scores(predictions, listing.test, config.data.regions)
+    if looks and config.eval.shuffled_theta and len(listing.test) > 1:
         generator = torch.Generator().manual_seed(CONTROL_SEED)
         source = shuffled_theta(predictions, generator)
         again = evaluate(
             network, batches, accelerator, theta_source=source, views_at_once=at_once,
             progress=progress,
         )  # fmt: skip
-        shuffled = video_scores(again, split.test, len(split.classes)).top1
-    failures = [(split.test[index].name, message) for index, message in predictions.failures]
-    line = protocol(config, split, len(failures))
+        shuffled = video_scores(again, listing.test, len(listing.classes)).top1
+    failures = [(listing.test[index].name, message) for index, message in predictions.failures]
+    line = protocol(config, listing, len(failures))
     return TestResult(line, scores, regions, shuffled, failures)
 
 
-def video_scores(predictions: ViewPredictions, videos: Sequence[Video], num_classes: int) -> Scores:
+def video_scores(predictions: ViewPredictions, videos: VideoTable, num_classes: int) -> Scores:
     """Scores of videos from the predictions of their views; one without a view is wrong."""
-    labels = torch.tensor([video.label for video in videos])
-    metric = VideoScores(labels, num_classes, sync_on_compute=False)
+    metric = VideoScores(videos.targets, num_classes, sync_on_compute=False)
     metric.update(predictions.video, predictions.probabilities, predictions.target)
     return metric.scores()
 

@@ -17,11 +17,11 @@ from rich.table import Table
 
 from stn_action.config.fingerprint import FINGERPRINT_FILE, HARMLESS, Fingerprint
 from stn_action.config.schema import Config, to_dict
-from stn_action.data.listing import Split
+from stn_action.data.listing import Listing
 from stn_action.errors import InputError
 from stn_action.runs.checkpoint_test import CheckpointTest, config_for, run_checkpoint_test
 from stn_action.runs.folder import write_result
-from stn_action.runs.folds import pooled_result, pooled_split
+from stn_action.runs.folds import pooled_listing, pooled_result
 from stn_action.runs.sweep_plan import Subject, check_key, parse_sweep, subjects_of
 from stn_action.runs.test import TestResult
 from stn_action.visualize.charts import draw_bars, draw_curves
@@ -192,19 +192,19 @@ def _row(
             run_checkpoint_test(member.path, config_file, [*overrides, *member.fold])
             for member in subject.members
         ]
-        split, result = _pooled(tests) if len(tests) > 1 else tests[0][1:]
-        write_result(folder, "test", result.numbers(), result.scores, split.test, split.classes)
+        listing, result = _pooled(tests) if len(tests) > 1 else tests[0][1:]
+        write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
         now.save(folder)  # last: it says that the result is complete
     numbers = json.loads(result_file.read_text(encoding="utf-8"))
     return SweepRow(subject.name, value, numbers, found)
 
 
-def _pooled(tests: Sequence[CheckpointTest]) -> tuple[Split, TestResult]:
+def _pooled(tests: Sequence[CheckpointTest]) -> tuple[Listing, TestResult]:
     """All folds as one test."""
-    split = pooled_split(tests[0].config, [test.split for test in tests])
+    listing = pooled_listing(tests[0].config, [test.listing for test in tests])
     probabilities = torch.cat([test.result.scores.probabilities for test in tests])
     failures = [failure for test in tests for failure in test.result.failures]
-    return split, pooled_result(tests[0].config, split, probabilities, failures)
+    return listing, pooled_result(tests[0].config, listing, probabilities, failures)
 
 
 def _folder(paths: Sequence[str | Path], key: str) -> Path:

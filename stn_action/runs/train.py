@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from stn_action.build.data import check_before_start, load_split
+from stn_action.build.data import check_before_start, load_listing
 from stn_action.build.model import build_network
 from stn_action.build.run import Run, announce, prepare
 from stn_action.config.schema import Config, to_dict
@@ -44,10 +44,10 @@ WARNING_PATIENCE = 2
 def train(
     config: Config, *, command: str = "", resume: bool = False, console: Console | None = None
 ) -> TestResult:
-    """Train on one split, test the last state on all views, write both into the run folder.
+    """Train on one fold, test the last state on all views, write both into the run folder.
 
     Args:
-        config: the experiment; its split is a number.
+        config: the experiment; its fold is a number.
         command: to be written down.
         resume: go on from `last.pt` of the run folder.
         console: where to print; the standard output by default.
@@ -67,22 +67,22 @@ def train(
     if not accelerator.is_main_process:
         console.quiet = True
     _seed(config.train.seed)
-    split = load_split(config)
+    listing = load_listing(config)
     check_before_start(config)
     folder = run_folder(config)
     check_folder(folder, config, resume=resume)
     before = _checkpoint_of(folder, config) if resume else None
-    network = build_network(config, len(split.classes))
-    run = prepare(config, split, folder, network, accelerator, console)
+    network = build_network(config, len(listing.classes))
+    run = prepare(config, listing, folder, network, accelerator, console)
     if before is not None:
         _resume(run, before)
     if accelerator.is_main_process:
         write_start(folder, config, command, resume=resume)
     announce(run, console)
     _epochs(run, console)
-    result = run_test(config, run.learner, run.full_test, split, accelerator)
+    result = run_test(config, run.learner, run.full_test, listing, accelerator)
     if accelerator.is_main_process:
-        write_result(folder, "test", result.numbers(), result.scores, split.test, split.classes)
+        write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
         for line in result.lines():
             console.print(line, markup=False)
         console.print(f"written to {folder}", markup=False)
@@ -147,7 +147,7 @@ def _after_epoch(
     test = None
     if ended or epoch % run.config.train.eval_interval == 0:
         test = run_test(
-            run.config, run.learner, run.quick_test, run.split, run.accelerator, thorough=False
+            run.config, run.learner, run.quick_test, run.listing, run.accelerator, thorough=False
         )
         shown[f"test top-1 ({run.data.quick_views})"] = test.scores.top1
     progress.end_epoch(epoch, shown)
@@ -167,8 +167,8 @@ def _after_epoch(
 def _save(run: Run, epoch: int, test: TestResult | None) -> None:
     content = {
         "config": to_dict(run.config),
-        "classes": list(run.split.classes),
-        "split": run.split.name,
+        "classes": list(run.listing.classes),
+        "split": run.listing.name,
         "epoch": epoch,
         "monitor": run.monitor.state_dict(),
         "best": max(run.best, test.scores.top1 if test else -1.0),
@@ -202,7 +202,7 @@ def _resume(run: Run, content: dict[str, Any]) -> None:
 
 def _note_unreadable(run: Run, stats: TrainStats, progress: EpochProgress) -> None:
     for index, message in stats.failures:
-        name = run.split.train[index].name
+        name = run.listing.train[index].name
         if name not in run.unreadable:
             progress.warning(f"unreadable, replaced in training: {message}")
         run.unreadable[name] = message

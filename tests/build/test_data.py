@@ -10,25 +10,26 @@ from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
     fold_configs,
-    load_split,
+    load_listing,
     loader,
     protocol,
     training_dataset,
 )
-from stn_action.data.listing import Split, Video
+from stn_action.data.listing import Listing
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from tests.tiny import CLASSES, SHORT, WITHOUT_PERSON, tiny_config
 
 
 def test_a_split_is_named_after_its_data_set(tiny_data):
-    split = load_split(tiny_config(tiny_data))
-    assert (split.name, split.classes) == ("folders", tuple(CLASSES))
-    assert (len(split.train), len(split.test)) == (12, 6)
+    listing = load_listing(tiny_config(tiny_data))
+    assert (listing.name, listing.classes) == ("folders", tuple(CLASSES))
+    assert (len(listing.train), len(listing.test)) == (12, 6)
 
 
 def test_one_split_is_wanted_where_folds_are_not_run(tiny_data):
     with pytest.raises(InputError, match=r"one split is wanted here; give its number"):
-        load_split(tiny_config(tiny_data, "data.fold=all"))
+        load_listing(tiny_config(tiny_data, "data.fold=all"))
 
 
 def test_folds_have_their_numbers(tiny_data):
@@ -41,7 +42,7 @@ def test_folds_have_their_numbers(tiny_data):
 
 def test_videos_without_boxes_are_counted_and_seen_whole(tiny_data):
     config = tiny_config(tiny_data, "data.augment.hflip=0", "data.crop.view_share=1")
-    videos = load_split(config).train
+    videos = load_listing(config).train
     data = training_dataset(config, videos)
     assert data.without_tube == 1
     (place,) = [i for i, video in enumerate(videos) if video.name == WITHOUT_PERSON]
@@ -55,10 +56,10 @@ def test_videos_without_boxes_are_counted_and_seen_whole(tiny_data):
 
 def test_a_video_with_too_few_frames_repeats_its_last_one(tiny_data):
     config = tiny_config(tiny_data)
-    split = load_split(config)
+    listing = load_listing(config)
     for dataset, videos in (
-        (training_dataset(config, split.train), split.train),
-        (evaluation_dataset(config, split.test), split.test),
+        (training_dataset(config, listing.train), listing.train),
+        (evaluation_dataset(config, listing.test), listing.test),
     ):
         (place,) = [i for i, video in enumerate(videos) if video.name in SHORT]
         samples, failures = dataset[place]
@@ -71,7 +72,7 @@ def test_workers_start_though_opencv_has_threads_here(tiny_data):
     cv2.setNumThreads(4)
     cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (3000, 3000))  # on all of its threads
     config = tiny_config(tiny_data)
-    dataset = evaluation_dataset(config, load_split(config).test)
+    dataset = evaluation_dataset(config, load_listing(config).test)
     batches = loader(config, dataset, batch_size=3, shuffle=False, workers=1)
     batches.timeout = 60  # an error instead of a wait without end
     assert [len(batch.clip) for batch in batches] == [6, 6]
@@ -94,8 +95,11 @@ def test_workers_start_though_opencv_has_threads_here(tiny_data):
     ],
 )  # fmt: skip
 def test_the_protocol_is_one_line(tiny_data, settings, line):
-    split = Split("x", ("a", "b"), (), (Video("v", Path("v.mp4"), 0, "v"),) * 7, whole_frame=2)
-    assert protocol(tiny_config(tiny_data, *settings), split, 1) == line
+    listing = Listing(
+        "x", ("a", "b"), VideoTable(), VideoTable(),
+        VideoTable([Video("v", Path("v.mp4"), 0, "v")] * 7), whole_frame=2,
+    )  # fmt: skip
+    assert protocol(tiny_config(tiny_data, *settings), listing, 1) == line
 
 
 def test_what_would_end_a_run_late_is_checked_before(tiny_data, tmp_path):

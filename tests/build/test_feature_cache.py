@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from stn_action.build.data import load_split
+from stn_action.build.data import load_listing
 from stn_action.build.feature_cache import FeatureCache
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
@@ -114,9 +114,9 @@ def test_a_cache_of_other_settings_is_refused(cached, tiny_data, setting, messag
 
 def test_a_cache_of_other_videos_is_refused(copied, cached, tiny_data):
     data = Path(shutil.copytree(tiny_data, copied / "data"))
-    videos = load_split(tiny_config(data)).train
+    videos = load_listing(tiny_config(data)).train
     same = cached_config(data, copied, "run", f"data.people={tiny_data / 'people'}")
-    assert FeatureCache(same, [*videos, *load_split(tiny_config(data)).test]).complete
+    assert FeatureCache(same, [*videos, *load_listing(tiny_config(data)).test]).complete
     videos[0].path.write_bytes(videos[-1].path.read_bytes())
     with pytest.raises(InputError, match="other settings: videos was"):
         train(same)
@@ -161,7 +161,7 @@ def test_unreadable_videos_are_replaced_in_training_and_wrong_in_the_test(tmp_pa
     assert "folders: 6 videos, 1 failed" in text
     numbers = json.loads((tmp_path / "run/test.json").read_text())
     assert numbers["failures"][0][0] == "test/left/0"
-    videos = load_split(tiny_config(data))
+    videos = load_listing(tiny_config(data))
     config = cached_config(data, tmp_path, "run")
     clips = FeatureCache(config, [*videos.train, *videos.test]).train(videos.train, seed=0)
     for epoch in range(4):

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from stn_action.build.data import listed_split, load_split, protocol, training_dataset
+from stn_action.build.data import load_listing, protocol, read_listing, training_dataset
 from stn_action.build.people import people_of
 from stn_action.errors import InputError
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.store.tube_folder import TubeFolder
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
-from stn_action.runs.folds import pooled_split
+from stn_action.runs.folds import pooled_listing
 from stn_action.runs.train import train
 from tests.tiny import WITHOUT_PERSON, tiny_config
 
@@ -21,8 +21,8 @@ def people(tiny_data, tmp_path) -> PeopleFile:
     """The tiny data set's people in one file; of a test video, two people."""
     folder = TubeFolder(tiny_data / "people")
     file = PeopleFile.create(tmp_path / "people.sqlite", "hand")
-    split = listed_split(tiny_config(tiny_data))
-    for video in (*split.train, *split.test):
+    listing = read_listing(tiny_config(tiny_data))
+    for video in (*listing.train, *listing.test):
         found = folder.find(video.name)
         tubes = () if found is None else found.tubes
         if video.name == "test/right/0":
@@ -40,8 +40,8 @@ def test_a_file_and_a_folder_give_the_same_clips(tiny_data, people):
     plain, of_file = tiny_config(tiny_data), config_of(tiny_data, people)
     assert isinstance(people_of(plain), TubeFolder)
     assert isinstance(people_of(of_file), PeopleFile)
-    split = load_split(plain)
-    one, other = (training_dataset(config, split.train) for config in (plain, of_file))
+    listing = load_listing(plain)
+    one, other = (training_dataset(config, listing.train) for config in (plain, of_file))
     assert one.without_tube == other.without_tube == 1
     for item in (0, 5, 11):
         assert (one[item][0][0].clip == other[item][0][0].clip).all()
@@ -50,27 +50,27 @@ def test_a_file_and_a_folder_give_the_same_clips(tiny_data, people):
 
 def test_videos_without_a_person_are_counted_or_left_out(tiny_data, people):
     people.add(VideoPeople("test/down/1", ()))
-    split = load_split(config_of(tiny_data, people))
-    assert (len(split.train), len(split.test)) == (12, 6)
-    assert (split.whole_frame, split.skipped) == (1, 0)
+    listing = load_listing(config_of(tiny_data, people))
+    assert (len(listing.train), len(listing.test)) == (12, 6)
+    assert (listing.whole_frame, listing.skipped) == (1, 0)
     config = config_of(tiny_data, people, "data.tubes.nobody=skip")
-    split = load_split(config)
-    assert WITHOUT_PERSON not in {video.name for video in split.train}
-    assert (len(split.train), len(split.test)) == (11, 5)
-    assert (split.whole_frame, split.skipped) == (0, 1)
+    listing = load_listing(config)
+    assert WITHOUT_PERSON not in {video.name for video in listing.train}
+    assert (len(listing.train), len(listing.test)) == (11, 5)
+    assert (listing.whole_frame, listing.skipped) == (0, 1)
     assert "folders: 5 videos, 0 failed, 1 without a person left out; " in protocol(
-        config, split, 0
+        config, listing, 0
     )
-    pooled = pooled_split(config, [split, split])
+    pooled = pooled_listing(config, [listing, listing])
     assert (len(pooled.test), pooled.skipped) == (10, 2)
 
 
 def test_short_tubes_are_as_nobody(tiny_data, people):
     config = config_of(tiny_data, people, "data.tubes.min_span=4")
-    assert load_split(config).whole_frame == 1  # test/left/1 has three frames
+    assert load_listing(config).whole_frame == 1  # test/left/1 has three frames
     config = config_of(tiny_data, people, "data.tubes={min_span: 99, nobody: skip}")
     with pytest.raises(InputError, match=r"has a person in none of 12 videos; lower data.tubes"):
-        load_split(config)
+        load_listing(config)
 
 
 def test_boxes_of_another_data_set_are_refused(tiny_data, tmp_path):
@@ -81,11 +81,11 @@ def test_boxes_of_another_data_set_are_refused(tiny_data, tmp_path):
         r"first in there Archery/v_Archery_g01_c01. Are they of another data set\?"
     )
     with pytest.raises(InputError, match=message):
-        load_split(config_of(tiny_data, file))
+        load_listing(config_of(tiny_data, file))
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/x.csv").write_text("frame,x0,y0,x1,y1\n0,1,2,3,4\n")
     with pytest.raises(InputError, match=r"none of the 18 videos has boxes in .*folder"):
-        load_split(tiny_config(tiny_data, f"data.people={tmp_path / 'folder'}"))
+        load_listing(tiny_config(tiny_data, f"data.people={tmp_path / 'folder'}"))
 
 
 def test_videos_that_nobody_has_looked_at_are_told(tiny_data, people):
@@ -93,7 +93,7 @@ def test_videos_that_nobody_has_looked_at_are_told(tiny_data, people):
         connection.execute("DELETE FROM videos WHERE name LIKE 'test/%' OR name = 'train/left/0'")
     message = r"7 of 18 videos are not in .* \(train/left/0, test/down/0, test/down/1, ...\); run"
     with pytest.raises(InputError, match=message):
-        load_split(config_of(tiny_data, people))
+        load_listing(config_of(tiny_data, people))
 
 
 def test_every_person_is_trained_on_and_tested(tiny_data, people, tmp_path):

@@ -15,8 +15,8 @@ from stn_action.data.clips import (
     ClipSampling,
     init_worker,
 )
-from stn_action.data.listing import Video
 from stn_action.data.source import FootageSource
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
 from stn_action.person.store.tube_folder import TubeFolder, write_tube_csv
@@ -58,7 +58,7 @@ def dataset_of(folder, *names: str, train: bool = False, **settings) -> ClipData
         for key in ("crop", "people", "tubes", "manifest", "backend")
         if key in settings
     }
-    source = FootageSource(videos_of(folder, *names), **of_source)
+    source = FootageSource(VideoTable(videos_of(folder, *names)), **of_source)
     return ClipDataset(source, train=train, **settings)
 
 

@@ -8,9 +8,9 @@ import torch
 
 from stn_action.checksum import checksum
 from stn_action.data.clips import ClipDataset, ClipSampling
-from stn_action.data.listing import Video
 from stn_action.data.manifest import Manifest, to_line, write_manifest
 from stn_action.data.source import FootageSource
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.jobs.inspection import inspect_video
 from stn_action.person.crop import CropSpec
@@ -46,7 +46,9 @@ def file_of(tmp_path, *people: VideoPeople) -> PeopleFile:
 
 def dataset(path, *, train: bool = False, names=("one",), **more) -> ClipDataset:
     videos = [Video(name, path, 0, name) for name in names]
-    return ClipDataset(FootageSource(videos, CROP, **more), sampling=SAMPLING, train=train)
+    return ClipDataset(
+        FootageSource(VideoTable(videos), CROP, **more), sampling=SAMPLING, train=train
+    )
 
 
 def two_people(**more) -> VideoPeople:

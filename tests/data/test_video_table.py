@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stn_action.data.listing import Video
-from stn_action.data.video_table import VideoList
+from stn_action.data.video_table import Video, VideoTable
 
 VIDEOS = [
     Video("wave/a", Path("/data/wave/a.mp4"), 3, "g1"),
@@ -16,23 +15,23 @@ VIDEOS = [
 
 
 def test_videos_come_back_as_they_were():
-    videos = VideoList(iter(VIDEOS))
+    videos = VideoTable(iter(VIDEOS))
     assert len(videos) == 4
     assert list(videos) == VIDEOS
     assert [videos[index] for index in (-1, -4, 2)] == [VIDEOS[index] for index in (-1, -4, 2)]
-    assert videos.labels.tolist() == [3, 0, 2**31 - 1, 1]
+    assert videos.targets.tolist() == [3, 0, 2**31 - 1, 1]
     assert VIDEOS[3] in videos
 
 
 def test_a_slice_is_a_list_again():
-    videos = VideoList(VIDEOS)[::-2]
-    assert isinstance(videos, VideoList)
+    videos = VideoTable(VIDEOS)[::-2]
+    assert isinstance(videos, VideoTable)
     assert list(videos) == VIDEOS[::-2]
     assert list(videos[5:]) == []
 
 
 def test_a_list_may_be_empty():
-    videos = VideoList([])
+    videos = VideoTable([])
     assert not videos
     assert list(videos) == []
     with pytest.raises(IndexError, match=r"index must be in \[-0, 0\), got 0"):
@@ -40,28 +39,75 @@ def test_a_list_may_be_empty():
 
 
 def test_a_pickled_list_is_the_same():
-    assert list(pickle.loads(pickle.dumps(VideoList(VIDEOS)))) == VIDEOS
+    assert list(pickle.loads(pickle.dumps(VideoTable(VIDEOS)))) == VIDEOS
+
+
+SLICES = [
+    Video("a#0", Path("a.mp4"), (0, 2), "a", end_seconds=1.5),
+    Video("a#1", Path("a.mp4"), (), "a", 1.5, 2.25),
+    Video("b", Path("b.mp4"), (1,), "b"),
+]
+
+
+def test_slices_and_several_labels_come_back_as_they_were():
+    videos = VideoTable(SLICES, num_classes=3)
+    assert list(videos) == SLICES
+    assert list(videos.select([2, 0])) == [SLICES[2], SLICES[0]]
+    assert list(videos[:1] + videos[1:]) == SLICES
+    assert videos.targets.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+    assert videos.targets.dtype == torch.float32
+    assert [videos.target(index).tolist() for index in range(3)] == videos.targets.tolist()
+    assert videos.start_seconds.nan_to_num(-1).tolist() == [-1, 1.5, -1]
+    assert videos.end_seconds.nan_to_num(-1).tolist() == [1.5, 2.25, -1]
+
+
+def test_single_labels_are_integers():
+    videos = VideoTable(VIDEOS)
+    assert videos.targets.dtype == videos.target(0).dtype == torch.int64
+    assert videos.target(3).item() == 1
+
+
+def test_names_and_groups_are_read_alone():
+    videos = VideoTable(VIDEOS)
+    assert videos.names() == [video.name for video in VIDEOS]
+    assert videos.groups() == [video.group for video in VIDEOS]
+    assert VideoTable().names() == []
+
+
+def test_one_kind_of_label_is_expected():
+    with pytest.raises(TypeError, match=r"wave/a: target must be a tuple of indices, got 3"):
+        VideoTable(VIDEOS, num_classes=4)
+    with pytest.raises(TypeError, match=r"a#0: target must be an index, got \(0, 2\)"):
+        VideoTable(SLICES)
+    with pytest.raises(ValueError, match=r"must have the same labels, got None and 3 classes"):
+        VideoTable(VIDEOS) + VideoTable(SLICES, num_classes=3)
+
+
+@pytest.mark.parametrize("slice_", [(-1, None), (2, 2), (None, 0), (3, 1)])
+def test_a_slice_has_a_length(slice_):
+    with pytest.raises(ValueError, match=r"x: expected 0 <= start_seconds < end_seconds, got"):
+        Video("x", Path("x"), 0, "", *slice_)
 
 
 def test_a_label_must_fit():
     with pytest.raises(OverflowError, match=r".*"):
-        VideoList([Video("a", Path("a"), 2**31, "")])
+        VideoTable([Video("a", Path("a"), 2**31, "")])
 
 
 class Names(torch.utils.data.Dataset):
-    def __init__(self, videos: VideoList):
+    def __init__(self, videos: VideoTable):
         self.videos = videos
 
     def __len__(self) -> int:
         return len(self.videos)
 
     def __getitem__(self, index: int) -> str:
-        return f"{self.videos[index].name}:{self.videos[index].label}"
+        return f"{self.videos[index].name}:{self.videos[index].target}"
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_loader_workers_read_the_same_list(method):
     loader = torch.utils.data.DataLoader(
-        Names(VideoList(VIDEOS)), batch_size=4, num_workers=1, multiprocessing_context=method
+        Names(VideoTable(VIDEOS)), batch_size=4, num_workers=1, multiprocessing_context=method
     )
-    assert next(iter(loader)) == [f"{video.name}:{video.label}" for video in VIDEOS]
+    assert next(iter(loader)) == [f"{video.name}:{video.target}" for video in VIDEOS]

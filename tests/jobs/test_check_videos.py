@@ -12,8 +12,8 @@ from rich.console import Console
 
 from stn_action.build.video_sets import videos_of
 from stn_action.checksum import checksum
-from stn_action.data.listing import Video
 from stn_action.data.manifest import HEADER, Manifest, to_line
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.check_videos import CheckSummary, check_videos
 from stn_action.jobs.inspection import inspect_video

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stn_action.build.video_sets import videos_of
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.convert_people import match_videos, read_people, write_people
 from stn_action.person.store.people_file import PeopleFile
@@ -62,7 +62,9 @@ def test_detections_without_identity_are_tracked(tmp_path):
     path = tmp_path / "walk/det/det.txt"
     path.parent.mkdir(parents=True)
     path.write_text("\n".join(lines))
-    with pytest.raises(InputError, match=r"det.txt: tracking detections needs the frame rate; .* with --fps"):
+    with pytest.raises(
+        InputError, match=r"det.txt: tracking detections needs the frame rate; .* with --fps"
+    ):
         next(read_people(path, "mot_det"))
     people = next(read_people(path, "mot_det", fps=30.0))
     assert people.name == "walk"

@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from stn_action.build.video_sets import videos_of
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.detect_people import DetectionPlan, detect_all, merge_files
 from stn_action.person.store.people_file import PeopleFile

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.jobs.job_spec import FAILURES_SHOWN, JobSpec, JobSummary, list_few, run_job
 from stn_action.jobs.pool import CRASHED, Failed
 

@@ -38,9 +38,9 @@ def test_every_family_is_trained_evaluated_and_drawn(transform, tiny_data, tmp_p
 
 
 def _one_video(trained):
-    from stn_action.build.data import load_split
+    from stn_action.build.data import load_listing
 
-    return load_split(trained.config).test[:1]
+    return load_listing(trained.config).test[:1]
 
 
 def test_a_head_warmup_keeps_theta_at_its_start(tiny_data, tmp_path):

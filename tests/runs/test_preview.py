@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stn_action.batch import Sample
-from stn_action.build.data import evaluation_dataset, load_split, training_dataset
+from stn_action.build.data import evaluation_dataset, load_listing, training_dataset
 from stn_action.build.feature_cache import CACHE_SEED
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
@@ -53,7 +53,7 @@ def test_the_clips_of_the_first_epochs_are_shown(tiny_data, tmp_path):
     files = files_of(config, tmp_path, limit=2, draws=2)
     assert len(files) == 3
     assert files[-1] == OVERVIEW
-    videos = load_split(config).train
+    videos = load_listing(config).train
     dataset = training_dataset(config, videos)
     for item in (0, 6):
         sheet = sheet_of(tmp_path, videos[item].name)
@@ -69,7 +69,7 @@ def test_the_views_of_a_test_are_shown(tiny_data, tmp_path):
         tiny_data, "data.crop.view_share=0.5", "eval.num_clips=2", "eval.num_crops=2"
     )
     files_of(config, tmp_path, part="test", limit=1, draws=3)
-    videos = load_split(config).test
+    videos = load_listing(config).test
     samples = evaluation_dataset(config, videos)[0][0]
     sheet = sheet_of(tmp_path, videos[0].name)
     assert [shows(sheet, sample) for sample in samples] == [True, False, True, True]
@@ -79,9 +79,9 @@ def test_with_a_cache_its_views_are_shown(tiny_data, tmp_path):
     frozen = ["model.freeze_until=stage2", "train.cache_features=true", "train.cache_views=2"]
     config = tiny_config(tiny_data, *frozen)
     files_of(config, tmp_path, limit=1, draws=9)
-    split = load_split(config)
-    name = split.train[0].name
-    videos = sorted([*split.train, *split.test], key=lambda video: video.name)
+    listing = load_listing(config)
+    name = listing.train[0].name
+    videos = sorted([*listing.train, *listing.test], key=lambda video: video.name)
     dataset = training_dataset(config, videos, views_per_video=2, seed=CACHE_SEED)
     samples = dataset[[video.name for video in videos].index(name)][0]
     assert [shows(sheet_of(tmp_path, name), sample) for sample in samples] == [True, True]
@@ -89,7 +89,7 @@ def test_with_a_cache_its_views_are_shown(tiny_data, tmp_path):
 
 def test_a_watched_source_changes_nothing_and_keeps_the_regions(tiny_data):
     config = tiny_config(tiny_data, "data.crop.box_jitter=0.3")
-    videos = load_split(config).train
+    videos = load_listing(config).train
     plain, watched = (training_dataset(config, videos, views_per_video=2) for _ in range(2))
     watched.source = source = WatchedSource(watched.source)
     for one, other in zip(plain[3][0], watched[3][0], strict=True):
@@ -107,13 +107,13 @@ def test_a_watched_source_changes_nothing_and_keeps_the_regions(tiny_data):
 @pytest.fixture
 def several_people(tiny_data, tmp_path) -> Path:
     """Two persons in one video, nobody in all others."""
-    split = load_split(tiny_config(tiny_data, "data.people=null"))
+    listing = load_listing(tiny_config(tiny_data, "data.people=null"))
     people = PeopleFile.create(tmp_path / "people.sqlite", "a test")
     numbers = torch.arange(12)
     boxes = [torch.tensor([[2.0, 4, 20, 40]]), torch.tensor([[30.0, 4, 60, 44]])]
     tubes = tuple(Tube(numbers, box.expand(12, 4).contiguous(), torch.ones(12)) for box in boxes)
-    for video in (*split.train, *split.test):
-        found = tubes if video.name == split.train[6].name else ()
+    for video in (*listing.train, *listing.test):
+        found = tubes if video.name == listing.train[6].name else ()
         people.add(VideoPeople(video.name, found, size_hw=(48, 64)))
     return people.path
 
@@ -127,7 +127,7 @@ def test_persons_take_turns_where_each_is_a_sample(tiny_data, several_people, tm
     )
     out = tmp_path / "out"
     files_of(config, out, limit=2, draws=2)
-    videos = load_split(config).train
+    videos = load_listing(config).train
     dataset = training_dataset(config, videos)
     assert len(dataset) == 13
     for draw, item in enumerate((6, 7)):
@@ -151,7 +151,7 @@ def test_whole_frames_are_told_apart(tiny_data, tmp_path):
 def test_an_unreadable_video_is_told_and_the_others_drawn(tiny_data, tmp_path):
     data = shutil.copytree(tiny_data, tmp_path / "data")
     config = tiny_config(data, "data.people=null")
-    broken = load_split(config).train[0]
+    broken = load_listing(config).train[0]
     broken.path.write_bytes(b"no video")
     lines = list(preview(config, tmp_path / "out", limit=2, draws=1))
     assert lines[0].startswith(f"cannot be read: {broken.name}: {broken.path}: no backend can")

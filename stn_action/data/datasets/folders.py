@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.data.listing import VIDEO_SUFFIXES, Split, Video, require_folder
+from stn_action.data.listing import VIDEO_SUFFIXES, Listing, require_folder
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
 REMEDY = (
@@ -13,7 +14,7 @@ REMEDY = (
 )
 
 
-def load_folders(root: str | Path) -> Split:
+def load_folders(root: str | Path) -> Listing:
     """Read a data set of class folders; the classes are the folders of `train`, sorted.
 
     A video's name is its path below `root` without suffix, and it is a group of its own. Hidden
@@ -41,7 +42,7 @@ def load_folders(root: str | Path) -> Split:
         )
     if not test:
         raise InputError(f"{root / 'test'}: there is no video in its class folders; {REMEDY}")
-    return Split(root.absolute().name, classes, train, test)
+    return Listing(root.absolute().name, classes, train, VideoTable(), test)
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
@@ -54,8 +55,8 @@ def _class_names(folder: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _videos(root: Path, part: str, classes: Sequence[str]) -> tuple[Video, ...]:
-    return tuple(
+def _videos(root: Path, part: str, classes: Sequence[str]) -> VideoTable:
+    return VideoTable(
         Video(name := path.relative_to(root).with_suffix("").as_posix(), path, label, group=name)
         for label, class_name in enumerate(classes)
         for path in sorted((root / part / class_name).glob("*"))
@@ -63,5 +64,5 @@ def _videos(root: Path, part: str, classes: Sequence[str]) -> tuple[Video, ...]:
     )
 
 
-def _labels(videos: Sequence[Video]) -> set[int]:
-    return {video.label for video in videos}
+def _labels(videos: VideoTable) -> set[int]:
+    return set(videos.targets.tolist())

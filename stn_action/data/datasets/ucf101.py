@@ -6,12 +6,12 @@ from pathlib import Path
 
 from stn_action.data.listing import (
     VIDEO_SUFFIXES,
-    Split,
-    Video,
+    Listing,
     require_folder,
     require_separate_groups,
     require_videos,
 )
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
 NUM_CLASSES = 101
@@ -25,7 +25,7 @@ REMEDY = (
 _FILE_NAME = re.compile(r"v_(?P<action>\w+)_(?P<group>g\d{2})_c\d{2}\.avi")
 
 
-def load_ucf101(root: str | Path, split: int, *, require_official: bool = True) -> Split:
+def load_ucf101(root: str | Path, split: int, *, require_official: bool = True) -> Listing:
     """Read one official split of UCF101.
 
     The videos lie in class folders or all in one folder, in `root` or in `root/UCF-101`; the lists
@@ -48,7 +48,7 @@ def load_ucf101(root: str | Path, split: int, *, require_official: bool = True) 
     return listed
 
 
-def read_ucf101_lists(root: str | Path, split: int, *, require_official: bool = True) -> Split:
+def read_ucf101_lists(root: str | Path, split: int, *, require_official: bool = True) -> Listing:
     """Do what `load_ucf101` does, but leave open whether the listed videos exist.
 
     Raises:
@@ -71,7 +71,7 @@ def read_ucf101_lists(root: str | Path, split: int, *, require_official: bool = 
         )
     require_separate_groups(train, test, what=f"{lists}, ucf101 split {split}")
     subset = "" if official else f" (subset: {counts[0]} train, {counts[1]} test videos)"
-    return Split(f"ucf101 split {split}{subset}", classes, train, test)
+    return Listing(f"ucf101 split {split}{subset}", classes, train, VideoTable(), test)
 
 
 def _find_lists(root: Path) -> Path:
@@ -106,7 +106,7 @@ def _read_classes(path: Path) -> tuple[str, ...]:
     return tuple(classes)
 
 
-def _read_list(path: Path, classes: Sequence[str], root: Path) -> tuple[Video, ...]:
+def _read_list(path: Path, classes: Sequence[str], root: Path) -> VideoTable:
     labels = {name: label for label, name in enumerate(classes)}
     bases = _video_folders(root)
     videos = []
@@ -123,7 +123,7 @@ def _read_list(path: Path, classes: Sequence[str], root: Path) -> tuple[Video, .
         video_path = _locate(bases, folder, file_name)
         group = f"{folder}_{match['group']}"
         videos.append(Video(name.removesuffix(".avi"), video_path, labels[folder], group))
-    return tuple(videos)
+    return VideoTable(videos)
 
 
 def _video_folders(root: Path) -> list[Path]:

@@ -4,7 +4,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from stn_action.data.listing import NAMES_SHOWN, VIDEO_SUFFIXES, Split, Video, require_folder
+from stn_action.data.listing import NAMES_SHOWN, VIDEO_SUFFIXES, Listing, require_folder
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
 CLASSES = ("handshake", "hug", "kick", "point", "punch", "push")
@@ -18,7 +19,7 @@ REMEDY = (
 _STEM = re.compile(r"(?P<id>\d+)_(?P<sequence>\d+)_(?P<label>[0-5])")
 
 
-def load_ut_interaction(root: str | Path, split: int) -> Split:
+def load_ut_interaction(root: str | Path, split: int) -> Listing:
     """Read the 60 clips and hold one sequence out.
 
     Args:
@@ -36,11 +37,12 @@ def load_ut_interaction(root: str | Path, split: int) -> Split:
     root = require_folder(root, what="ut_interaction", remedy=REMEDY)
     videos = _read_videos(root)
     held_out = str(split)
-    return Split(
+    return Listing(
         name=f"ut_interaction set 1, sequence {split} held out",
         classes=CLASSES,
-        train=tuple(video for video in videos if video.group != held_out),
-        test=tuple(video for video in videos if video.group == held_out),
+        train=VideoTable(video for video in videos if video.group != held_out),
+        val=VideoTable(),
+        test=VideoTable(video for video in videos if video.group == held_out),
     )
 
 

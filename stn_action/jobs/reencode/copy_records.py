@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from stn_action.checksum import checksum
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.journal import Journal
 from stn_action.jobs.pool import Failed

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from stn_action.data.datasets.ucf101 import LISTS
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.job_spec import JobSpec, JobSummary, run_job
 from stn_action.jobs.pool import Failed

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.pool import Failed, run_pool
 from stn_action.jobs.reencode.plan import ReencodeItem, ReencodePlan

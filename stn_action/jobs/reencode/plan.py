@@ -7,7 +7,7 @@ from typing import Any
 
 from stn_action.build.video_sets import videos_of
 from stn_action.config.schema import load_config
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.reencode.reencoded_video import PeopleExtent, Recipe, people_extent
 from stn_action.person.store.people_file import open_people

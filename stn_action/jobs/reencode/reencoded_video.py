@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from stn_action.checksum import checksum
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.geometry.boxes import clip_boxes, pad_boxes, union_box
 from stn_action.person.tube import Tube

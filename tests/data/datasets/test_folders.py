@@ -1,12 +1,8 @@
 import pytest
 
 from stn_action.data.datasets.folders import load_folders
-from stn_action.data.listing import (
-    Video,
-    require_folder,
-    require_separate_groups,
-    require_videos,
-)
+from stn_action.data.listing import require_folder, require_separate_groups, require_videos
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 
 
@@ -33,17 +29,17 @@ def root(tmp_path):
 
 
 def test_classes_are_the_training_folders_sorted(root):
-    split = load_folders(root)
-    assert split.name == "mine"
-    assert split.classes == ("kick", "wave")
-    assert [(video.name, video.label) for video in split.train] == [
+    listing = load_folders(root)
+    assert listing.name == "mine"
+    assert listing.classes == ("kick", "wave")
+    assert [(video.name, video.target) for video in listing.train] == [
         ("train/kick/one.take", 0),
         ("train/wave/a", 1),
         ("train/wave/b", 1),
     ]
-    assert [(video.name, video.label) for video in split.test] == [("test/wave/a", 1)]
-    assert split.test[0].path == root / "test/wave/a.mkv"
-    assert split.test[0].group == "test/wave/a"
+    assert [(video.name, video.target) for video in listing.test] == [("test/wave/a", 1)]
+    assert listing.test[0].path == root / "test/wave/a.mkv"
+    assert listing.test[0].group == "test/wave/a"
 
 
 def test_a_test_class_without_training_is_refused(root):

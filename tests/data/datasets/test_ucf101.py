@@ -51,14 +51,14 @@ def test_every_official_layout_is_read(tmp_path, flat, below, beside):
     root = tmp_path / "ucf101"
     write_lists((tmp_path if beside else root) / "ucfTrainTestlist")
     write_videos(root / below, flat=flat)
-    split = load_ucf101(root, 2, require_official=False)
-    assert split.name == "ucf101 split 2 (subset: 3 train, 2 test videos)"
-    assert split.classes == CLASSES
-    assert [video.name.split("/")[1] for video in split.train] == list(TRAIN)
-    assert split.test[1].name == "HandstandPushups/v_HandStandPushups_g01_c04"
-    assert split.test[1].group == "HandstandPushups_g01"
-    assert [video.label for video in split.train] == [0, 0, 1]
-    assert all(video.path.is_file() for video in (*split.train, *split.test))
+    listing = load_ucf101(root, 2, require_official=False)
+    assert listing.name == "ucf101 split 2 (subset: 3 train, 2 test videos)"
+    assert listing.classes == CLASSES
+    assert [video.name.split("/")[1] for video in listing.train] == list(TRAIN)
+    assert listing.test[1].name == "HandstandPushups/v_HandStandPushups_g01_c04"
+    assert listing.test[1].group == "HandstandPushups_g01"
+    assert [video.target for video in listing.train] == [0, 0, 1]
+    assert all(video.path.is_file() for video in (*listing.train, *listing.test))
 
 
 def test_the_root_may_be_given_relative_to_the_working_folder(tmp_path, monkeypatch):
@@ -70,23 +70,23 @@ def test_the_root_may_be_given_relative_to_the_working_folder(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("split", [1, 2, 3])
-def test_the_official_lists_pass_all_checks_but_that_of_the_files(official_lists, split):
+def test_the_official_lists_pass_all_checks_but_that_of_the_files(official_lists, listing):
     message = (
         r"13320 of 13320 listed videos are missing: v_ApplyEyeMakeup_g0\d_c01.avi, .*"
         r"and 13317 more; looked in .*UCF-101 and their class folders; get UCF101.rar"
     )
     with pytest.raises(InputError, match=message):
-        load_ucf101(official_lists, split)
+        load_ucf101(official_lists, listing)
 
 
 def test_the_official_lists_name_101_classes_and_the_split_is_no_subset(official_lists):
-    split = read_ucf101_lists(official_lists, 1)
-    assert split.name == "ucf101 split 1"
-    assert (len(split.classes), len(split.train), len(split.test)) == (101, 9537, 3783)
-    assert split.classes[0] == "ApplyEyeMakeup"
-    assert split.classes[-1] == "YoYo"
-    assert len({video.group for video in split.train}) == 101 * 18
-    assert split.test[-1].path == official_lists / "YoYo/v_YoYo_g07_c04.avi"
+    listing = read_ucf101_lists(official_lists, 1)
+    assert listing.name == "ucf101 split 1"
+    assert (len(listing.classes), len(listing.train), len(listing.test)) == (101, 9537, 3783)
+    assert listing.classes[0] == "ApplyEyeMakeup"
+    assert listing.classes[-1] == "YoYo"
+    assert len({video.group for video in listing.train}) == 101 * 18
+    assert listing.test[-1].path == official_lists / "YoYo/v_YoYo_g07_c04.avi"
 
 
 def test_a_shortened_official_list_is_refused(official_lists):

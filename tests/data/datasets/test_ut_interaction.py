@@ -30,7 +30,7 @@ def test_one_sequence_is_held_out(root, split):
     assert str(split) not in {video.group for video in fold.train}
     assert len(fold.test) == {6: 5, 8: 7}.get(split, 6)
     assert len(fold.train) + len(fold.test) == 60
-    assert sorted(video.label for video in fold.test) == LABELS[split]
+    assert sorted(video.target for video in fold.test) == LABELS[split]
 
 
 def test_clips_come_in_the_order_of_their_numbers(root):
@@ -44,7 +44,7 @@ def test_the_real_clips_are_the_official_ones(shared):
     assert len({video.name for video in tested}) == 60
     assert all(video.path.is_file() for video in tested)
     assert folds[0].classes == CLASSES
-    assert Counter(video.label for video in folds[5].test) == {0: 1, 1: 1, 2: 1, 3: 1, 5: 1}
+    assert Counter(video.target for video in folds[5].test) == {0: 1, 1: 1, 2: 1, 3: 1, 5: 1}
     assert len(folds[7].test) == 7
 
 

@@ -57,10 +57,10 @@ def test_every_clip_has_a_video_and_two_box_files(sample):
 
 
 def test_the_folders_load_as_a_data_set(sample):
-    split = load_folders(sample)
-    assert split.classes == CLASSES
-    assert Counter(video.label for video in split.train) == dict.fromkeys(range(6), SMALL[0])
-    assert Counter(video.label for video in split.test) == dict.fromkeys(range(6), SMALL[1])
+    listing = load_folders(sample)
+    assert listing.classes == CLASSES
+    assert Counter(video.target for video in listing.train) == dict.fromkeys(range(6), SMALL[0])
+    assert Counter(video.target for video in listing.test) == dict.fromkeys(range(6), SMALL[1])
 
 
 def test_a_video_decodes_to_the_drawn_frames(sample):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from stn_action.build.data import load_split, training_dataset
+from stn_action.build.data import load_listing, training_dataset
 from stn_action.data.datasets.ucf101 import load_ucf101
 from stn_action.data.datasets.ut_interaction import load_ut_interaction
 from stn_action.errors import InputError
@@ -51,11 +51,11 @@ def test_a_data_set_trains_from_its_re_encoded_copy(tiny_data, tmp_path):
     people = PeopleFile(out / PEOPLE)
     assert len(people) == 18
     config = tiny_config(out, f"data.people={out / PEOPLE}", "data.regions=null")
-    split = load_split(config)
-    assert [len(split.train), len(split.test)] == [12, 6]
-    dataset = training_dataset(config, split.train)
+    listing = load_listing(config)
+    assert [len(listing.train), len(listing.test)] == [12, 6]
+    dataset = training_dataset(config, listing.train)
     assert dataset.without_tube == 1
-    for index, video in enumerate(split.train):
+    for index, video in enumerate(listing.train):
         ((sample,), failures) = dataset[index]
         assert failures == []
         with open_video(video.path) as reader:
@@ -89,9 +89,9 @@ def test_ut_interaction_loads_re_encoded_clips(shared, tmp_path):
     source = shared / "data/ut_interaction_set1"
     for path in source.glob("*.avi"):
         (tmp_path / f"{path.stem}.mp4").touch()
-    split, original = load_ut_interaction(tmp_path, 3), load_ut_interaction(source, 3)
-    assert [v.name for v in split.test] == [v.name for v in original.test]
-    assert split.test[0].path.suffix == ".mp4"
+    listing, original = load_ut_interaction(tmp_path, 3), load_ut_interaction(source, 3)
+    assert [v.name for v in listing.test] == [v.name for v in original.test]
+    assert listing.test[0].path.suffix == ".mp4"
 
 
 def test_what_is_done_is_not_done_again(folder, tmp_path):

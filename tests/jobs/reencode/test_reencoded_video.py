@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stn_action.checksum import checksum
-from stn_action.data.listing import Video
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.reencode import forecast, reencoded_video
 from stn_action.jobs.reencode.dataset_copy import copy_lists
