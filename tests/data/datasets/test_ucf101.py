@@ -70,13 +70,13 @@ def test_the_root_may_be_given_relative_to_the_working_folder(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("split", [1, 2, 3])
-def test_the_official_lists_pass_all_checks_but_that_of_the_files(official_lists, listing):
+def test_the_official_lists_pass_all_checks_but_that_of_the_files(official_lists, split):
     message = (
         r"13320 of 13320 listed videos are missing: v_ApplyEyeMakeup_g0\d_c01.avi, .*"
         r"and 13317 more; looked in .*UCF-101 and their class folders; get UCF101.rar"
     )
     with pytest.raises(InputError, match=message):
-        load_ucf101(official_lists, listing)
+        load_ucf101(official_lists, split)
 
 
 def test_the_official_lists_name_101_classes_and_the_split_is_no_subset(official_lists):
