@@ -163,13 +163,13 @@ def test_unreadable_videos_are_replaced_in_training_and_wrong_in_the_test(tmp_pa
     assert numbers["failures"][0][0] == "test/left/0"
     videos = load_listing(tiny_config(data))
     config = cached_config(data, tmp_path, "run")
-    clips = FeatureCache(config, [*videos.train, *videos.test]).train(videos.train, seed=0)
+    clips = FeatureCache(config, videos.all_videos).train(videos.train, seed=0)
     for epoch in range(4):
         clips.set_epoch(epoch)
         samples, failures = clips[0]
         assert failures[0][0] == 0
         assert samples[0].video not in (0, 2)
-        assert samples[0].target == videos.train[samples[0].video].label
+        assert samples[0].target == videos.train[samples[0].video].target
         assert clips[1][0][0].video == 1
         assert clips[1][1] == []
 
