@@ -1,4 +1,4 @@
-"""Weights of networks: out of a file, or downloaded by torchvision."""
+"""Weights of networks, read from a file or downloaded."""
 
 import hashlib
 import pickle
@@ -13,7 +13,7 @@ from stn_action.errors import InputError
 
 
 def read_state_dict(path: str | Path, setting: str) -> dict[str, Tensor]:
-    """Tensors by name out of a .safetensors file or a torch file (read with weights_only=True).
+    """Return tensors by name from a .safetensors file or a torch file (with weights_only=True).
 
     Args:
         path: the file.
@@ -33,41 +33,55 @@ def read_state_dict(path: str | Path, setting: str) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001  (each library has its own errors for a broken file)
         raise InputError(f"{setting}: {path} holds no weights: {short_reason(error)}") from None
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError(f"{setting}: {path} holds no state dict (tensors by name)")
-    return state
+    return _state_dict(state, path, setting)
 
 
-def downloaded(weights: Any, setting: str, otherwise: str) -> dict[str, Tensor]:
-    """The state dict of a member of torchvision's weights, from its cache or downloaded.
+def download_state_dict(url: str, setting: str, otherwise: str) -> dict[str, Tensor]:
+    """Return the state dict at an address, from PyTorch's cache of downloads or downloaded.
 
     Args:
-        weights: the member, for instance `R2Plus1D_18_Weights.KINETICS400_V1`.
+        url: as the library that publishes the weights gives it; a digest in the file's name is
+            checked.
         setting: where the user asked for it, for the message.
         otherwise: what to do instead, for the message.
 
     Raises:
-        InputError: it cannot be had; the message names the address and where a file is looked for.
+        InputError: it could not be downloaded or holds no state dict; names the address and where
+            a file is looked for.
     """
-    target = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    target = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     try:
-        return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        state = torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", check_hash=True, weights_only=True
+        )
     except (urllib.error.URLError, OSError, RuntimeError, EOFError, pickle.PickleError) as error:
         raise InputError(
-            f"{setting}: {weights.url} could not be had ({short_reason(error)}); it was looked for "
-            f"in {target}. Get it on a machine with a network and put it there, or {otherwise}"
+            f"{setting}: {url} could not be downloaded ({short_reason(error)}); {target} was tried "
+            f"first. Get it on a machine with a network and put it there, or {otherwise}"
         ) from None
+    return _state_dict(state, target, setting)
 
 
 def short_digest(path: str | Path) -> str:
-    """The first eight hexadecimal digits of a file's SHA-256: which weights they are."""
+    """Return the first eight hexadecimal digits of a file's SHA-256, which identify weights."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:8]
 
 
 def short_reason(error: Exception) -> str:
-    """One line on what went wrong; not PyTorch's advice to read such a file unsafely."""
+    """Return one line about an error, without PyTorch's advice to read a file unsafely."""
     if isinstance(error, pickle.PickleError):
         return "it is no torch file of tensors only"
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _state_dict(content: Any, path: Path, setting: str) -> dict[str, Tensor]:
+    """Return the state dict that a torch file is or has under a usual key."""
+    state = content
+    for key in ("state_dict", "model_state"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+            break
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError(f"{setting}: {path} holds no state dict (tensors by name)")
+    return state

@@ -49,7 +49,8 @@ HEAVY = {
     },
     "decord": {"video/decord_backend.py"},
     "matplotlib": {"visualize/charts.py", "visualize/confusion.py", "visualize/figures.py"},
-    "timm": {"models/backbones/backbone_table.py"},
+    "timm": {"models/backbones/timm_trunks.py"},
+    "pytorchvideo": {"models/backbones/pytorchvideo_trunks.py"},
 }
 
 

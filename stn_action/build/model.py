@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from stn_action.config.schema import Config, config_from_dict
 from stn_action.errors import InputError
-from stn_action.models.backbones.backbone_table import build_backbone
+from stn_action.models.backbones.backbone_table import backbone_spec, build_backbone
 from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
@@ -42,7 +41,7 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
         }  # fmt: skip
     network = plug(
         backbone.trunk, num_classes=num_classes, dropout=model.dropout, temporal=model.temporal,
-        mean=backbone.mean, std=backbone.std, example=example_clip(config), **settings,
+        mean=backbone.spec.mean, std=backbone.spec.std, example=example_clip(config), **settings,
     )  # fmt: skip
     if model.freeze_until is not None:
         network.freeze_until(model.freeze_until, example_clip(config))
@@ -77,15 +76,9 @@ def config_of_checkpoint(
 
 
 def example_clip(config: Config) -> Tensor:
-    """An empty clip (1, 3, T, H, W) of the configured size, to find out shapes with.
-
-    A frame-wise trunk does the same to every frame: two are enough, and save most of the time.
-    """
-    frame_wise = config.model.backbone.startswith("timm/")
-    num_frames = config.data.clip.num_frames
-    return torch.zeros(
-        1, 3, min(num_frames, 2) if frame_wise else num_frames, *config.data.crop.size
-    )
+    """Return an empty clip (1, 3, T, H, W) of the configured size, to find out shapes with."""
+    spec = backbone_spec(config.model.backbone)
+    return spec.example_clip(config.data.clip.num_frames, config.data.crop.size)
 
 
 def gain_of(config: Config) -> float:

@@ -33,7 +33,8 @@ BACKBONE_LIBRARIES = ("timm",)
 
 def backbone_choices() -> str:
     """Return the names of all trunks, for a message."""
-    return ", ".join([*BACKBONES_BY_NAME, *(f"{name}/<model>" for name in BACKBONE_LIBRARIES)])
+    *named, last = BACKBONES_BY_NAME
+    return ", ".join([*named, *(f"{name}/<model>" for name in BACKBONE_LIBRARIES)]) + f" or {last}"
 
 
 def is_backbone_name(name: str) -> bool:

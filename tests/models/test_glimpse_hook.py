@@ -3,7 +3,7 @@ import torch
 
 from stn_action.errors import InputError
 from stn_action.geometry.theta import enclosing_boxes
-from stn_action.models.backbones.backbone_table import Small3d
+from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.plug import plug
 

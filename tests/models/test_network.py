@@ -8,7 +8,8 @@ from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.theta import VOLUMETRIC, window_theta
 from stn_action.geometry.transforms import TRANSFORMS
-from stn_action.models.backbones.backbone_table import FrameWise, Small3d
+from stn_action.models.backbones.frame_wise import FrameWise
+from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.plug import plug
 from stn_action.models.temporal import TemporalDifference
 

@@ -4,7 +4,8 @@ from torch import nn
 from torchvision.models.video import r3d_18
 
 from stn_action.errors import InputError
-from stn_action.models.backbones.backbone_table import Small3d, build_backbone
+from stn_action.models.backbones.backbone_table import build_backbone
+from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.plug import plug
 
 EXAMPLE = torch.zeros(1, 3, 4, 32, 32)

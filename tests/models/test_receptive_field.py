@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from stn_action.geometry.cells import Cells
-from stn_action.models.backbones.backbone_table import FrameWise, Small3d
+from stn_action.models.backbones.frame_wise import FrameWise
+from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.receptive_field import trace_cells
 from stn_action.models.stages import features_at
 from stn_action.models.temporal import TemporalMean

@@ -5,7 +5,8 @@ from torch import nn
 from torchvision.models.video import r2plus1d_18, r3d_18
 
 from stn_action.errors import InputError
-from stn_action.models.backbones.backbone_table import FrameWise, Small3d
+from stn_action.models.backbones.frame_wise import FrameWise
+from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.stages import (
     evaluating,
     features_at,

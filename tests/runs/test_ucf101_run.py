@@ -91,7 +91,7 @@ def test_without_the_weights_it_ends_at_once(tmp_path, capsys, monkeypatch):
     error = capsys.readouterr().err
     assert error.startswith("error: model.weights=kinetics400: https://")
     assert "no route to host" in error
-    assert f"looked for in {Path(torch.hub.get_dir()) / 'checkpoints'}" in error
+    assert f"; {Path(torch.hub.get_dir()) / 'checkpoints'}" in error
     assert "put it there, or set model.weights to a file or to none" in error
     assert "Traceback" not in error
     assert not (tmp_path / "runs").exists()

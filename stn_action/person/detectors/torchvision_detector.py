@@ -8,7 +8,7 @@ from torchvision.models import detection, get_model, get_model_weights, list_mod
 
 from stn_action.errors import InputError
 from stn_action.person.detectors.detector_base import Detections, check_frames
-from stn_action.weights import downloaded, read_state_dict, short_digest
+from stn_action.weights import download_state_dict, read_state_dict, short_digest
 
 PERSON = 1
 """The label of COCO's class `person` in all of torchvision's detection networks."""
@@ -39,7 +39,9 @@ class TorchvisionDetector:
         if weights is None:
             best = get_model_weights(model)["DEFAULT"]
             self.network.load_state_dict(
-                downloaded(best, f"--detector {model}", f"give a file: torchvision:{model}=FILE")
+                download_state_dict(
+                    best.url, f"--detector {model}", f"give a file: torchvision:{model}=FILE"
+                )
             )
             self.name = f"torchvision:{model} {best.name}"
         else:

@@ -49,6 +49,6 @@ def test_without_a_network_the_missing_weights_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(
-        InputError, match=r"could not be had .*no route.* or give a file: torchvision:"
+        InputError, match=r"could not be downloaded .*no route.* or give a file: torchvision:"
     ):
         build_detector(f"torchvision:{SSD}")

@@ -1,0 +1,29 @@
+"""An image network as a trunk of clips."""
+
+from torch import Tensor, nn
+
+
+class FrameWise(nn.Module):
+    """An image network on every frame, with the frames' features joined over time.
+
+    Args:
+        image: images (N, 3, H, W) to maps (N, channels, h, w), or to a list of maps of which the
+            last is used.
+        temporal: (N, T, channels) to (N, out_channels).
+    """
+
+    def __init__(self, image: nn.Module, temporal: nn.Module) -> None:
+        super().__init__()
+        self.image = image
+        self.temporal = temporal
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Compute features (B, out_channels).
+
+        Args:
+            clip: (B, 3, T, H, W); behind a stage, its features (B, C, T, H, W).
+        """
+        T = clip.shape[2]
+        maps = self.image(clip.transpose(1, 2).flatten(0, 1))
+        last = maps[-1] if isinstance(maps, list | tuple) else maps
+        return self.temporal(last.mean((2, 3)).unflatten(0, (-1, T)))
