@@ -14,7 +14,7 @@ import torch
 from benchmarks.timing import medians
 from stn_action.data.listing import VIDEO_SUFFIXES
 from stn_action.person.agreement import best_overlaps, share_of_frames
-from stn_action.person.detect_video import detections_of
+from stn_action.person.detect_video import detect_frames
 from stn_action.person.detectors.detector_table import build_detector
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import track_people
@@ -72,7 +72,7 @@ def _speeds(options: argparse.Namespace) -> list[list[str]]:
             def whole(every=every, detector=detector) -> None:
                 for path in paths:
                     with open_video(path) as reader:
-                        found = detections_of(
+                        found = detect_frames(
                             reader, detector, every=every, batch_size=options.batch
                         )
                         track_people(found, detections_per_second=reader.fps / every)

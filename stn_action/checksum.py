@@ -32,3 +32,26 @@ def path_checksum(path: str | Path) -> str:
         line = f"{file.relative_to(path).as_posix()} {checksum(file)}\n"
         digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def video_checksum(
+    path: str | Path, start_seconds: float | None = None, end_seconds: float | None = None
+) -> str:
+    """Checksum of a file, followed by the slice of it that is the video, if it is one.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return checksum(path) + slice_label(start_seconds, end_seconds)
+
+
+def slice_label(start_seconds: float | None, end_seconds: float | None) -> str:
+    """Return what `video_checksum` appends for a slice; empty for a whole file.
+
+    >>> slice_label(1.5, None), slice_label(None, 20), slice_label(None, None)
+    (' 1.5:', ' 0.0:20.0', '')
+    """
+    start = float(start_seconds or 0)
+    if start == 0 and end_seconds is None:
+        return ""
+    return f" {start}:{'' if end_seconds is None else float(end_seconds)}"

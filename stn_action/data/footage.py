@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from stn_action.person.crop import CropSpec, View, crop_pictures, inverse_map, region_of, view_boxes
-from stn_action.person.select import Select, clip_boxes_of
+from stn_action.person.person_choices import Select
+from stn_action.person.select import clip_boxes_of
 from stn_action.person.tube import Tube
 from stn_action.video.reader import VideoReader
 

@@ -18,6 +18,7 @@ from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import require_tracker
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoError
+from stn_action.video.video_choices import Reader
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class DetectionPlan:
     """Weaker detections are dropped."""
     batch_size: int = 8
     """Frames that the detector is given at once."""
-    reader: str = "auto"
+    reader: Reader = "auto"
     """The backend that decodes."""
 
     def __post_init__(self) -> None:

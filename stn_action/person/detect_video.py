@@ -1,4 +1,4 @@
-"""One video -> everybody in it: decoding, detection on every n-th frame, tracking."""
+"""Detection and tracking of the people in one video."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stn_action.checksum import checksum
+from stn_action.checksum import video_checksum
 from stn_action.geometry.boxes import box_sizes, clip_boxes
 from stn_action.person.detectors.detector_base import Detections, Detector
 from stn_action.person.tracker import track_people
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.backend_table import open_video
 from stn_action.video.reader import VideoReader
+from stn_action.video.video_choices import Reader
 
-Batch = list[tuple[int, np.ndarray]]
-"""Frame numbers and their pictures (H, W, 3)."""
+NumberedImages = list[tuple[int, np.ndarray]]
+"""Frame numbers and their images (H, W, 3)."""
 
 
 def detect_people(
@@ -27,37 +28,43 @@ def detect_people(
     *,
     every: int = 3,
     batch_size: int = 8,
-    backend: str = "auto",
+    backend: Reader = "auto",
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
 ) -> VideoPeople:
-    """Find and follow everybody in a video.
+    """Detect and track all people in a video.
 
     Args:
         path: the file.
-        name: of the video, as `VideoPeople.name`.
+        name: of the video, as `VideoPeople.name`; a slice has a name of its own.
         detector: finds the persons in a frame.
-        every: frames 0, every, 2 * every, ... are looked at; between them boxes are interpolated.
+        every: detect in frames 0, every, 2 * every, ...; between them boxes are interpolated.
         batch_size: frames that the detector is given at once.
-        backend: of `open_video`.
+        backend: see `open_video`.
+        start_seconds: start of the slice of the file that is the video, see `open_video`; frames
+            are counted from its first frame.
+        end_seconds: end of the slice.
 
     Returns:
-        A tube for each person seen at least twice, boxes clipped to the picture.
+        A tube for each person detected at least twice, boxes clipped to the image.
 
     Raises:
         VideoError: the video cannot be read.
-        OSError: likewise.
+        OSError: the file cannot be read.
     """
-    with open_video(path, backend) as reader:
-        found = detections_of(reader, detector, every=every, batch_size=batch_size)
+    with open_video(path, backend, start_seconds=start_seconds, end_seconds=end_seconds) as reader:
+        found = detect_frames(reader, detector, every=every, batch_size=batch_size)
         tubes = track_people(found, detections_per_second=reader.fps / every)
+        digest = video_checksum(path, start_seconds, end_seconds)
         return VideoPeople(
-            name, tubes, reader.size_hw, len(reader), reader.fps, checksum(path), source=str(path)
+            name, tubes, reader.size_hw, len(reader), reader.fps, digest, source=str(path)
         )
 
 
-def detections_of(
+def detect_frames(
     reader: VideoReader, detector: Detector, *, every: int, batch_size: int
 ) -> Iterator[tuple[int, Detections]]:
-    """Look at every n-th frame of an open video; the next frames are decoded meanwhile.
+    """Detect persons in every n-th frame of an open video; the next frames are decoded meanwhile.
 
     Args:
         reader: the video.
@@ -66,24 +73,24 @@ def detections_of(
         batch_size: frames that the detector is given at once.
 
     Yields:
-        Frame number and detections, clipped to the picture.
+        Frame number and detections, clipped to the image.
     """
     frames = reader.stream(every)
 
-    def next_batch() -> Batch:
-        return [(index, picture) for index, picture, _ in islice(frames, batch_size)]
+    def next_batch() -> NumberedImages:
+        return [(index, image) for index, image, _ in islice(frames, batch_size)]
 
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(next_batch)
         while batch := coming.result():
             coming = ahead.submit(next_batch)
-            pictures = torch.from_numpy(np.stack([picture for _, picture in batch]))
-            found = detector.detect(pictures.permute(0, 3, 1, 2))  # (B, 3, H, W)
-            for (index, _), one in zip(batch, found, strict=True):
-                yield index, _inside(one, reader.size_hw)
+            images = torch.from_numpy(np.stack([image for _, image in batch]))
+            found = detector.detect(images.permute(0, 3, 1, 2))  # (B, 3, H, W)
+            for (index, _), detections in zip(batch, found, strict=True):
+                yield index, _clipped(detections, reader.size_hw)
 
 
-def _inside(found: Detections, size_hw: tuple[int, int]) -> Detections:
+def _clipped(found: Detections, size_hw: tuple[int, int]) -> Detections:
     boxes = clip_boxes(found.boxes, size_hw)
     keep = (box_sizes(boxes) >= 1).all(dim=1)
     return Detections(boxes[keep], found.scores[keep])

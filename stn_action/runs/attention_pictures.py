@@ -10,7 +10,8 @@ from torch import Tensor
 from stn_action.data.video_table import Video
 from stn_action.evaluation.views import ViewPredictions
 from stn_action.geometry.outlines import focus_outlines, join_heads, nearest_clip_frames
-from stn_action.person.select import Select, clip_boxes_of
+from stn_action.person.person_choices import Select
+from stn_action.person.select import clip_boxes_of
 from stn_action.person.store.people_file import open_people
 from stn_action.person.video_people import People
 from stn_action.predictor import Answer, Trained, answers, view_predictions

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
+from stn_action.checksum import checksum
 from stn_action.person.agreement import best_overlaps, share_of_frames
-from stn_action.person.detect_video import detect_people, detections_of
+from stn_action.person.detect_video import detect_frames, detect_people
 from stn_action.person.detectors.detector_base import Detections
 from stn_action.person.detectors.detector_table import build_detector
 from stn_action.person.formats.ucf101_24 import read_ucf101_24
@@ -86,7 +87,7 @@ def test_every_nth_frame_is_looked_at_and_boxes_lie_inside(tmp_path):
     path = write_scene(tmp_path / "a.mp4", standing(20))
     detector = Wide()
     with open_video(path) as reader:
-        found = list(detections_of(reader, detector, every=4, batch_size=3))
+        found = list(detect_frames(reader, detector, every=4, batch_size=3))
     assert [index for index, _ in found] == [0, 4, 8, 12, 16]
     assert detector.seen == 5
     assert all(one.boxes.tolist() == [[0, 0, 240, 120]] for _, one in found)
@@ -100,6 +101,20 @@ def test_batches_change_nothing(tmp_path):
     for people in runs[1:]:
         for one, other in zip(runs[0].tubes, people.tubes, strict=True):
             assert torch.equal(one.boxes, other.boxes)
+
+
+def test_people_of_a_slice_are_counted_from_its_first_frame(tmp_path):
+    path = write_scene(tmp_path / "a.mp4", crossing(40))  # 30 frames in a second
+    part = write_scene(tmp_path / "part.mp4", crossing(40)[:, 12:30])
+    found = detect_people(path, "a_1", ColourDetector(), every=2, start_seconds=0.4, end_seconds=1)
+    alone = detect_people(part, "part", ColourDetector(), every=2)
+    assert (found.name, found.num_frames, found.fps) == ("a_1", 18, 30)
+    assert len(found.tubes) == len(alone.tubes) == 2
+    for one, other in zip(found.tubes, alone.tubes, strict=True):
+        assert torch.equal(one.frame_indices, other.frame_indices)
+        assert box_iou(one.boxes, other.boxes).diagonal().min() > 0.9
+    assert found.checksum == f"{checksum(path)} 0.4:1.0"
+    assert alone.checksum == checksum(part)
 
 
 def test_a_video_that_cannot_be_read_is_named(tmp_path):

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stn_action.checksum import checksum
+from stn_action.checksum import checksum, slice_label
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
 from stn_action.person.store.people_sql import (
@@ -122,15 +122,25 @@ class PeopleFile:
         spans = dict(self._file.query("SELECT name, longest_span FROM videos"))
         return [None if name is None else spans[name] for name in stored]
 
-    def is_done(self, video_name: str, path: Path) -> bool:
-        """Whether this very file was looked at; a video that could not be read is not done."""
+    def is_done(
+        self,
+        video_name: str,
+        path: Path,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+    ) -> bool:
+        """Whether people were detected in exactly this slice of this file, without an error."""
         rows = self._file.query(
             "SELECT bytes, modified, checksum, error FROM videos WHERE name = ?", video_name
         )
         if not rows or rows[0][3] is not None:
             return False
         *state, known, _ = rows[0]
-        return state in ([None, None], _state(path)) or checksum(path) == known
+        if state == [None, None]:
+            return True
+        label = slice_label(start_seconds, end_seconds)
+        digest, space, rest = (known or "").partition(" ")
+        return space + rest == label and (state == _state(path) or checksum(path) == digest)
 
     def add(self, people: VideoPeople, path: Path | None = None, error: str | None = None) -> None:
         """Write everybody in a video, in place of what was known of it, in one transaction.

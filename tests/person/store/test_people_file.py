@@ -12,6 +12,7 @@ import sys
 import pytest
 import torch
 
+from stn_action.checksum import checksum, video_checksum
 from stn_action.errors import InputError
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.store.people_sql import this_process
@@ -109,13 +110,37 @@ def test_a_video_is_done_while_its_file_stays_as_it_was(file, tmp_path):
 
 
 def test_a_copied_video_of_another_date_is_told_by_its_checksum(file, tmp_path):
-    from stn_action.checksum import checksum
-
     video = tmp_path / "one.mp4"
     video.write_bytes(b"first")
     file.add(people("one", 3.0, checksum=checksum(video)), video)
     os.utime(video, (1, 1))
     assert file.is_done("one", video)
+
+
+def test_a_slice_is_done_while_its_file_and_its_bounds_stay_as_they_were(file, tmp_path):
+    path = tmp_path / "one.mp4"
+    path.write_bytes(b"first")
+    file.add(people("one_1", 3.0, checksum=video_checksum(path, 0.5, 2)), path)
+    file.add(people("one_2", 3.0, checksum=video_checksum(path, 2)), path)
+    assert file.is_done("one_1", path, 0.5, 2.0)
+    assert file.is_done("one_2", path, 2.0)
+    for bounds in [(0.5, 2.5), (None, 2.0), (0.5, None), (None, None)]:
+        assert not file.is_done("one_1", path, *bounds)
+    assert not file.is_done("one_2", path)
+    os.utime(path, (1, 1))  # told by the checksum
+    assert file.is_done("one_1", path, 0.5, 2.0)
+    assert not file.is_done("one_1", path, 0.5, 2.5)
+    path.write_bytes(b"other, and longer")
+    assert not file.is_done("one_1", path, 0.5, 2.0)
+
+
+def test_a_whole_file_is_no_slice_of_itself(file, tmp_path):
+    path = tmp_path / "one.mp4"
+    path.write_bytes(b"first")
+    file.add(people("one", 3.0, checksum=video_checksum(path)), path)
+    assert file.is_done("one", path)
+    assert file.is_done("one", path, 0.0, None)
+    assert not file.is_done("one", path, 0.5, None)
 
 
 def test_claims_hold_while_their_process_lives(file):
