@@ -1,12 +1,12 @@
-"""Clips out of video files against the bare decoder that delivers the same frames.
+"""Clips read from video files, relative to the bare decoder that delivers the same frames.
 
-A clip is opened, read, cut (the centre view of the whole frame) and resized by the path that
-training takes, at stride 4: 16 x 112 x 112 out of a 320x240 XviD AVI, 16 x 224 x 224 out of H.264
+A video is opened, a clip of it read, cropped (the center of the full frame) and resized as in
+training, at stride 4: 16 x 112 x 112 out of a 320x240 XviD AVI, 16 x 224 x 224 out of H.264
 340x256 with sparse (250) and dense (16) keyframes. The bare decoder opens, goes to the keyframe
 before (OpenCV: reads from the start, its seeking is not exact), decodes, and converts the wanted
 frames to RGB; it neither crops nor resizes. Everything on one thread. Numbers are ratios of medians
 of interleaved repeats in one run: 1.00 is as many clips a second as the bare decoder of the same
-library; "read" is the reader alone, without cutting and resizing.
+library; "read" is the reader alone, without crop and resize.
 
 With --memory: how much a process grows that opens many videos in a row.
 """
@@ -44,7 +44,7 @@ UNCOUNTED = (
     SHARED / "ut_interaction_set1" / "1_1_2.avi",
     SHARED / "smoke_clips" / "yowov2_v_Basketball_g01_c02.mp4",
 )
-"""AVI with B-frames and a raw MPEG-4 stream: only decoding tells how many frames they have."""
+"""AVI with B-frames and a raw MPEG-4 stream: only decoding counts their frames."""
 FOLDERS = [SHARED / "smoke_clips", SHARED / "ut_interaction_set1"]
 FRAMES, STRIDE = 16, 4
 VIEW = View(0.875)
@@ -55,7 +55,7 @@ COLUMNS = (
 
 
 class Source(NamedTuple):
-    """A file, and the clips out of it."""
+    """A file, and the clips read from it."""
 
     name: str
     path: Path
@@ -108,8 +108,8 @@ def _compare(sources: Sequence[Source], repeats: int) -> None:
 def _row(source: Source, place: str, indices: list[int], repeats: int) -> list[str]:
     path = source.path
     with open_video(path) as reader:
-        pictures = reader.read_pictures(indices)
-    for ours, bare in zip(pictures, _bare_pyav(path, indices), strict=True):
+        images = reader.read_pictures(indices)
+    for ours, bare in zip(images, _bare_pyav(path, indices), strict=True):
         np.testing.assert_array_equal(ours, bare)
     bare = {"pyav": _bare_pyav, "opencv": _bare_opencv, "decord": _bare_decord}
     crop = CropSpec((source.size, source.size))
@@ -174,7 +174,7 @@ def _read(path: Path, indices: list[int]) -> list[np.ndarray]:
 
 
 def _bare_pyav(path: Path, indices: list[int]) -> list[np.ndarray]:
-    wanted, pictures, convert = set(indices), [], VideoReformatter()
+    wanted, images, convert = set(indices), [], VideoReformatter()
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
@@ -188,21 +188,21 @@ def _bare_pyav(path: Path, indices: list[int]) -> list[np.ndarray]:
             index = round((frame.pts - begin) / step)
             if index in wanted:
                 rgb = convert.reformat(frame, format="rgb24", interpolation="BICUBIC", threads=1)
-                pictures.append(rgb.to_ndarray())
+                images.append(rgb.to_ndarray())
             if index >= indices[-1]:
                 break
-    return pictures
+    return images
 
 
 def _bare_opencv(path: Path, indices: list[int]) -> list[np.ndarray]:
-    wanted, pictures = set(indices), []
+    wanted, images = set(indices), []
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     for index in range(indices[-1] + 1):
         capture.grab()
         if index in wanted:
-            pictures.append(cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB))
+            images.append(cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB))
     capture.release()
-    return pictures
+    return images
 
 
 def _bare_decord(path: Path, indices: list[int]) -> np.ndarray:
@@ -213,17 +213,17 @@ def _sources(folder: Path, num_frames: int) -> list[Source]:
     xvid = XVID
     if not xvid.is_file():
         xvid = folder / "xvid.avi"
-        _write_avi(xvid, _moving_pictures(num_frames // 2, (240, 320)))
+        _write_avi(xvid, _moving_frames(num_frames // 2, (240, 320)))
     sources = [Source("XviD 320x240", xvid, 112)]
     for gop in (250, 16):
         path = folder / f"{gop}.mp4"
-        write_video(path, _moving_pictures(num_frames, (256, 340)), fps=25, crf=23, gop=gop)
+        write_video(path, _moving_frames(num_frames, (256, 340)), fps=25, crf=23, gop=gop)
         sources.append(Source(f"H.264 340x256, GOP {gop}", path, 224))
     return sources
 
 
-def _moving_pictures(count: int, size_hw: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Discs that cross a soft background which moves too, with a little noise."""
+def _moving_frames(count: int, size_hw: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Yield discs that cross a smooth moving background, with a little noise."""
     generator = np.random.default_rng(0)
     height, width = size_hw
     noise = generator.integers(0, 256, (height + 120, width + 120, 3), dtype=np.uint8)
@@ -233,19 +233,19 @@ def _moving_pictures(count: int, size_hw: tuple[int, int]) -> Iterator[np.ndarra
     colours = generator.integers(0, 249, (8, 3)).tolist()
     for number in range(count):
         x, y = int(60 + 55 * np.sin(number / 40)), int(60 + 55 * np.cos(number / 53))
-        picture = background[y : y + height, x : x + width].copy()
-        for place, colour in zip(places + number * speeds, colours, strict=True):
-            centre = int(place[0]) % width, int(place[1]) % height
-            cv2.circle(picture, centre, 20, colour, thickness=-1)
-        yield picture + generator.integers(0, 6, picture.shape, dtype=np.uint8)
+        image = background[y : y + height, x : x + width].copy()
+        for place, color in zip(places + number * speeds, colours, strict=True):
+            center = int(place[0]) % width, int(place[1]) % height
+            cv2.circle(image, center, 20, color, thickness=-1)
+        yield image + generator.integers(0, 6, image.shape, dtype=np.uint8)
 
 
-def _write_avi(path: Path, pictures: Iterator[np.ndarray]) -> None:
+def _write_avi(path: Path, images: Iterator[np.ndarray]) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=30, options={"g": "12", "bf": "0"})
         stream.height, stream.width, stream.bit_rate = 240, 320, 1_000_000
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
 
 

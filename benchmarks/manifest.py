@@ -1,4 +1,4 @@
-"""A manifest and a list of a million videos: seconds to load, memory, and what workers copy.
+"""Manifest and table of a million videos: seconds to load, memory, and what workers copy.
 
 python tools/benchmark.py manifest [--videos 1000000]
 """
@@ -23,7 +23,7 @@ TOUCHES = 200_000
 """Entries that each forked worker reads, at random."""
 WORKERS = 2
 MB = 1024
-"""In the kilobytes that the kernel tells."""
+"""In kilobytes, the kernel's unit."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,23 +39,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def show_manifest(path: Path, number: int) -> None:
-    """Load the manifest and look names up."""
+    """Load the manifest and find names in it."""
     table = Table("step", "seconds", "VmRSS grew by, MB", title=f"manifest of {number} videos")
     before, start = _memory("status", "VmRSS"), time.perf_counter()
     manifest = Manifest.open(path)
     seconds, grown = time.perf_counter() - start, _memory("status", "VmRSS") - before
     table.add_row("load", f"{seconds:.2f}", f"{grown / MB:.0f}")
-    names = [_name(index) for index in random.Random(0).sample(range(number), LOOKUPS)]
+    names = [_name(index) for index in random.Random(0).sample(range(number), min(number, LOOKUPS))]
     start = time.perf_counter()
     found = [manifest.find(name) for name in names]
     seconds, grown = time.perf_counter() - start, _memory("status", "VmRSS") - before
     assert all(found)
-    table.add_row(f"find {LOOKUPS} names", f"{seconds:.2f}", f"{grown / MB:.0f}")
+    table.add_row(f"find {len(names)} names", f"{seconds:.2f}", f"{grown / MB:.0f}")
     Console().print(table)
 
 
 def show_workers(path: Path, number: int) -> None:
-    """Fork workers that read entries at random, and see what of it becomes their own."""
+    """Fork workers that read entries at random, and measure the memory they copy."""
     table = Table(
         "what", "build, s", "read one, µs", "copied by each worker, MB", "page cache, MB",
         title=f"{WORKERS} forked workers, {TOUCHES} random reads each",
@@ -85,7 +85,7 @@ def _megabytes(kilobytes: Sequence[float]) -> str:
 
 
 def _forked(read: Callable[[int], object], number: int) -> Iterator[tuple[float, ...]]:
-    """Kilobytes that became private, dirty and clean, and seconds, of each worker of several.
+    """Yield kilobytes that became private, dirty and clean, and seconds, of each worker.
 
     Dirty pages are copies. Clean ones are the file's, in the page cache, where no other process
     has them mapped too at that moment; they cost nothing.
@@ -116,7 +116,7 @@ def _private() -> tuple[int, int]:
 
 
 def _memory(file: str, field: str) -> int:
-    """Kilobytes, as the kernel tells."""
+    """Return kilobytes by the kernel's count."""
     for line in Path(f"/proc/self/{file}").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1])

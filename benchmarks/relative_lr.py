@@ -1,6 +1,6 @@
-"""Does theta move, and stay alive, at relative learning rates from 1e-3 to 1e-5?
+"""Whether theta moves without collapsing at relative learning rates from 1e-3 to 1e-5.
 
-A tiny problem of its own: maps of 14 x 14 with eight patches, one of them marked; the class is what
+A small synthetic problem: maps of 14 x 14 with eight patches, one of them marked; the class is what
 the marked patch carries. Pooling the map mixes all patches; a head that follows the mark solves it.
 """
 

@@ -1,4 +1,4 @@
-"""Times of several variants side by side: medians of interleaved repeats."""
+"""Time several variants: medians of interleaved repeats."""
 
 import ctypes
 import random
@@ -11,7 +11,7 @@ _FOUR_GB = 4 * 2**30 - 1
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to reuse large freed blocks rather than to give them back to the system.
+    """Make glibc reuse large freed blocks rather than return them to the system.
 
     Otherwise every large tensor is mapped anew, and which variant pays for the page faults depends
     on what the one before it has freed. Where there is no glibc nothing happens.
@@ -27,9 +27,9 @@ def keep_freed_memory() -> None:
 def medians(
     variants: Mapping[str, Callable[[], object]], *, repeats: int, warmup: int = 2
 ) -> dict[str, float]:
-    """Median seconds of each variant; every repeat runs all of them, in an order of its own.
+    """Return median seconds of each variant; every repeat runs all of them in random order.
 
-    What ran before leaves its traces in the caches, so no variant may always follow the same one.
+    What ran before affects the caches, so no variant may always follow the same one.
     """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for repeat in range(warmup + repeats):
