@@ -97,7 +97,7 @@ def _network(name: str, glimpse: str, heads: int) -> FocusedNetwork:
 
 
 def _step(network: FocusedNetwork, clips: Tensor, labels: Tensor) -> Callable[[], None]:
-    loss = ClipLoss(branch_weight=1.0)
+    loss = ClipLoss(branch_loss=1.0)
 
     def step() -> None:
         network.zero_grad(set_to_none=True)

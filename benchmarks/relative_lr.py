@@ -119,7 +119,7 @@ def run(
         logits, _ = network(maps[batch])
         optimizer.zero_grad()
         F.cross_entropy(logits, labels[batch]).backward()
-        clip_gradients(network, max_norm=None, localization_max_norm=clip)
+        clip_gradients(network, clip_grad_norm=None, clip_localization_norm=clip)
         optimizer.step()
         schedule.step()
     monitor = HeadMonitor(frozen_on_purpose=relative_lr == 0)

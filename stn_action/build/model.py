@@ -31,14 +31,11 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
     settings: dict[str, Any] = {"heads": 0}
     if focus is not None:
         settings = {
-            "at": focus.at, "heads": focus.heads, "transform": focus.transform,
-            "glimpse": focus.glimpse, "theta_per": focus.theta_per, "gain": gain_of(config),
-            "detach": focus.detach, "branch_classifiers": focus.branch_loss > 0,
-            "start_scale": focus.start_scale, "min_scale": focus.min_scale,
-            "max_scale": focus.max_scale, "bounded": focus.bounded, "sampler": focus.sampler,
-            "padding": focus.padding, "motion": focus.motion,
+            **{name: value for name, value in focus if not name.endswith("_loss")},
+            "gain": gain_of(config),
+            "branch_classifiers": focus.branch_loss > 0,
             "random_windows": RandomWindows() if focus.random_glimpse_loss else None,
-        }  # fmt: skip
+        }
     network = plug(
         backbone.trunk, num_classes=num_classes, dropout=model.dropout, temporal=model.temporal,
         mean=backbone.spec.mean, std=backbone.spec.std, example=example_clip(config), **settings,

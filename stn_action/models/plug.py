@@ -33,7 +33,7 @@ def plug(
     sampler: Sampler = "auto",
     padding: Padding = "zeros",
     random_windows: RandomWindows | None = None,
-    dropout: float = 0.0,
+    dropout: float = 0.5,
     branch_classifiers: bool = True,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,

@@ -16,9 +16,9 @@ class ClipLoss:
 
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes (Szegedy et al. 2016), in [0, 1)."""
-    branch_weight: float = 0.0
+    branch_loss: float = 1.0
     """Weight of the mean cross-entropy of the auxiliary classifiers, one per branch."""
-    random_weight: float = 0.0
+    random_glimpse_loss: float = 0.0
     """Weight of the cross-entropy of the branch that looks at a random window (AdaFocusV2, Wang et
     al. 2022, arXiv 2112.14238)."""
     head_losses: tuple[Callable[[Focus], Tensor], ...] = ()
@@ -27,10 +27,12 @@ class ClipLoss:
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
             raise InputError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
-        if not self.branch_weight >= 0:
-            raise InputError(f"branch_weight must be from 0 on, got {self.branch_weight}")
-        if not self.random_weight >= 0:
-            raise InputError(f"random_weight must be from 0 on, got {self.random_weight}")
+        if not self.branch_loss >= 0:
+            raise InputError(f"branch_loss must be from 0 on, got {self.branch_loss}")
+        if not self.random_glimpse_loss >= 0:
+            raise InputError(
+                f"random_glimpse_loss must be from 0 on, got {self.random_glimpse_loss}"
+            )
 
     def __call__(self, prediction: Prediction, label: Tensor) -> Tensor:
         """The mean loss () of a batch, float32.
@@ -42,12 +44,14 @@ class ClipLoss:
         """
         loss = self._cross_entropy(prediction.logits, label)
         branches = prediction.branch_logits
-        if branches is not None and self.branch_weight:
+        if branches is not None and self.branch_loss:
             labels = label[:, None].expand(branches.shape[:2]).flatten()
-            branch_loss = self._cross_entropy(branches.flatten(0, 1), labels)
-            loss = loss + self.branch_weight * branch_loss
-        if prediction.random_logits is not None and self.random_weight:
-            loss = loss + self.random_weight * self._cross_entropy(prediction.random_logits, label)
+            of_branches = self._cross_entropy(branches.flatten(0, 1), labels)
+            loss = loss + self.branch_loss * of_branches
+        if prediction.random_logits is not None and self.random_glimpse_loss:
+            loss = loss + self.random_glimpse_loss * self._cross_entropy(
+                prediction.random_logits, label
+            )
         for head_loss in self.head_losses:
             for focus in prediction.focus:
                 loss = loss + head_loss(focus)

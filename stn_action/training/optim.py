@@ -40,9 +40,9 @@ class NetworkWithHeads(Protocol):
 class Clipping:
     """The largest gradient norms; None does not clip."""
 
-    max_norm: float | None = None
+    clip_grad_norm: float | None = None
     """Of everything but the localization networks."""
-    localization_max_norm: float | None = None
+    clip_localization_norm: float | None = 0.1
     """Of the localization networks, after dividing by the gain."""
 
 
@@ -193,7 +193,7 @@ def warmup_cosine(
 
 
 def clip_gradients(
-    network: NetworkWithHeads, *, max_norm: float | None, localization_max_norm: float | None
+    network: NetworkWithHeads, *, clip_grad_norm: float | None, clip_localization_norm: float | None
 ) -> tuple[float, float]:
     """Clip the gradients of the localization networks apart from all others, in place.
 
@@ -202,8 +202,8 @@ def clip_gradients(
 
     Args:
         network: the network, not wrapped for several processes; gradients unscaled.
-        max_norm: the largest norm of all other gradients together; None does not clip.
-        localization_max_norm: the largest norm of the localization networks' gradients together,
+        clip_grad_norm: the largest norm of all other gradients together; None does not clip.
+        clip_localization_norm: the largest norm of the localization networks' gradients together,
             in effective units; None does not clip.
 
     Returns:
@@ -212,8 +212,8 @@ def clip_gradients(
     heads = {id(p): p for p in network.localization_parameters()}
     others = [p for p in network.parameters() if id(p) not in heads]
     gain = network.gain
-    stored_max_norm = None if localization_max_norm is None else localization_max_norm * gain
-    return _clip(others, max_norm), _clip(list(heads.values()), stored_max_norm) / gain
+    stored_max_norm = None if clip_localization_norm is None else clip_localization_norm * gain
+    return _clip(others, clip_grad_norm), _clip(list(heads.values()), stored_max_norm) / gain
 
 
 def _clip(parameters: list[nn.Parameter], max_norm: float | None) -> float:

@@ -61,7 +61,7 @@ def test_the_losses_of_the_heads_are_built_where_asked_for(tiny_data):
     ]  # fmt: skip
     loss = _loss(tiny_config(tiny_data, *settings))
     assert loss.head_losses == (DiversityLoss(0.2), InBoundsLoss(0.3))
-    assert (loss.random_weight, loss.branch_weight) == (0.4, 0.5)
+    assert (loss.random_glimpse_loss, loss.branch_loss) == (0.4, 0.5)
     assert _loss(tiny_config(tiny_data, *settings, "model.focus.heads=0")).head_losses == ()
 
 
@@ -86,7 +86,7 @@ def test_what_a_family_cannot_do_is_told(tiny_data):
     volumetric = "model.focus.transform=volumetric"
     with pytest.raises(InputError, match=r"volumetric theta is one per clip"):
         build_network(tiny_config(tiny_data, volumetric, "model.focus.theta_per=step"), 3)
-    with pytest.raises(InputError, match=r"'area' is for axis-aligned families, tps is none"):
+    with pytest.raises(InputError, match=r"'area' is for axis-aligned families; tps is not one"):
         build_network(
             tiny_config(tiny_data, "model.focus.transform=tps", "model.focus.sampler=area"), 3
         )

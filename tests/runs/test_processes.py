@@ -132,7 +132,7 @@ def train_in_half_precision(accelerator, clips):
     network.trunk[0].register_forward_hook(lambda *args: kinds.add(args[2].dtype))
     monitor = HeadMonitor()
     stats = train_one_epoch(
-        network, [clips(4)] * 6, ClipLoss(branch_weight=0.5), optimizer, schedule, accelerator,
+        network, [clips(4)] * 6, ClipLoss(branch_loss=0.5), optimizer, schedule, accelerator,
         clipping=Clipping(5.0, 0.1), monitor=monitor,
     )  # fmt: skip
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in network.parameters())

@@ -24,15 +24,15 @@ def test_label_smoothing_spreads_its_share_over_all_classes():
 def test_each_branch_has_the_same_part_in_the_auxiliary_loss():
     branches = torch.stack([LOGITS, LOGITS.flip(1), LOGITS * 2], 1)  # (2, 3, 3)
     prediction = Prediction(LOGITS, (), branches)
-    plain = ClipLoss()
+    plain = ClipLoss(branch_loss=0)
     each = [plain(Prediction(branches[:, k], (), None), LABEL) for k in range(3)]
     expected = plain(prediction, LABEL) + 0.5 * sum(each) / 3
-    torch.testing.assert_close(ClipLoss(branch_weight=0.5)(prediction, LABEL), expected)
+    torch.testing.assert_close(ClipLoss(branch_loss=0.5)(prediction, LABEL), expected)
     assert plain(prediction, LABEL) == plain(Prediction(LOGITS, (), None), LABEL)
 
 
 def test_logits_of_half_precision_give_a_float32_loss():
-    loss = ClipLoss(branch_weight=1.0)(
+    loss = ClipLoss(branch_loss=1.0)(
         Prediction(LOGITS.bfloat16(), (), LOGITS[:, None].bfloat16()), LABEL
     )
     assert loss.dtype == torch.float32
@@ -49,7 +49,7 @@ def test_the_random_branch_and_the_heads_have_their_part():
 
     plain = ClipLoss()
     expected = plain(prediction, LABEL) + 0.5 * plain(Prediction(LOGITS.flip(1), (), None), LABEL)
-    loss = ClipLoss(random_weight=0.5, head_losses=(head_loss,))(prediction, LABEL)
+    loss = ClipLoss(random_glimpse_loss=0.5, head_losses=(head_loss,))(prediction, LABEL)
     torch.testing.assert_close(loss, expected + 2 * 0.25)
     assert seen == [focus, focus]
 
@@ -57,7 +57,7 @@ def test_the_random_branch_and_the_heads_have_their_part():
 def test_settings_out_of_range_are_named():
     with pytest.raises(InputError, match=r"label_smoothing must be in \[0, 1\), got 1.0"):
         ClipLoss(label_smoothing=1.0)
-    with pytest.raises(InputError, match="branch_weight must be from 0 on"):
-        ClipLoss(branch_weight=-0.1)
-    with pytest.raises(InputError, match="random_weight must be from 0 on"):
-        ClipLoss(random_weight=-0.1)
+    with pytest.raises(InputError, match="branch_loss must be from 0 on"):
+        ClipLoss(branch_loss=-0.1)
+    with pytest.raises(InputError, match="random_glimpse_loss must be from 0 on"):
+        ClipLoss(random_glimpse_loss=-0.1)
