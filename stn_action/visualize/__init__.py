@@ -1,1 +1,1 @@
-"""Predictions to pictures."""
+"""Predictions and results to images and charts."""

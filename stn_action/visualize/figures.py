@@ -36,6 +36,8 @@ CHART_STYLE: dict[str, Any] = {
     "lines.linewidth": 2,
     "lines.markersize": 7,
     "errorbar.capsize": 4,
+    "font.family": ["sans-serif"],
+    "svg.fonttype": "none",  # text as text: small files that can be searched
     "svg.hashsalt": "stn_action",  # the same figure gives the same file
     "text.parse_math": False,
 }

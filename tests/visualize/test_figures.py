@@ -25,7 +25,7 @@ def test_a_figure_is_written_as_png_and_svg(tmp_path):
     assert (colors == (0, 114, 178)).all(-1).sum() > 1000  # the curve
     text = files[1].read_text()
     assert text.startswith("<?xml")
-    assert "<!-- a title -->" in text
+    assert ">a title</text>" in text
 
 
 def test_the_same_chart_gives_the_same_files(tmp_path):

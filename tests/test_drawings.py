@@ -1,0 +1,111 @@
+"""The drawings of docs/ that scripts of the project make: they say what source and tables say."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from docs.draw_looseness import draw_looseness
+from docs.draw_rooms import (
+    HEIGHT,
+    WIDTH,
+    base_rooms,
+    draw_rooms,
+    read_imports,
+    read_words,
+    shorten_imports,
+    stack_rooms,
+)
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+IMPORTS = read_imports()
+BASE = base_rooms(IMPORTS)
+UPPER = {room: found - set(BASE) for room, found in IMPORTS.items() if room not in BASE}
+AGAIN = "the imports have changed: run python docs/draw_rooms.py"
+
+
+def test_the_drawing_in_the_docs_names_all_rooms_and_arrows():
+    text = (DOCS / "rooms.svg").read_text(encoding="utf-8")
+    entries = {path.name.removesuffix(".py") for path in (ROOT / "stn_action").iterdir()}
+    rooms = {name for name in entries if not name.startswith("__")}
+    assert set(IMPORTS) == rooms
+    assert rooms <= set(re.findall(r">(\w+)</text>", text)), AGAIN
+    drawn = set(re.findall(r'id="(\w+)-to-(\w+)"', text))
+    arrows = {(room, other) for room, found in shorten_imports(UPPER).items() for other in found}
+    assert drawn == arrows, AGAIN
+
+
+def test_every_room_says_what_it_is_for():
+    words = read_words()
+    assert all(words[room] for room in IMPORTS)
+
+
+def test_each_room_stands_above_what_it_imports():
+    imports = {"a": {"b", "c"}, "b": {"c"}, "c": set(), "d": {"c"}, "e": {"a", "c"}}
+    assert stack_rooms(imports) == [["c"], ["b", "d"], ["a"], ["e"]]
+    assert shorten_imports(imports) == {"a": {"b"}, "b": {"c"}, "c": set(), "d": {"c"}, "e": {"a"}}
+    with pytest.raises(ValueError, match=r"rooms import each other in a circle: a, b"):
+        stack_rooms({"a": {"b"}, "b": {"a"}, "c": set()})
+
+
+def test_imports_are_read_out_of_the_source(tmp_path):
+    package = tmp_path / "house"
+    for name, text in {
+        "__init__.py": "from house.attic.box import X",
+        "cellar.py": '"""Wine. And more."""\nimport torch',
+        "door.py": "import house.cellar as c",
+        "attic/__init__.py": '"""Boxes."""',
+        "attic/box.py": "def f():\n    from house.cellar import wine\nimport house.attic",
+        "attic/deep/chest.py": "import numpy, house.door",
+    }.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    imports = read_imports(package)
+    assert imports == {"attic": {"cellar", "door"}, "cellar": set(), "door": {"cellar"}}
+    assert base_rooms(imports, package) == ["cellar", "door"]
+    assert read_words(package)["attic"] == "Boxes"
+
+
+def test_no_room_is_drawn_on_another_and_no_arrow_through_one():
+    (axes,) = draw_rooms(IMPORTS, read_words(), BASE).axes
+    boxes = np.array([patch.get_bbox().bounds for patch in axes.patches])
+    boxes = boxes[np.isclose(boxes[:, 2], WIDTH)]
+    assert len(boxes) == len(UPPER)
+    for x, y, width, height in boxes:
+        near = (abs(boxes[:, 0] - x) < width) & (abs(boxes[:, 1] - y) < height)
+        assert near.sum() == 1  # itself
+    for line in axes.lines:
+        for start, end in pairwise(line.get_xydata()):
+            points = start + np.linspace(0.02, 0.98, 50)[:, None] * (end - start)
+            inside = points[:, None] - boxes[:, :2]
+            assert not ((inside > 0) & (inside < (WIDTH, HEIGHT))).all(-1).any()
+
+
+def test_the_drawing_of_the_rooms_is_always_the_same(tmp_path):
+    from stn_action.visualize.figures import save_figure
+
+    files = [
+        save_figure(tmp_path / f"{name}.png", draw_rooms(IMPORTS, read_words(), BASE))[1]
+        for name in "ab"
+    ]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_the_looseness_chart_shows_the_table():
+    axes = draw_looseness((DOCS / "results.md").read_text(encoding="utf-8")).axes[0]
+    curves = [container.lines[0].get_xydata().tolist() for container in axes.containers]
+    assert curves == [
+        [[0, 69.4], [0.25, 67.8], [1, 56.7]],
+        [[0, 73.9], [0.25, 67.2], [1, 63.3]],
+        [[0, 70.6], [0.25, 68.9], [1, 71.7]],
+    ]
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["no heads", "frozen heads", "heads", "heads, whole frame (69.4)"]
+
+
+def test_drawings_are_small():
+    for name in ("looseness.png", "rooms.png", "rooms.svg"):
+        assert (DOCS / name).stat().st_size < 60_000
