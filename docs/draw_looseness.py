@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from stn_action.visualize.chart_figure import Figure, save_figure
 from stn_action.visualize.charts import draw_curves
-from stn_action.visualize.figures import Figure, save_figure
 
 DOCS = Path(__file__).parent
 ROW = re.compile(r"^\| (\S+) \| (no heads|frozen heads|heads) \|[^|]*\| (\S+) \| (\S+) \|", re.M)

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 from PIL import Image
 
-from stn_action.visualize.figures import SERIES_COLORS, Figure, chart_style, save_figure
+from stn_action.visualize.chart_figure import SERIES_COLORS, Figure, chart_style, save_figure
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "stn_action"

@@ -85,7 +85,7 @@ def test_no_room_is_drawn_on_another_and_no_arrow_through_one():
 
 
 def test_the_drawing_of_the_rooms_is_always_the_same(tmp_path):
-    from stn_action.visualize.figures import save_figure
+    from stn_action.visualize.chart_figure import save_figure
 
     files = [
         save_figure(tmp_path / f"{name}.png", draw_rooms(IMPORTS, read_words(), BASE))[1]

@@ -48,7 +48,7 @@ HEAVY = {
         "jobs/inspection.py",
     },
     "decord": {"video/decord_backend.py"},
-    "matplotlib": {"visualize/charts.py", "visualize/confusion.py", "visualize/figures.py"},
+    "matplotlib": {"visualize/charts.py", "visualize/confusion.py", "visualize/chart_figure.py"},
     "timm": {"models/backbones/timm_trunks.py"},
     "pytorchvideo": {"models/backbones/pytorchvideo_trunks.py"},
 }

@@ -18,8 +18,8 @@ from stn_action.config.schema import Config, to_yaml
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import Scores
+from stn_action.visualize.chart_figure import save_figure
 from stn_action.visualize.confusion import draw_confusion
-from stn_action.visualize.figures import save_figure
 
 PACKAGES = ("stn_action", "torch", "torchvision", "timm", "av", "numpy", "accelerate")
 

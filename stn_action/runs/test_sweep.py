@@ -24,8 +24,8 @@ from stn_action.runs.folder import write_result
 from stn_action.runs.folds import pooled_listing, pooled_result
 from stn_action.runs.sweep_plan import Subject, check_key, parse_sweep, subjects_of
 from stn_action.runs.test import TestResult
+from stn_action.visualize.chart_figure import Figure, save_figure
 from stn_action.visualize.charts import draw_bars, draw_curves
-from stn_action.visualize.figures import Figure, save_figure
 
 SCORES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
 NO_CACHE = "train.cache_features=false"

@@ -13,8 +13,8 @@ from rich.console import Console
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.runs.arms import ArmResult, compare, describe, run_arms
 from stn_action.runs.sweep_plan import parse_sweep
+from stn_action.visualize.chart_figure import Figure, save_figure
 from stn_action.visualize.charts import draw_bars, draw_curves
-from stn_action.visualize.figures import Figure, save_figure
 
 REFERENCE = "reference"
 """Name and folder of the arms that the others are shown beside."""

@@ -11,7 +11,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from stn_action.visualize.figures import (
+from stn_action.visualize.chart_figure import (
     SERIES_COLORS,
     add_legend,
     add_reference,

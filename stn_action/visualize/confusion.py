@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 from torch import Tensor
 
-from stn_action.visualize.figures import chart_style, shorten_name
+from stn_action.visualize.chart_figure import chart_style, shorten_name
 
 _COLORS = LinearSegmentedColormap.from_list("share", ["#f6f8fc", "#6ea0d0", "#08306b"])
 _MANY_CLASSES = 20

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
+from stn_action.visualize.chart_figure import REFERENCE_COLOR, SERIES_COLORS, Figure
 from stn_action.visualize.charts import draw_bars, draw_curves
-from stn_action.visualize.figures import REFERENCE_COLOR, SERIES_COLORS, Figure
 
 LABELS = {"x_label": "looseness", "y_label": "top-1 (%)"}
 NAN = float("nan")

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from stn_action.errors import InputError
+from stn_action.visualize.chart_figure import chart_style, save_figure, shorten_name
 from stn_action.visualize.charts import draw_curves
-from stn_action.visualize.figures import chart_style, save_figure, shorten_name
 
 CURVE = {"a": [(0.0, 1.0), (1.0, 2.0)]}
 
