@@ -45,6 +45,16 @@ def video_checksum(
     return checksum(path) + slice_label(start_seconds, end_seconds)
 
 
+def split_checksum(text: str) -> tuple[str, str]:
+    """Split what `video_checksum` returns into the file's checksum and the label of the slice.
+
+    >>> split_checksum("0ad5 1.5:"), split_checksum("0ad5")
+    (('0ad5', ' 1.5:'), ('0ad5', ''))
+    """
+    digest, space, label = text.partition(" ")
+    return digest, space + label
+
+
 def slice_label(start_seconds: float | None, end_seconds: float | None) -> str:
     """Return what `video_checksum` appends for a slice; empty for a whole file.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stn_action.checksum import checksum
+from stn_action.checksum import slice_label, split_checksum, video_checksum
 from stn_action.data.manifest import (
     HEADER,
     Entry,
@@ -127,9 +127,12 @@ class _Known:
 
     def _entry(self, video: Video) -> Entry | None:
         if video.name in self.fresh:
-            return from_line(self.fresh[video.name], source=video.name)
-        entry = None if self.old is None else self.old.find(video.name)
-        return None if entry is None or entry.error else entry
+            entry = from_line(self.fresh[video.name], source=video.name)
+        else:
+            entry = None if self.old is None else self.old.find(video.name)
+            entry = None if entry is None or entry.error else entry
+        label = slice_label(video.start_seconds, video.end_seconds)
+        return entry if entry is not None and split_checksum(entry.checksum)[1] == label else None
 
 
 def _finished_before(out: Path) -> Manifest | None:
@@ -148,9 +151,10 @@ def _inspect(item: Item) -> Entry:
     video, before = item
     try:
         status = video.path.stat()
-        same_size = before is not None and before.bytes == status.st_size
-        if before is not None and same_size and before.checksum == checksum(video.path):
-            return replace(before, modified=status.st_mtime_ns)
+        if before is not None and before.bytes == status.st_size:
+            own = video_checksum(video.path, video.start_seconds, video.end_seconds)
+            if before.checksum == own:
+                return replace(before, modified=status.st_mtime_ns)
     except OSError:
         pass  # the inspection reports it
     return inspect_video(video)

@@ -80,7 +80,7 @@ def detect_all(
     people = PeopleFile.create(out, plan.made_by())
 
     def is_done(video: Video) -> bool:
-        return people.is_done(video.name, video.path)
+        return people.is_done(video.name, video.path, video.start_seconds, video.end_seconds)
 
     def record(video: Video, result: VideoPeople | Failed) -> Failed | None:
         if isinstance(result, Failed):
@@ -136,6 +136,7 @@ def _detect(plan: DetectionPlan, video: Video) -> VideoPeople | Failed:
         return detect_people(
             video.path, video.name, detector,
             every=plan.every, batch_size=plan.batch_size, backend=plan.reader,
+            start_seconds=video.start_seconds, end_seconds=video.end_seconds,
         )  # fmt: skip
     except VideoError as error:
         return Failed(str(error).removeprefix(f"{video.path}: "))

@@ -7,13 +7,14 @@ from itertools import chain
 import av
 from av.error import FFmpegError
 
-from stn_action.checksum import checksum
+from stn_action.checksum import video_checksum
 from stn_action.data.manifest import Entry
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.video.backend_table import open_video
 from stn_action.video.container import demuxed, open_container
 from stn_action.video.reader import VideoReader
+from stn_action.video.slice import SliceReader
 
 
 def inspect_video(video: Video) -> Entry:
@@ -24,12 +25,14 @@ def inspect_video(video: Video) -> Entry:
     """
     try:
         status = video.path.stat()
-        digest = checksum(video.path)
+        digest = video_checksum(video.path, video.start_seconds, video.end_seconds)
     except OSError as error:
         return entry_without_frames(video, f"the file cannot be read ({error.strerror})")
     about = {"bytes": status.st_size, "modified": status.st_mtime_ns, "checksum": digest}
     try:
-        with open_video(video.path) as reader:
+        with open_video(
+            video.path, start_seconds=video.start_seconds, end_seconds=video.end_seconds
+        ) as reader:
             return _describe(video, reader, about)
     except InputError as error:
         return entry_without_frames(video, str(error).removeprefix(f"{video.path}: "), **about)
@@ -105,6 +108,8 @@ def _describe(video: Video, reader: VideoReader, about: dict) -> Entry:
         return Entry(
             video.name, len(reader), rotation=0, codec="", note=f"read by {reader.backend}", **known
         )
+    if isinstance(reader, SliceReader):
+        return _describe_slice(video, reader, known)
     seen = _decode(video)
     return Entry(
         video.name,
@@ -117,7 +122,20 @@ def _describe(video: Video, reader: VideoReader, about: dict) -> Entry:
     )
 
 
-def _decode(video: Video) -> _Pass:
+def _describe_slice(video: Video, reader: SliceReader, known: dict) -> Entry:
+    """Decode the frames of the slice; only the first frame of the file besides."""
+    promised = len(reader)
+    for _ in reader.stream():
+        pass
+    lost = promised - len(reader)
+    seen = _decode(video, max_frames=1)
+    note = f"frames that cannot be decoded: {lost}" if lost else ""
+    return Entry(
+        video.name, len(reader), rotation=seen.rotation, codec=seen.codec, note=note, **known
+    )
+
+
+def _decode(video: Video, max_frames: int | None = None) -> _Pass:
     container, stream = open_container(video.path)
     with container:
         seen = _Pass(codec=stream.codec_context.name, promised=stream.frames)
@@ -129,6 +147,8 @@ def _decode(video: Video) -> _Pass:
                 continue
             for frame in frames:
                 seen.add(frame)
+                if seen.frames == max_frames:
+                    return seen
     return seen
 
 

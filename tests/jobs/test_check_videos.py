@@ -54,6 +54,38 @@ def test_a_clip_is_described_as_its_reader_sees_it(clip, tmp_path):
     assert (entry.error, entry.note) == ("", "")
 
 
+@pytest.mark.parametrize("clip", [CLIPS[0], CLIPS[6], CLIPS[16]], ids=lambda clip: clip.name)
+def test_a_slice_is_described_as_its_reader_sees_it(clip, tmp_path):
+    path = write_clip(tmp_path, clip)
+    entry = inspect_video(Video("a_1", path, 0, "", 0.4, 1.0))
+    whole = inspect_video(Video("a", path, 0, ""))
+    assert entry.frames == 15
+    assert entry.checksum == f"{whole.checksum} 0.4:1.0"
+    same = ("fps", "width", "height", "rotation", "codec", "bytes", "modified", "error", "note")
+    assert [getattr(entry, key) for key in same] == [getattr(whole, key) for key in same]
+    beyond = inspect_video(Video("a_2", path, 0, "", 7.0))
+    assert beyond.error.startswith("no frame is shown from 7 s to the end")
+
+
+def test_slices_of_one_file_are_checked_apart_and_again_when_they_change(tmp_path):
+    path = write_clip(tmp_path, CLIPS[0])
+    out = tmp_path / "manifest.tsv"
+
+    def again(*bounds: tuple[float | None, float | None]) -> tuple[str, list[int]]:
+        videos = [Video(f"a_{n}", path, 0, "", *pair) for n, pair in enumerate(bounds)]
+        summary = check_videos(videos, out, workers=0, console=Console(file=StringIO()))
+        return summary.lines()[0], [entry.frames for entry in Manifest.open(out)]
+
+    line, frames = again((None, 1.0), (1.0, 2.0))
+    assert "2 videos: 2 checked now" in line
+    assert frames == [25, 25]
+    line, frames = again((None, 1.0), (1.0, 2.2))
+    assert "2 videos: 1 checked now, 1 known before" in line
+    assert frames == [25, 30]
+    os.utime(path, (1, 1))
+    assert again((None, 1.0), (1.0, 2.2))[1] == [25, 30]
+
+
 @pytest.mark.parametrize("clip", CLIPS[:9], ids=lambda clip: clip.name)
 @pytest.mark.parametrize("damage", ["cut", "zeros"])
 def test_frames_of_a_damaged_clip_are_those_that_a_pass_gives(clip, damage, tmp_path):

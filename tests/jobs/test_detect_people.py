@@ -170,6 +170,21 @@ def test_videos_that_are_not_on_the_disk_are_counted_and_not_recorded(tmp_path):
     assert PeopleFile(out).names() == ["good"]
 
 
+def test_slices_of_one_file_are_videos_of_their_own(tmp_path):
+    path = write_scene(tmp_path / "film.mp4", crossing(45))  # 30 frames in a second
+    out = tmp_path / "people.sqlite"
+
+    def again(end: float) -> str:
+        videos = [Video("film_1", path, 0, "", None, 0.5), Video("film_2", path, 0, "", 0.5, end)]
+        return detect_all(videos, out, PLAN, workers=0, console=quiet())[0]
+
+    assert "2 searched for people now" in again(1.0)
+    assert [people.num_frames for people in PeopleFile(out)] == [15, 15]
+    assert "0 searched for people now, 2 known before" in again(1.0)
+    assert "1 searched for people now, 1 known before" in again(1.3)
+    assert [people.num_frames for people in PeopleFile(out)] == [15, 24]
+
+
 def test_other_settings_need_another_file(videos, complete):
     with pytest.raises(InputError, match=r"every 3 frames.*, not by .*every 5 frames"):
         detect_all([], complete.path, DetectionPlan(DETECTOR, every=5), workers=0)

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stn_action.checksum import checksum, slice_label
+from stn_action.checksum import checksum, slice_label, split_checksum
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
 from stn_action.person.store.people_sql import (
@@ -138,9 +138,10 @@ class PeopleFile:
         *state, known, _ = rows[0]
         if state == [None, None]:
             return True
-        label = slice_label(start_seconds, end_seconds)
-        digest, space, rest = (known or "").partition(" ")
-        return space + rest == label and (state == _state(path) or checksum(path) == digest)
+        digest, label = split_checksum(known or "")
+        if label != slice_label(start_seconds, end_seconds):
+            return False
+        return state == _state(path) or checksum(path) == digest
 
     def add(self, people: VideoPeople, path: Path | None = None, error: str | None = None) -> None:
         """Write everybody in a video, in place of what was known of it, in one transaction.
