@@ -33,7 +33,7 @@ def test_a_preview_is_a_sheet_per_video_and_an_overview(config, tmp_path, capsys
     [
         (["data.crop.losseness=1"], "did you mean data.crop.looseness?"),
         (["data.people=nowhere"], "data.people: nowhere does not exist"),
-        (["data.name=ucf101", "data.fold=all"], "data.fold=all: one split is wanted here"),
+        (["data.name=ucf101", "data.fold=all"], "data.fold=all: one fold is needed here"),
     ],
 )
 def test_a_preview_of_wrong_settings_ends_with_one_message(config, tmp_path, capsys, more, message):

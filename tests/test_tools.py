@@ -139,7 +139,7 @@ def test_what_is_no_checkpoint_is_refused(tool, checkpoint, tmp_path, capsys):
         ("model.focus.at=stage9", "Stages: stem, stage1, stage2, stage3"),
         ("model.focus.head=2", "did you mean model.focus.heads?"),
         ("optim.lr=fast", "optim.lr: expected a number"),
-        ("data.fold=all", "data.fold=all: folders has one split only"),
+        ("data.fold=all", "data.fold=all: folders has one fold only"),
         ("model.backbone=resnet", "expected one of torchvision/r3d_18, "),
     ],
 )
@@ -157,7 +157,7 @@ def test_a_wrong_setting_ends_training_at_once(tiny_data, tmp_path, capsys, sett
     [
         ("model.focus.heads=3", "the weights do not fit the configured model: .* Leave model"),
         ("model.focus.at=stage9", "no stage 'stage9'"),
-        ("data.fold=all", "data.fold=all: one split is wanted here; give its number"),
+        ("data.fold=all", "data.fold=all: one fold is needed here; give its number"),
         ("data.rot=x", r"last.pt: .*data.rot|override 'data.rot=x'"),
         ("no_such_file.yaml", "no_such_file.yaml"),
     ],

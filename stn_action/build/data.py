@@ -2,7 +2,6 @@
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import replace
 
 import cv2
 from torch.utils.data import DataLoader, Dataset
@@ -12,10 +11,8 @@ from stn_action.build.people import people_of, tubes_of, with_people
 from stn_action.config.schema import Config
 from stn_action.data.augment import Augment
 from stn_action.data.clips import ClipDataset, ClipSampling, init_worker
-from stn_action.data.datasets.folders import load_folders
-from stn_action.data.datasets.ucf101 import load_ucf101
-from stn_action.data.datasets.ut_interaction import load_ut_interaction
-from stn_action.data.listing import Listing
+from stn_action.data.datasets.dataset_table import DATASETS
+from stn_action.data.listing import Listing, hold_out_groups
 from stn_action.data.manifest import Manifest
 from stn_action.data.source import FootageSource
 from stn_action.data.video_table import Video, VideoTable
@@ -23,38 +20,35 @@ from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
 from stn_action.video.backend_table import BACKENDS
 
-FOLDS = {"ucf101": (1, 2, 3), "ut_interaction": tuple(range(1, 11))}
-
 
 def load_listing(config: Config) -> Listing:
-    """The labelled videos of `config.data` that are used; its split must be a number.
+    """Return the labeled videos of `config.data` that are used; its fold must be a number.
 
     Raises:
-        InputError: the data or the person boxes are not there, or not what they should be.
+        InputError: the data or the person boxes are missing, or not what they should be.
     """
     return with_people(read_listing(config), config)
 
 
-def read_listing(config: Config) -> Listing:
-    """The labelled videos of `config.data`, whatever is known of the people in them.
+def read_listing(config: Config, *, require_files: bool = True) -> Listing:
+    """Return the labeled videos of `config.data`, whatever is known of the people in them.
+
+    Args:
+        config: its fold must be a number. `data.val_share` takes groups out of the training videos
+            where the data set has no validation part of its own.
+        require_files: refuse, or leave out, videos that the disk lacks.
 
     Raises:
-        InputError: the data are not there, or not what they should be.
+        InputError: the data are missing, or not what they should be.
     """
     data = config.data
     if data.fold == "all":
-        raise InputError("data.fold=all: one split is wanted here; give its number (data.fold=N)")
-    match data.name:
-        case "ucf101":
-            return load_ucf101(data.root, data.fold, require_official=data.official)
-        case "ut_interaction":
-            return load_ut_interaction(data.root, data.fold)
-        case "sample" if not (data.root / "sample.json").is_file():
-            raise InputError(
-                f"data.root: {data.root} holds no finished sample data set (sample.json); write it "
-                f"with `python tools/make_sample.py --out {data.root}`"
-            )
-    return replace(load_folders(data.root), name=data.name)
+        raise InputError("data.fold=all: one fold is needed here; give its number (data.fold=N)")
+    spec = DATASETS[data.name]
+    listing = spec.read(data.root, data.fold, require_official=data.official)
+    if data.val_share and not listing.val:
+        listing = hold_out_groups(listing, data.val_share, seed=config.train.seed)
+    return spec.keep_present(listing, data.root) if require_files else listing
 
 
 def check_before_start(config: Config) -> None:
@@ -81,17 +75,17 @@ def check_before_start(config: Config) -> None:
 
 
 def fold_configs(config: Config) -> list[Config]:
-    """One configuration for every fold of `data.fold=all`, in order.
+    """Return one configuration for every fold of `data.fold=all`, in order.
 
     Raises:
         InputError: the data set has no folds.
     """
-    name = config.data.name
-    if name not in FOLDS:
-        raise InputError(f"data.fold=all: {name} has one split only; leave data.fold at 1")
+    spec = DATASETS[config.data.name]
+    if len(spec.folds) == 1:
+        raise InputError(f"data.fold=all: {spec.name} has one fold only; leave data.fold at 1")
     return [
         config.model_copy(update={"data": config.data.model_copy(update={"fold": fold})})
-        for fold in FOLDS[name]
+        for fold in spec.folds
     ]
 
 
@@ -157,10 +151,11 @@ def protocol(config: Config, listing: Listing, num_failed: int) -> str:
     if data.clip.sampling == "segment":
         clip = f"{data.clip.num_frames} segments"
     height, width = data.crop.size
+    missing = f", {listing.missing} missing" if listing.missing else ""
     skipped = f", {listing.skipped} without a person left out" if listing.skipped else ""
     views = f"{config.eval.num_clips} clips x {config.eval.num_crops} crops"
     return (
-        f"{listing.name}: {len(listing.test)} videos, {num_failed} failed{skipped}; "
+        f"{listing.name}: {len(listing.test)} videos, {num_failed} failed{missing}{skipped}; "
         f"{clip} of {width}x{height}, {views}, "
         f"{_crop_words(config, listing)}"
     )

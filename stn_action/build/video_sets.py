@@ -8,8 +8,7 @@ from pathlib import Path
 
 from stn_action.build.data import fold_configs, load_listing, read_listing
 from stn_action.config.schema import Config, load_config
-from stn_action.data.datasets.ucf101 import read_ucf101_lists
-from stn_action.data.listing import VIDEO_SUFFIXES, Listing
+from stn_action.data.listing import VIDEO_SUFFIXES
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 
@@ -17,7 +16,7 @@ from stn_action.errors import InputError
 def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Video]:
     """Return every video of a configuration's data set, or of a folder, once, sorted by name.
 
-    Of a configuration: the training and test videos of its split, of every fold with
+    Of a configuration: all videos of its fold, of every fold with
     `data.fold=all`. Videos of official lists are included even if they are not on the disk.
     Of a folder: the files below it that have a suffix of a video, except hidden ones; the name is
     the path below the folder without suffix, or with it if files differ in the suffix alone.
@@ -39,13 +38,13 @@ def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Vide
         videos = _videos_below(path)
     else:
         config = load_config(config_or_folder, overrides)
-        listings = [_listed(fold) for fold in _folds(config)]
+        listings = [read_listing(fold, require_files=False) for fold in _folds(config)]
         videos = [video for listing in listings for video in listing.all_videos]
     return sorted({video.name: video for video in videos}.values(), key=lambda video: video.name)
 
 
 def videos_named(names: Sequence[str], config: Config) -> list[Video]:
-    """Return the videos of paths, folders, and of the words "train" and "test", each once.
+    """Return the videos of paths, folders, and of the words "train", "val" and "test", each once.
 
     Args:
         names: files, folders or parts of the data set of `config`.
@@ -55,11 +54,11 @@ def videos_named(names: Sequence[str], config: Config) -> list[Video]:
         InputError: there is no such file, a folder holds no video, or nothing is named.
     """
     if not names:
-        raise InputError("no video is given; give a video, a folder of videos, train or test")
+        raise InputError("no video is given; give a video, a folder of videos, train, val or test")
     videos: list[Video] = []
     for name in names:
         path = Path(name)
-        if name in ("train", "test") and not path.exists():
+        if name in ("train", "val", "test") and not path.exists():
             videos += getattr(load_listing(config), name)
         elif path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
@@ -70,7 +69,8 @@ def videos_named(names: Sequence[str], config: Config) -> list[Video]:
             videos.append(_unlabeled(path))
         else:
             raise InputError(
-                f"{name}: no such file or folder; give a video, a folder of videos, train or test"
+                f"{name}: no such file or folder; give a video, a folder of videos, train, val "
+                "or test"
             )
     return _with_unique_names(videos)
 
@@ -84,14 +84,6 @@ def pick_evenly(videos: Sequence[Video], limit: int) -> list[Video]:
 
 def _folds(config: Config) -> list[Config]:
     return fold_configs(config) if config.data.fold == "all" else [config]
-
-
-def _listed(config: Config) -> Listing:
-    """Return what the lists name; for UCF101 files may be missing."""
-    data = config.data
-    if data.name == "ucf101" and data.fold != "all":
-        return read_ucf101_lists(data.root, data.fold, require_official=data.official)
-    return read_listing(config)
 
 
 def _videos_below(folder: Path) -> list[Video]:

@@ -97,6 +97,9 @@ class DataConfig(Section):
     """The data set's folder, relative to the working directory."""
     fold: Annotated[Whole, Field(ge=1)] | Literal["all"] = 1
     """Number of the official split or the sequence held out; all: every one, pooled."""
+    val_share: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    """Share of the training videos that is held out to choose a checkpoint, in whole groups by
+    train.seed, where the data set has no validation part; 0: none is."""
     people: Path | None = None
     """People file of tools/detect_people.py, or a folder with one CSV per video; null: whole
     frames."""

@@ -1,8 +1,13 @@
 """The parts of a data set, and the checks that every list of videos goes through."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
+
+import torch
 
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -76,16 +81,60 @@ def require_folder(root: str | Path, *, what: str, remedy: str) -> Path:
     return root
 
 
-def require_separate_groups(train: Sequence[Video], test: Sequence[Video], *, what: str) -> None:
-    """Refuse a split that tears a group apart.
+def require_separate_groups(parts: Mapping[str, VideoTable], *, what: str) -> None:
+    """Refuse parts that tear a group apart.
+
+    Args:
+        parts: by their names, for the message.
+        what: the lists, for the message.
 
     Raises:
         InputError: with the number of shared groups and the first few.
     """
-    shared = sorted({video.group for video in train} & {video.group for video in test})
-    if shared:
+    groups = {part: set(videos.groups()) for part, videos in parts.items()}
+    for one, other in combinations(parts, 2):
+        shared = sorted(groups[one] & groups[other])
+        if shared:
+            raise InputError(
+                f"{what}: {len(shared)} groups are in the {one} and in the {other} list "
+                f"({', '.join(shared[:NAMES_SHOWN])}): videos of a group show the same people and "
+                "place, so the result would be worthless; use one official pair of lists"
+            )
+
+
+def hold_out_groups(listing: Listing, share: float, *, seed: int) -> Listing:
+    """Move some groups of the training videos to an empty validation part.
+
+    Groups are moved in a random order until the share is reached, whole ones only. A group stays if
+    a class had no training video without it.
+
+    Args:
+        listing: without validation videos.
+        share: of the training videos, in (0, 1); at least that many are moved, if groups allow.
+        seed: of the order.
+
+    Raises:
+        InputError: no group can be moved.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, group in enumerate(listing.train.groups()):
+        rows.setdefault(group, []).append(row)
+    labels = [video.labels for video in listing.train]
+    left = Counter(label for of_video in labels for label in of_video)
+    names, wanted = sorted(rows), math.ceil(share * len(labels) - 1e-9)
+    held_out: list[int] = []
+    for place in torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist():
+        members = rows[names[place]]
+        lost = Counter(label for row in members for label in labels[row])
+        if len(held_out) < wanted and all(left[label] > lost[label] for label in lost):
+            held_out += members
+            left -= lost
+    if not held_out:
         raise InputError(
-            f"{what}: {len(shared)} groups are in the training and in the test list "
-            f"({', '.join(shared[:NAMES_SHOWN])}): videos of a group show the same people and "
-            "place, so the result would be worthless; use one official pair of lists"
+            f"data.val_share={share:g}: no group of the {len(labels)} training videos of "
+            f"{listing.name} can be held out, a class would have no training video left; set "
+            "data.val_share to 0"
         )
+    kept = sorted(set(range(len(labels))).difference(held_out))
+    train, val = listing.train.select(kept), listing.train.select(sorted(held_out))
+    return replace(listing, train=train, val=val)

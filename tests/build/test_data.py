@@ -28,15 +28,28 @@ def test_a_split_is_named_after_its_data_set(tiny_data):
 
 
 def test_one_split_is_wanted_where_folds_are_not_run(tiny_data):
-    with pytest.raises(InputError, match=r"one split is wanted here; give its number"):
+    with pytest.raises(InputError, match=r"one fold is needed here; give its number"):
         load_listing(tiny_config(tiny_data, "data.fold=all"))
+
+
+def test_a_share_of_the_training_videos_is_held_out_by_seed(tiny_data):
+    listing = load_listing(tiny_config(tiny_data))
+    assert len(listing.val) == 0
+    parts = [
+        load_listing(tiny_config(tiny_data, "data.val_share=0.25", f"train.seed={seed}"))
+        for seed in (1, 1, 2)
+    ]
+    assert [len(part.val) for part in parts] == [3, 3, 3]
+    assert parts[0].val.names() == parts[1].val.names() != parts[2].val.names()
+    assert set(parts[0].train.names()) | set(parts[0].val.names()) == set(listing.train.names())
+    assert parts[0].test.names() == listing.test.names()
 
 
 def test_folds_have_their_numbers(tiny_data):
     folds = fold_configs(tiny_config(tiny_data, "data.name=ut_interaction", "data.fold=all"))
     assert [fold.data.fold for fold in folds] == list(range(1, 11))
     assert {fold.model.backbone for fold in folds} == {"small3d"}
-    with pytest.raises(InputError, match=r"sample has one split only"):
+    with pytest.raises(InputError, match=r"sample has one fold only"):
         fold_configs(tiny_config(tiny_data, "data.name=sample", "data.fold=all"))
 
 

@@ -1,13 +1,14 @@
 """Every split of a data set trained and tested, the predictions pooled."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from stn_action.build import data as build_data
 from stn_action.config.schema import Config, load_config
+from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.errors import InputError
 from stn_action.runs.folds import train_folds
 from tests.tiny import rows_of, tiny_settings
@@ -19,7 +20,7 @@ QUIET = {"console": Console(quiet=True)}
 @pytest.fixture
 def config(tmp_path, monkeypatch) -> Config:
     """Two splits: what one trains on, the other is tested on."""
-    monkeypatch.setitem(build_data.FOLDS, "ucf101", (1, 2))
+    monkeypatch.setitem(DATASETS, "ucf101", replace(DATASETS["ucf101"], folds=(1, 2)))
     root = write_ucf101(tmp_path / "ucf101")
     return load_config(None, [
         *tiny_settings(root), "data.name=ucf101", "data.official=false", "data.fold=all",
@@ -76,5 +77,5 @@ def test_there_must_be_folds_to_resume_and_to_run(config, tmp_path):
         train_folds(missing, **QUIET)
     assert not (tmp_path / "run").exists()
     folders = config.model_copy(update={"data": config.data.model_copy(update={"name": "folders"})})
-    with pytest.raises(InputError, match=r"folders has one split only; leave data.fold at 1"):
+    with pytest.raises(InputError, match=r"folders has one fold only; leave data.fold at 1"):
         train_folds(folders, **QUIET)

@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from stn_action.build import data as build_data
 from stn_action.config.schema import load_config
+from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.errors import InputError
 from stn_action.runs.checkpoint_test import evaluate_checkpoint
 from stn_action.runs.folds import train_folds
@@ -127,7 +128,7 @@ def test_a_run_on_cached_features_is_swept_on_its_videos(tiny_data, tmp_path):
 @pytest.fixture
 def folds(tmp_path, monkeypatch) -> Path:
     """A run over two splits: what one trains on, the other is tested on."""
-    monkeypatch.setitem(build_data.FOLDS, "ucf101", (1, 2))
+    monkeypatch.setitem(DATASETS, "ucf101", replace(DATASETS["ucf101"], folds=(1, 2)))
     root = write_ucf101(tmp_path / "ucf101")
     config = load_config(None, [
         *tiny_settings(root), "data.name=ucf101", "data.official=false", "data.fold=all",

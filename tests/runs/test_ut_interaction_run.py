@@ -1,12 +1,13 @@
 """configs/ut_interaction_st.yaml on the real clips: frozen lite0, cached features, folds."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from stn_action.build import data as build_data
+from stn_action.data.datasets.dataset_table import DATASETS
 from tests.tiny import rows_of
 from tools.detect_people import main as detect_tool
 from tools.evaluate import main as evaluate_tool
@@ -25,7 +26,9 @@ def probabilities(path: Path) -> torch.Tensor:
 def test_folds_share_the_cache_and_their_predictions_are_pooled(
     shared, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setitem(build_data.FOLDS, "ut_interaction", (6, 8))
+    monkeypatch.setitem(
+        DATASETS, "ut_interaction", replace(DATASETS["ut_interaction"], folds=(6, 8))
+    )
     own = [
         f"data.root={shared / 'data/ut_interaction_set1'}", f"model.weights={shared / WEIGHTS}",
         "data.crop.size=[64, 96]", "data.clip.num_frames=2", "data.num_workers=2",

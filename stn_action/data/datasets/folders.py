@@ -1,4 +1,4 @@
-"""One's own videos: `root/train/<class>/*` and `root/test/<class>/*`."""
+"""Your own videos: `root/train/<class>/*`, `root/test/<class>/*`, and `root/val` likewise."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,35 +14,30 @@ REMEDY = (
 )
 
 
-def load_folders(root: str | Path) -> Listing:
-    """Read a data set of class folders; the classes are the folders of `train`, sorted.
+def list_folders(root: str | Path, fold: int = 1) -> Listing:
+    """List the videos of class folders; the classes are the folders of `train`, sorted.
 
     A video's name is its path below `root` without suffix, and it is a group of its own. Hidden
-    files and files with another suffix are passed over.
+    files and files with another suffix are ignored. `val` is optional.
 
     Args:
-        root: the folder that holds `train` and `test`.
+        root: the folder that holds `train`, `test` and perhaps `val`.
+        fold: there is only one.
 
     Raises:
-        InputError: a folder is missing or empty, or `test` holds a class that `train` lacks.
+        InputError: a folder is missing or empty, or a part has a class that `train` lacks.
     """
+    del fold
     root = require_folder(root, what="folders", remedy=REMEDY)
     classes = _class_names(root / "train")
-    unknown = sorted(set(_class_names(root / "test")) - set(classes))
-    if unknown:
-        raise InputError(
-            f"{root / 'test'}: the class {', '.join(unknown)} is not in {root / 'train'}, "
-            f"which holds {', '.join(classes)}"
-        )
-    train, test = _videos(root, "train", classes), _videos(root, "test", classes)
+    train = _videos(root, "train", classes)
     empty = [classes[label] for label in sorted(set(range(len(classes))) - _labels(train))]
     if empty:
         raise InputError(
             f"{root / 'train'}: there is no video of the class {', '.join(empty)}; {REMEDY}"
         )
-    if not test:
-        raise InputError(f"{root / 'test'}: there is no video in its class folders; {REMEDY}")
-    return Listing(root.absolute().name, classes, train, VideoTable(), test)
+    val = _known_videos(root, "val", classes) if (root / "val").exists() else VideoTable()
+    return Listing("folders", classes, train, val, _known_videos(root, "test", classes))
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
@@ -53,6 +48,19 @@ def _class_names(folder: Path) -> tuple[str, ...]:
     if not names:
         raise InputError(f"{folder}: there is no class folder in it; {REMEDY}")
     return tuple(names)
+
+
+def _known_videos(root: Path, part: str, classes: Sequence[str]) -> VideoTable:
+    unknown = sorted(set(_class_names(root / part)) - set(classes))
+    if unknown:
+        raise InputError(
+            f"{root / part}: the class {', '.join(unknown)} is not in {root / 'train'}, "
+            f"which holds {', '.join(classes)}"
+        )
+    videos = _videos(root, part, classes)
+    if not videos:
+        raise InputError(f"{root / part}: there is no video in its class folders; {REMEDY}")
+    return videos
 
 
 def _videos(root: Path, part: str, classes: Sequence[str]) -> VideoTable:

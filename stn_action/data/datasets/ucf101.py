@@ -4,19 +4,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.data.listing import (
-    VIDEO_SUFFIXES,
-    Listing,
-    require_folder,
-    require_separate_groups,
-    require_videos,
-)
+from stn_action.data.listing import VIDEO_SUFFIXES, Listing, require_folder
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
-NUM_CLASSES = 101
-NUM_VIDEOS = {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)}
-"""Videos in the official training and test list of each split."""
 LISTS = "ucfTrainTestlist"
 REMEDY = (
     "get UCF101.rar and UCF101TrainTestSplits-RecognitionTask.zip from "
@@ -25,53 +16,26 @@ REMEDY = (
 _FILE_NAME = re.compile(r"v_(?P<action>\w+)_(?P<group>g\d{2})_c\d{2}\.avi")
 
 
-def load_ucf101(root: str | Path, split: int, *, require_official: bool = True) -> Listing:
-    """Read one official split of UCF101.
+def list_ucf101(root: str | Path, fold: int) -> Listing:
+    """List the videos of one official split of UCF101.
 
-    The videos lie in class folders or all in one folder, in `root` or in `root/UCF-101`; the lists
+    The videos are in class folders or all in one folder, in `root` or in `root/UCF-101`; the lists
     (`classInd.txt`, `trainlist0N.txt`, `testlist0N.txt`) in `ucfTrainTestlist` in or beside `root`.
     A video that was re-encoded may have another suffix than the `.avi` of the lists.
 
     Args:
         root: the folder of the data set.
-        split: 1, 2 or 3.
-        require_official: refuse lists whose counts are not the official ones. Without, the name of
-            a smaller split tells that it is a subset.
+        fold: number of the split: 1, 2 or 3.
 
     Raises:
-        InputError: the folder, the lists or listed videos are missing, the lists are not the
-            official ones, or a group is in both of them.
+        InputError: the folder or the lists are missing, or a list is malformed.
     """
-    listed = read_ucf101_lists(root, split, require_official=require_official)
-    searched = f"{root}, {Path(root) / 'UCF-101'} and their class folders"
-    require_videos([*listed.train, *listed.test], looked_in=searched, remedy=REMEDY)
-    return listed
-
-
-def read_ucf101_lists(root: str | Path, split: int, *, require_official: bool = True) -> Listing:
-    """Do what `load_ucf101` does, but leave open whether the listed videos exist.
-
-    Raises:
-        InputError: as `load_ucf101`, except for missing videos.
-    """
-    if split not in NUM_VIDEOS:
-        raise InputError(f"data.fold of ucf101 must be 1, 2 or 3, got {split}")
     root = require_folder(root, what="ucf101", remedy=REMEDY)
     lists = _find_lists(root)
     classes = _read_classes(lists / "classInd.txt")
-    train = _read_list(lists / f"trainlist{split:02d}.txt", classes, root)
-    test = _read_list(lists / f"testlist{split:02d}.txt", classes, root)
-    counts = len(train), len(test)
-    official = (len(classes), *counts) == (NUM_CLASSES, *NUM_VIDEOS[split])
-    if require_official and not official:
-        raise InputError(
-            f"{lists}: not the official lists of ucf101 split {split}: {len(classes)} classes, "
-            f"{counts[0]} training and {counts[1]} test videos, expected {NUM_CLASSES}, "
-            f"{NUM_VIDEOS[split][0]} and {NUM_VIDEOS[split][1]}; {REMEDY}"
-        )
-    require_separate_groups(train, test, what=f"{lists}, ucf101 split {split}")
-    subset = "" if official else f" (subset: {counts[0]} train, {counts[1]} test videos)"
-    return Listing(f"ucf101 split {split}{subset}", classes, train, VideoTable(), test)
+    train = _read_list(lists / f"trainlist{fold:02d}.txt", classes, root)
+    test = _read_list(lists / f"testlist{fold:02d}.txt", classes, root)
+    return Listing(f"ucf101 split {fold}", classes, train, VideoTable(), test)
 
 
 def _find_lists(root: Path) -> Path:
@@ -127,7 +91,7 @@ def _read_list(path: Path, classes: Sequence[str], root: Path) -> VideoTable:
 
 
 def _video_folders(root: Path) -> list[Path]:
-    """Where class folders or videos may lie."""
+    """Return the folders that may hold class folders or videos."""
     nested = root / "UCF-101"
     return [nested, root] if nested.is_dir() else [root]
 

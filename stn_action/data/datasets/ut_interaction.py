@@ -19,27 +19,22 @@ REMEDY = (
 _STEM = re.compile(r"(?P<id>\d+)_(?P<sequence>\d+)_(?P<label>[0-5])")
 
 
-def load_ut_interaction(root: str | Path, split: int) -> Listing:
-    """Read the 60 clips and hold one sequence out.
+def list_ut_interaction(root: str | Path, fold: int) -> Listing:
+    """List the 60 clips and hold one sequence out.
 
     Args:
         root: the folder of `<id>_<sequence>_<class>.avi`; re-encoded, they may have another suffix.
-        split: the sequence to test on, 1 to 10; the other nine are trained on.
+        fold: the sequence to test on, 1 to 10; the other nine are trained on.
 
     Raises:
-        InputError: the folder is missing, its files are not the official 60 clips of set 1, or
-            there is no such sequence.
+        InputError: the folder is missing, or its files are not the official 60 clips of set 1.
     """
-    if not 1 <= split <= NUM_SEQUENCES:
-        raise InputError(
-            f"data.fold of ut_interaction must be a sequence from 1 to {NUM_SEQUENCES}, got {split}"
-        )
     root = require_folder(root, what="ut_interaction", remedy=REMEDY)
     videos = _read_videos(root)
-    held_out = str(split)
+    held_out = str(fold)
     return Listing(
-        name=f"ut_interaction set 1, sequence {split} held out",
-        classes=CLASSES,
+        f"ut_interaction set 1, sequence {fold} held out",
+        CLASSES,
         train=VideoTable(video for video in videos if video.group != held_out),
         val=VideoTable(),
         test=VideoTable(video for video in videos if video.group == held_out),
@@ -51,7 +46,7 @@ def _read_videos(root: Path) -> list[Video]:
     strange = [path.name for path in paths if not _STEM.fullmatch(path.stem)]
     if strange:
         raise InputError(
-            f"ut_interaction: {root} holds {len(strange)} files that are not called "
+            f"ut_interaction: {root} holds {len(strange)} files that are not named "
             f"<id>_<sequence>_<class 0-5>.avi: {', '.join(strange[:NAMES_SHOWN])}; {REMEDY}"
         )
     videos = [_parse(path) for path in paths]

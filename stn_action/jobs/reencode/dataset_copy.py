@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stn_action.data.datasets.ucf101 import LISTS
+from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.job_spec import JobSpec, JobSummary, run_job
@@ -96,9 +96,9 @@ def reencode_dataset(
 def copy_lists(root: Path, out: Path) -> None:
     """Copy the small files beside a data set's videos that its loader needs.
 
-    These are text files in `root` itself, and folders that hold nothing but `.txt` files. UCF101's
-    folder of lists may also be beside `root`; its copy is in `out`. Folders of CSV files are left
-    out: they hold boxes, which do not fit other frames.
+    These are text files in `root` itself, and folders that hold nothing but `.txt` files. A folder
+    of official lists may also be beside `root`; its copy is in `out`. Folders of CSV files are
+    left out: they hold boxes, which do not fit other frames.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -118,8 +118,9 @@ def _lists(root: Path) -> Iterator[tuple[Path, str]]:
         if small and path.suffix in LIST_SUFFIXES:
             yield path, path.name
     folders = [path for path in entries if path.is_dir()]
-    if root / LISTS not in folders:
-        folders.append(root.absolute().parent / LISTS)
+    for name in {spec.list_folder for spec in DATASETS.values() if spec.list_folder}:
+        if root / name not in folders:
+            folders.append(root.absolute().parent / name)
     for folder in folders:
         files = sorted(folder.iterdir()) if folder.is_dir() else []
         if all(path.suffix == ".txt" for path in files):

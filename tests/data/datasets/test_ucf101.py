@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from stn_action.data.datasets.ucf101 import load_ucf101, read_ucf101_lists
+from stn_action.data.datasets.dataset_table import DATASETS, load_dataset
 from stn_action.errors import InputError
 
 CLASSES = ("Archery", "HandstandPushups")
@@ -51,7 +51,7 @@ def test_every_official_layout_is_read(tmp_path, flat, below, beside):
     root = tmp_path / "ucf101"
     write_lists((tmp_path if beside else root) / "ucfTrainTestlist")
     write_videos(root / below, flat=flat)
-    listing = load_ucf101(root, 2, require_official=False)
+    listing = load_dataset("ucf101", root, 2, require_official=False)
     assert listing.name == "ucf101 split 2 (subset: 3 train, 2 test videos)"
     assert listing.classes == CLASSES
     assert [video.name.split("/")[1] for video in listing.train] == list(TRAIN)
@@ -66,7 +66,7 @@ def test_the_root_may_be_given_relative_to_the_working_folder(tmp_path, monkeypa
     write_lists(tmp_path / "ucfTrainTestlist")
     write_videos(tmp_path / "UCF-101", flat=False)
     monkeypatch.chdir(tmp_path / "UCF-101")
-    assert len(load_ucf101(".", 2, require_official=False).test) == 2
+    assert len(load_dataset("ucf101", ".", 2, require_official=False).test) == 2
 
 
 @pytest.mark.parametrize("split", [1, 2, 3])
@@ -76,11 +76,11 @@ def test_the_official_lists_pass_all_checks_but_that_of_the_files(official_lists
         r"and 13317 more; looked in .*UCF-101 and their class folders; get UCF101.rar"
     )
     with pytest.raises(InputError, match=message):
-        load_ucf101(official_lists, split)
+        load_dataset("ucf101", official_lists, split)
 
 
 def test_the_official_lists_name_101_classes_and_the_split_is_no_subset(official_lists):
-    listing = read_ucf101_lists(official_lists, 1)
+    listing = DATASETS["ucf101"].read(official_lists, 1)
     assert listing.name == "ucf101 split 1"
     assert (len(listing.classes), len(listing.train), len(listing.test)) == (101, 9537, 3783)
     assert listing.classes[0] == "ApplyEyeMakeup"
@@ -94,19 +94,19 @@ def test_a_shortened_official_list_is_refused(official_lists):
     path.write_text("\n".join(path.read_text().splitlines()[:-1]))
     message = (
         "not the official lists of ucf101 split 3: 101 classes, 9624 training and 3695 test "
-        "videos, expected 101, 9624 and 3696"
+        "videos, expected 101 classes, 9624 training and 3696 test videos; get"
     )
     with pytest.raises(InputError, match=message):
-        load_ucf101(official_lists, 3)
+        load_dataset("ucf101", official_lists, 3)
 
 
 def test_lists_of_two_splits_are_a_leak(official_lists):
     lists = official_lists / "ucfTrainTestlist"
     shutil.copy(lists / "testlist01.txt", lists / "testlist02.txt")
     with pytest.raises(InputError, match=r"707 groups are in the training and in the test list"):
-        load_ucf101(official_lists, 2, require_official=False)
+        load_dataset("ucf101", official_lists, 2, require_official=False)
     with pytest.raises(InputError, match="not the official lists of ucf101 split 2"):
-        load_ucf101(official_lists, 2)
+        load_dataset("ucf101", official_lists, 2)
 
 
 def test_a_missing_video_is_named(tmp_path):
@@ -114,25 +114,25 @@ def test_a_missing_video_is_named(tmp_path):
     write_videos(tmp_path, flat=False)
     (tmp_path / "Archery/v_Archery_g01_c01.avi").unlink()
     with pytest.raises(InputError, match="1 of 5 listed videos are missing: v_Archery_g01_c01"):
-        load_ucf101(tmp_path, 2, require_official=False)
+        load_dataset("ucf101", tmp_path, 2, require_official=False)
 
 
 def test_a_missing_root_or_list_says_where_it_was_looked_for_and_how_to_get_it(tmp_path):
     with pytest.raises(InputError, match=r"nowhere does not exist; get UCF101.rar and UCF101Train"):
-        load_ucf101(tmp_path / "nowhere", 1)
+        load_dataset("ucf101", tmp_path / "nowhere", 1)
     root = tmp_path / "ucf101"
     root.mkdir()
     message = rf"the folder ucfTrainTestlist .* is missing; looked in {root} and {tmp_path}; get"
     with pytest.raises(InputError, match=message):
-        load_ucf101(root, 1)
+        load_dataset("ucf101", root, 1)
     write_lists(root / "ucfTrainTestlist")
     with pytest.raises(InputError, match=r"trainlist01.txt: this list cannot be read"):
-        load_ucf101(root, 1)
+        load_dataset("ucf101", root, 1)
 
 
 def test_there_are_three_splits(tmp_path):
     with pytest.raises(InputError, match="must be 1, 2 or 3, got 4"):
-        load_ucf101(tmp_path, 4)
+        load_dataset("ucf101", tmp_path, 4)
 
 
 @pytest.mark.parametrize(
@@ -150,4 +150,4 @@ def test_a_malformed_list_is_refused(tmp_path, file_name, text, message):
     lists = write_lists(tmp_path / "ucfTrainTestlist")
     (lists / file_name).write_text(text)
     with pytest.raises(InputError, match=message):
-        load_ucf101(tmp_path, 2, require_official=False)
+        load_dataset("ucf101", tmp_path, 2, require_official=False)

@@ -2,7 +2,8 @@ from collections import Counter
 
 import pytest
 
-from stn_action.data.datasets.ut_interaction import CLASSES, load_ut_interaction
+from stn_action.data.datasets.dataset_table import load_dataset
+from stn_action.data.datasets.ut_interaction import CLASSES
 from stn_action.errors import InputError
 
 LABELS = {sequence: [0, 1, 2, 3, 4, 5] for sequence in range(1, 11)} | {
@@ -24,7 +25,7 @@ def root(tmp_path):
 
 @pytest.mark.parametrize("split", range(1, 11))
 def test_one_sequence_is_held_out(root, split):
-    fold = load_ut_interaction(root, split)
+    fold = load_dataset("ut_interaction", root, split)
     assert fold.name == f"ut_interaction set 1, sequence {split} held out"
     assert {video.group for video in fold.test} == {str(split)}
     assert str(split) not in {video.group for video in fold.train}
@@ -34,12 +35,14 @@ def test_one_sequence_is_held_out(root, split):
 
 
 def test_clips_come_in_the_order_of_their_numbers(root):
-    videos = load_ut_interaction(root, 1).train
+    videos = load_dataset("ut_interaction", root, 1).train
     assert [int(video.name.split("_")[0]) for video in videos] == list(range(6, 60))
 
 
 def test_the_real_clips_are_the_official_ones(shared):
-    folds = [load_ut_interaction(shared / "data/ut_interaction_set1", n) for n in range(1, 11)]
+    folds = [
+        load_dataset("ut_interaction", shared / "data/ut_interaction_set1", n) for n in range(1, 11)
+    ]
     tested = [video for fold in folds for video in fold.test]
     assert len({video.name for video in tested}) == 60
     assert all(video.path.is_file() for video in tested)
@@ -54,30 +57,30 @@ def test_a_missing_clip_is_noticed(root):
         r"59 clips of 10 sequences, .* 60 clips .* \(sequence 6: 4 instead of 5\); get ut-inter"
     )
     with pytest.raises(InputError, match=message):
-        load_ut_interaction(root, 1)
+        load_dataset("ut_interaction", root, 1)
 
 
 def test_another_set_is_refused(tmp_path):
     for number in range(60):
         (tmp_path / f"{number}_{11 + number // 6}_{number % 6}.avi").touch()
     with pytest.raises(InputError, match=r"60 clips of 10 .*\(sequence 1: 0 instead of 6\)"):
-        load_ut_interaction(tmp_path, 1)
+        load_dataset("ut_interaction", tmp_path, 1)
 
 
 def test_a_strange_file_is_named(root):
     (root / "seq1.avi").touch()
-    with pytest.raises(InputError, match=r"1 files that are not called .*: seq1.avi; get ut-inter"):
-        load_ut_interaction(root, 1)
+    with pytest.raises(InputError, match=r"1 files that are not named .*: seq1.avi; get ut-inter"):
+        load_dataset("ut_interaction", root, 1)
 
 
 def test_an_empty_or_missing_folder_says_how_to_get_the_clips(tmp_path):
     with pytest.raises(InputError, match=r"holds 0 clips of 0 sequences, .*SDHA 2010"):
-        load_ut_interaction(tmp_path, 1)
+        load_dataset("ut_interaction", tmp_path, 1)
     with pytest.raises(InputError, match=r"nowhere does not exist; get ut-interaction_set1"):
-        load_ut_interaction(tmp_path / "nowhere", 1)
+        load_dataset("ut_interaction", tmp_path / "nowhere", 1)
 
 
 @pytest.mark.parametrize("split", [0, 11])
 def test_there_are_ten_sequences(tmp_path, split):
-    with pytest.raises(InputError, match=f"a sequence from 1 to 10, got {split}"):
-        load_ut_interaction(tmp_path, split)
+    with pytest.raises(InputError, match=f"must be 1, 2, 3, 4, 5, 6, 7, 8, 9 or 10, got {split}"):
+        load_dataset("ut_interaction", tmp_path, split)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from stn_action.data.datasets.folders import load_folders
+from stn_action.data.datasets.dataset_table import load_dataset
 from stn_action.data.synthetic.sample_set import CLASSES, generate_sample, plan_clips, render_plan
 from stn_action.data.synthetic.scenes import SIZE_HW
 from stn_action.errors import InputError
@@ -57,7 +57,7 @@ def test_every_clip_has_a_video_and_two_box_files(sample):
 
 
 def test_the_folders_load_as_a_data_set(sample):
-    listing = load_folders(sample)
+    listing = load_dataset("folders", sample)
     assert listing.classes == CLASSES
     assert Counter(video.target for video in listing.train) == dict.fromkeys(range(6), SMALL[0])
     assert Counter(video.target for video in listing.test) == dict.fromkeys(range(6), SMALL[1])

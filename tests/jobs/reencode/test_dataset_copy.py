@@ -8,8 +8,7 @@ import pytest
 from rich.console import Console
 
 from stn_action.build.data import load_listing, training_dataset
-from stn_action.data.datasets.ucf101 import load_ucf101
-from stn_action.data.datasets.ut_interaction import load_ut_interaction
+from stn_action.data.datasets.dataset_table import load_dataset
 from stn_action.errors import InputError
 from stn_action.jobs.reencode.copy_records import JOURNAL, PEOPLE
 from stn_action.jobs.reencode.dataset_copy import REPORT, ReencodeSummary, reencode_dataset
@@ -78,9 +77,9 @@ def test_ucf101_keeps_its_tree_and_lists(tmp_path):
     assert (summary.job.done, summary.job.missing) == (5, ["YoYo/v_YoYo_g08_c01"])
     assert summary.lines()[0].endswith("0 failed, 1 missing on disk (YoYo/v_YoYo_g08_c01)")
     with pytest.raises(InputError, match=r"1 of 6 listed videos are missing: v_YoYo_g08_c01.avi"):
-        load_ucf101(out, 1, require_official=False)
+        load_dataset("ucf101", out, 1, require_official=False)
     shutil.copy(out / "YoYo/v_YoYo_g02_c03.mp4", out / "YoYo/v_YoYo_g08_c01.mp4")
-    after = load_ucf101(out, 1, require_official=False)
+    after = load_dataset("ucf101", out, 1, require_official=False)
     assert after.test[1].name == "YoYo/v_YoYo_g02_c03"
     assert after.test[1].path == out / "YoYo/v_YoYo_g02_c03.mp4"
 
@@ -89,7 +88,10 @@ def test_ut_interaction_loads_re_encoded_clips(shared, tmp_path):
     source = shared / "data/ut_interaction_set1"
     for path in source.glob("*.avi"):
         (tmp_path / f"{path.stem}.mp4").touch()
-    listing, original = load_ut_interaction(tmp_path, 3), load_ut_interaction(source, 3)
+    listing, original = (
+        load_dataset("ut_interaction", tmp_path, 3),
+        load_dataset("ut_interaction", source, 3),
+    )
     assert [v.name for v in listing.test] == [v.name for v in original.test]
     assert listing.test[0].path.suffix == ".mp4"
 

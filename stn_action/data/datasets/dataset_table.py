@@ -1,0 +1,162 @@
+"""The data sets by name, one row each: how videos are listed and what the lists must hold."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from stn_action.data.datasets import folders, sample, ucf101, ut_interaction
+from stn_action.data.listing import Listing, require_separate_groups, require_videos
+from stn_action.data.video_table import VideoTable
+from stn_action.errors import InputError
+
+
+class Counts(NamedTuple):
+    """Numbers of an official fold."""
+
+    classes: int
+    train: int
+    test: int
+    val: int = 0
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A data set: one file that lists its videos, and this row."""
+
+    name: str
+    """As `data.name` gives it."""
+    list_videos: Callable[[Path, int], Listing]
+    """Root and fold to the videos that the lists name, whether or not the disk has them."""
+    remedy: str
+    """How to get the data, one sentence without a full stop."""
+    folds: tuple[int, ...] = (1,)
+    """Numbers of the official splits, or of the groups that are held out in turn."""
+    multi_label: bool = False
+    """A video may have several labels."""
+    official: Mapping[int, Counts] = field(default_factory=dict)
+    """Official numbers of each fold; none: the lists are the user's own."""
+    files_may_be_missing: bool = False
+    """Listed videos that the disk lacks are left out and counted, as is usual for Kinetics."""
+    searched: str = "{root}"
+    """Where videos are looked for, for messages."""
+    list_folder: str | None = None
+    """Folder of official lists, in the root or beside it."""
+
+    def read(self, root: str | Path, fold: int, *, require_official: bool = True) -> Listing:
+        """Return the videos that the lists name, whether or not the disk has them.
+
+        Args:
+            root: the folder of the data set.
+            fold: one of `folds`.
+            require_official: refuse lists whose counts are not the official ones; else the name
+                of a smaller one says that it is a subset.
+
+        Raises:
+            InputError: there is no such fold, the folder or the lists are missing, malformed or
+                not the official ones, or a group is in two parts.
+        """
+        if fold not in self.folds:
+            *first, last = map(str, self.folds)
+            expected = f"{', '.join(first)} or {last}" if first else last
+            raise InputError(f"data.fold of {self.name} must be {expected}, got {fold}")
+        listing = self.list_videos(Path(root), fold)
+        assert listing.multi_label == self.multi_label
+        parts = {"training": listing.train, "validation": listing.val, "test": listing.test}
+        found = Counts(
+            len(listing.classes), len(listing.train), len(listing.test), len(listing.val)
+        )
+        official = self.official.get(fold, found)
+        if require_official and found != official:
+            raise InputError(
+                f"{root}: not the official lists of {listing.name}: {_in_words(found)}, expected "
+                f"{_in_words(official)}; {self.remedy}"
+            )
+        require_separate_groups(parts, what=f"{root}, {listing.name}")
+        if found == official:
+            return listing
+        val = f", {found.val} validation" if found.val else ""
+        subset = f"subset: {found.train} train{val}, {found.test} test videos"
+        return replace(listing, name=f"{listing.name} ({subset})")
+
+    def keep_present(self, listing: Listing, root: str | Path) -> Listing:
+        """Return the listing with the videos that the disk has.
+
+        Raises:
+            InputError: videos are missing that may not be, or a part has none left.
+        """
+        if not self.files_may_be_missing:
+            searched = self.searched.format(root=root)
+            require_videos(listing.all_videos, looked_in=searched, remedy=self.remedy)
+            return listing
+        parts = {"train": listing.train, "val": listing.val, "test": listing.test}
+        present = {part: _present(videos) for part, videos in parts.items()}
+        for part, videos in parts.items():
+            if videos and not present[part]:
+                raise InputError(
+                    f"all {len(videos)} {part} videos of {listing.name} are missing: "
+                    f"{videos[0].path.name}, ...; looked in {self.searched.format(root=root)}; "
+                    f"{self.remedy}"
+                )
+        return replace(listing, **present, missing=len(listing.test) - len(present["test"]))
+
+
+DATASETS = {
+    spec.name: spec
+    for spec in (
+        DatasetSpec(
+            "ucf101",
+            ucf101.list_ucf101,
+            ucf101.REMEDY,
+            folds=(1, 2, 3),
+            official={
+                1: Counts(101, 9537, 3783),
+                2: Counts(101, 9586, 3734),
+                3: Counts(101, 9624, 3696),
+            },
+            searched="{root}, {root}/UCF-101 and their class folders",
+            list_folder=ucf101.LISTS,
+        ),
+        DatasetSpec(
+            "ut_interaction",
+            ut_interaction.list_ut_interaction,
+            ut_interaction.REMEDY,
+            folds=tuple(ut_interaction.CLIPS_OF_SEQUENCE),
+            official={
+                fold: Counts(6, 60 - held_out, held_out)
+                for fold, held_out in ut_interaction.CLIPS_OF_SEQUENCE.items()
+            },
+        ),
+        DatasetSpec("folders", folders.list_folders, folders.REMEDY),
+        DatasetSpec("sample", sample.list_sample, folders.REMEDY),
+    )
+}
+"""The rows by name. A new data set: a file that lists its videos, a row, its name in
+`data/data_choices.py`, and a configuration."""
+
+
+def load_dataset(
+    name: str, root: str | Path, fold: int = 1, *, require_official: bool = True
+) -> Listing:
+    """Return the videos of a data set that are there to be used.
+
+    Args:
+        name: a key of `DATASETS`.
+        root: see `DatasetSpec.read`.
+        fold: see `DatasetSpec.read`.
+        require_official: see `DatasetSpec.read`.
+
+    Raises:
+        InputError: as `DatasetSpec.read` and `DatasetSpec.keep_present`.
+    """
+    spec = DATASETS[name]
+    return spec.keep_present(spec.read(root, fold, require_official=require_official), root)
+
+
+def _present(videos: VideoTable) -> VideoTable:
+    return videos.select(index for index, video in enumerate(videos) if video.path.is_file())
+
+
+def _in_words(counts: Counts) -> str:
+    val = f", {counts.val} validation" if counts.val else ""
+    return f"{counts.classes} classes, {counts.train} training{val} and {counts.test} test videos"

@@ -1,0 +1,83 @@
+"""The table of data sets: its rows, and what every data set gets from it."""
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from stn_action.data.data_choices import DatasetName
+from stn_action.data.datasets.dataset_table import DATASETS, Counts, DatasetSpec
+from stn_action.data.listing import Listing
+from stn_action.data.video_table import Video, VideoTable
+from stn_action.errors import InputError
+
+CLASSES = ("a", "b")
+
+
+def made_up(root, fold) -> Listing:
+    """Two training videos, a validation and two test videos, of which a file may be missing."""
+    parts = {"train": "pq", "val": "r", "test": "st"}
+    tables = {
+        part: VideoTable(Video(name, root / f"{name}.mp4", 0, name) for name in names)
+        for part, names in parts.items()
+    }
+    return Listing(f"toy {fold}", CLASSES, **tables)
+
+
+SPEC = DatasetSpec(
+    "toy", made_up, "get it", folds=(2, 3), official={2: Counts(2, 2, 2, 1), 3: Counts(2, 9, 8)}
+)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in "pqrs":
+        (tmp_path / f"{name}.mp4").touch()
+    return tmp_path
+
+
+def test_the_choices_of_a_configuration_are_the_rows():
+    assert get_args(DatasetName) == tuple(DATASETS)
+    assert all(spec.name == name for name, spec in DATASETS.items())
+
+
+def test_every_official_fold_has_its_counts():
+    assert sum(counts.test for counts in DATASETS["ut_interaction"].official.values()) == 60
+    for spec in DATASETS.values():
+        assert not spec.official or tuple(spec.official) == spec.folds
+
+
+def test_an_official_fold_keeps_its_name(root):
+    assert SPEC.read(root, 2).name == "toy 2"
+
+
+def test_other_lists_are_refused_or_named_a_subset(root):
+    message = (
+        "not the official lists of toy 3: 2 classes, 2 training, 1 validation and 2 test videos, "
+        "expected 2 classes, 9 training and 8 test videos; get it"
+    )
+    with pytest.raises(InputError, match=message):
+        SPEC.read(root, 3)
+    name = SPEC.read(root, 3, require_official=False).name
+    assert name == "toy 3 (subset: 2 train, 1 validation, 2 test videos)"
+
+
+@pytest.mark.parametrize("fold", [1, 4])
+def test_a_fold_that_is_not_there_is_refused(root, fold):
+    with pytest.raises(InputError, match=rf"data.fold of toy must be 2 or 3, got {fold}"):
+        SPEC.read(root, fold)
+    with pytest.raises(InputError, match=r"data.fold of folders must be 1, got 2"):
+        DATASETS["folders"].read(root, 2)
+
+
+def test_a_missing_file_is_refused_or_counted(root):
+    listing = SPEC.read(root, 2)
+    with pytest.raises(InputError, match=r"1 of 5 listed videos are missing: t.mp4; looked in .*"):
+        SPEC.keep_present(listing, root)
+    lenient = replace(SPEC, files_may_be_missing=True)
+    present = lenient.keep_present(listing, root)
+    assert (present.test.names(), present.missing) == (["s"], 1)
+    assert (present.train.names(), present.val.names()) == (["p", "q"], ["r"])
+    (root / "r.mp4").unlink()
+    with pytest.raises(InputError, match=r"all 1 val videos of toy 2 are missing: r.mp4, ...;"):
+        lenient.keep_present(listing, root)
