@@ -1,4 +1,4 @@
-"""Cost of heads: step time, peak memory and GMACs of two trunks with 0, 1, 4 and 8 heads.
+"""What heads cost: step time, peak memory and GMACs of two trunks with 0, 1, 4 and 8 heads.
 
 R(2+1)D-18 on 16 x 112 x 112 with heads after `layer3`, and tf_efficientnet_lite0, frame by frame,
 with heads after its 14 x 14 stage; pooled glimpses and glimpses through the tail. A step is
@@ -22,11 +22,11 @@ from benchmarks.timing import medians
 from stn_action.models.backbones.backbone_table import build_backbone
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
-from stn_action.training.objective import ClipLoss
+from stn_action.training.objective import ClassificationLoss
 
 
 class Trunk(NamedTuple):
-    """A trunk and the stage that its heads read."""
+    """A trunk and where its heads look."""
 
     backbone: str
     at: str
@@ -97,7 +97,7 @@ def _network(name: str, glimpse: str, heads: int) -> FocusedNetwork:
 
 
 def _step(network: FocusedNetwork, clips: Tensor, labels: Tensor) -> Callable[[], None]:
-    loss = ClipLoss(branch_loss=1.0)
+    loss = ClassificationLoss(branch_loss=1.0)
 
     def step() -> None:
         network.zero_grad(set_to_none=True)
@@ -113,7 +113,7 @@ def _gmacs(network: FocusedNetwork, clips: Tensor) -> float:
 
 
 def _peak(options: argparse.Namespace) -> int:
-    """Return megabytes of this process after two steps."""
+    """Megabytes of this process after two steps."""
     name, heads = options.trunks[0], options.heads[0]
     network = _network(name, options.glimpses[0], heads)
     clips = torch.rand(options.batch, *TRUNKS[name].clip)
@@ -124,9 +124,9 @@ def _peak(options: argparse.Namespace) -> int:
 
 
 def _most_memory() -> int:
-    """Return the peak kilobytes of this process.
+    """Kilobytes that this process has held at most.
 
-    Not of `getrusage`, which on Linux counts what the parent process held.
+    Not of `getrusage`, which on Linux counts what the process that started this one held.
     """
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))

@@ -1,6 +1,6 @@
-"""Whether theta moves without collapsing at relative learning rates from 1e-3 to 1e-5.
+"""Does theta move, and stay alive, at relative learning rates from 1e-3 to 1e-5?
 
-A small synthetic problem: maps of 14 x 14 with eight patches, one of them marked; the class is what
+A tiny problem of its own: maps of 14 x 14 with eight patches, one of them marked; the class is what
 the marked patch carries. Pooling the map mixes all patches; a head that follows the mark solves it.
 """
 
@@ -119,7 +119,7 @@ def run(
         logits, _ = network(maps[batch])
         optimizer.zero_grad()
         F.cross_entropy(logits, labels[batch]).backward()
-        clip_gradients(network, clip_grad_norm=None, clip_localization_norm=clip)
+        clip_gradients(groups, clip_localization_norm=clip)
         optimizer.step()
         schedule.step()
     monitor = HeadMonitor(frozen_on_purpose=relative_lr == 0)

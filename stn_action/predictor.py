@@ -14,7 +14,7 @@ from stn_action.build.data import (
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.config.schema import Config
 from stn_action.data.video_table import Video
-from stn_action.distributed import build_accelerator
+from stn_action.distributed import build_strategy
 from stn_action.evaluation.views import ViewPredictions, evaluate
 from stn_action.models.network import FocusedNetwork
 from stn_action.training.checkpoint import load_checkpoint
@@ -64,7 +64,7 @@ def view_predictions(
 ) -> ViewPredictions:
     """Predict all test views of the videos; `crops` in place of the configured number."""
     config = trained.config
-    accelerator = build_accelerator(config.train.precision)
+    strategy = build_strategy(config.train.precision)
     dataset = evaluation_dataset(config, videos, crops=crops)
     batches = loader(
         config,
@@ -73,11 +73,11 @@ def view_predictions(
         shuffle=False,
         workers=min(config.data.num_workers, len(videos)),
     )
-    network = trained.network.to(accelerator.device)
+    network = trained.network.to(strategy.device)
     return evaluate(
         network,
         batches,
-        accelerator,
+        strategy,
         collect_focus=collect_focus,
         views_at_once=config.eval.batch_size,
     )

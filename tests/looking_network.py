@@ -1,4 +1,4 @@
-"""A network small enough to follow, batches for it, and a fresh accelerator."""
+"""A network small enough to follow, batches for it, and a fresh strategy."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.batch import Batch
-from stn_action.distributed import build_accelerator
+from stn_action.distributed import build_strategy
 from stn_action.geometry.cells import Cells
 from stn_action.models.prediction import Focus, Prediction
 
@@ -98,5 +98,5 @@ def fresh_state() -> Iterator[None]:
 
 
 @pytest.fixture
-def accelerator(fresh_state: None):
-    return build_accelerator(cpu=True)
+def strategy(fresh_state: None):
+    return build_strategy(cpu=True)

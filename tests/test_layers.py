@@ -33,7 +33,7 @@ ROOMS = {
     "person": {"errors", "checksum", "weights", "geometry", "video"},
     "models": {"errors", "weights", "geometry"},
     "data": {"errors", "batch", "checksum", "geometry", "video", "person"},
-    "training": {"errors", "batch", "distributed", "geometry", "models"},
+    "training": {"errors", "batch", "distributed", "progress", "geometry", "models"},
     "visualize": {"errors", "geometry"},
     "evaluation": {"errors", "batch", "distributed", "geometry", "models", "training"},
 }

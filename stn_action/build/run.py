@@ -1,32 +1,39 @@
 """All that takes part in a training run, built from its configuration."""
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from rich.console import Console
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from stn_action.build.data import (
-    full_test_loader,
-    loader,
-)
-from stn_action.build.model import describe_groups
+from stn_action.batch import Batch
+from stn_action.build.data import full_test_loader, loader
+from stn_action.build.model import build_network, describe_groups
 from stn_action.build.run_data import RunData, build_run_data
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
+from stn_action.distributed import Strategy, seed_everything
 from stn_action.models.network import FocusedNetwork
+from stn_action.models.prediction import Focus
+from stn_action.training.loop import BatchTransform
 from stn_action.training.monitor import HeadMonitor
+from stn_action.training.objective import ClassificationLoss
 from stn_action.training.optim import (
+    Clipping,
     HeadWarmup,
     build_optimizer,
     parameter_groups,
     warmup_constant,
     warmup_cosine,
 )
+from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
+from stn_action.training.step import OptimizerStep
 
 
 @dataclass
@@ -36,8 +43,9 @@ class Run:
     config: Config
     listing: Listing
     folder: Path
+    strategy: Strategy
     network: FocusedNetwork
-    """The whole network; its checkpoint can be used on videos."""
+    """The complete network; its checkpoint can be used on videos."""
     data: RunData
     learner: Any
     """What is trained, prepared: the network, or its part behind the cached stage."""
@@ -46,68 +54,118 @@ class Run:
     """One view per video, for the curves."""
     full_test: DataLoader
     """All views, for the result."""
-    optimizer: Any
-    schedule: LambdaLR
-    accelerator: Any
+    objective: ClassificationLoss
+    step: OptimizerStep
     monitor: HeadMonitor
     """Of the heads, over the epoch."""
+    groups: list[str]
+    """What is trained at which rates: a line for each parameter group."""
+    transforms: tuple[BatchTransform, ...] = ()
     first_epoch: int = 1
     best: float = -1.0
     unreadable: dict[str, str] = field(default_factory=dict)
     """Training videos that could not be read, and why."""
 
     @property
-    def steps(self) -> int:
+    def num_steps(self) -> int:
         """Optimizer steps so far, those before a resumption too."""
-        return self.schedule.last_epoch
+        return self.step.schedule.last_epoch
+
+    @property
+    def ended(self) -> bool:
+        """Whether `train.max_steps` is reached."""
+        return self.num_steps == self.config.train.max_steps
+
+    def epoch_batches(self, epoch: int) -> Iterable[Batch]:
+        """Return the batches of an epoch, or as many as `train.max_steps` leaves."""
+        self.strategy.set_epoch(self.batches, epoch)  # the order
+        cast(Any, self.batches.dataset).set_epoch(epoch)  # the random draws
+        train = self.config.train
+        if train.max_steps is None:
+            return self.batches
+        left = (train.max_steps - self.num_steps) * train.grad_accum_steps
+        return self.strategy.first(self.batches, left)
 
 
-def prepare(
-    config: Config, listing: Listing, folder: Path, network: FocusedNetwork, accelerator: Any,
-    console: Console,
-) -> Run:  # fmt: skip
-    """Build datasets, loaders, optimizer and schedule around a network."""
-    data = build_run_data(config, listing.all_videos, network, accelerator, console)
-    optim = config.optim
+def build_run(
+    config: Config, listing: Listing, folder: Path, strategy: Strategy, console: Console
+) -> Run:
+    """Build network, data, loaders, objective, optimizer and schedule: a line per feature.
+
+    Raises:
+        InputError: an unknown trunk, stage or weights; or a cache of another experiment.
+    """
+    optim, train = config.optim, config.train
+    network = build_network(config, len(listing.classes))
+    data = build_run_data(config, listing.all_videos, network, strategy, console)
     groups = parameter_groups(
         data.learner, lr=optim.lr, relative_lr=optim.relative_lr, weight_decay=optim.weight_decay
     )
+    described = describe_groups(config, data.learner, groups)
     optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum)
-    batch_size = config.train.batch_size
-    workers = data.num_workers
     train_data, quick_data = data.train(listing.train), data.test(listing.test, quick=True)
-    batches = loader(config, train_data, batch_size=batch_size, shuffle=True, workers=workers)
+    workers = data.num_workers
+    batches = loader(config, train_data, batch_size=train.batch_size, shuffle=True, workers=workers)
     quick = loader(
         config, quick_data, batch_size=config.eval.batch_size, shuffle=False, workers=workers
     )
     full = full_test_loader(config, data.test(listing.test), workers=workers)
-    learner, prepared, batches, quick, full = accelerator.prepare(
-        data.learner, optimizer, batches, quick, full
-    )
-    steps = math.ceil(len(batches) / config.train.grad_accum_steps)
-    schedule = _schedule(config, optimizer, steps)
-    monitor = HeadMonitor(frozen_on_purpose=optim.relative_lr == 0)
+    learner, prepared, batches = strategy.prepare(data.learner, optimizer, batches)
+    steps_per_epoch = math.ceil(len(batches) / train.grad_accum_steps)
+    schedule = _schedule(config, optimizer, steps_per_epoch)
+    clipping = Clipping(optim.clip_grad_norm, optim.clip_localization_norm)
+    if strategy.rank:  # the same weights on every process, but other dropout
+        seed_everything(train.seed, rank=strategy.rank)
     return Run(
-        config, listing, folder, network, data, learner, batches, quick, full, prepared, schedule,
-        accelerator, monitor,
-    )  # fmt: skip
+        config=config,
+        listing=listing,
+        folder=folder,
+        strategy=strategy,
+        network=network,
+        data=data,
+        learner=learner,
+        batches=batches,
+        quick_test=strategy.share(quick),
+        full_test=strategy.share(full),
+        objective=build_objective(config),
+        step=OptimizerStep(prepared, schedule, strategy, clipping),
+        monitor=HeadMonitor(frozen_on_purpose=optim.relative_lr == 0),
+        groups=described,
+    )
+
+
+def build_objective(config: Config) -> ClassificationLoss:
+    """Return the configured training loss."""
+    focus, smoothing = config.model.focus, config.optim.label_smoothing
+    if focus is None:
+        return ClassificationLoss(smoothing)
+    if focus.heads == 0:
+        return ClassificationLoss(smoothing, focus.branch_loss)
+    head_losses: list[Callable[[Focus], Tensor]] = []
+    if focus.diversity_loss:
+        head_losses.append(DiversityLoss(focus.diversity_loss))
+    if focus.in_bounds_loss:
+        head_losses.append(InBoundsLoss(focus.in_bounds_loss))
+    return ClassificationLoss(
+        smoothing, focus.branch_loss, focus.random_glimpse_loss, tuple(head_losses)
+    )
 
 
 def announce(run: Run, console: Console) -> None:
-    """Say what is trained on what, and at which rates."""
+    """Print what is trained on what, and at which rates."""
     listing, config = run.listing, run.config
     data = run.batches.dataset
     without = getattr(data, "without_tube", 0)
     boxes = f", {without} without person boxes (whole frame)" if config.data.people else ""
+    processes = run.strategy.num_processes
     console.print(
         f"{listing.name}: {len(listing.train)} training videos{boxes}, "
         f"{len(listing.test)} test videos, {len(listing.classes)} classes; "
-        f"{config.model.backbone} on {run.accelerator.device}, "
-        f"{run.accelerator.mixed_precision.replace('no', 'float32')}",
+        f"{config.model.backbone} on {run.strategy.device}, {run.strategy.precision}"
+        + (f", {processes} processes" if processes > 1 else ""),
         markup=False,
     )
-    network = run.accelerator.unwrap_model(run.learner)
-    for line in describe_groups(config, network, run.optimizer.param_groups):
+    for line in run.groups:
         console.print(line, markup=False)
     if run.first_epoch > 1:
         console.print(f"resumed after epoch {run.first_epoch - 1}", markup=False)

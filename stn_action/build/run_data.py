@@ -1,6 +1,6 @@
 """What a run trains and tests on, as clips or as stored features, and the network that takes it."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from rich.console import Console
 from torch.utils.data import Dataset
@@ -10,6 +10,7 @@ from stn_action.build.data import evaluation_dataset, training_dataset
 from stn_action.build.feature_cache import FeatureCache
 from stn_action.config.schema import Config
 from stn_action.data.video_table import VideoTable
+from stn_action.distributed import Strategy
 from stn_action.models.network import FocusedNetwork
 
 
@@ -72,7 +73,7 @@ class CachedData:
 
 
 def build_run_data(
-    config: Config, videos: VideoTable, network: FocusedNetwork, accelerator: Any,
+    config: Config, videos: VideoTable, network: FocusedNetwork, strategy: Strategy,
     console: Console,
 ) -> RunData:  # fmt: skip
     """Return clips, or stored features where `train.cache_features` asks for them.
@@ -83,7 +84,7 @@ def build_run_data(
         config: the experiment.
         videos: all that will be trained or tested on.
         network: the whole one.
-        accelerator: names the device and the main process.
+        strategy: of the run.
         console: where progress of filling a cache is shown.
 
     Raises:
@@ -92,11 +93,11 @@ def build_run_data(
     if not config.train.cache_features:
         return ClipData(config, network)
     cache = FeatureCache(config, videos)
-    if not cache.complete and accelerator.is_main_process:
+    if not cache.complete and strategy.is_main:
         where = f"{len(cache.videos)} videos in {cache.folder}"
         console.print(f"caching the features of {cache.stage} of {where}", markup=False)
-        network.to(accelerator.device)
+        network.to(strategy.device)
         cache.fill(network, console)
         network.cpu()
-    accelerator.wait_for_everyone()
+    strategy.wait()
     return CachedData(cache, network)

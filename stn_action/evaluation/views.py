@@ -1,20 +1,17 @@
-"""What a network says of every view of every video. R views, C classes."""
+"""Predictions of a network for every view of every video. R views, C classes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from stn_action.batch import Batch
-from stn_action.distributed import gathered
+from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.models.prediction import Focus, Prediction
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 ThetaSource = Mapping[tuple[int, int], tuple[Tensor, ...]]
 """(video, view) -> theta (K, S, 2, 3) of each placement."""
@@ -25,7 +22,7 @@ COLUMNS = ("clip", "target", "video", "view", *FOCUS_FIELDS)
 
 @dataclass(frozen=True)
 class ViewPredictions:
-    """What a network said of every view, in the order of (video, view); on the CPU."""
+    """The predictions for every view, in the order of (video, view); on the CPU."""
 
     video: Tensor
     """(R,) int64."""
@@ -34,7 +31,7 @@ class ViewPredictions:
     target: Tensor
     """(R,) int64, or (R, C) float32 with several labels."""
     probabilities: Tensor
-    """(R, C) float32, softmax."""
+    """(R, C) float32, softmax; with several labels sigmoid."""
     failures: list[tuple[int, str]]
     """The videos that could not be read, and why."""
     focus: tuple[Focus, ...] = ()
@@ -49,41 +46,41 @@ class ViewPredictions:
 def evaluate(
     network: nn.Module,
     batches: Iterable[Batch],
-    accelerator: "Accelerator",
+    strategy: Strategy,
     *,
     collect_focus: bool = False,
     theta_source: ThetaSource | None = None,
     views_at_once: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ViewPredictions:
-    """Predict every view, on every process its share, and bring all together on each.
+    """Predict every view, on every process its share, and gather the predictions on each.
 
     Args:
-        network: as for `train_one_epoch`.
-        batches: of all views; a batch may be empty. A view given twice counts once.
-        accelerator: of `build_accelerator`.
-        collect_focus: also give theta, frame indices and boxes of every view.
+        network: prepared or placed by the strategy.
+        batches: of all views, this process's share; a batch may be empty. A view given twice
+            counts once.
+        strategy: of the run.
+        collect_focus: also return theta, frame indices and boxes of every view.
         theta_source: theta for every (video, view) in place of the heads' own, such as
             `shuffled_theta` makes.
-        views_at_once: the network sees at most so many; a batch of a video's many views is cut up.
-        progress: is told after every batch how many views it had.
+        views_at_once: the most views in a forward pass; a larger batch is split.
+        progress: called after each batch with its number of views.
 
     Raises:
-        InputError: there is no view at all, or the network gives no numbers.
+        InputError: there is no view at all, or the network's output is not finite.
     """
     network.eval()
-    # The bare network: processes may have unequal numbers of batches, and must not wait.
-    bare = accelerator.unwrap_model(network)
+    network = strategy.evaluation_network(network)
     rows: list[Rows] = []
     failures: list[tuple[int, str]] = []
     for batch in batches:
         failures += batch.failures
         for part in _parts(batch, views_at_once):
-            prediction = _predict(bare, part, theta_source, accelerator)
+            prediction = _predict(network, part, theta_source, strategy)
             rows.append(_rows(part, prediction, collect_focus))
         if progress is not None:
             progress(len(batch.clip))
-    rows, failures = gathered(rows), sorted(set(gathered(failures)))
+    rows, failures = strategy.gather(rows), sorted(set(strategy.gather(failures)))
     if not rows:
         reason = f"; the first: {failures[0][1]}" if failures else ""
         raise InputError(f"no video could be evaluated, {len(failures)} failed{reason}")
@@ -93,10 +90,10 @@ def evaluate(
 def shuffled_theta(
     predictions: ViewPredictions, generator: torch.Generator | None = None
 ) -> ThetaSource:
-    """Give each view the theta of the same view of another video, for `evaluate`.
+    """Return for each view the theta of the same view of another video, for `evaluate`.
 
     The videos are put in a random circle and each takes the theta of the next: no video keeps its
-    own. Where the other video lacks the view, its first one is taken.
+    own. Where the other video lacks the view, its first view is used.
 
     Args:
         predictions: of `evaluate` with `collect_focus`.
@@ -130,7 +127,7 @@ def shuffled_theta(
 
 
 def _parts(batch: Batch, size: int | None) -> Iterator[Any]:
-    """The batch in pieces of at most `size` views; none of an empty one."""
+    """The batch in parts of at most `size` views; none of an empty batch."""
     num_views = len(batch.clip)
     for start in range(0, num_views, size or max(num_views, 1)):
         columns = {name: getattr(batch, name) for name in COLUMNS}
@@ -142,20 +139,20 @@ def _predict(
     network: nn.Module,
     batch: Batch,
     theta_source: ThetaSource | None,
-    accelerator: "Accelerator",
+    strategy: Strategy,
 ) -> Prediction:
-    clip = batch.clip.to(accelerator.device, non_blocking=True)
+    clip = batch.clip.to(strategy.device, non_blocking=True)
     theta = None
     if theta_source is not None:
         views = zip(batch.video.tolist(), batch.view.tolist(), strict=True)
         placements = zip(*(theta_source[view] for view in views), strict=True)
-        theta = tuple(torch.stack(rows).to(accelerator.device) for rows in placements)
+        theta = tuple(torch.stack(rows).to(strategy.device) for rows in placements)
     prediction = network(clip) if theta is None else network(clip, theta=theta)
     finite = prediction.logits.isfinite().all(1).cpu()
     if not finite.all():
         raise InputError(
-            f"the network gives no number for video {int(batch.video.cpu()[~finite][0])}: its "
-            "training diverged, or the clip does not suit it. Take another checkpoint, or "
+            f"the network's output is not finite for video {int(batch.video.cpu()[~finite][0])}: "
+            "its training diverged, or the clip does not suit it. Use another checkpoint, or "
             "precision=float32"
         )
     return prediction
@@ -166,7 +163,7 @@ def _rows(batch: Batch, prediction: Prediction, collect_focus: bool) -> Rows:
         "video": batch.video,
         "view": batch.view,
         "target": batch.target,
-        "probabilities": prediction.logits.float().softmax(1),
+        "probabilities": _probabilities(prediction.logits.float(), batch.target),
     }
     if collect_focus:
         columns |= {name: getattr(batch, name) for name in FOCUS_FIELDS}
@@ -175,6 +172,11 @@ def _rows(batch: Batch, prediction: Prediction, collect_focus: bool) -> Rows:
         {name: column.cpu() for name, column in columns.items()},
         tuple(replace(one, theta=one.theta.cpu(), base=one.base.cpu()) for one in focus),
     )
+
+
+def _probabilities(logits: Tensor, target: Tensor) -> Tensor:
+    """(B, C), for the kind of target: a class, or several labels."""
+    return logits.softmax(1) if target.ndim == 1 else logits.sigmoid()
 
 
 def _in_order(rows: list[Rows], failures: list[tuple[int, str]]) -> ViewPredictions:

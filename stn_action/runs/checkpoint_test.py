@@ -13,7 +13,7 @@ from stn_action.build.data import (
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.config.schema import Config, load_config
 from stn_action.data.listing import Listing
-from stn_action.distributed import build_accelerator
+from stn_action.distributed import build_strategy
 from stn_action.errors import InputError
 from stn_action.runs.folder import write_result
 from stn_action.runs.test import TestResult, run_test
@@ -78,10 +78,10 @@ def run_checkpoint_test(
             "evaluate on the data set it was trained on"
         )
     network = network_from_checkpoint(content, config, path)
-    accelerator = build_accelerator(config.train.precision)
+    strategy = build_strategy(config.train.precision)
     batches = full_test_loader(config, evaluation_dataset(config, listing.test))
-    network, batches = accelerator.prepare(network, batches)
-    return CheckpointTest(config, listing, run_test(config, network, batches, listing, accelerator))
+    network, batches = strategy.place(network), strategy.share(batches)
+    return CheckpointTest(config, listing, run_test(config, network, batches, listing, strategy))
 
 
 def config_for(

@@ -3,27 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from stn_action.build.data import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video, VideoTable
+from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.evaluation.attention import TargetScores, score_targets
 from stn_action.evaluation.metrics import Scores, VideoScores
 from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_theta
 from stn_action.geometry.boxes import box_centers
 from stn_action.geometry.outlines import clip_outlines, join_heads, source_to_clip
-from stn_action.models.network import FocusedNetwork
 from stn_action.person.store.tube_folder import TubeFolder, read_tube_csv
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 CONTROL_SEED = 0
 """Of shuffles and random windows, the controls of the attention scores."""
@@ -83,10 +80,10 @@ class TestResult:
 
 def run_test(
     config: Config,
-    network: FocusedNetwork,
+    network: nn.Module,
     batches: DataLoader,
     listing: Listing,
-    accelerator: "Accelerator",
+    strategy: Strategy,
     *,
     thorough: bool = True,
     progress: Any = None,
@@ -95,27 +92,27 @@ def run_test(
 
     Args:
         config: the experiment.
-        network: in any mode, on the accelerator's device.
+        network: in any mode, prepared or placed by the strategy.
         batches: all views of `listing.test`.
         listing: the videos.
-        accelerator: of `build_accelerator`.
+        strategy: of the run.
         thorough: also score the attention, and the accuracy with theta shuffled.
         progress: told after every batch how many views it had.
     """
-    looks = thorough and network.heads is not None
     at_once = config.eval.batch_size
     predictions = evaluate(
-        network, batches, accelerator, collect_focus=looks, views_at_once=at_once, progress=progress
+        network, batches, strategy, collect_focus=thorough, views_at_once=at_once, progress=progress
     )
     scores = video_scores(predictions, listing.test, len(listing.classes))
     regions = shuffled = None
+    looks = thorough and bool(predictions.focus)
     if looks and config.data.regions is not None:
         regions = attention_scores(predictions, listing.test, config.data.regions)
     if looks and config.eval.shuffled_theta and len(listing.test) > 1:
         generator = torch.Generator().manual_seed(CONTROL_SEED)
         source = shuffled_theta(predictions, generator)
         again = evaluate(
-            network, batches, accelerator, theta_source=source, views_at_once=at_once,
+            network, batches, strategy, theta_source=source, views_at_once=at_once,
             progress=progress,
         )  # fmt: skip
         shuffled = video_scores(again, listing.test, len(listing.classes)).top1

@@ -1,35 +1,35 @@
-"""A training run in one file, written at once or not at all, and read without running code."""
+"""Checkpoints: one file per training run, written atomically, read without running code."""
 
 import os
-import random
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 
 FORMAT = "stn_action checkpoint"
-VERSION = 1
+VERSION = 2
+"""2: generators of every process, keys named as timm and Hugging Face name them."""
 
 
 def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint; what stood at `path` stays whole until the new one is.
+    """Write a checkpoint; the file that was at `path` stays complete until the new one is.
 
-    The content goes to a temporary file in the same folder, to the disk, and then in the place of
-    the old file.
+    The content is written to a temporary file in the same folder, flushed to the disk, and then
+    renamed over the old file.
 
     Args:
-        path: the file; its folder is made.
+        path: the file; its folder is created.
         content: tensors, strings, numbers, booleans and None in dicts, lists and tuples.
 
     Raises:
-        TypeError: another type is in it, which `load_checkpoint` would refuse.
+        TypeError: it holds another type, which `load_checkpoint` would refuse.
     """
     _check_plain(content, "content")
     path = Path(path)
@@ -47,10 +47,11 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read what `save_checkpoint` wrote, onto the CPU, with `weights_only=True`.
+    """Load what `save_checkpoint` wrote, onto the CPU, with `weights_only=True`.
 
     Raises:
-        InputError: there is no such file, it is none of our checkpoints, or it is damaged.
+        InputError: there is no such file, it is not a checkpoint of this version, or it is
+            damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -72,42 +73,42 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         )
     if content["version"] != VERSION:
         raise InputError(
-            f"{path}: a checkpoint of format version {content['version']}; this stn_action reads "
-            f"{VERSION}. Use the version of stn_action that wrote it"
+            f"{path}: a checkpoint of format version {content['version']}, this stn_action reads "
+            f"version {VERSION}: train again, or use the stn_action that wrote it"
         )
     return {key: value for key, value in content.items() if key not in ("format", "version")}
 
 
 def training_state(
-    network: nn.Module, optimizer: Any, schedule: Any, *, scaler: Any = None
+    network: nn.Module, optimizer: Any, schedule: Any, strategy: Strategy
 ) -> dict[str, Any]:
-    """All that a run needs to go on exactly, at the end of an epoch.
+    """Return all that a run needs to go on exactly, at the end of an epoch. Collective.
 
     Args:
-        network: not wrapped for several processes (`accelerator.unwrap_model`).
-        optimizer: of torch, or accelerate's around it.
+        network: prepared by the strategy or not.
+        optimizer: of torch, or prepared by the strategy.
         schedule: of the learning rate.
-        scaler: `accelerator.scaler`, of float16 training.
+        strategy: of the run.
     """
     return {
-        "network": network.state_dict(),
+        "network": strategy.network_state(network),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
-        "scaler": None if scaler is None else scaler.state_dict(),
-        "rng": rng_state(),
+        "scaler": None if strategy.scaler is None else strategy.scaler.state_dict(),
+        "rng": strategy.rng_states(),
     }
 
 
 def restore_training_state(
-    state: dict[str, Any], network: nn.Module, optimizer: Any, schedule: Any, *, scaler: Any = None
+    state: dict[str, Any], network: nn.Module, optimizer: Any, schedule: Any, strategy: Strategy
 ) -> None:
-    """Put `training_state` into new objects that were built in the same way.
+    """Restore `training_state` into new objects that were built in the same way. Collective.
 
     Raises:
-        InputError: they were built in another way.
+        InputError: they were built in another way, or for another number of processes.
     """
     try:
-        network.load_state_dict(state["network"])
+        strategy.load_network_state(network, state["network"])
         optimizer.load_state_dict(state["optimizer"])
     except (RuntimeError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
@@ -116,34 +117,9 @@ def restore_training_state(
             " Resume with the configuration the run was started with"
         ) from None
     schedule.load_state_dict(state["schedule"])
-    if scaler is not None and state["scaler"] is not None:
-        scaler.load_state_dict(state["scaler"])
-    set_rng_state(state["rng"])
-
-
-def rng_state() -> dict[str, Any]:
-    """The states of the global generators of torch, CUDA, NumPy and Python."""
-    _, numpy_keys, *numpy_rest = np.random.get_state(legacy=True)  # noqa: NPY002
-    version, python_keys, gauss = random.getstate()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else [],
-        "numpy": [torch.from_numpy(np.array(numpy_keys, np.int64)), *map(_number, numpy_rest)],
-        "python": [version, torch.tensor(python_keys, dtype=torch.int64), gauss],
-    }
-
-
-def set_rng_state(state: dict[str, Any]) -> None:
-    """Take over the states that `rng_state` gave; CUDA's if there are as many devices."""
-    torch.set_rng_state(state["torch"])
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
-    numpy_keys, *numpy_rest = state["numpy"]
-    np.random.set_state(  # noqa: NPY002
-        ("MT19937", numpy_keys.numpy().astype(np.uint32), *numpy_rest)
-    )
-    version, python_keys, gauss = state["python"]
-    random.setstate((version, tuple(python_keys.tolist()), gauss))
+    if strategy.scaler is not None and state["scaler"] is not None:
+        strategy.scaler.load_state_dict(state["scaler"])
+    strategy.set_rng_states(state["rng"])
 
 
 def _check_plain(value: Any, place: str) -> None:
@@ -172,12 +148,8 @@ def _found_instead(path: Path) -> str:
     return f"In {path.parent} there are: {', '.join(found)}"
 
 
-def _number(value: Any) -> float | int:
-    return value if isinstance(value, int) else float(value)
-
-
 def _sync_folder(folder: Path) -> None:
-    """Bring the new name to the disk too, where folders can be opened (not on Windows)."""
+    """Flush the new name to the disk too, where folders can be opened (not on Windows)."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

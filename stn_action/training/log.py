@@ -1,4 +1,4 @@
-"""What a run writes down, and what it shows in the terminal."""
+"""The log of a run: its numbers on the disk, its progress on the screen."""
 
 import json
 import math
@@ -7,15 +7,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+
+from stn_action.progress import Progress
+from stn_action.training.step import StepRecord
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -32,9 +26,9 @@ class RunLog:
         """Open the log; an existing one is continued.
 
         Args:
-            folder: the run's; it is made.
-            last_epoch: where the run resumes: what was logged of later epochs is dropped. None:
-                what is there stays as it is.
+            folder: the run's; it is created.
+            last_epoch: where the run resumes: lines of later epochs are dropped. None: the log
+                stays as it is.
             tensorboard: also write curves.
         """
         self.folder = Path(folder)
@@ -54,10 +48,10 @@ class RunLog:
         """Log the values of an epoch: one line, on the disk before this returns.
 
         Args:
-            kind: what they are of, such as "train" or "test"; the prefix of the curves.
+            kind: the part they belong to: "train", "val" or "test"; the prefix of the curves.
             epoch: counted from 1.
-            values: numbers become curves too; whatever else JSON takes is only in the file.
-                What is no number any more (NaN, infinite) becomes null.
+            values: numbers become curves too; other JSON types are only in the file. NaN and
+                infinity become null.
         """
         line = {"kind": kind, "epoch": epoch, **_without_nan(dict(values))}
         self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
@@ -82,78 +76,70 @@ class RunLog:
 
 
 class EpochProgress:
-    """A bar over all steps of a run: epoch, loss, accuracy, data-wait share, time left.
+    """Progress over all batches of a run: a bar with epoch, loss and accuracy, and messages.
 
-    Where the console is no terminal (a file, a pipe) there is no bar, only the lines of `message`
-    and `warning`. A context manager.
+    Where the console is no terminal (a file, a pipe) there are plain lines now and then. An
+    `after_step` object of `train_one_epoch`, and a context manager.
     """
 
     def __init__(
         self,
         num_epochs: int,
-        steps_per_epoch: int,
+        batches_per_epoch: int,
         *,
         first_epoch: int = 1,
         console: Console | None = None,
         enabled: bool = True,
     ) -> None:
-        """Prepare the bar; it shows from `with` on.
+        """Describe the run; the clock starts at `with`.
 
         Args:
-            num_epochs: of the whole run.
-            steps_per_epoch: batches of this process.
+            num_epochs: of the run.
+            batches_per_epoch: of this process.
             first_epoch: above 1 in a resumed run.
             console: where to; the standard output by default.
             enabled: False shows nothing at all, for all processes but the main one.
         """
         self.num_epochs = num_epochs
         self.console = Console(quiet=not enabled) if console is None else console
+        remaining = (num_epochs - first_epoch + 1) * batches_per_epoch
+        self._epoch = first_epoch
         self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=not (enabled and self.console.is_terminal),
+            "training", remaining, unit="batches", console=self.console, enabled=enabled
         )
-        remaining = (num_epochs - first_epoch + 1) * steps_per_epoch
-        self._task = self._progress.add_task("", total=remaining, numbers="")
 
     def start_epoch(self, epoch: int) -> None:
-        """Say which epoch the next steps are of, counted from 1."""
-        self._progress.update(self._task, description=f"epoch {epoch}/{self.num_epochs}")
+        """Set the epoch of the next batches, counted from 1."""
+        self._epoch = epoch
 
-    def step(self, loss: float, accuracy: float, data_wait_share: float) -> None:
-        """A batch is done; the numbers are means over the epoch so far."""
-        numbers = f"loss {loss:.3f}  acc {accuracy:.1%}  wait {data_wait_share:.0%}"
-        self._progress.update(self._task, advance=1, numbers=numbers)
+    def __call__(self, record: StepRecord) -> None:
+        """Show a batch; the numbers are means over the epoch so far."""
+        self._progress.advance(
+            note=f"epoch {self._epoch}/{self.num_epochs}  loss {record.loss:.3f}  "
+            f"acc {record.accuracy:.1%}  wait {record.data_wait_share:.0%}"
+        )
 
     def end_epoch(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Leave one line with an epoch's numbers, in a terminal and elsewhere."""
+        """Print one line with an epoch's numbers, on a terminal and elsewhere."""
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         self.message(f"epoch {epoch}/{self.num_epochs}  {numbers}")
 
     def message(self, text: str) -> None:
-        """Leave a line above the bar."""
+        """Print a line above the bar."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def warning(self, text: str) -> None:
-        """Leave a line that shows."""
+        """Print a line that stands out."""
         self.console.print(
             f"WARNING: {text}", style="bold yellow", markup=False, highlight=False, soft_wrap=True
         )
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._progress.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+    def __exit__(self, *error: object) -> None:
+        self._progress.__exit__(*error)
 
 
 def _without_nan(value: Any) -> Any:
@@ -167,7 +153,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def _drop_later_epochs(path: Path, last_epoch: int) -> None:
-    """Keep the whole lines up to an epoch; a line that a killed run left half written goes too."""
+    """Keep the complete lines up to an epoch; a killed run may have left half a line."""
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:

@@ -1,49 +1,35 @@
 """One epoch of training."""
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from stn_action.batch import Batch
-from stn_action.distributed import gathered, summed
-from stn_action.errors import InputError
-from stn_action.models.prediction import Prediction
-from stn_action.training.monitor import HeadMonitor
-from stn_action.training.optim import Clipping, clip_gradients
+from stn_action.distributed import Strategy
+from stn_action.training.objective import Objective
+from stn_action.training.step import OptimizerStep, StepRecord, TrainingError, check_finite
 
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-
-class TrainingError(InputError):
-    """Training cannot go on: the loss or the gradients are no numbers any more."""
-
-
-class StepProgress(Protocol):
-    """Is told how far an epoch is; `log.EpochProgress` draws it."""
-
-    def step(self, loss: float, accuracy: float, data_wait_share: float) -> None:
-        """A batch is done; the numbers are means over the epoch so far, of this process."""
-        ...
+BatchTransform = Callable[[Batch], Batch]
+"""Such as mixup: a batch to another one, on the device."""
+AfterStep = Callable[[StepRecord], None]
+"""Such as the monitor of the heads, the progress display or an average of the weights."""
 
 
 @dataclass(frozen=True)
 class TrainStats:
-    """What an epoch of training gave, over all processes."""
+    """The result of an epoch of training, over all processes."""
 
     loss: float
     """Mean over clips."""
     accuracy: float
-    """Share of the training clips whose class was most probable when they were seen."""
+    """Share of the training clips whose class was the most probable in their forward pass."""
     steps: int
     """Optimizer steps."""
     data_wait_share: float
-    """Share of this process's time that went into waiting for a batch."""
+    """Share of this process's time that it waited for a batch."""
     seconds: float
     localization_grad_norm: float
     """Mean over steps, before clipping, in effective units."""
@@ -54,109 +40,91 @@ class TrainStats:
 def train_one_epoch(
     network: nn.Module,
     batches: Iterable[Batch],
-    loss: Callable[[Prediction, Tensor], Tensor],
-    optimizer: Any,
-    schedule: Any,
-    accelerator: "Accelerator",
+    objective: Objective,
+    step: OptimizerStep,
     *,
-    clipping: Clipping | None = None,
-    monitor: HeadMonitor | None = None,
-    progress: StepProgress | None = None,
+    transforms: Sequence[BatchTransform] = (),
+    after_step: Sequence[AfterStep] = (),
 ) -> TrainStats:
     """Train on every batch once.
 
     Args:
-        network: prepared by the accelerator; `network(clip)` gives a `Prediction`.
-        batches: a DataLoader prepared by the accelerator. Any iterable does as long as the
-            accelerator does not accumulate (it could not know which batch is the last).
-        loss: (prediction, target) to a mean loss ().
-        optimizer: prepared by the accelerator.
-        schedule: built on the bare optimizer, *not* prepared: it steps once per optimizer step.
-        accelerator: of `build_accelerator`.
-        clipping: the largest gradient norms.
-        monitor: is reset, then sees every batch; ask it afterwards.
-        progress: is told after every batch.
+        network: prepared by the strategy; `network(clip)` returns a `Prediction`.
+        batches: a DataLoader prepared by the strategy. Any iterable does as long as the
+            strategy does not accumulate (it could not know which batch is the last).
+        objective: (prediction, target) to a mean loss ().
+        step: optimizer, schedule, clipping and strategy.
+        transforms: applied to each batch, in order.
+        after_step: called after each batch, in order.
 
     Raises:
         TrainingError: a loss or gradient is not finite, or a batch is empty.
     """
     network.train()
-    bare = accelerator.unwrap_model(network)
-    clipping = clipping or Clipping()
-    if monitor is not None:
-        monitor.reset()
-    wait, means = _WaitClock(), _Means()
+    clock, means = _WaitClock(), _Means()
     grad_norms: list[float] = []
     failures: list[tuple[int, str]] = []
-    for number, batch in enumerate(wait.timed(batches), start=1):
+    for number, batch in enumerate(clock.timed(batches), start=1):
         failures += batch.failures
-        clip = batch.clip.to(accelerator.device, non_blocking=True)
-        target = batch.target.to(accelerator.device, non_blocking=True)
-        _check_not_empty(clip, number)
-        with accelerator.accumulate(network):
-            prediction = network(clip)
-            value = loss(prediction, target)
-            means.add(value, prediction.logits, target)
-            _check_finite("loss", means.last_loss, number)
-            accelerator.backward(value)
-            grad_norm = None
-            if accelerator.sync_gradients:
-                grad_norm = _step(bare, optimizer, schedule, accelerator, clipping, number)
-        if grad_norm is not None:
-            grad_norms.append(grad_norm)
-        if monitor is not None:
-            monitor.update(prediction.focus, localization_grad_norm=grad_norm)
-        if progress is not None:
-            progress.step(means.loss, means.accuracy, wait.share)
-    means.reduce(accelerator.device)
+        _check_not_empty(batch, number)
+        batch = _on_device(batch, step.strategy)
+        for transform in transforms:
+            batch = transform(batch)
+        with step.accumulate(network):
+            prediction = network(batch.clip)
+            loss = objective(prediction, batch.target)
+            means.add(loss, prediction.logits, batch.target)
+            check_finite("loss", means.last_loss, number)
+            norms = step(loss, number)
+        if norms is not None:
+            grad_norms.append(norms.localization)
+        record = StepRecord(
+            number, prediction, means.loss, means.accuracy, clock.share,
+            None if norms is None else norms.localization,
+        )  # fmt: skip
+        for call in after_step:
+            call(record)
+    means.sum_over_processes(step.strategy)
     return TrainStats(
         loss=means.loss,
         accuracy=means.accuracy,
         steps=len(grad_norms),
-        data_wait_share=wait.share,
-        seconds=wait.seconds,
+        data_wait_share=clock.share,
+        seconds=clock.seconds,
         localization_grad_norm=sum(grad_norms) / max(len(grad_norms), 1),
-        failures=gathered(failures),
+        failures=step.strategy.gather(failures),
     )
 
 
-def _step(
-    network: Any,
-    optimizer: Any,
-    schedule: Any,
-    accelerator: "Accelerator",
-    clipping: Clipping,
-    number: int,
-) -> float | None:
-    """Clip and step; the localization gradient norm, or None where a scaler skipped the step."""
-    accelerator.unscale_gradients(optimizer)
-    norms = clip_gradients(network, **vars(clipping))
-    if accelerator.scaler is None:  # a scaler skips such a step and then scales less
-        _check_finite("gradient norm", sum(norms), number)
-    optimizer.step()
-    optimizer.zero_grad()
-    if accelerator.optimizer_step_was_skipped:
-        return None
-    schedule.step()
-    return norms[1]
+def _on_device(batch: Batch, strategy: Strategy) -> Batch:
+    clip = batch.clip.to(strategy.device, non_blocking=True)
+    return batch._replace(clip=clip, target=batch.target.to(strategy.device, non_blocking=True))
+
+
+def _check_not_empty(batch: Batch, number: int) -> None:
+    if len(batch.target) == 0:
+        raise TrainingError(
+            f"batch {number} of the epoch holds no clip: too many videos cannot be read. See the "
+            "failures it lists"
+        )
 
 
 class _Means:
-    """Loss and accuracy over clips, so far."""
+    """Loss and accuracy over the clips so far."""
 
     def __init__(self) -> None:
-        self._sums = torch.zeros(3, dtype=torch.float64)  # clips, loss, right ones
-        self.last_loss = math.nan
+        self._sums = torch.zeros(3, dtype=torch.float64)  # clips, loss, correct clips
+        self.last_loss = torch.nan
 
-    def add(self, loss: Tensor, logits: Tensor, label: Tensor) -> None:
-        right = (logits.argmax(1) == label).sum()
-        # One transfer: on a GPU each waits for the whole step.
-        self.last_loss, num_right = torch.stack([loss.detach(), right]).tolist()
-        B = len(label)
-        self._sums += torch.tensor([B, B * self.last_loss, num_right])
+    def add(self, loss: Tensor, logits: Tensor, target: Tensor) -> None:
+        # One transfer: on a GPU each waits for all that was queued.
+        values = torch.stack([loss.detach(), _num_correct(logits, target)])
+        self.last_loss, num_correct = values.tolist()
+        B = len(target)
+        self._sums += torch.tensor([B, B * self.last_loss, num_correct])
 
-    def reduce(self, device: torch.device) -> None:
-        self._sums = summed(self._sums.to(device)).cpu()
+    def sum_over_processes(self, strategy: Strategy) -> None:
+        self._sums = strategy.sum(self._sums)
 
     @property
     def loss(self) -> float:
@@ -167,8 +135,16 @@ class _Means:
         return float(self._sums[2] / self._sums[0])
 
 
+def _num_correct(logits: Tensor, target: Tensor) -> Tensor:
+    """The clips () whose most probable class is the target's, or one of its largest."""
+    predicted = logits.argmax(1)
+    if target.ndim == 1:
+        return (predicted == target).sum()
+    return (target.gather(1, predicted[:, None])[:, 0] == target.amax(1)).sum()
+
+
 class _WaitClock:
-    """How long an epoch takes, and how much of that is waiting for batches."""
+    """How long an epoch takes, and how much of that this process waits for batches."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -188,19 +164,3 @@ class _WaitClock:
     @property
     def share(self) -> float:
         return self._waited / max(self.seconds, 1e-9)
-
-
-def _check_not_empty(clip: Tensor, number: int) -> None:
-    if len(clip) == 0:
-        raise TrainingError(
-            f"batch {number} of the epoch holds no clip: too many videos cannot be read. See the "
-            "failures it lists"
-        )
-
-
-def _check_finite(what: str, value: float, number: int) -> None:
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"the {what} is {value} at batch {number} of the epoch: training diverged. Use a "
-            "smaller lr, a longer warm-up or gradient clipping; with fp16, try bf16 or float32"
-        )

@@ -1,4 +1,4 @@
-"""Whether the heads move: what is always logged about them, and the warnings.
+"""Monitor of the heads: whether they move, the numbers that are always logged, the warnings.
 
 S is the number of windows a head has per clip: 1, or one per time step of its feature map; D the
 axes of a window's centre: 2, of a volumetric theta 3.
@@ -21,6 +21,7 @@ from stn_action.geometry.theta import (
     window_scales,
 )
 from stn_action.models.prediction import Focus
+from stn_action.training.step import StepRecord
 
 MOVING, FROZEN, FROZEN_ON_PURPOSE = "moving", "frozen", "frozen on purpose"
 CONSTANT, COLLAPSED, ESCAPED = "ignores its input", "collapsed", "escaped"
@@ -42,7 +43,7 @@ class HeadThresholds:
 
 
 class HeadStatistics(NamedTuple):
-    """What one head did over the clips of an epoch."""
+    """The statistics of one head over the clips of an epoch."""
 
     stage: str
     head: int
@@ -53,8 +54,8 @@ class HeadStatistics(NamedTuple):
     displacement: float
     """Root mean square of theta - base; NaN or infinite where theta is."""
     in_bounds: float
-    """Mean share of the window's (bounding box's) area that lies inside the map; of a volumetric
-    theta times the share of its time that lies inside the clip."""
+    """Mean share of the window's (bounding box's) area inside the map; of a volumetric
+    theta times the share of its time inside the clip."""
     scale: float
     """Mean of the root of the window's area: its side as a share of the map's."""
     min_scale: float
@@ -67,14 +68,14 @@ class HeadStatistics(NamedTuple):
 
 
 class HeadReport(NamedTuple):
-    """What the heads did over an epoch."""
+    """The statistics of all heads over an epoch."""
 
     heads: tuple[HeadStatistics, ...]
     localization_grad_norm: float
     """Mean over steps, before clipping, in effective units; shared by the heads; NaN: no step."""
 
     def numbers(self) -> dict[str, float]:
-        """All numbers under flat names such as `heads/layer3.0/spread`, for a log."""
+        """Return all numbers under flat names such as `heads/layer3.0/spread`, for a log."""
         numbers = {
             f"heads/{head.stage}.{head.head}/{name}": getattr(head, name)
             for head in self.heads
@@ -86,7 +87,10 @@ class HeadReport(NamedTuple):
 
 
 class HeadMonitor:
-    """Gathers what the heads do over an epoch, and says when one of them is defective."""
+    """Gather statistics of the heads over an epoch; warn when one of them is defective.
+
+    An `after_step` object of `train_one_epoch`.
+    """
 
     def __init__(
         self,
@@ -94,7 +98,7 @@ class HeadMonitor:
         frozen_on_purpose: bool = False,
         thresholds: HeadThresholds | None = None,
     ) -> None:
-        """Start with nothing gathered.
+        """Start without statistics.
 
         Args:
             frozen_on_purpose: the heads are not trained (relative_lr 0): report, and warn only
@@ -106,8 +110,12 @@ class HeadMonitor:
         self._since: dict[str, tuple[str, int]] = {}
         self.reset()
 
+    def __call__(self, record: StepRecord) -> None:
+        """Add a batch."""
+        self.update(record.prediction.focus, localization_grad_norm=record.localization_grad_norm)
+
     def reset(self) -> None:
-        """Forget the numbers gathered, at the start of an epoch, but not since when states last."""
+        """Drop the statistics, at the start of an epoch, but not since when states last."""
         self._sums: dict[str, Tensor] = {}
         self._min_scales: dict[str, float] = {}
         self._grad_norms: list[float] = []
@@ -130,11 +138,11 @@ class HeadMonitor:
             self._grad_norms.append(localization_grad_norm)
 
     def compute(self, reduce: Callable[[Tensor], Tensor] | None = None) -> HeadReport:
-        """The report of what was gathered since `reset`.
+        """Return the statistics since `reset`.
 
         Args:
-            reduce: gives the sum of a tensor over all processes (`acceleration.summed`); then
-                call this on every process. None: this process alone.
+            reduce: returns the sum of a tensor over all processes (`Strategy.sum`); then call
+                this on every process. None: this process alone.
         """
         heads = []
         for stage, sums in self._sums.items():
@@ -144,14 +152,14 @@ class HeadMonitor:
         return HeadReport(tuple(heads), sum(norms) / len(norms) if norms else math.nan)
 
     def warnings(self, report: HeadReport, *, epoch: int, patience: int = 0) -> list[str]:
-        """One line for each defective head: what is wrong, since when, what to try.
+        """Return a line for each defective head: what is wrong, since when, what to try.
 
         Args:
             report: of `compute`, once per epoch.
             epoch: the epoch that ended.
-            patience: epochs that a head may be defective before it is told: a head that has just
-                started has not moved yet, and one that learns may pass through a bad state. One
-                that is not finite is told at once.
+            patience: epochs that a head may be defective without a warning: a head that has just
+                started has not moved yet, and one that learns may pass through a bad state. A
+                head that is not finite is reported at once.
         """
         lines = []
         for head in report.heads:
@@ -165,11 +173,11 @@ class HeadMonitor:
         return lines
 
     def state_dict(self) -> dict[str, list[str | int]]:
-        """Since which epoch each head has been in its state, for a checkpoint."""
+        """Return since which epoch each head has been in its state, for a checkpoint."""
         return {key: [state, epoch] for key, (state, epoch) in self._since.items()}
 
     def load_state_dict(self, state: dict[str, list[str | int]]) -> None:
-        """Take over what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
         self._since = {key: (str(name), int(epoch)) for key, (name, epoch) in state.items()}
 
     def _statistics(self, stage: str, head: int, sums: list[float]) -> HeadStatistics:
@@ -225,7 +233,7 @@ def _warning(head: HeadStatistics, since: int) -> str:
             "smallest scale",
         ),
         ESCAPED: (
-            f"has left the map: only {head.in_bounds:.0%} of its window lies inside",
+            f"has left the map: only {head.in_bounds:.0%} of its window is inside",
             "a smaller relative_lr, or a bounded transform",
         ),
         NOT_FINITE: (
@@ -252,7 +260,7 @@ def _batch_sums(theta: Tensor, base: Tensor) -> Tensor:
 
 
 def _share_of_time_inside(theta: Tensor) -> Tensor:
-    """The share (...) of a window's time that lies inside the clip; 1 but for volumes."""
+    """The share (...) of a window's time inside the clip; 1 but for volumes."""
     if kind_of(theta) != VOLUMETRIC:
         return theta.new_ones(theta.shape[:-2])
     centre, reach = theta[..., 2, 3], theta[..., 2, :3].abs().sum(-1)

@@ -1,7 +1,8 @@
-"""What is minimised."""
+"""The training loss."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,52 +11,65 @@ from stn_action.errors import InputError
 from stn_action.models.prediction import Focus, Prediction
 
 
+class Objective(Protocol):
+    """What training minimizes."""
+
+    def __call__(self, prediction: Prediction, target: Tensor) -> Tensor:
+        """Return the mean loss () of a batch; target as in `batch.Batch`."""
+        ...
+
+
 @dataclass(frozen=True)
-class ClipLoss:
-    """Cross-entropy of the prediction, and of its auxiliary classifiers where it has them."""
+class ClassificationLoss:
+    """Cross-entropy of the prediction and of its auxiliary classifiers, and terms of the heads."""
 
     label_smoothing: float = 0.0
-    """Share of the target that is spread over all classes (Szegedy et al. 2016), in [0, 1)."""
+    """Share of the target that is spread over all classes (Szegedy et al. 2016), in [0, 1); with
+    several labels each is moved by half of it toward the other value."""
     branch_loss: float = 1.0
-    """Weight of the mean cross-entropy of the auxiliary classifiers, one per branch."""
+    """Weight of the mean loss of the auxiliary classifiers, one per branch."""
     random_glimpse_loss: float = 0.0
-    """Weight of the cross-entropy of the branch that looks at a random window (AdaFocusV2, Wang et
-    al. 2022, arXiv 2112.14238)."""
+    """Weight of the loss of the branch that takes a window at random (AdaFocusV2, Wang et al.
+    2022, arXiv 2112.14238)."""
     head_losses: tuple[Callable[[Focus], Tensor], ...] = ()
-    """Terms of where the heads looked; see `regularizers`."""
+    """Terms of where the heads look; see `regularizers`."""
+    multi_label: bool = False
+    """Several labels per clip: binary cross-entropy of each class, mean over classes."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
             raise InputError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
         if not self.branch_loss >= 0:
-            raise InputError(f"branch_loss must be from 0 on, got {self.branch_loss}")
+            raise InputError(f"branch_loss must be at least 0, got {self.branch_loss}")
         if not self.random_glimpse_loss >= 0:
             raise InputError(
-                f"random_glimpse_loss must be from 0 on, got {self.random_glimpse_loss}"
+                f"random_glimpse_loss must be at least 0, got {self.random_glimpse_loss}"
             )
 
-    def __call__(self, prediction: Prediction, label: Tensor) -> Tensor:
-        """The mean loss () of a batch, float32.
+    def __call__(self, prediction: Prediction, target: Tensor) -> Tensor:
+        """Return the mean loss () of a batch, float32.
 
         Args:
-            prediction: logits (B, classes), branch_logits (B, K + 1, classes) or None,
-                random_logits (B, classes) or None.
-            label: (B,) int64.
+            prediction: logits (B, C), branch_logits (B, K + 1, C) or None, random_logits (B, C)
+                or None.
+            target: (B,) int64; or (B, C) float32, probabilities (sum 1) of a single label, as
+                mixup makes them, or 0 and 1 of several.
         """
-        loss = self._cross_entropy(prediction.logits, label)
+        loss = self._cross_entropy(prediction.logits, target)
         branches = prediction.branch_logits
         if branches is not None and self.branch_loss:
-            labels = label[:, None].expand(branches.shape[:2]).flatten()
-            of_branches = self._cross_entropy(branches.flatten(0, 1), labels)
-            loss = loss + self.branch_loss * of_branches
+            of_each = target.repeat_interleave(branches.shape[1], dim=0)
+            loss = loss + self.branch_loss * self._cross_entropy(branches.flatten(0, 1), of_each)
         if prediction.random_logits is not None and self.random_glimpse_loss:
-            loss = loss + self.random_glimpse_loss * self._cross_entropy(
-                prediction.random_logits, label
-            )
+            of_random = self._cross_entropy(prediction.random_logits, target)
+            loss = loss + self.random_glimpse_loss * of_random
         for head_loss in self.head_losses:
             for focus in prediction.focus:
                 loss = loss + head_loss(focus)
         return loss
 
-    def _cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
-        return F.cross_entropy(logits.float(), label, label_smoothing=self.label_smoothing)
+    def _cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
+        if self.multi_label:
+            smooth = (1 - self.label_smoothing) * target + self.label_smoothing / 2
+            return F.binary_cross_entropy_with_logits(logits.float(), smooth)
+        return F.cross_entropy(logits.float(), target, label_smoothing=self.label_smoothing)

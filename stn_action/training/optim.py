@@ -1,9 +1,9 @@
 """Parameter groups, the relative learning rate, the schedule, clipping."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, get_args
+from typing import Any, NamedTuple, Protocol, get_args
 
 import torch
 from torch import nn
@@ -46,6 +46,15 @@ class Clipping:
     """Of the localization networks, after dividing by the gain."""
 
 
+class GradientNorms(NamedTuple):
+    """Norms of gradients before clipping."""
+
+    others: float
+    """Of all parameters that are trained but the localization networks'."""
+    localization: float
+    """Of the localization networks, in effective units; 0 if they are not trained."""
+
+
 def parameter_groups(
     network: NetworkWithHeads, *, lr: float, relative_lr: float, weight_decay: float
 ) -> list[dict[str, Any]]:
@@ -63,7 +72,8 @@ def parameter_groups(
 
     Returns:
         Groups with "params", "lr", "weight_decay" and a "name" out of "trunk+classifier",
-        "trunk+classifier (no decay)", "localization"; empty ones are left out.
+        "trunk+classifier (no decay)", "localization", the last with the network's "gain"; empty
+        ones are left out.
 
     Raises:
         InputError: a rate is negative, or nothing is left to be trained.
@@ -79,7 +89,8 @@ def parameter_groups(
         _group("trunk+classifier (no decay)", [p for p in others if p.ndim <= 1], lr, 0.0),
     ]
     if relative_lr > 0:
-        groups.append(_group(LOCALIZATION_GROUP, localization, lr * relative_lr, 0.0))
+        group = _group(LOCALIZATION_GROUP, localization, lr * relative_lr, 0.0)
+        groups.append({**group, "gain": network.gain})
     groups = [group for group in groups if group["params"]]
     if not groups:
         raise InputError(
@@ -193,27 +204,36 @@ def warmup_cosine(
 
 
 def clip_gradients(
-    network: NetworkWithHeads, *, clip_grad_norm: float | None, clip_localization_norm: float | None
-) -> tuple[float, float]:
+    groups: Iterable[dict[str, Any]],
+    *,
+    clip_grad_norm: float | None = None,
+    clip_localization_norm: float | None = None,
+) -> GradientNorms:
     """Clip the gradients of the localization networks apart from all others, in place.
 
     The localization networks' norm is measured in effective units: with W = gain * w the stored
     weights' gradient is gain * dL/dW, so it is divided by the gain before it is compared.
 
     Args:
-        network: the network, not wrapped for several processes; gradients unscaled.
+        groups: `optimizer.param_groups`, of `parameter_groups`; gradients unscaled.
         clip_grad_norm: the largest norm of all other gradients together; None does not clip.
         clip_localization_norm: the largest norm of the localization networks' gradients together,
             in effective units; None does not clip.
 
     Returns:
-        The norms before clipping: of the others, of the localization networks (effective units).
+        The norms before clipping.
     """
-    heads = {id(p): p for p in network.localization_parameters()}
-    others = [p for p in network.parameters() if id(p) not in heads]
-    gain = network.gain
+    others: list[nn.Parameter] = []
+    localization: list[nn.Parameter] = []
+    gain = 1.0
+    for group in groups:
+        if group.get("name") == LOCALIZATION_GROUP:
+            localization += group["params"]
+            gain = group["gain"]
+        else:
+            others += group["params"]
     stored_max_norm = None if clip_localization_norm is None else clip_localization_norm * gain
-    return _clip(others, clip_grad_norm), _clip(list(heads.values()), stored_max_norm) / gain
+    return GradientNorms(_clip(others, clip_grad_norm), _clip(localization, stored_max_norm) / gain)
 
 
 def _clip(parameters: list[nn.Parameter], max_norm: float | None) -> float:

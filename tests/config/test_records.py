@@ -18,7 +18,7 @@ from stn_action.models.heads import FocusHeads
 from stn_action.models.plug import plug
 from stn_action.person.crop import CropSpec
 from stn_action.person.select import TubeChoice
-from stn_action.training.objective import ClipLoss
+from stn_action.training.objective import ClassificationLoss
 from stn_action.training.optim import (
     DEFAULT_GAIN,
     Clipping,
@@ -40,9 +40,9 @@ TAKES_PART = [
         (FocusConfig, family, set(), "start_scale min_scale max_scale bounded")
         for family in (Transform, *TRANSFORMS.values())
     ),
-    (FocusConfig, ClipLoss, set(), "branch_loss random_glimpse_loss"),
+    (FocusConfig, ClassificationLoss, set(), "branch_loss random_glimpse_loss"),
     (ModelConfig, plug, set(), "dropout temporal"),
-    (OptimConfig, ClipLoss, set(), "label_smoothing"),
+    (OptimConfig, ClassificationLoss, set(), "label_smoothing"),
     (OptimConfig, Clipping, set(), "clip_grad_norm clip_localization_norm"),
     (OptimConfig, build_optimizer, set(), "name momentum"),
     (OptimConfig, parameter_groups, set(), "lr relative_lr weight_decay"),

@@ -6,10 +6,10 @@ from stn_action.evaluation.metrics import VideoScores
 from stn_action.evaluation.views import evaluate, shuffled_theta
 
 
-def test_views_come_out_in_order_with_their_softmax(looking_network, clips, accelerator):
+def test_views_come_out_in_order_with_their_softmax(looking_network, clips, strategy):
     network = looking_network()
     first, second = clips(4, views=2), clips(4, first_video=2, views=2)
-    predictions = evaluate(network, [second, first], accelerator)
+    predictions = evaluate(network, [second, first], strategy)
     assert predictions.video.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert predictions.view.tolist() == [0, 1] * 4
     assert predictions.target.tolist() == [0, 0, 1, 1, 2, 2, 0, 0]
@@ -18,14 +18,14 @@ def test_views_come_out_in_order_with_their_softmax(looking_network, clips, acce
     assert not predictions.probabilities.requires_grad
 
 
-def test_a_view_that_comes_twice_counts_once(looking_network, clips, accelerator):
-    predictions = evaluate(looking_network(), [clips(3), clips(3)], accelerator)
+def test_a_view_that_comes_twice_counts_once(looking_network, clips, strategy):
+    predictions = evaluate(looking_network(), [clips(3), clips(3)], strategy)
     assert predictions.video.tolist() == [0, 1, 2]
 
 
-def test_a_video_that_failed_is_told_and_counts_as_wrong(looking_network, clips, accelerator):
+def test_a_video_that_failed_is_told_and_counts_as_wrong(looking_network, clips, strategy):
     batches = [clips(2), clips(0, failures=[(3, "d.avi: empty"), (2, "c.avi: 0 bytes")])]
-    predictions = evaluate(looking_network(), batches, accelerator)
+    predictions = evaluate(looking_network(), batches, strategy)
     assert predictions.failures == [(2, "c.avi: 0 bytes"), (3, "d.avi: empty")]
     scores = VideoScores(torch.tensor([0, 1, 2, 0]), 3)
     scores.update(predictions.video, predictions.probabilities, predictions.target)
@@ -33,11 +33,11 @@ def test_a_video_that_failed_is_told_and_counts_as_wrong(looking_network, clips,
     assert scores.scores().top5 == 0.5
 
 
-def test_focus_is_collected_when_asked(looking_network, clips, accelerator):
+def test_focus_is_collected_when_asked(looking_network, clips, strategy):
     network = looking_network()
     second, first = clips(2, first_video=2), clips(2)
-    assert evaluate(network, [first], accelerator).focus == ()
-    predictions = evaluate(network, [second, first], accelerator, collect_focus=True)
+    assert evaluate(network, [first], strategy).focus == ()
+    predictions = evaluate(network, [second, first], strategy, collect_focus=True)
     (focus,) = predictions.focus
     assert focus.theta.shape == (4, 1, 1, 2, 3)
     torch.testing.assert_close(focus.theta[:2], network(first.clip).focus[0].theta)
@@ -47,21 +47,19 @@ def test_focus_is_collected_when_asked(looking_network, clips, accelerator):
     assert predictions.frame_indices.shape == (4, 2)
 
 
-def test_given_theta_takes_the_place_of_the_heads_own(looking_network, clips, accelerator):
+def test_given_theta_takes_the_place_of_the_heads_own(looking_network, clips, strategy):
     network, batch = looking_network(), clips(3)
-    own = evaluate(network, [batch], accelerator, collect_focus=True)
+    own = evaluate(network, [batch], strategy, collect_focus=True)
     theta = own.focus[0].theta
     source = {(video, 0): (theta[(video + 1) % 3],) for video in range(3)}
-    other = evaluate(network, [batch], accelerator, theta_source=source)
+    other = evaluate(network, [batch], strategy, theta_source=source)
     expected = network(batch.clip, theta=[theta.roll(-1, 0)]).logits.softmax(1)
     torch.testing.assert_close(other.probabilities, expected)
     assert not torch.allclose(other.probabilities, own.probabilities)
 
 
-def test_shuffled_theta_is_that_of_the_same_view_of_another_video(
-    looking_network, clips, accelerator
-):
-    predictions = evaluate(looking_network(), [clips(10, views=2)], accelerator, collect_focus=True)
+def test_shuffled_theta_is_that_of_the_same_view_of_another_video(looking_network, clips, strategy):
+    predictions = evaluate(looking_network(), [clips(10, views=2)], strategy, collect_focus=True)
     theta = predictions.focus[0].theta
     rows = {
         (int(v), int(w)): row
@@ -79,53 +77,53 @@ def test_shuffled_theta_is_that_of_the_same_view_of_another_video(
         assert len(set(givers)) == len(rows)
 
 
-def test_a_view_that_the_other_video_lacks_takes_its_first(looking_network, clips, accelerator):
+def test_a_view_that_the_other_video_lacks_takes_its_first(looking_network, clips, strategy):
     batch = clips(4, views=2)
     batch = type(batch)(*(column[:3] for column in batch[:-1]), [])  # video 1 has view 0 only
-    predictions = evaluate(looking_network(), [batch], accelerator, collect_focus=True)
+    predictions = evaluate(looking_network(), [batch], strategy, collect_focus=True)
     source = shuffled_theta(predictions)
     assert torch.equal(source[0, 1][0], predictions.focus[0].theta[2])
 
 
-def test_the_network_with_theta_of_others_can_be_evaluated(looking_network, clips, accelerator):
+def test_the_network_with_theta_of_others_can_be_evaluated(looking_network, clips, strategy):
     network, batches = looking_network(), [clips(3), clips(3, first_video=3)]
-    predictions = evaluate(network, batches, accelerator, collect_focus=True)
-    shuffled = evaluate(network, batches, accelerator, theta_source=shuffled_theta(predictions))
+    predictions = evaluate(network, batches, strategy, collect_focus=True)
+    shuffled = evaluate(network, batches, strategy, theta_source=shuffled_theta(predictions))
     assert shuffled.probabilities.shape == predictions.probabilities.shape
 
 
-def test_progress_is_told_the_views(looking_network, clips, accelerator):
+def test_progress_is_told_the_views(looking_network, clips, strategy):
     seen = []
-    evaluate(looking_network(), [clips(3), clips(0), clips(2)], accelerator, progress=seen.append)
+    evaluate(looking_network(), [clips(3), clips(0), clips(2)], strategy, progress=seen.append)
     assert seen == [3, 0, 2]
 
 
-def test_nothing_to_shuffle_is_told(looking_network, clips, accelerator):
+def test_nothing_to_shuffle_is_told(looking_network, clips, strategy):
     network = looking_network()
     with pytest.raises(ValueError, match="must hold theta: evaluate a network with heads"):
-        shuffled_theta(evaluate(network, [clips(2)], accelerator))
-    one = evaluate(network, [clips(2, views=2)], accelerator, collect_focus=True)
+        shuffled_theta(evaluate(network, [clips(2)], strategy))
+    one = evaluate(network, [clips(2, views=2)], strategy, collect_focus=True)
     with pytest.raises(ValueError, match="at least two videos are needed to shuffle theta, got 1"):
         shuffled_theta(one)
 
 
-def test_nothing_evaluated_is_an_error(looking_network, clips, accelerator):
+def test_nothing_evaluated_is_an_error(looking_network, clips, strategy):
     batches = [clips(0, failures=[(0, "a.avi: empty")])]
     with pytest.raises(InputError, match=r"no video could be .* 1 failed; the first: a.avi: empty"):
-        evaluate(looking_network(), batches, accelerator)
+        evaluate(looking_network(), batches, strategy)
 
 
-def test_a_network_that_gives_no_number_is_told_with_the_video(looking_network, clips, accelerator):
+def test_a_network_that_gives_no_number_is_told_with_the_video(looking_network, clips, strategy):
     network = looking_network()
     network.classifier.bias.data[1] = float("nan")
-    with pytest.raises(InputError, match="the network gives no number for video 5"):
-        evaluate(network, [clips(2, first_video=5)], accelerator)
+    with pytest.raises(InputError, match="the network's output is not finite for video 5"):
+        evaluate(network, [clips(2, first_video=5)], strategy)
 
 
-def test_views_seen_in_parts_give_the_same_predictions(looking_network, clips, accelerator):
+def test_views_seen_in_parts_give_the_same_predictions(looking_network, clips, strategy):
     network, batch = looking_network(), clips(5, views=5)
-    whole = evaluate(network, [batch], accelerator, collect_focus=True)
-    parts = evaluate(network, [batch, clips(0)], accelerator, collect_focus=True, views_at_once=2)
+    whole = evaluate(network, [batch], strategy, collect_focus=True)
+    parts = evaluate(network, [batch, clips(0)], strategy, collect_focus=True, views_at_once=2)
     torch.testing.assert_close(parts.probabilities, whole.probabilities)
     torch.testing.assert_close(parts.focus[0].theta, whole.focus[0].theta)
     assert parts.view.tolist() == whole.view.tolist() == [0, 1, 2, 3, 4]

@@ -7,12 +7,13 @@ import torch
 from rich.console import Console
 
 from stn_action.build.model import build_network, example_clip
+from stn_action.build.run import build_objective
 from stn_action.config.schema import load_config
 from stn_action.errors import InputError
 from stn_action.geometry.transforms import TRANSFORMS
 from stn_action.predictor import load_trained
 from stn_action.runs.attention_pictures import visualize
-from stn_action.runs.train import _loss, train
+from stn_action.runs.train import train
 from stn_action.training.checkpoint import load_checkpoint
 from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
 from tests.runs.test_train import lines_of
@@ -59,10 +60,12 @@ def test_the_losses_of_the_heads_are_built_where_asked_for(tiny_data):
         "model.focus.diversity_loss=0.2", "model.focus.in_bounds_loss=0.3",
         "model.focus.random_glimpse_loss=0.4", "model.focus.branch_loss=0.5",
     ]  # fmt: skip
-    loss = _loss(tiny_config(tiny_data, *settings))
+    loss = build_objective(tiny_config(tiny_data, *settings))
     assert loss.head_losses == (DiversityLoss(0.2), InBoundsLoss(0.3))
     assert (loss.random_glimpse_loss, loss.branch_loss) == (0.4, 0.5)
-    assert _loss(tiny_config(tiny_data, *settings, "model.focus.heads=0")).head_losses == ()
+    assert (
+        build_objective(tiny_config(tiny_data, *settings, "model.focus.heads=0")).head_losses == ()
+    )
 
 
 def test_the_random_branch_is_built_where_it_has_a_weight(tiny_data):
@@ -86,7 +89,7 @@ def test_what_a_family_cannot_do_is_told(tiny_data):
     volumetric = "model.focus.transform=volumetric"
     with pytest.raises(InputError, match=r"volumetric theta is one per clip"):
         build_network(tiny_config(tiny_data, volumetric, "model.focus.theta_per=step"), 3)
-    with pytest.raises(InputError, match=r"'area' is for axis-aligned families; tps is not one"):
+    with pytest.raises(InputError, match=r"'area' is for axis-aligned families, tps is none"):
         build_network(
             tiny_config(tiny_data, "model.focus.transform=tps", "model.focus.sampler=area"), 3
         )

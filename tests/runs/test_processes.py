@@ -1,94 +1,43 @@
 """Two processes together must give what one gives alone; and half precision."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 
-from stn_action.distributed import build_accelerator
+from stn_action.config.schema import load_config
+from stn_action.distributed import Strategy, build_strategy
+from stn_action.errors import InputError
 from stn_action.models.plug import plug
-from stn_action.training.checkpoint import training_state
+from stn_action.runs.train import train
+from stn_action.training.checkpoint import load_checkpoint, training_state
 from stn_action.training.loop import train_one_epoch
 from stn_action.training.monitor import HeadMonitor
-from stn_action.training.objective import ClipLoss
+from stn_action.training.objective import ClassificationLoss
 from stn_action.training.optim import Clipping, build_optimizer, parameter_groups, warmup_cosine
+from stn_action.training.step import OptimizerStep
+from tests.runs import two_processes
+from tests.tiny import same, tiny_settings, write_config
 
-PROGRAM = """
-import importlib.util, json, sys
-import torch
-from torch import nn
-from stn_action.distributed import build_accelerator, summed
-from stn_action.evaluation.views import evaluate, shuffled_theta
-from stn_action.training.loop import train_one_epoch
-from stn_action.training.objective import ClipLoss
-from stn_action.evaluation.metrics import VideoScores
-from stn_action.training.monitor import HeadMonitor
-from stn_action.training.optim import Clipping, build_optimizer, parameter_groups, warmup_cosine
-
-spec = importlib.util.spec_from_file_location("conftest", sys.argv[1])
-conftest = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(conftest)
-
-accelerator = build_accelerator(cpu=True)
-rank, processes = accelerator.process_index, accelerator.num_processes
-torch.manual_seed(0)
-network = conftest.LookingNetwork()
-network.norm, network.dropout.p = nn.Identity(), 0.0
-groups = parameter_groups(network, lr=0.1, relative_lr=1e-2, weight_decay=0.0)
-optimizer = build_optimizer("sgd", groups)
-schedule = warmup_cosine(optimizer, warmup_steps=0, total_steps=3)
-network, optimizer = accelerator.prepare(network, optimizer)
-monitor = HeadMonitor()
-
-def part(batch, rows):
-    failures = batch.failures if rank == 0 else []
-    return type(batch)(*(column[rows] for column in batch[:-1]), failures)
-
-# Each of three steps sees four clips, together.
-own = slice(rank * 4 // processes, (rank + 1) * 4 // processes)
-whole = [conftest.make_clips(4, first_video=i, failures=[(i, "x")]) for i in (0, 4, 8)]
-stats = train_one_epoch(
-    network, [part(batch, own) for batch in whole], ClipLoss(), optimizer, schedule, accelerator,
-    clipping=Clipping(1.0, 0.1), monitor=monitor,
-)
-# Five batches: unequal numbers for two processes; video 2 fails.
-views = [conftest.make_clips(2, first_video=i, views=2) for i in (0, 1, 3, 4, 5)]
-views[1] = views[1]._replace(failures=[(2, "y")])
-mine = views[rank::processes]
-predictions = evaluate(network, mine, accelerator, collect_focus=True)
-source = shuffled_theta(predictions, torch.Generator().manual_seed(0))
-shuffled = evaluate(network, mine, accelerator, theta_source=source)
-scores = VideoScores(torch.arange(6) % 3, 3)  # each process adds its own views only
-for batch in mine:
-    softmax = accelerator.unwrap_model(network)(batch.clip).logits.detach().softmax(1)
-    scores.update(batch.video, softmax, batch.target)
-result = scores.scores()
-report = monitor.compute(summed)
-if accelerator.is_main_process:
-    print(json.dumps({
-        "train": [stats.loss, stats.accuracy, stats.localization_grad_norm],
-        "steps": stats.steps, "failures": [sorted(stats.failures), predictions.failures],
-        "weights": [p.abs().sum().item() for p in network.parameters()],
-        "video": predictions.video.tolist(), "softmax": predictions.probabilities.tolist(),
-        "shuffled": shuffled.probabilities.tolist(),
-        "scores": [result.top1, result.top5, result.mean_class], "displacement":
-        report.heads[0].displacement, "count": int(result.confusion.sum()),
-    }))
-accelerator.end_training()
-"""
+ROOT = Path(__file__).parents[2]
 
 
-def run(program: Path, processes: int) -> dict:
-    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    conftest = Path(__file__).with_name("conftest.py")
-    command = [sys.executable, *launch, str(program), str(conftest)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def launch(arguments: list, processes: int = 2) -> str:
+    """Run a program under torchrun and return what it printed."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *torchrun, *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, timeout=300
+    )
     assert result.returncode == 0, result.stderr[-3000:]
-    return json.loads(result.stdout.strip().splitlines()[-1])
+    return result.stdout
 
 
 def flat(value) -> list:
@@ -97,11 +46,19 @@ def flat(value) -> list:
     return [x for item in value for x in flat(item)] if isinstance(value, list) else [value]
 
 
-@pytest.mark.slow
-def test_two_processes_give_what_one_gives(tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    one, two = run(program, 1), run(program, 2)
+@pytest.fixture(scope="module")
+def launched(tiny_data, tmp_path_factory):
+    """The folder in which two processes have worked: see `two_processes.main`."""
+    folder = tmp_path_factory.mktemp("two")
+    write_config(folder / "tiny.yaml", tiny_settings(tiny_data))
+    printed = launch([Path(two_processes.__file__), folder])
+    (folder / "printed.txt").write_text(printed)
+    return folder
+
+
+def test_two_processes_give_what_one_gives(launched, fresh_state):
+    one = two_processes.losses_and_predictions(build_strategy(cpu=True))
+    two = json.loads((launched / "numbers.json").read_text())
     assert one["video"] == two["video"] == [0, 0, 1, 1, 3, 3, 4, 4, 5, 5]
     assert one["failures"] == two["failures"]
     assert one["steps"] == two["steps"] == 3
@@ -110,7 +67,38 @@ def test_two_processes_give_what_one_gives(tmp_path):
     ]
 
 
-def small_run(accelerator):
+def test_a_run_of_two_processes_is_one_run(launched):
+    printed = (launched / "printed.txt").read_text()
+    assert printed.count("written to") == 1
+    assert "small3d on cpu, float32, 2 processes" in printed
+    (folder,) = (launched / "runs").iterdir()  # rank 0 named it
+    content = load_checkpoint(folder / "last.pt")
+    assert {int(state["step"]) for state in content["optimizer"]["state"].values()} == {4}
+    first, second = content["rng"]
+    assert not torch.equal(first["torch"], second["torch"])
+    assert len((folder / "test_predictions.csv").read_text().splitlines()) == 1 + 6
+
+
+def test_two_processes_that_were_interrupted_go_on_to_the_last_bit(launched):
+    (folder,) = (launched / "runs").iterdir()
+    straight, resumed = (
+        load_checkpoint(path / "last.pt") for path in (folder, launched / "resumed")
+    )
+    for content in (straight, resumed):
+        content.pop("config")
+    assert same(straight, resumed)
+    name = "test_predictions.csv"
+    assert (folder / name).read_bytes() == (launched / "resumed" / name).read_bytes()
+
+
+def test_a_run_of_two_processes_is_not_resumed_by_one(launched):
+    overrides = [f"train.output_dir={launched / 'resumed'}"]
+    config = load_config(launched / "tiny.yaml", overrides)
+    with pytest.raises(InputError, match="trained by 2 processes, this is a run of 1: resume it"):
+        train(config, resume=True, console=Console(quiet=True))
+
+
+def small_run(strategy):
     trunk = nn.Sequential(
         nn.Conv3d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(),
         nn.Linear(8, 5),
@@ -122,30 +110,30 @@ def small_run(accelerator):
     groups = parameter_groups(network, lr=0.05, relative_lr=1e-3, weight_decay=1e-3)
     optimizer = build_optimizer("sgd", groups)
     schedule = warmup_cosine(optimizer, warmup_steps=0, total_steps=10)
-    network, optimizer = accelerator.prepare(network, optimizer)
+    network, optimizer, _ = strategy.prepare(network, optimizer, [])
     return network, optimizer, schedule
 
 
-def train_in_half_precision(accelerator, clips):
-    network, optimizer, schedule = small_run(accelerator)
+def train_in_half_precision(strategy, clips):
+    network, optimizer, schedule = small_run(strategy)
     kinds = set()
     network.trunk[0].register_forward_hook(lambda *args: kinds.add(args[2].dtype))
     monitor = HeadMonitor()
-    stats = train_one_epoch(
-        network, [clips(4)] * 6, ClipLoss(branch_loss=0.5), optimizer, schedule, accelerator,
-        clipping=Clipping(5.0, 0.1), monitor=monitor,
-    )  # fmt: skip
+    step = OptimizerStep(optimizer, schedule, strategy, Clipping(5.0, 0.1))
+    loss = ClassificationLoss(branch_loss=0.5)
+    stats = train_one_epoch(network, [clips(4)] * 6, loss, step, after_step=[monitor])
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in network.parameters())
     assert schedule.last_epoch == stats.steps
     assert monitor.compute().heads[0].displacement > 0
-    state = training_state(network, optimizer, schedule, scaler=accelerator.scaler)
+    state = training_state(network, optimizer, schedule, strategy)
     return kinds, stats, state
 
 
 def test_bfloat16_runs_the_trunk_and_keeps_the_weights_in_float32(fresh_state, clips):
     from accelerate import Accelerator
 
-    kinds, stats, _ = train_in_half_precision(Accelerator(cpu=True, mixed_precision="bf16"), clips)
+    strategy = Strategy(Accelerator(cpu=True, mixed_precision="bf16"))
+    kinds, stats, _ = train_in_half_precision(strategy, clips)
     assert kinds == {torch.bfloat16}
     assert stats.steps == 6
 
@@ -154,7 +142,7 @@ def test_bfloat16_runs_the_trunk_and_keeps_the_weights_in_float32(fresh_state, c
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(("precision", "kind"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
 def test_half_precision_trains_on_a_gpu(fresh_state, clips, precision, kind):
-    kinds, stats, state = train_in_half_precision(build_accelerator(precision), clips)
+    kinds, stats, state = train_in_half_precision(build_strategy(precision), clips)
     assert kinds == {kind}
     assert 1 <= stats.steps <= 6  # a float16 scaler may skip the first ones
     assert (state["scaler"] is not None) == (precision == "fp16")

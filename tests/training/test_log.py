@@ -1,17 +1,25 @@
 import io
 import json
 
+import torch
 from rich.console import Console
 
+from stn_action.models.prediction import Prediction
 from stn_action.training.log import EpochProgress, RunLog
+from stn_action.training.step import StepRecord
 
 
 def lines(folder) -> list[dict]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+def record(batch: int) -> StepRecord:
+    prediction = Prediction(torch.zeros(1, 3), (), None)
+    return StepRecord(batch, prediction, 1.25, 0.5, 0.125, None)
+
+
 def console(*, terminal: bool) -> Console:
-    return Console(file=io.StringIO(), force_terminal=terminal, width=150)
+    return Console(file=io.StringIO(), force_terminal=terminal, width=170)
 
 
 def test_every_line_is_on_the_disk_at_once(tmp_path):
@@ -59,8 +67,8 @@ def test_a_terminal_shows_a_bar_with_the_numbers():
     screen = console(terminal=True)
     with EpochProgress(2, 3, console=screen) as progress:
         progress.start_epoch(1)
-        for _ in range(3):
-            progress.step(1.25, 0.5, 0.125)
+        for batch in range(3):
+            progress(record(batch + 1))
     shown = screen.file.getvalue()
     assert "epoch 1/2" in shown
     assert "loss 1.250  acc 50.0%  wait 12%" in shown
@@ -71,7 +79,7 @@ def test_elsewhere_there_is_one_line_an_epoch():
     screen = console(terminal=False)
     with EpochProgress(2, 3, console=screen) as progress:
         progress.start_epoch(1)
-        progress.step(1.25, 0.5, 0.125)
+        progress(record(1))
         progress.end_epoch(1, {"loss": 1.25, "accuracy": 0.5})
         progress.warning("head 0 at [layer3] is frozen")
     assert screen.file.getvalue().splitlines() == [
@@ -82,6 +90,6 @@ def test_elsewhere_there_is_one_line_an_epoch():
 
 def test_other_processes_show_nothing(capsys):
     with EpochProgress(2, 3, enabled=False) as progress:
-        progress.step(1.0, 0.5, 0.1)
+        progress(record(1))
         progress.end_epoch(1, {"loss": 1.0})
     assert capsys.readouterr().out == ""

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from stn_action.distributed import build_accelerator
+from stn_action.distributed import build_strategy
 from stn_action.models.plug import plug
 from stn_action.training.checkpoint import (
     load_checkpoint,
@@ -15,51 +15,41 @@ from stn_action.training.checkpoint import (
     training_state,
 )
 from stn_action.training.log import RunLog
-from stn_action.training.loop import TrainingError, train_one_epoch
+from stn_action.training.loop import train_one_epoch
 from stn_action.training.monitor import HeadMonitor
-from stn_action.training.objective import ClipLoss
+from stn_action.training.objective import ClassificationLoss
 from stn_action.training.optim import (
     Clipping,
     build_optimizer,
     parameter_groups,
     warmup_cosine,
 )
+from stn_action.training.step import OptimizerStep, TrainingError
 
 
 class Run:
     """A network with all that trains it; built the same way each time."""
 
-    def __init__(self, network, accelerator, name="sgd", relative_lr=1e-2, lr=0.05, total_steps=8):
+    def __init__(self, network, strategy, name="sgd", relative_lr=1e-2, lr=0.05, total_steps=8):
         groups = parameter_groups(network, lr=lr, relative_lr=relative_lr, weight_decay=1e-3)
         optimizer = build_optimizer(name, groups)
         self.schedule = warmup_cosine(optimizer, warmup_steps=1, total_steps=total_steps)
-        self.network, self.optimizer = accelerator.prepare(network, optimizer)
-        self.accelerator = accelerator
+        self.network, self.optimizer, _ = strategy.prepare(network, optimizer, [])
+        self.strategy = strategy
         self.monitor = HeadMonitor()
 
-    def epoch(self, batches, **kwargs):
-        return train_one_epoch(
-            self.network,
-            batches,
-            kwargs.pop("loss", ClipLoss(label_smoothing=0.1)),
-            self.optimizer,
-            self.schedule,
-            self.accelerator,
-            monitor=self.monitor,
-            **kwargs,
+    def epoch(self, batches, *, clipping=None, loss=None, after_step=(), **kwargs):
+        step = OptimizerStep(
+            self.optimizer, self.schedule, self.strategy, clipping or Clipping(None, None)
         )
+        loss = loss or ClassificationLoss(label_smoothing=0.1)
+        self.monitor.reset()
+        after_step = [self.monitor, *after_step]
+        return train_one_epoch(self.network, batches, loss, step, after_step=after_step, **kwargs)
 
     @property
     def state(self):
-        return self.network, self.optimizer, self.schedule
-
-
-class Steps:
-    def __init__(self):
-        self.seen = []
-
-    def step(self, loss, accuracy, data_wait_share):
-        self.seen.append((loss, accuracy, data_wait_share))
+        return self.network, self.optimizer, self.schedule, self.strategy
 
 
 class Shuffled:
@@ -78,9 +68,9 @@ class Shuffled:
         columns = [column[indices] for column in self.rows[:-1]]
         return type(self.rows)(*columns, [])
 
-    def loader(self, accelerator, batch_size):
+    def loader(self, strategy, batch_size):
         loader = DataLoader(self, batch_size, shuffle=True, collate_fn=self.collate)
-        return accelerator.prepare(loader)
+        return strategy.share(loader)
 
 
 def assert_same(one: nn.Module, other: nn.Module) -> None:
@@ -88,12 +78,12 @@ def assert_same(one: nn.Module, other: nn.Module) -> None:
         assert torch.equal(a, b), name
 
 
-def test_an_epoch_gives_the_means_over_clips(looking_network, clips, accelerator):
+def test_an_epoch_gives_the_means_over_clips(looking_network, clips, strategy):
     network = looking_network().eval()
     network.dropout.p = 0.0
     batches = [clips(4), clips(2, first_video=4)]
-    run = Run(network, accelerator, lr=0.0, relative_lr=0.0)
-    stats = run.epoch(batches, loss=ClipLoss())
+    run = Run(network, strategy, lr=0.0, relative_lr=0.0)
+    stats = run.epoch(batches, loss=ClassificationLoss())
     losses, right = [], 0
     for batch in batches:  # lr 0: only the statistics of batch norm change
         logits = network(batch.clip).logits
@@ -104,8 +94,8 @@ def test_an_epoch_gives_the_means_over_clips(looking_network, clips, accelerator
     assert stats.accuracy == pytest.approx(right / 6)
 
 
-def test_training_learns_and_moves_the_head(looking_network, clips, accelerator):
-    run = Run(looking_network(gain=30.0), accelerator, total_steps=60, lr=0.1)
+def test_training_learns_and_moves_the_head(looking_network, clips, strategy):
+    run = Run(looking_network(gain=30.0), strategy, total_steps=60, lr=0.1)
     batches = [clips(6)]
     first = run.epoch(batches).loss
     for _ in range(50):
@@ -116,31 +106,31 @@ def test_training_learns_and_moves_the_head(looking_network, clips, accelerator)
     assert report.localization_grad_norm == pytest.approx(stats.localization_grad_norm)
 
 
-def test_the_schedule_steps_once_per_optimizer_step(looking_network, clips, accelerator):
-    run = Run(looking_network(), accelerator, total_steps=8)
+def test_the_schedule_steps_once_per_optimizer_step(looking_network, clips, strategy):
+    run = Run(looking_network(), strategy, total_steps=8)
     run.epoch([clips(2)] * 8)
     assert run.schedule.last_epoch == 8
     assert run.optimizer.param_groups[0]["lr"] == 0.0
 
 
 def test_accumulated_batches_make_one_step_of_a_large_batch(looking_network, clips, fresh_state):
-    def trained(batch_size, accumulation_steps, accelerator):
+    def trained(batch_size, accumulation_steps, strategy):
         torch.manual_seed(0)
         network = looking_network().eval()
         network.dropout.p, network.norm.momentum = 0.0, 0.0
         network.norm = nn.Identity()  # batch norm would see other batches
-        run = Run(network, accelerator)
+        run = Run(network, strategy)
         data = clips(12)
         rows = [slice(i, i + batch_size) for i in range(0, 12, batch_size)]
-        loader = accelerator.prepare(DataLoader(rows, batch_size=None))
+        loader = strategy.share(DataLoader(rows, batch_size=None))
         batches = (type(data)(*(c[r] for c in data[:-1]), []) for r in loader)
         return run.epoch(batches, clipping=Clipping(1.0, 1.0)), network
 
-    whole = trained(6, 1, build_accelerator(cpu=True))
+    whole = trained(6, 1, build_strategy(cpu=True))
     from accelerate.state import GradientState
 
     GradientState._reset_state()
-    parts = trained(2, 3, build_accelerator(cpu=True, accumulation_steps=3))
+    parts = trained(2, 3, build_strategy(cpu=True, accumulation_steps=3))
     assert whole[0].steps == parts[0].steps == 2
     for a, b in zip(whole[1].parameters(), parts[1].parameters(), strict=True):
         torch.testing.assert_close(a, b)
@@ -149,20 +139,18 @@ def test_accumulated_batches_make_one_step_of_a_large_batch(looking_network, cli
 def test_an_unfinished_accumulation_steps_at_the_end_of_the_epoch(
     looking_network, clips, fresh_state
 ):
-    accelerator = build_accelerator(cpu=True, accumulation_steps=2)
-    run = Run(looking_network(), accelerator)
-    loader = Shuffled(clips, 10).loader(accelerator, 2)
+    strategy = build_strategy(cpu=True, accumulation_steps=2)
+    run = Run(looking_network(), strategy)
+    loader = Shuffled(clips, 10).loader(strategy, 2)
     assert run.epoch(loader).steps == 3
     assert run.epoch(loader).steps == 3
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
-def test_a_resumed_run_is_the_uninterrupted_one(
-    name, looking_network, clips, accelerator, tmp_path
-):
+def test_a_resumed_run_is_the_uninterrupted_one(name, looking_network, clips, strategy, tmp_path):
     def run_of(seed):
         torch.manual_seed(seed)
-        return Run(looking_network(), accelerator, name)
+        return Run(looking_network(), strategy, name)
 
     data = Shuffled(clips)
 
@@ -170,7 +158,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(
         loader.set_epoch(number)
         return run.epoch(loader, clipping=Clipping(1.0, 0.1))
 
-    straight, loader = run_of(0), data.loader(accelerator, 4)
+    straight, loader = run_of(0), data.loader(strategy, 4)
     first = epoch(straight, loader, 1)
     save_checkpoint(tmp_path / "last.pt", training_state(*straight.state))
     second = epoch(straight, loader, 2)
@@ -179,27 +167,27 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     resumed = run_of(1)
     torch.rand(100)
     restore_training_state(load_checkpoint(tmp_path / "last.pt"), *resumed.state)
-    again = epoch(resumed, data.loader(accelerator, 4), 2)
+    again = epoch(resumed, data.loader(strategy, 4), 2)
     assert (again.loss, again.accuracy) == (second.loss, second.accuracy)
     assert_same(resumed.network, straight.network)
     assert resumed.schedule.get_last_lr() == straight.schedule.get_last_lr()
 
 
-def test_a_frozen_arm_keeps_its_head_while_the_rest_learns(looking_network, clips, accelerator):
+def test_a_frozen_arm_keeps_its_head_while_the_rest_learns(looking_network, clips, strategy):
     network = looking_network()
     start = network.localization.weight.clone()
-    run = Run(network, accelerator, relative_lr=0.0)
+    run = Run(network, strategy, relative_lr=0.0)
     before = network.classifier.weight.clone()
     run.epoch([clips(4)] * 3)
     assert torch.equal(network.localization.weight, start)
     assert not torch.equal(network.classifier.weight, before)
 
 
-def test_gradients_are_clipped_before_the_step(looking_network, clips, accelerator):
+def test_gradients_are_clipped_before_the_step(looking_network, clips, strategy):
     network = looking_network()
     network.classifier.weight.data.mul_(1000)
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    run = Run(network, accelerator, lr=1.0, relative_lr=1.0)
+    run = Run(network, strategy, lr=1.0, relative_lr=1.0)
     run.schedule.base_lrs = [0.0 for _ in run.schedule.base_lrs]
     for group in run.optimizer.param_groups:
         group |= {"lr": 1.0, "weight_decay": 0.0}
@@ -211,9 +199,9 @@ def test_gradients_are_clipped_before_the_step(looking_network, clips, accelerat
     torch.testing.assert_close(sum(moved.values()).sqrt(), torch.tensor(0.5), rtol=1e-3, atol=0)
 
 
-def test_a_loss_that_is_no_number_ends_training_with_the_step(looking_network, clips, accelerator):
+def test_a_loss_that_is_no_number_ends_training_with_the_step(looking_network, clips, strategy):
     network = looking_network()
-    run = Run(network, accelerator)
+    run = Run(network, strategy)
     losses = itertools.chain([1.0], itertools.repeat(float("nan")))
 
     def loss(prediction, label):
@@ -224,11 +212,9 @@ def test_a_loss_that_is_no_number_ends_training_with_the_step(looking_network, c
     assert all(p.isfinite().all() for p in network.parameters())
 
 
-def test_a_gradient_that_is_no_number_does_not_reach_the_weights(
-    looking_network, clips, accelerator
-):
+def test_a_gradient_that_is_no_number_does_not_reach_the_weights(looking_network, clips, strategy):
     network = looking_network()
-    run = Run(network, accelerator)
+    run = Run(network, strategy)
 
     def loss(prediction, label):  # the derivative of sqrt at 0 is infinite
         return (prediction.logits.mean() * 0).abs().sqrt()
@@ -238,33 +224,71 @@ def test_a_gradient_that_is_no_number_does_not_reach_the_weights(
     assert all(p.isfinite().all() for p in network.parameters())
 
 
-def test_an_empty_batch_ends_training(looking_network, clips, accelerator):
-    run = Run(looking_network(), accelerator)
+def test_an_empty_batch_ends_training(looking_network, clips, strategy):
+    run = Run(looking_network(), strategy)
     with pytest.raises(TrainingError, match="batch 1 of the epoch holds no clip: too many videos"):
         run.epoch([clips(0, failures=[(3, "a.avi: empty")])])
 
 
-def test_failures_are_handed_on_and_progress_is_told(looking_network, clips, accelerator):
-    run, progress = Run(looking_network(), accelerator), Steps()
+def test_failures_are_returned_and_each_batch_is_recorded(looking_network, clips, strategy):
+    run, records = Run(looking_network(), strategy), []
     batches = [clips(2, failures=[(7, "a.avi: empty")]), clips(2)]
-    stats = run.epoch(batches, progress=progress)
+    stats = run.epoch(batches, after_step=[records.append])
     assert stats.failures == [(7, "a.avi: empty")]
-    assert len(progress.seen) == 2
-    assert progress.seen[-1][:2] == (stats.loss, stats.accuracy)
+    assert [record.batch for record in records] == [1, 2]
+    assert (records[-1].loss, records[-1].accuracy) == (stats.loss, stats.accuracy)
+    assert records[0].prediction.logits.shape == (2, 3)
+    norms = [record.localization_grad_norm for record in records]
+    assert stats.localization_grad_norm == pytest.approx(sum(norms) / 2)
 
 
-def test_waiting_for_data_is_measured(looking_network, clips, accelerator):
+def test_transforms_change_the_batch_in_order(looking_network, clips, strategy):
+    """As mixup does: the target becomes a row of probabilities."""
+    run, seen = Run(looking_network(), strategy), []
+
+    def with_probabilities(batch):
+        target = nn.functional.one_hot(batch.target, 3).float()
+        return batch._replace(clip=batch.clip.float(), target=0.8 * target + 0.1)
+
+    def recorded(batch):
+        seen.append(batch)
+        return batch
+
+    stats = run.epoch([clips(4)], transforms=[with_probabilities, recorded])
+    assert seen[0].clip.dtype == torch.float32
+    assert seen[0].target.shape == (4, 3)
+    assert 0 <= stats.accuracy <= 1
+
+
+def test_the_accuracy_counts_the_largest_of_several_targets(looking_network, clips, strategy):
+    network = looking_network()
+    network.norm, network.dropout.p = nn.Identity(), 0.0
+    run = Run(network, strategy, lr=0.0, relative_lr=0.0)
+
+    def nothing_to_learn(prediction, target):
+        return prediction.logits.mean() * 0
+
+    batch = clips(4)
+    everything = batch._replace(target=torch.ones(4, 3))
+    assert run.epoch([everything], loss=nothing_to_learn).accuracy == 1
+    predicted = network(batch.clip).logits.argmax(1)
+    target = nn.functional.one_hot(predicted, 3).float()
+    target[0] = target[0].roll(1)  # one of four is wrong
+    assert run.epoch([batch._replace(target=target)], loss=nothing_to_learn).accuracy == 0.75
+
+
+def test_waiting_for_data_is_measured(looking_network, clips, strategy):
     def slow():
         for _ in range(2):
             time.sleep(0.2)
             yield clips(2)
 
-    waiting = Run(looking_network(), accelerator).epoch(slow())
+    waiting = Run(looking_network(), strategy).epoch(slow())
     assert waiting.data_wait_share * waiting.seconds >= 0.4
     assert waiting.data_wait_share < 1
 
 
-def test_the_real_network_trains_freezes_and_is_logged(clips, accelerator, tmp_path):
+def test_the_real_network_trains_freezes_and_is_logged(clips, strategy, tmp_path):
     """One epoch through the project's own network, with heads that move and with frozen ones."""
     states = []
     for relative_lr in (1e-2, 0.0):
@@ -279,7 +303,7 @@ def test_the_real_network_trains_freezes_and_is_logged(clips, accelerator, tmp_p
             trunk, at="1", heads=2, num_classes=3, gain=30.0, example=torch.zeros(1, 3, 2, 8, 8),
             mean=[128.0] * 3, std=[64.0] * 3,
         )  # fmt: skip
-        run = Run(network, accelerator, relative_lr=relative_lr)
+        run = Run(network, strategy, relative_lr=relative_lr)
         run.monitor.frozen_on_purpose = relative_lr == 0
         stats = run.epoch([clips(4)] * 4, clipping=Clipping(5.0, 0.1))
         report = run.monitor.compute()

@@ -127,7 +127,7 @@ def test_a_warning_says_what_which_head_since_when_and_what_to_try():
     [
         (one_head([0.0, 0.0]), "is frozen: spread 0, displacement 0, since epoch 1. Try a larger"),
         (one_head([-0.3, 0.3], 0.2), "has collapsed: its mean scale 0.2 is at the floor 0.2"),
-        (one_head([1.5, 1.4]), "has left the map: only 5% of its window lies inside"),
+        (one_head([1.5, 1.4]), "has left the map: only 5% of its window is inside"),
     ],
 )
 def test_each_defect_has_its_words(focus, words):

@@ -3,20 +3,20 @@ import torch
 
 from stn_action.errors import InputError
 from stn_action.models.prediction import Prediction
-from stn_action.training.objective import ClipLoss
+from stn_action.training.objective import ClassificationLoss
 
 LOGITS = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]))
 LABEL = torch.tensor([0, 2])
 
 
 def test_the_loss_is_the_mean_cross_entropy():
-    loss = ClipLoss()(Prediction(LOGITS, (), None), LABEL)
+    loss = ClassificationLoss()(Prediction(LOGITS, (), None), LABEL)
     expected = -(torch.tensor(0.5).log() + torch.tensor(0.1).log()) / 2
     torch.testing.assert_close(loss, expected)
 
 
 def test_label_smoothing_spreads_its_share_over_all_classes():
-    loss = ClipLoss(label_smoothing=0.3)(Prediction(LOGITS, (), None), LABEL)
+    loss = ClassificationLoss(label_smoothing=0.3)(Prediction(LOGITS, (), None), LABEL)
     target = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8]])
     torch.testing.assert_close(loss, -(target * LOGITS).sum(1).mean())
 
@@ -24,15 +24,15 @@ def test_label_smoothing_spreads_its_share_over_all_classes():
 def test_each_branch_has_the_same_part_in_the_auxiliary_loss():
     branches = torch.stack([LOGITS, LOGITS.flip(1), LOGITS * 2], 1)  # (2, 3, 3)
     prediction = Prediction(LOGITS, (), branches)
-    plain = ClipLoss(branch_loss=0)
+    plain = ClassificationLoss(branch_loss=0)
     each = [plain(Prediction(branches[:, k], (), None), LABEL) for k in range(3)]
     expected = plain(prediction, LABEL) + 0.5 * sum(each) / 3
-    torch.testing.assert_close(ClipLoss(branch_loss=0.5)(prediction, LABEL), expected)
+    torch.testing.assert_close(ClassificationLoss(branch_loss=0.5)(prediction, LABEL), expected)
     assert plain(prediction, LABEL) == plain(Prediction(LOGITS, (), None), LABEL)
 
 
 def test_logits_of_half_precision_give_a_float32_loss():
-    loss = ClipLoss(branch_loss=1.0)(
+    loss = ClassificationLoss(branch_loss=1.0)(
         Prediction(LOGITS.bfloat16(), (), LOGITS[:, None].bfloat16()), LABEL
     )
     assert loss.dtype == torch.float32
@@ -47,17 +47,17 @@ def test_the_random_branch_and_the_heads_have_their_part():
         seen.append(one)
         return torch.tensor(0.25)
 
-    plain = ClipLoss()
+    plain = ClassificationLoss()
     expected = plain(prediction, LABEL) + 0.5 * plain(Prediction(LOGITS.flip(1), (), None), LABEL)
-    loss = ClipLoss(random_glimpse_loss=0.5, head_losses=(head_loss,))(prediction, LABEL)
+    loss = ClassificationLoss(random_glimpse_loss=0.5, head_losses=(head_loss,))(prediction, LABEL)
     torch.testing.assert_close(loss, expected + 2 * 0.25)
     assert seen == [focus, focus]
 
 
 def test_settings_out_of_range_are_named():
     with pytest.raises(InputError, match=r"label_smoothing must be in \[0, 1\), got 1.0"):
-        ClipLoss(label_smoothing=1.0)
-    with pytest.raises(InputError, match="branch_loss must be from 0 on"):
-        ClipLoss(branch_loss=-0.1)
-    with pytest.raises(InputError, match="random_glimpse_loss must be from 0 on"):
-        ClipLoss(random_glimpse_loss=-0.1)
+        ClassificationLoss(label_smoothing=1.0)
+    with pytest.raises(InputError, match="branch_loss must be at least 0"):
+        ClassificationLoss(branch_loss=-0.1)
+    with pytest.raises(InputError, match="random_glimpse_loss must be at least 0"):
+        ClassificationLoss(random_glimpse_loss=-0.1)

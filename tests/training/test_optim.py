@@ -139,9 +139,13 @@ def test_a_head_warmup_holds_the_localization_group_back(constant):
             schedule.step()
 
 
+def groups_of(network):
+    return parameter_groups(network, lr=1.0, relative_lr=1.0, weight_decay=0.0)
+
+
 def test_the_localization_gradient_is_clipped_apart_and_in_effective_units():
     network = TwoScalars(10.0, [3.0, 4.0], [30.0, 40.0])
-    norms = clip_gradients(network, clip_grad_norm=1.0, clip_localization_norm=0.5)
+    norms = clip_gradients(groups_of(network), clip_grad_norm=1.0, clip_localization_norm=0.5)
     assert norms == pytest.approx((5.0, 5.0))  # 50 / 10
     torch.testing.assert_close(network.trunk.grad, torch.tensor([0.6, 0.8]))
     torch.testing.assert_close(network.localization.grad, torch.tensor([3.0, 4.0]))
@@ -149,14 +153,14 @@ def test_the_localization_gradient_is_clipped_apart_and_in_effective_units():
 
 def test_without_a_limit_gradients_are_measured_and_left():
     network = TwoScalars(10.0, [3.0, 4.0], [30.0, 40.0])
-    norms = clip_gradients(network, clip_grad_norm=None, clip_localization_norm=None)
+    norms = clip_gradients(groups_of(network))
     assert norms == pytest.approx((5.0, 5.0))
     assert network.localization.grad.tolist() == [30.0, 40.0]
 
 
 def test_gradients_below_the_limit_are_left():
     network = TwoScalars(10.0, [3.0, 4.0], [30.0, 40.0])
-    clip_gradients(network, clip_grad_norm=5.1, clip_localization_norm=5.1)
+    clip_gradients(groups_of(network), clip_grad_norm=5.1, clip_localization_norm=5.1)
     assert network.trunk.grad.tolist() == [3.0, 4.0]
     assert network.localization.grad.tolist() == [30.0, 40.0]
 
@@ -164,7 +168,7 @@ def test_gradients_below_the_limit_are_left():
 def test_a_network_without_gradients_has_norms_of_0():
     network = TwoScalars(1.0, [1.0, 1.0], [1.0, 1.0])
     network.localization.grad = None
-    assert clip_gradients(network, clip_grad_norm=None, clip_localization_norm=0.1)[1] == 0.0
+    assert clip_gradients(groups_of(network), clip_localization_norm=0.1).localization == 0.0
 
 
 def test_unusable_settings_are_named(looking_network):

@@ -1,0 +1,95 @@
+"""The optimizer step: gradients, clipping, schedule; and the record of a batch."""
+
+import math
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from stn_action.distributed import Strategy
+from stn_action.errors import InputError
+from stn_action.models.prediction import Prediction
+from stn_action.training.optim import Clipping, GradientNorms, clip_gradients
+
+
+class TrainingError(InputError):
+    """Training cannot go on: the loss or the gradients are not finite."""
+
+
+class StepRecord(NamedTuple):
+    """What a batch of training gave, for the `after_step` objects of `train_one_epoch`."""
+
+    batch: int
+    """Number of the batch in the epoch, from 1."""
+    prediction: Prediction
+    """Of the batch."""
+    loss: float
+    """Mean over the clips of the epoch so far, of this process."""
+    accuracy: float
+    """Share of correct clips of the epoch so far, of this process."""
+    data_wait_share: float
+    """Share of the epoch's time so far that this process waited for batches."""
+    localization_grad_norm: float | None
+    """Before clipping, in effective units; None: the batch did not end an optimizer step."""
+
+
+@dataclass(frozen=True)
+class OptimizerStep:
+    """What follows the loss of a batch: backward pass, clipping, optimizer and schedule."""
+
+    optimizer: Any
+    """Prepared by the strategy; over groups of `parameter_groups`."""
+    schedule: Any
+    """Of the bare optimizer: it steps once per optimizer step, whatever the processes."""
+    strategy: Strategy
+    clipping: Clipping = field(default_factory=Clipping)
+
+    def accumulate(self, network: nn.Module) -> AbstractContextManager[None]:
+        """Return the context of one batch: its forward pass and the call of this object."""
+        return self.strategy.accumulate(network)
+
+    def __call__(self, loss: Tensor, batch: int) -> GradientNorms | None:
+        """Add the gradients of a batch; where they are complete, clip them and step.
+
+        Args:
+            loss: () of the batch.
+            batch: its number in the epoch, for the message.
+
+        Returns:
+            The norms before clipping. None: more batches are needed for a step, or the gradient
+            scaler of fp16 skipped it.
+
+        Raises:
+            TrainingError: the gradients are not finite.
+        """
+        self.strategy.backward(loss)
+        if not self.strategy.gradients_complete:
+            return None
+        self.strategy.unscale_gradients(self.optimizer)
+        norms = clip_gradients(
+            self.optimizer.param_groups,
+            clip_grad_norm=self.clipping.clip_grad_norm,
+            clip_localization_norm=self.clipping.clip_localization_norm,
+        )
+        if self.strategy.scaler is None:  # a scaler skips such a step and then scales less
+            check_finite("gradient norm", sum(norms), batch)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.strategy.step_was_skipped:
+            return None
+        self.schedule.step()
+        return norms
+
+
+def check_finite(what: str, value: float, batch: int) -> None:
+    """Stop training where a number is not finite.
+
+    Raises:
+        TrainingError: with the number of the batch and what to try.
+    """
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"the {what} is {value} at batch {batch} of the epoch: training diverged. Use a "
+            "smaller lr, a longer warm-up or gradient clipping; with fp16, try bf16 or float32"
+        )
