@@ -45,6 +45,11 @@ class Video:
             )
 
     @property
+    def is_slice(self) -> bool:
+        """Whether it is less than all of its file."""
+        return bool(self.start_seconds) or self.end_seconds is not None
+
+    @property
     def labels(self) -> tuple[int, ...]:
         """The indices of all its classes; one if `target` is one."""
         return self.target if isinstance(self.target, tuple) else (self.target,)

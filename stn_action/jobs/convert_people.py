@@ -16,6 +16,7 @@ from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import track_people
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.backend_table import open_video
+from stn_action.video.reader import VideoReader
 
 PEOPLE_FILE = "sqlite"
 """The name of a people file's format."""
@@ -104,7 +105,7 @@ def match_videos(
         InputError: no name matches, or boxes are beyond the end of their video.
     """
     index = NameIndex([video.name for video in videos], "the videos")
-    paths = {video.name: video.path for video in videos}
+    by_name = {video.name: video for video in videos}
     number = matched = 0
     first = ""
     for one in people:
@@ -113,7 +114,7 @@ def match_videos(
         if name is None:
             continue
         matched += 1
-        yield _with_length(one, name, paths[name])
+        yield _with_length(one, by_name[name])
     if not matched:
         raise InputError(
             f"{source}: none of its {number} videos is among the {len(videos)} given; its first is "
@@ -134,22 +135,22 @@ class _Counted:
             yield one
 
 
-def _with_length(one: VideoPeople, name: str, path: Path) -> VideoPeople:
-    with open_video(path) as reader:
+def _with_length(one: VideoPeople, video: Video) -> VideoPeople:
+    with _opened(video) as reader:
         num_frames = len(reader)
         size_hw, fps = one.size_hw or reader.size_hw, reader.fps
     last = max((int(tube.frame_indices[-1]) for tube in one.tubes), default=0)
     if last >= num_frames:
         raise InputError(
-            f"{one.source or one.name}: its boxes reach to frame {last}, but {path} has "
+            f"{one.source or one.name}: its boxes reach to frame {last}, but {video.path} has "
             f"{num_frames} frames, numbered from 0"
         )
-    return replace(one, name=name, num_frames=num_frames, size_hw=size_hw, fps=fps)
+    return replace(one, name=video.name, num_frames=num_frames, size_hw=size_hw, fps=fps)
 
 
 def _tracked(path: Path, fps: float | None, videos: Sequence[Video] | None) -> VideoPeople:
     if fps is None and videos is not None and len(videos) == 1:
-        with open_video(videos[0].path) as reader:
+        with _opened(videos[0]) as reader:
             fps = reader.fps
     if fps is None:
         raise InputError(f"{path}: tracking detections needs the frame rate; give it with --fps")
@@ -160,6 +161,10 @@ def _tracked(path: Path, fps: float | None, videos: Sequence[Video] | None) -> V
     return VideoPeople(name, tubes, fps=fps, source=str(path))
 
 
+def _opened(video: Video) -> VideoReader:
+    return open_video(video.path, start_seconds=video.start_seconds, end_seconds=video.end_seconds)
+
+
 def _about_video(
     videos: Sequence[Video] | None,
     size_hw: tuple[int, int] | None,
@@ -168,13 +173,15 @@ def _about_video(
 ) -> Callable[[str], AvaVideo]:
     """Return what AVA's csv does not tell, from the videos themselves, or the same for all."""
     index = NameIndex([video.name for video in videos or ()], "the videos")
-    paths = {video.name: video.path for video in videos or ()}
+    by_name = {video.name: video for video in videos or ()}
 
     def about(name: str) -> AvaVideo:
         found = index.find(name)
         if found is not None:
-            with open_video(paths[found]) as reader:
-                return AvaVideo(reader.size_hw, reader.fps, start_seconds, len(reader))
+            video = by_name[found]
+            start = start_seconds + (video.start_seconds or 0)
+            with _opened(video) as reader:
+                return AvaVideo(reader.size_hw, reader.fps, start, len(reader))
         if size_hw is None or fps is None:
             raise InputError(
                 f"{name}: AVA's csv has neither size nor frame rate of its videos; give the "

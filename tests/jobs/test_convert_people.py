@@ -1,5 +1,7 @@
 """Boxes from one format to another, checked against the videos."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -85,6 +87,15 @@ def test_boxes_beyond_the_end_of_their_video_are_refused(tmp_path):
     path = write_scene(tmp_path / "one.mp4", standing(12))
     with pytest.raises(InputError, match=r"reach to frame 18, but .*one.mp4 has 12 frames"):
         list(match_videos([annotated()], [Video("one", path, 0, "")], "x"))
+
+
+def test_boxes_of_a_slice_are_checked_against_the_slice(tmp_path):
+    path = write_scene(tmp_path / "one.mp4", standing(60))
+    video = Video("one", path, 0, "", start_seconds=0.5, end_seconds=1.5)
+    (people,) = match_videos([annotated()], [video], "x")
+    assert people.num_frames == 30
+    with pytest.raises(InputError, match=r"reach to frame 18, but .*one.mp4 has 15 frames"):
+        list(match_videos([annotated()], [replace(video, end_seconds=1.0)], "x"))
 
 
 def test_nothing_is_begun_where_the_source_is_wrong(tmp_path, capsys):

@@ -45,6 +45,12 @@ class ReencodeSummary:
         out = self.plan.out
         if self.job.failures:
             lines.append(f"all failures are in {out / REPORT}")
+        slices = sum(video.is_slice for video in self.plan.videos)
+        if slices:
+            lines.append(
+                f"{slices} videos are slices: each is a file of its own now, {out}/NAME.mp4, which "
+                "a list names without start and end"
+            )
         people = f" data.people={out / PEOPLE}" if self.plan.people is not None else ""
         return [*lines, f"written to {out}; train with data.root={out}{people}"]
 

@@ -46,8 +46,8 @@ def forecast(plan: ReencodePlan, waiting: Sequence[Video], *, in_process: bool) 
         waiting: the videos that are not yet; at least one.
         in_process: work in this process, not in one that may crash.
     """
-    total = sum(video.path.stat().st_size for video in waiting)
-    text = f"{len(waiting)} videos of {megabytes(total)} to re-encode"
+    sizes = {video.path: video.path.stat().st_size for video in waiting}
+    text = f"{len(waiting)} videos of {megabytes(sum(sizes.values()))} to re-encode"
     chosen = [waiting[place * len(waiting) // TRIALS] for place in range(TRIALS)]
     with tempfile.TemporaryDirectory() as folder:
         work = partial(_try_out, plan.recipe, Path(folder))
@@ -56,16 +56,20 @@ def forecast(plan: ReencodePlan, waiting: Sequence[Video], *, in_process: bool) 
     trials = [result for result in results if isinstance(result, Trial)]
     if not trials:
         return text
-    share = sum(trial.bytes[1] for trial in trials) / sum(trial.bytes[0] for trial in trials)
+    expected = sum(trial.bytes[1] for trial in trials)
+    if any(video.is_slice for video in waiting):
+        expected *= len(waiting) / len(trials)
+    else:
+        expected *= sum(sizes.values()) / sum(trial.bytes[0] for trial in trials)
     faster = statistics.median(trial.seconds[0] / trial.seconds[1] for trial in trials)
     free = shutil.disk_usage(plan.out).free
     text += (
-        f"; measured on {len(trials)}: expect {megabytes(share * total)}, and clips near the end "
+        f"; measured on {len(trials)}: expect {megabytes(expected)}, and clips near the end "
         f"of a video to be read {faster:.1f} times as fast"
     )
     if faster < 1:
         text += " - slower than now: the source is fast to read as it is"
-    if share * total > free:
+    if expected > free:
         text += f"; only {megabytes(free)} are free on the disk"
     return text
 
@@ -77,6 +81,8 @@ def late_clip(
     num_frames: int = 16,
     stride: int = 1,
     size_hw: tuple[int, int] = (224, 224),
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
 ) -> Tensor:
     """Open a video, read a clip that ends at nine tenths of it, crop and resize, close.
 
@@ -88,6 +94,8 @@ def late_clip(
         num_frames: T; a video that is too short repeats its first frame.
         stride: source frames from one frame of the clip to the next.
         size_hw: height and width of the clip, pixels.
+        start_seconds: of the slice of the file that is the video, see `open_video`.
+        end_seconds: likewise.
 
     Returns:
         (T, 3, *size_hw) uint8.
@@ -95,7 +103,7 @@ def late_clip(
     Raises:
         VideoError: the video cannot be read.
     """
-    with open_video(path) as reader:
+    with open_video(path, start_seconds=start_seconds, end_seconds=end_seconds) as reader:
         last = int(CLIP_END * (len(reader) - 1))
         steps = range(num_frames - 1, -1, -1)
         frames = reader.read([max(0, last - stride * step) for step in steps]).data
@@ -115,13 +123,14 @@ def megabytes(number: float) -> str:
 
 def _try_out(recipe: Recipe, folder: Path, item: ReencodeItem) -> Trial | Failed:
     """Re-encode one video in a temporary folder, and time the reading of source and copy."""
-    target = folder / "trial.mp4"
+    video, target = item.video, folder / "trial.mp4"
     try:
-        copy = reencode_video(item.video, target, recipe, item.people, scratch=folder)
-        seconds = (
-            _median_seconds(lambda: late_clip(item.video.path, copy.kept_xyxy)),
-            _median_seconds(lambda: late_clip(target)),
-        )
+        copy = reencode_video(video, target, recipe, item.people, scratch=folder)
+        read_source = partial(
+            late_clip, video.path, copy.kept_xyxy,
+            start_seconds=video.start_seconds, end_seconds=video.end_seconds,
+        )  # fmt: skip
+        seconds = (_median_seconds(read_source), _median_seconds(partial(late_clip, target)))
     except InputError as error:
         return Failed(str(error))
     return Trial((copy.source_bytes, copy.bytes), seconds)

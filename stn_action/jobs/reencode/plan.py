@@ -48,7 +48,12 @@ class ReencodePlan:
         return {**asdict(self.recipe), "people": source}
 
     def target(self, video: Video) -> Path:
-        """Return the path of a video's copy: the same tree and stem, `.mp4`."""
+        """Return the path of a video's copy: the same tree and stem, `.mp4`.
+
+        A slice becomes a file of its own, by its name.
+        """
+        if video.is_slice:
+            return self.out / f"{video.name}.mp4"
         below = video.path.absolute().relative_to(self.root.absolute())
         name = below.name if video.name.endswith(below.name) else below.stem
         return self.out / below.with_name(f"{name}.mp4")

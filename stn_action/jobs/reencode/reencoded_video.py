@@ -1,8 +1,9 @@
 """Re-encode one video for fast access to any clip: small frames, dense keyframes.
 
-Frame i of the copy is frame i of the source, shrunk, or cropped to its people and shrunk. A point
-(x, y) of the source is at ((x - x0) * w / (x1 - x0), (y - y0) * h / (y1 - y0)) in the copy, with
-(x0, y0, x1, y1) the part of the frame that is kept and (h, w) the size it is shrunk to.
+Frame i of the copy is frame i of the source, a file or a slice of one, shrunk, or cropped to its
+people and shrunk. A point (x, y) of the source is at
+((x - x0) * w / (x1 - x0), (y - y0) * h / (y1 - y0)) in the copy, with (x0, y0, x1, y1) the part of
+the frame that is kept and (h, w) the size it is shrunk to.
 """
 
 import math
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 
-from stn_action.checksum import checksum
+from stn_action.checksum import checksum, video_checksum
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.geometry.boxes import clip_boxes, pad_boxes, union_box
@@ -70,6 +71,7 @@ class ReencodedVideo:
     source_modified: int
     """When the source was changed last, nanoseconds since 1970."""
     source_checksum: str
+    """Of the file, and the slice of it."""
     source_hw: tuple[int, int]
     """Size of the source's frames, pixels."""
     kept_xyxy: PixelBox
@@ -119,7 +121,9 @@ def reencode_video(
     status = video.path.stat()
     unfinished = scratch / f"{os.getpid()}.mp4"
     try:
-        with open_video(video.path) as reader:
+        with open_video(
+            video.path, start_seconds=video.start_seconds, end_seconds=video.end_seconds
+        ) as reader:
             kept = kept_box(video, reader.size_hw, recipe, people)
             shrunk_hw = shrunk_size(kept, recipe.short_side)
             frames = _Counted(_kept_frames(reader, kept, shrunk_hw))
@@ -223,7 +227,7 @@ def _kept_frames(
 
 def _source_checksum(video: Video, people: PeopleExtent | None) -> str:
     try:
-        digest = checksum(video.path)
+        digest = video_checksum(video.path, video.start_seconds, video.end_seconds)
     except OSError as error:
         raise InputError(f"{video.path}: cannot be read ({error.strerror})") from error
     if people is not None and people.checksum not in (None, digest):

@@ -5,10 +5,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
 from stn_action.build.data import load_listing, training_dataset
+from stn_action.checksum import checksum
 from stn_action.data.datasets.dataset_table import load_dataset
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.reencode.copy_records import JOURNAL, PEOPLE
 from stn_action.jobs.reencode.dataset_copy import REPORT, ReencodeSummary, reencode_dataset
@@ -16,9 +19,13 @@ from stn_action.jobs.reencode.plan import ReencodePlan, plan_reencode
 from stn_action.jobs.reencode.reencoded_video import Recipe
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.store.tube_folder import TubeFolder
+from stn_action.person.tube import Tube
+from stn_action.person.video_people import VideoPeople
 from stn_action.video.backend_table import open_video
+from stn_action.video.writer import write_video
 from tests.tiny import WITHOUT_PERSON, tiny_config, tiny_settings, write_config
 from tests.ucf101_tree import write_ucf101
+from tests.video.clips import pictures
 
 
 def reencode(plan: ReencodePlan, workers: int = 0) -> ReencodeSummary:
@@ -175,6 +182,39 @@ def test_changed_boxes_are_cropped_again_and_lost_ones_written_again(tiny_data, 
     assert again is not None
     assert again.longest_span == 6
     assert again.size_hw != found.size_hw
+
+
+def test_a_slice_becomes_a_file_of_its_own(tmp_path):
+    path = tmp_path / "videos/film.mp4"
+    write_video(path, pictures(60, (48, 64)), fps=25)
+    spans = {"wave/1": (None, 0.8), "wave/2": (0.8, 2.0)}
+    videos = [Video(name, path, 0, "", *span) for name, span in spans.items()]
+    tube = Tube(torch.tensor([0, 9]), torch.tensor([[8.0, 8.0, 40.0, 40.0]] * 2), torch.ones(2))
+    people = PeopleFile.create(tmp_path / "people.sqlite", "hand")
+    for name in spans:
+        people.add(VideoPeople(name, (tube,), (48, 64)))
+    out = tmp_path / "out"
+    plan = ReencodePlan(videos, path.parent, out, Recipe(16), people)
+    lines = reencode(plan).lines()
+    assert lines[0] == "2 videos: 2 re-encoded now, 0 known before, 0 failed"
+    assert lines[1].startswith(
+        f"2 videos are slices: each is a file of its own now, {out}/NAME.mp4"
+    )
+    shown = []
+    for name in spans:
+        with open_video(out / f"{name}.mp4") as reader:
+            assert reader.size_hw == (16, 22)
+            shown.append(len(reader))
+        found = PeopleFile(out / PEOPLE).find(name)
+        assert found is not None
+        assert found.num_frames == shown[-1]
+        assert found.checksum == checksum(out / f"{name}.mp4")
+    assert shown == [20, 30]
+    assert reencode(plan).job.known == 2
+    videos[1] = replace(videos[1], end_seconds=1.6)
+    assert reencode(plan).job.known == 1
+    with open_video(out / "wave/2.mp4") as reader:
+        assert len(reader) == 20
 
 
 def test_boxes_of_another_video_are_a_failure(tiny_data, tmp_path):
