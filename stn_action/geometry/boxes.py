@@ -2,8 +2,8 @@
 
 Convention:
     - a box is (x0, y0, x1, y1) in pixels, the last dimension of a float tensor (..., 4)
-    - coordinates are pixel *edges*: a picture of width W reaches from 0 to W
-    - normalized coordinates: -1 and 1 are the outer edges of the picture
+    - coordinates are pixel *edges*: an image of width W reaches from 0 to W
+    - normalized coordinates: -1 and 1 are the outer edges of the image
 
 Overlap between boxes is `torchvision.ops.box_iou`.
 """
@@ -14,11 +14,11 @@ from torch import Tensor
 
 
 def clip_boxes(boxes: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Cut off what lies outside the picture; a box wholly outside becomes empty at its border.
+    """Clip boxes to the image; a box completely outside becomes empty at the border.
 
     Args:
         boxes: (..., 4) xyxy, pixels.
-        size_hw: height and width of the picture, pixels.
+        size_hw: height and width of the image, pixels.
 
     Returns:
         (..., 4).
@@ -33,7 +33,7 @@ def clip_boxes(boxes: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 
 def pad_boxes(boxes: Tensor, looseness: float) -> Tensor:
-    """Move every side outwards by a share of the box's own extent in that direction.
+    """Move every side outward by a share of the box's own extent in that direction.
 
     Example:
         (10, 10, 30, 50) with looseness 0.25 becomes (5, 0, 35, 60).
@@ -44,7 +44,7 @@ def pad_boxes(boxes: Tensor, looseness: float) -> Tensor:
             added above and below. A negative value shrinks the box.
 
     Returns:
-        (..., 4); it may reach beyond the picture.
+        (..., 4); it may extend beyond the image.
 
     Raises:
         ValueError: `boxes` does not end in 4, or `looseness` <= -0.5 turns the box inside out.
@@ -57,13 +57,13 @@ def pad_boxes(boxes: Tensor, looseness: float) -> Tensor:
 
 
 def square_boxes(boxes: Tensor) -> Tensor:
-    """Enlarge the shorter side of each box about its centre until the box is a square.
+    """Enlarge the shorter side of each box about its center until the box is a square.
 
     Args:
         boxes: (..., 4) xyxy, pixels.
 
     Returns:
-        (..., 4); it may reach beyond the picture.
+        (..., 4); it may extend beyond the image.
 
     Raises:
         ValueError: `boxes` does not end in 4.
@@ -90,10 +90,10 @@ def union_box(boxes: Tensor) -> Tensor:
 
 
 def smooth_boxes(boxes: Tensor, window: int) -> Tensor:
-    """Average each box with its neighbours in time.
+    """Average each box with its neighbors in time.
 
-    The window is centred and stays so: towards both ends it shrinks on both sides alike, so that
-    a person who moves at a constant speed keeps their exact place, at the ends too.
+    The window stays centered: toward both ends it shrinks on both sides alike, so that a person
+    who moves at a constant speed keeps their exact place, at the ends as well.
 
     Args:
         boxes: (T, 4) xyxy of consecutive frames.
@@ -110,13 +110,13 @@ def smooth_boxes(boxes: Tensor, window: int) -> Tensor:
         raise ValueError(f"window must be an odd number of frames, at least 1, got {window}")
     frames = torch.arange(len(boxes))
     reach = torch.minimum(frames, len(boxes) - 1 - frames).clamp(max=window // 2)
-    sums = F.pad(boxes.double().cumsum(dim=0), (0, 0, 1, 0))  # sums[t] is that of the t first boxes
+    sums = F.pad(boxes.double().cumsum(dim=0), (0, 0, 1, 0))  # sums[t]: of the first t boxes
     averaged = (sums[frames + reach + 1] - sums[frames - reach]) / (2 * reach + 1)[:, None]
     return averaged.to(boxes.dtype)
 
 
 def box_centers(boxes: Tensor) -> Tensor:
-    """Return the centre (x, y) of each box: (..., 4) -> (..., 2).
+    """Return the center (x, y) of each box: (..., 4) -> (..., 2).
 
     Raises:
         ValueError: `boxes` does not end in 4.
@@ -136,19 +136,19 @@ def box_sizes(boxes: Tensor) -> Tensor:
 
 
 def box_areas(boxes: Tensor) -> Tensor:
-    """Areas (...) of boxes (..., 4), xyxy; 0 where the corners are swapped."""
+    """Return the areas (...) of boxes (..., 4), xyxy; 0 if the corners are swapped."""
     return (boxes[..., 2:] - boxes[..., :2]).clamp_min(0).prod(-1)
 
 
 def shared_areas(one: Tensor, other: Tensor) -> Tensor:
-    """Areas (...) that boxes (..., 4) share pair by pair, broadcast against each other."""
+    """Return the areas (...) that pairs of boxes (..., 4) share, broadcast against each other."""
     start = torch.maximum(one[..., :2], other[..., :2])
     end = torch.minimum(one[..., 2:], other[..., 2:])
     return box_areas(torch.cat([start, end], dim=-1))
 
 
 def box_contains_points(boxes: Tensor, points: Tensor) -> Tensor:
-    """Tell which points lie in their box; its border belongs to it.
+    """Return which points are inside their box, border included.
 
     Args:
         boxes: (..., 4) xyxy; the corners may be swapped, as in a mirrored clip.
@@ -169,11 +169,11 @@ def box_contains_points(boxes: Tensor, points: Tensor) -> Tensor:
 
 
 def boxes_to_normalized(boxes: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Express pixel boxes in [-1, 1] over the picture.
+    """Convert pixel boxes to [-1, 1] over the image.
 
     Args:
         boxes: (..., 4) xyxy, pixels.
-        size_hw: height and width of the picture, pixels.
+        size_hw: height and width of the image, pixels.
 
     Returns:
         (..., 4) xyxy, normalized.
@@ -187,11 +187,11 @@ def boxes_to_normalized(boxes: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 
 def boxes_to_pixels(boxes: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Express normalized boxes in pixels: the inverse of `boxes_to_normalized`.
+    """Convert normalized boxes to pixels: the inverse of `boxes_to_normalized`.
 
     Args:
         boxes: (..., 4) xyxy, normalized.
-        size_hw: height and width of the picture, pixels.
+        size_hw: height and width of the image, pixels.
 
     Returns:
         (..., 4) xyxy, pixels.

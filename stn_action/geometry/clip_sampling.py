@@ -23,7 +23,7 @@ def spatial_transformer(
     sampler: Sampler = "auto",
     padding: Padding = "zeros",
 ) -> Tensor:
-    """Sample maps or clips where theta points: grid generator and sampler in one call.
+    """Sample maps or clips at theta: grid generator and sampler in one call.
 
     Args:
         features: maps (N, C, H, W) or clips (N, C, T, H, W).
@@ -74,11 +74,11 @@ def sample_clips(
     sampler: Sampler = "auto",
     padding: Padding = "zeros",
 ) -> Tensor:
-    """Cut K glimpses out of every clip, frame by frame.
+    """Sample K glimpses of every clip, frame by frame.
 
     Args:
         features: (N, C, T, H, W).
-        theta: (N, K, S, *kind), S = 1 or T, no volumetric one.
+        theta: (N, K, S, *kind), S = 1 or T; not volumetric.
         size: (h, w) of a glimpse.
         axis_aligned: the caller knows that theta has no rotation or shear.
         sampler: see `sampling`.
@@ -97,21 +97,21 @@ def sample_clips(
 
 
 def fold_time(features: Tensor, theta: Tensor):
-    """Maps and theta that belong together, of clips, and the way back.
+    """Fold the time axis of clips into maps, with the theta of each map.
 
-    Frames become maps of their own where they share no window or lie one after the other in
-    memory (frame-wise trunks, channels_last), else further channels: neither costs a copy.
+    Frames become separate maps if they share no window or are contiguous in memory (frame-wise
+    trunks, channels_last), otherwise further channels: neither costs a copy.
 
     Args:
         features: (N, C, T, H, W).
         theta: (N, K, S, *kind), S = 1 or T.
 
     Returns:
-        Maps (N', C', H, W), theta (N', K, *kind), and a function of (N', K, C', ...) to
-        (N, K, C, T, ...).
+        Maps (N', C', H, W), theta (N', K, *kind), and the function that unfolds results
+        (N', K, C', ...) to (N, K, C, T, ...).
 
     Raises:
-        ValueError: S fits neither.
+        ValueError: S is neither 1 nor T.
     """
     if features.dim() != 5:
         raise ValueError(f"features must be (N, C, T, H, W), got {tuple(features.shape)}")

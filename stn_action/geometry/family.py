@@ -1,9 +1,9 @@
-"""What all families of transforms have in common: windows, where they start, how far they may go.
+"""The base of all families of transforms: windows, their start and their bounds.
 
 Convention:
-    - raw is what a localization network puts out; raw = 0 always builds the family's base
+    - raw is the output of a localization network; raw = 0 always builds the family's base
     - the base of one window of scale 1 is the identity; K windows tile the map
-    - *bounded*: the window cannot leave the map, whatever raw is, and its scale is drawn from
+    - *bounded*: the window cannot leave the map, whatever raw is, and its scale is in
       [min_scale, max_scale] (shear, slant and fitting it to the map can only shrink it)
     - *raw* (bounded=False): theta = base + raw, as the paper has it
     - theta as in `theta`: output to input, normalized; a box is xyxy, normalized
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from stn_action.errors import InputError
 from stn_action.geometry.theta import AFFINE, at_least_float32, theta_from_boxes, window_theta
-from stn_action.geometry.tiles import tile_centres
+from stn_action.geometry.tiles import tile_centers
 
 
 @dataclass(frozen=True)
@@ -68,23 +68,23 @@ class Transform(ABC):
 
     @property
     def scale(self) -> float:
-        """Side of a window at the start, as a share of the map's."""
+        """Return the side of a window at the start, as a share of the map's."""
         if self.start_scale is not None:
             return self.start_scale
         return 1.0 if self.num_heads == 1 and not self.bounded else 0.5
 
     @property
     def floor(self) -> float:
-        """The scale below which no window can go; 0: there is none."""
+        """Return the scale below which no window can go; 0 if there is none."""
         return self.min_scale if self.bounded and self.has_floor else 0.0
 
     @property
     def base(self) -> Tensor:
-        """Theta (K, *theta_shape) at raw = 0."""
+        """Return theta (K, *theta_shape) at raw = 0."""
         return self.build(torch.zeros(self.num_heads, self.num_parameters))
 
     def build(self, raw: Tensor) -> Tensor:
-        """Theta for raw.
+        """Build theta of raw.
 
         Args:
             raw: (..., K, P), unbounded.
@@ -105,10 +105,10 @@ class Transform(ABC):
 
     @abstractmethod
     def from_boxes(self, boxes: Tensor) -> Tensor:
-        """The family's theta (..., *theta_shape) that looks at boxes (..., 4) as well as it can.
+        """Return the family's theta (..., *theta_shape) that fits boxes (..., 4) best.
 
-        What the family cannot do (another aspect ratio, another size) it leaves: isotropic
-        windows cover the box, translated ones are centred on it.
+        Isotropic windows cover a box of another aspect ratio; windows of fixed size are centered
+        on it.
         """
 
     @abstractmethod
@@ -118,35 +118,35 @@ class Transform(ABC):
     def _raw(self, raw: Tensor) -> Tensor: ...
 
     def _start(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """Scales and centres (K, 2) of the tiles that the windows start on."""
+        """Return scales and centers (K, 2) of the tiles that the windows start on."""
         share = _BORDER_SHARE if self.bounded else 1.0
-        centre = tile_centres(self.num_heads).to(raw) * share * (1 - self.scale)
-        return torch.full_like(centre, self.scale), centre
+        center = tile_centers(self.num_heads).to(raw) * share * (1 - self.scale)
+        return torch.full_like(center, self.scale), center
 
     def _scale_of(self, raw: Tensor, start: float | None = None) -> Tensor:
-        """min_scale to max_scale, by a sigmoid that is `start` at 0."""
+        """Compute scales in [min_scale, max_scale] by a sigmoid that is `start` at 0."""
         span = self.max_scale - self.min_scale
         share = ((self.scale if start is None else start) - self.min_scale) / span
         return self.min_scale + span * torch.sigmoid(raw + math.log(share / (1 - share)))
 
-    def _centre_of(self, raw: Tensor, reach: Tensor | float) -> Tensor:
-        """The centre (..., K, 2) of windows that reach so far to each side: inside the map."""
-        start = (tile_centres(self.num_heads).to(raw) * _BORDER_SHARE).atanh()
+    def _center_of(self, raw: Tensor, reach: Tensor | float) -> Tensor:
+        """Compute centers (..., K, 2) of windows of half-width `reach`, inside the map."""
+        start = (tile_centers(self.num_heads).to(raw) * _BORDER_SHARE).atanh()
         return torch.tanh(raw + start) * (1 - reach)
 
 
 def diagonal(matrices: Tensor) -> Tensor:
-    """(..., D) of (..., D, D + 1); by hand, since compilers stumble over `Tensor.diagonal`."""
+    """Return the diagonal (..., D) of (..., D, D + 1); compilers fail on `Tensor.diagonal`."""
     D = matrices.shape[-2]
     return torch.stack([matrices[..., axis, axis] for axis in range(D)], dim=-1)
 
 
 def isotropic(boxes: Tensor) -> Tensor:
-    """Theta (..., 2, 3) of the smallest isotropic windows around boxes (..., 4), xyxy."""
+    """Return theta (..., 2, 3) of the smallest isotropic windows around boxes (..., 4), xyxy."""
     theta = theta_from_boxes(boxes)
     scale = diagonal(theta).amax(-1, keepdim=True)
     return window_theta(scale.expand_as(theta[..., 2]), theta[..., 2])
 
 
 _BORDER_SHARE = 0.8
-"""Bounded windows start so far on the way to the border, where tanh still has a gradient."""
+"""Bounded windows start at this share of the way to the border, where tanh has a gradient."""

@@ -1,10 +1,10 @@
-"""The grid generator and the grid sampler, for every kind of theta; the only `grid_sample`.
+"""The grid generator and the grid sampler; `grid_sample` is called here alone.
 
 Convention:
     - theta (N, K, *kind) maps output to input, normalized; `align_corners=False`, chosen here for
-      the whole package
-    - a theta with an entry that is not finite, or as large as `FAR`, looks outside the map; so does
-      what a homography sends behind its horizon, or as far off
+      the entire package
+    - theta with an entry that is not finite, or as large as `FAR`, samples outside the map; so do
+      points that a homography sends behind its horizon, or as far
 
 Letters: N maps, K windows on each, (h, w) a glimpse, (t, h, w) of a volume.
 """
@@ -19,10 +19,10 @@ from stn_action.geometry.splines import NUM_CONTROL_POINTS, spline_basis
 from stn_action.geometry.theta import AFFINE, PROJECTIVE, SPLINE, VOLUMETRIC, kind_of
 
 FAR = 1e4
-"""From here on entries of theta, and normalized coordinates, count as nowhere, without gradient."""
+"""Entries of theta and normalized coordinates from here on count as nowhere, without gradient."""
 
 NOWHERE = 3.0
-"""Where that is taken to be: beyond the map's bottom right."""
+"""The coordinate of nowhere: beyond the map's bottom right."""
 
 _NOWHERE_THETA = {
     AFFINE: [[0, 0, NOWHERE]] * 2,
@@ -33,7 +33,7 @@ _NOWHERE_THETA = {
 
 
 def generate_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
-    """Where each pixel of the glimpses comes from (Jaderberg et al. 2015, eq. 1).
+    """Compute the sampling grid of the glimpses (Jaderberg et al. 2015, eq. 1).
 
     Args:
         theta: (N, K, *kind), float32 or wider.
@@ -48,14 +48,14 @@ def generate_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
     if kind in (AFFINE, VOLUMETRIC):
         grid = F.affine_grid(theta.flatten(0, 1), [N * K, 1, *size], align_corners=False)
         return grid.unflatten(0, (N, K))
-    places = pixel_centres(size, theta)  # (h, w, 2)
+    places = pixel_centers(size, theta)  # (h, w, 2)
     if kind == SPLINE:
         basis = spline_basis(places.flatten(0, 1))
         return (basis @ theta).unflatten(-2, tuple(size))
     assert kind == PROJECTIVE
     ones = torch.ones_like(places[..., :1])
     mapped = torch.cat([places, ones], dim=-1).flatten(0, 1) @ theta.transpose(-1, -2)
-    # what lies on the horizon or behind it has no image
+    # points on the horizon or behind it have no image
     depth = mapped[..., 2:]
     visible = depth > torch.finfo(depth.dtype).eps
     mapped = mapped[..., :2] / torch.where(visible, depth, 1)  # never by 0: that has no gradient
@@ -64,16 +64,16 @@ def generate_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _with_nowhere(theta: Tensor, kind: tuple[int, int]) -> Tensor:
-    """Theta in which each that is not finite, or too large, looks outside the map."""
-    free_to_look = theta.device.type == "cpu" and not torch.compiler.is_compiling()
-    if free_to_look and theta.numel() and float(theta.detach().abs().amax()) < FAR:
+    """Replace theta that is not finite, or too large, by one outside the map."""
+    is_readable = theta.device.type == "cpu" and not torch.compiler.is_compiling()
+    if is_readable and theta.numel() and float(theta.detach().abs().amax()) < FAR:
         return theta
     near = (theta.abs() < FAR).flatten(-2).all(-1)[..., None, None]
     return torch.where(near, theta, theta.new_tensor(_NOWHERE_THETA[kind]))
 
 
-def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
-    """The centres of an output's pixels: (h, w, 2), normalized x and y."""
+def pixel_centers(size: Sequence[int], like: Tensor) -> Tensor:
+    """Return the centers of an output's pixels: (h, w, 2), normalized x and y."""
     lines = [(torch.arange(n, dtype=like.dtype, device=like.device) * 2 + 1) / n - 1 for n in size]
     y, x = torch.meshgrid(*lines, indexing="ij")
     return torch.stack([x, y], dim=-1)
@@ -82,7 +82,7 @@ def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
 def sample_grid(
     features: Tensor, theta: Tensor, size: Sequence[int], *, mode: str, padding: str
 ) -> Tensor:
-    """Cut K glimpses out of every map by `grid_sample`, on a float32 grid.
+    """Sample K glimpses of every map by `grid_sample`, on a float32 grid.
 
     Args:
         features: (N, C, H, W), or (N, C, T, H, W) for volumetric theta.
@@ -107,7 +107,7 @@ def sample_grid(
 
 
 def _on_pixels(grid: Tensor, map_size: Sequence[int]) -> Tensor:
-    """Places moved to the pixel's centre that floor(x + 1/2) gives (Jaderberg et al. 2015, eq. 4).
+    """Move a grid to the pixel centers floor(x + 1/2) (Jaderberg et al. 2015, eq. 4).
 
     `grid_sample` itself rounds halves to the even pixel.
     """

@@ -3,7 +3,7 @@
 Made of matrix products, they are deterministic on every device, where the backward of
 `grid_sample` is not on CUDA. Conventions as in `grids`.
 
-At a pixel's centre the tent has a kink; there the gradient is the mean of the slopes of both sides.
+At a pixel's center the tent has a kink; there the gradient is the mean of the slopes of both sides.
 
 Letters: N maps, K windows on each, (H, W) the map, (h, w) a glimpse.
 """
@@ -23,9 +23,9 @@ def window_kernels(
     area: bool = True,
     padding: str = "zeros",
 ) -> tuple[Tensor, Tensor]:
-    """The matrices Ry (N, K, h, H) and Rx (N, K, w, W) of axis-aligned theta (N, K, 2, 3).
+    """Compute the matrices Ry (N, K, h, H) and Rx (N, K, w, W) of axis-aligned theta.
 
-    The products theta[0, 1] and theta[1, 0] are not looked at.
+    The entries theta[0, 1] and theta[1, 0] are not used.
 
     Args:
         theta: (N, K, 2, 3).
@@ -49,7 +49,7 @@ def window_kernels(
 def tent_kernel(
     scale: Tensor, shift: Tensor, in_size: int, out_size: int, *, padding: str = "zeros"
 ) -> Tensor:
-    """Weights of bilinear sampling along a line: max(0, 1 - d) (Jaderberg et al. 2015, eq. 5).
+    """Compute bilinear weights along a line: max(0, 1 - d) (Jaderberg et al. 2015, eq. 5).
 
     Args and result as of `area_kernel`.
     """
@@ -62,20 +62,20 @@ def tent_kernel(
 def area_kernel(
     scale: Tensor, shift: Tensor, in_size: int, out_size: int, *, padding: str = "zeros"
 ) -> Tensor:
-    """Weights of `out_size` samples of a window on a line of `in_size` pixels.
+    """Compute area weights of `out_size` samples of a window on a line of `in_size` pixels.
 
     With f = max(1, |scale| * in_size / out_size), the pixels under one sample, and d the distance
-    of pixel and sample centres: clamp(min((1 + f) / 2 - d, 1), 0) / f. At f = 1 that is the tent of
+    of pixel and sample centers: clamp(min((1 + f) / 2 - d, 1), 0) / f. At f = 1 that is the tent of
     bilinear sampling, max(0, 1 - d); beyond, every pixel counts by the share of it that the
     sample covers, so nothing aliases and every pixel in the window has a gradient. Exactly on a
-    pixel's centre, where the tent has a kink, the gradient is the mean of the slopes of both sides.
+    pixel's center, where the tent has a kink, the gradient is the mean of the slopes of both sides.
 
     Args:
         scale: (...), size of the window as a share of the line's; negative flips it.
-        shift: (...), centre of the window, normalized.
+        shift: (...), center of the window, normalized.
         in_size: pixels of the line.
         out_size: samples of the window.
-        padding: beyond the line's ends everything is "zeros", or as the "border" pixel.
+        padding: values beyond the line: "zeros", or those of the "border" pixels.
 
     Returns:
         (..., out_size, in_size).
@@ -91,7 +91,7 @@ def area_kernel(
 
 
 def apply_kernels(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Ry U Rx^T for every window, in the order of products that the map's layout favours.
+    """Compute Ry U Rx^T for every window, with the products in the best order for the layout.
 
     Args:
         features: (N, C, H, W).
@@ -107,12 +107,12 @@ def apply_kernels(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def is_channels_last(features: Tensor) -> bool:
-    """Whether the channels of a pixel lie side by side in memory, (N, C, H, W)."""
+    """Return whether a pixel's channels are adjacent in memory, (N, C, H, W)."""
     return features.stride(1) == 1 and features.shape[1] > 1
 
 
 def resize_area(features: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resample whole maps (N, C, H, W) to (N, C, h, w) by the area kernel."""
+    """Resample maps (N, C, H, W) to (N, C, h, w) by the area kernel."""
     one = at_least_float32(features.new_ones(()))
     rows = area_kernel(one, one * 0, features.shape[-2], size[0]).to(features)
     columns = area_kernel(one, one * 0, features.shape[-1], size[1]).to(features)
@@ -120,26 +120,26 @@ def resize_area(features: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _positions(scale: Tensor, shift: Tensor, in_size: int, out_size: int) -> Tensor:
-    """Where the samples (..., out_size) of a window lie, in pixels, centres at whole numbers."""
+    """Return the samples (..., out_size) of a window in pixels, centers at whole numbers."""
     outputs = (torch.arange(out_size, device=scale.device, dtype=scale.dtype) * 2 + 1) / out_size
     places = scale[..., None] * (outputs - 1) + shift[..., None]
     return ((places + 1) * in_size - 1) / 2
 
 
 def _with_nowhere(scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and shift of which each pair that is not finite, or too large, is beyond the line."""
+    """Replace scale and shift that are not finite, or too large, by ones beyond the line."""
     near = (scale.abs() < FAR) & (shift.abs() < FAR)
     return torch.where(near, scale, 0), torch.where(near, shift, NOWHERE)
 
 
 def _distances(positions: Tensor, in_size: int) -> Tensor:
-    """Of samples (..., out_size) and pixels: (..., out_size, in_size)."""
+    """Return the distances (..., out_size, in_size) of samples (..., out_size) to all pixels."""
     pixels = torch.arange(in_size, device=positions.device, dtype=positions.dtype)
     return (positions[..., None] - pixels).abs()
 
 
 def _with_border(weights: Tensor, positions: Tensor, covered: Tensor | int) -> Tensor:
-    """Weights (..., out_size, in_size) with what lies beyond the line given to its end pixels."""
+    """Add the weights beyond the line to its end pixels: (..., out_size, in_size)."""
     in_size = weights.shape[-1]
     ends = torch.stack([-0.5 - positions, positions - (in_size - 0.5)], dim=-1)
     zero, one = positions.new_zeros(()), positions.new_ones(())

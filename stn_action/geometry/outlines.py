@@ -1,12 +1,12 @@
-"""Where the heads looked: theta through the feature map and the clip to source pixels.
+"""Windows of heads on the clip and on the source frames, as outlines in pixels.
 
 Convention:
     - theta maps output to input, normalized on the stage's map (`align_corners=False`)
     - clip coordinates are normalized: -1 and 1 are the outer edges of the clip
     - source coordinates are pixels: 0 and W are the outer edges of the image
-    - an outline is a polygon (P, 2) in (x, y), see `polygons`: where the border of what the head
-      sees comes from, from the top left corner over the top right, bottom right and bottom left
-      one; a mirrored clip turns the order around. P is 4 for affine maps and homographies, 32 for
+    - an outline is a polygon (P, 2) in (x, y), see `polygons`: the border of the window, from its
+      top left corner over the top right, bottom right and bottom left one; a mirrored clip
+      reverses the order. P is 4 for affine maps and homographies, 32 for
       thin-plate splines; of a volumetric theta the outline is a slice of P = 12, see `volumes`
     - a volumetric window that does not reach a frame has an outline without area there
 
@@ -24,11 +24,11 @@ from stn_action.geometry.volumes import slice_volumes
 
 
 def focus_outlines(theta: Tensor, cells: Cells, boxes: Tensor) -> Tensor:
-    """The windows of one clip's heads in each of its source frames.
+    """Return the windows of one clip's heads in each of its source frames.
 
     Args:
         theta: (K, S, *kind) of one clip.
-        cells: where the cells of the stage's map lie in the clip.
+        cells: positions of the stage's cells in the clip.
         boxes: (T, 4), the clip's edges in source pixels, xyxy; x0 > x1 in a mirrored clip.
 
     Returns:
@@ -44,13 +44,14 @@ def focus_outlines(theta: Tensor, cells: Cells, boxes: Tensor) -> Tensor:
 
 
 def clip_outlines(theta: Tensor, cells: Cells) -> Tensor:
-    """The windows on the clip, one per clip frame.
+    """Return the windows on the clip, one per clip frame.
 
-    A step of theta covers the frames nearest to it; a volumetric theta is cut at each frame's time.
+    A step of theta covers the frames nearest to it; volumetric theta is sliced at each frame's
+    time.
 
     Args:
-        theta: (..., K, S, *kind), S being 1 or the map's time steps, 1 for a volumetric theta.
-        cells: where the cells of the stage's map lie in the clip.
+        theta: (..., K, S, *kind), S = 1 or the map's time steps, 1 for volumetric theta.
+        cells: positions of the stage's cells in the clip.
 
     Returns:
         (..., T, K, P, 2), normalized on the clip.
@@ -74,7 +75,7 @@ def clip_outlines(theta: Tensor, cells: Cells) -> Tensor:
 
 
 def join_heads(outlines: Sequence[Tensor]) -> Tensor:
-    """The outlines of several placements beside each other, whatever their numbers of points.
+    """Concatenate the outlines of several placements, of any numbers of points.
 
     Args:
         outlines: of each placement (..., K, P, 2); K and P may differ.
@@ -96,10 +97,10 @@ def join_heads(outlines: Sequence[Tensor]) -> Tensor:
 
 
 def frame_steps(cells: Cells, num_steps: int) -> Tensor:
-    """The step of theta that covers each clip frame: the nearest, of two equally near the later.
+    """Return the step of theta nearest to each clip frame, of two equally near the later.
 
     Args:
-        cells: where the cells of the stage's map lie in the clip.
+        cells: positions of the stage's cells in the clip.
         num_steps: 1 or the map's time steps.
 
     Returns:
@@ -109,27 +110,27 @@ def frame_steps(cells: Cells, num_steps: int) -> Tensor:
 
 
 def frame_times(cells: Cells) -> Tensor:
-    """The time of each clip frame on the stage's map: what `map_to_clip` is for x and y, inverted.
+    """Return the time of each clip frame on the stage's map: the inverse of `map_to_clip` in time.
 
     Args:
-        cells: where the cells of the stage's map lie in the clip.
+        cells: positions of the stage's cells in the clip.
 
     Returns:
-        (T,) float64, normalized on the map. Frames before the map's start or after its end, where
-        strides leave some, count as its start and end, as they belong to its first and last step.
+        (T,) float64, normalized on the map. Frames before the map's start or after its end, which
+        strides can leave, count as its start and end, as they belong to its first and last step.
     """
     return ((2 * _steps_of_frames(cells) + 1) / cells.size_thw[0] - 1).clamp(-1, 1)
 
 
 def map_to_clip(points: Tensor, cells: Cells) -> Tensor:
-    """Points on a stage's map as points on the clip.
+    """Convert points on a stage's map to points on the clip.
 
     Strides and paddings shift the cells against the clip, so this is more than a change of scale:
     cell i of the map is centered at clip pixel first + step * i.
 
     Args:
         points: (..., 2), normalized on the map.
-        cells: where the cells of the stage's map lie in the clip.
+        cells: positions of the stage's cells in the clip.
 
     Returns:
         (..., 2), normalized on the clip.
@@ -144,7 +145,7 @@ def map_to_clip(points: Tensor, cells: Cells) -> Tensor:
 
 
 def clip_to_source(points: Tensor, boxes: Tensor) -> Tensor:
-    """Points on the clip as points in the source image.
+    """Convert points on the clip to points in the source image.
 
     Args:
         points: (..., 2), normalized on the clip.
@@ -158,7 +159,7 @@ def clip_to_source(points: Tensor, boxes: Tensor) -> Tensor:
 
 
 def source_to_clip(points: Tensor, boxes: Tensor) -> Tensor:
-    """Points in the source image as points on the clip: the inverse of `clip_to_source`.
+    """Convert points in the source image to points on the clip: the inverse of `clip_to_source`.
 
     Args:
         points: (..., 2), source pixels.
@@ -172,7 +173,7 @@ def source_to_clip(points: Tensor, boxes: Tensor) -> Tensor:
 
 
 def nearest_clip_frames(frame_indices: Tensor, wanted: Tensor) -> Tensor:
-    """For frames of the video, the clip's frame that is nearest in time.
+    """Return, for frames of the video, the nearest frame of the clip.
 
     Args:
         frame_indices: (T,), the video's frames that make the clip.
@@ -186,6 +187,6 @@ def nearest_clip_frames(frame_indices: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _steps_of_frames(cells: Cells) -> Tensor:
-    """(T,) float64: where each clip frame lies among the map's time steps, 0 the first's center."""
+    """Return each clip frame's time (T,) in steps of the map, float64, 0 at the first's center."""
     frames = torch.arange(cells.clip_thw[0], dtype=torch.float64)
     return (frames - cells.first_thw[0]) / cells.step_thw[0]

@@ -1,8 +1,8 @@
-"""Polygons: what lies in them, and how much of the clip they cover.
+"""Polygons: points inside them, and the share of the clip that they cover.
 
 Convention:
-    - a polygon is (P, 2), its corners (x, y) in their order around it, either way around; points
-      that repeat change nothing, so that polygons of fewer corners fit among others
+    - a polygon is (P, 2), its corners (x, y) in order, in either direction; repeated points
+      change nothing, so that polygons of fewer corners can be padded
     - it need not be convex; where it crosses itself, inside is what a ray leaves an odd number of
       times, and areas are those of simple polygons only (loops that turn back subtract)
 
@@ -14,14 +14,14 @@ from torch import Tensor
 
 
 def contains_points(polygons: Tensor, points: Tensor) -> Tensor:
-    """Whether points lie in polygons, edges included, whatever the corners' order.
+    """Return whether points are inside polygons, edges included, for either order of corners.
 
     Args:
         polygons: (..., P, 2).
         points: (..., 2), broadcast against the polygons.
 
     Returns:
-        (...) bool; a polygon without area holds nothing.
+        (...) bool; a polygon without area contains nothing.
     """
     following = polygons.roll(-1, dims=-2)
     points = points[..., None, :]
@@ -36,7 +36,7 @@ def contains_points(polygons: Tensor, points: Tensor) -> Tensor:
 
 
 def window_area(polygons: Tensor) -> Tensor:
-    """The share of the clip that windows cover; what sticks out of the clip does not count.
+    """Return the share of the clip that each window covers; parts outside do not count.
 
     Args:
         polygons: (..., P, 2), normalized on the clip.
@@ -48,7 +48,7 @@ def window_area(polygons: Tensor) -> Tensor:
 
 
 def union_area(polygons: Tensor, num_lines: int = 128) -> Tensor:
-    """The share of the clip that windows cover together, what overlaps counted once.
+    """Return the share of the clip that windows cover together, overlap counted once.
 
     Measured along horizontal lines: exact in x, to one line's height in y.
 
@@ -61,19 +61,19 @@ def union_area(polygons: Tensor, num_lines: int = 128) -> Tensor:
     """
     lines = (torch.arange(num_lines, dtype=torch.float64) + 0.5) * 2 / num_lines - 1
     covered = polygons.new_zeros(polygons.shape[:-3])
-    for y in lines.tolist():  # one after the other: all at once would be as many times the memory
+    for y in lines.tolist():  # one after the other, to save memory
         covered = covered + _covered_length(polygons, y)
     return covered / (2 * num_lines)
 
 
 def polygon_area(points: Tensor) -> Tensor:
-    """Area (...) of simple polygons (..., P, 2), whatever the corners' order."""
+    """Return the areas (...) of simple polygons (..., P, 2), for either order of corners."""
     points = points - points[..., :1, :]
     return _cross(points, points.roll(-1, dims=-2)).sum(-1).abs() / 2
 
 
 def _covered_length(polygons: Tensor, y: float) -> Tensor:
-    """How much (...) of a line across the clip lies in any of the polygons (..., K, P, 2)."""
+    """Return the length (...) of a horizontal line inside any of polygons (..., K, P, 2)."""
     following = polygons.roll(-1, dims=-2)
     crosses = (polygons[..., 1] <= y) != (following[..., 1] <= y)  # (..., K, P)
     most = int(crosses.sum(-1).max()) if crosses.numel() else 0  # even: what enters leaves
@@ -90,10 +90,10 @@ def _covered_length(polygons: Tensor, y: float) -> Tensor:
 
 
 def _clamped(points: Tensor, axis: int) -> Tensor:
-    """Polygons (..., P, 2) with everything beyond -1 and 1 pressed flat onto these two lines.
+    """Clamp one coordinate of polygons (..., P, 2) to [-1, 1].
 
-    Corners are added where an edge crosses a line; then the flat parts have no area, so that the
-    area left is that of the polygon cut at the lines.
+    Corners are added where an edge crosses a bound; the flat parts then have no area, so that
+    the area is that of the polygon clipped at the bounds.
     """
     edges = points.roll(-1, dims=-2) - points
     length = edges[..., axis]

@@ -1,14 +1,14 @@
-"""Sampling a map where theta points: every sampler behind two functions.
+"""Sampling of maps at theta: all samplers behind two functions.
 
 Convention:
     - theta (..., *kind) maps output to input, normalized (see `theta`); `align_corners=False`
-    - outside the map everything is zero, or with padding="border" as the nearest pixel
-    - where theta is not finite, what is sampled lies outside the map (beyond its right or lower
-      edge) and has no gradient; so does what a homography sends behind its horizon
+    - outside the map values are zero, or with padding="border" those of the nearest pixel
+    - theta that is not finite samples outside the map (beyond its right or lower edge) and has no
+      gradient; so do points that a homography sends behind its horizon
 
 Samplers:
     - grid: bilinear `grid_sample` on a float32 grid, trilinear in volumes; every kind of theta. On
-      a pixel's centre its gradient is the slope to the right or below
+      a pixel's center its gradient is the slope to the right or below
     - separable: the same values as products of matrices; axis-aligned theta
     - area: the same where a window is enlarged, exact averaging where it is shrunk
     - nearest: the paper's integer kernel (eq. 4), for evaluation: theta gets no gradient
@@ -38,7 +38,7 @@ def sample(
     sampler: Sampler = "auto",
     padding: Padding = "zeros",
 ) -> Tensor:
-    """Cut K glimpses out of every map.
+    """Sample K glimpses of every map.
 
     Args:
         features: (N, C, H, W), or (N, C, T, H, W) for volumetric theta.
@@ -76,7 +76,7 @@ def pooled(
     sampler: Sampler = "auto",
     padding: Padding = "zeros",
 ) -> Tensor:
-    """The spatial mean of every glimpse, without making an axis-aligned one.
+    """Compute the spatial mean of every glimpse; axis-aligned glimpses are never sampled.
 
     mean(Ry U Rx^T) = ry^T U rx, with ry and rx the column means of the kernels: K glimpses are one
     batched product.
@@ -111,7 +111,7 @@ def pooled(
     pixels = features.flatten(2)  # (N, C, H * W)
     if is_channels_last(features):
         return weights @ pixels.transpose(1, 2)
-    # the other way around the gradient would come back in another layout, and be copied
+    # in the other order the gradient would have another layout and be copied
     return (pixels @ weights.transpose(1, 2)).transpose(1, 2)
 
 
@@ -123,27 +123,27 @@ def _chosen(
     sampler: str,
     padding: str,
 ) -> str:
-    """The sampler that does it: `sampler`, or for "auto" the fastest with the right values."""
+    """Return the sampler to use: `sampler`, or for "auto" the fastest one that is exact."""
     _check_sampler(theta, sampler, padding)
     if sampler != "auto":
         return sampler
     if not axis_aligned or kind_of(theta) != AFFINE:
         return "grid"
-    if not _may_look(theta) or _shrinks(theta, features.shape[-2:], size):
+    if not _is_readable(theta) or _shrinks(theta, features.shape[-2:], size):
         return "area"
     return "grid" if _grid_is_faster(features) else "separable"
 
 
-def _may_look(theta: Tensor) -> bool:
-    """Whether the values of theta are at hand: on a GPU it would wait, a compiler has none.
+def _is_readable(theta: Tensor) -> bool:
+    """Return whether values of theta can be read: a GPU would have to wait, a compiler has none.
 
-    There the area sampler, right for every window, is taken; on CUDA it is deterministic besides.
+    Otherwise the area sampler is used, which is right for every window and deterministic on CUDA.
     """
     return theta.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _grid_is_faster(features: Tensor) -> bool:
-    """Whether `grid_sample` beats products of matrices on this map (docs/results.md, samplers).
+    """Return whether `grid_sample` beats matrix products on this map (docs/results.md, samplers).
 
     Only in float32 or wider, and not on small channels_last maps.
     """
@@ -153,7 +153,7 @@ def _grid_is_faster(features: Tensor) -> bool:
 
 
 def _shrinks(theta: Tensor, map_hw: Sequence[int], size: Sequence[int]) -> bool:
-    """Whether any window might cover more pixels than it has samples, along any axis."""
+    """Return whether any window may cover more pixels than it has samples, along any axis."""
     largest = max(map_hw[0] / size[0], map_hw[1] / size[1])
     return not float(theta.detach()[..., :2].abs().amax()) * largest <= 1 + 1e-6
 
@@ -176,7 +176,7 @@ def _check_sampler(theta: Tensor, sampler: str, padding: str) -> None:
 
 
 def _checked(features: Tensor, theta: Tensor, size: Sequence[int]) -> tuple[int, ...]:
-    """The size; all shapes agree."""
+    """Return the size after checking all shapes."""
     volumetric = kind_of(theta) == VOLUMETRIC
     wanted = "(N, C, T, H, W)" if volumetric else "(N, C, H, W)"
     if features.dim() != (5 if volumetric else 4):
@@ -193,4 +193,4 @@ def _checked(features: Tensor, theta: Tensor, size: Sequence[int]) -> tuple[int,
 
 
 _LARGE_MAP = 40
-"""Side of a map beyond which products over whole rows cost more than looking up two pixels."""
+"""Side of a map beyond which products over entire rows cost more than reading two pixels."""

@@ -8,7 +8,7 @@ Convention:
     - between them the map is the smoothest one: f(p) = a + A p + sum_i w_i U(|p - c_i|), U(r) =
       r^2 log r^2, with the side conditions sum w_i = sum w_i c_i = 0
 
-f is linear in theta, so f(p) = basis(p) @ theta with a basis that depends on the places alone.
+f is linear in theta, so f(p) = basis(p) @ theta with a basis that depends on the points alone.
 
 Letters: M points.
 """
@@ -22,15 +22,15 @@ NUM_CONTROL_POINTS = GRID_SIZE**2
 
 
 def control_points(like: Tensor) -> Tensor:
-    """Where the control points stand on the output: (16, 2), dtype and device `like` a tensor."""
+    """Return the control points on the output, (16, 2), of the dtype and device of `like`."""
     return like.new_tensor(_POINTS)
 
 
 def spline_basis(points: Tensor) -> Tensor:
-    """By how much each control point moves each place.
+    """Compute the weight of each control point at each point.
 
     Args:
-        points: (..., M, 2), normalized places of the output.
+        points: (..., M, 2), normalized, on the output.
 
     Returns:
         (..., M, 16); rows sum to 1. Of the dtype of `points`, but computed in float64: the terms
@@ -44,12 +44,12 @@ def spline_basis(points: Tensor) -> Tensor:
 
 
 def spline_basis_slopes(points: Tensor) -> Tensor:
-    """The derivatives (..., M, 16, 2) of `spline_basis` by x and y."""
+    """Compute the derivatives (..., M, 16, 2) of `spline_basis` by x and y."""
     dtype, points = points.dtype, points.double()
     offsets = _offsets(points)
     squared = offsets.square().sum(-1, keepdim=True)
-    at_centre = squared == 0
-    slopes = 2 * offsets * (torch.where(at_centre, 1, squared).log() + 1)  # (..., M, 16, 2)
+    at_center = squared == 0
+    slopes = 2 * offsets * (torch.where(at_center, 1, squared).log() + 1)  # (..., M, 16, 2)
     linear = points.new_tensor([[0, 0], [1, 0], [0, 1]]).expand(*points.shape[:-1], 3, 2)
     terms = torch.cat([slopes, linear], dim=-2)  # (..., M, 19, 2)
     return (points.new_tensor(_SOLUTION).T @ terms).to(dtype)
@@ -60,12 +60,12 @@ def _offsets(points: Tensor) -> Tensor:
 
 
 def _xlogx(x: Tensor) -> Tensor:
-    """Give x log x, 0 at 0, with a finite gradient there."""
+    """Compute x log x, 0 at 0, with a finite gradient there."""
     return x * torch.where(x == 0, 1, x).log()
 
 
 def _solution(points: np.ndarray) -> np.ndarray:
-    """What makes weights and affine part (19) of the control points' places (16): (19, 16)."""
+    """Return the matrix (19, 16) from control points to weights and affine part."""
     squared = np.square(points[:, None] - points[None]).sum(-1)
     kernel = squared * np.log(np.where(squared == 0, 1, squared))
     sides = np.concatenate([np.ones((len(points), 1)), points], axis=1)  # (16, 3)

@@ -3,7 +3,7 @@
 Convention:
     - theta maps output to input coordinates, both normalized; -1 and 1 are the outer edges of the
       map (`align_corners=False`); coordinates are (x, y), in volumes (x, y, t)
-    - the last two sizes tell the kind: (2, 3) an affine map, (3, 3) a homography with a last
+    - the last two sizes are the kind: (2, 3) an affine map, (3, 3) a homography with a last
       element of 1, (16, 2) a thin-plate spline (see `splines`), (3, 4) an affine map of a volume
     - a box is xyxy, normalized on the map
 
@@ -30,10 +30,10 @@ KINDS = {
 
 
 def kind_of(theta: Tensor) -> tuple[int, int]:
-    """The last two sizes of theta.
+    """Return the last two sizes of theta.
 
     Raises:
-        ValueError: they are no kind of theta.
+        ValueError: there is no such kind of theta.
     """
     kind = (theta.shape[-2], theta.shape[-1]) if theta.dim() >= 2 else (0, 0)
     if kind not in KINDS:
@@ -43,19 +43,19 @@ def kind_of(theta: Tensor) -> tuple[int, int]:
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Coordinates in half precision cost whole pixels of accuracy: widen them."""
+    """Return coordinates in float32 or wider: half precision costs entire pixels of accuracy."""
     return x if x.dtype == torch.float64 else x.float()
 
 
 def transform_points(theta: Tensor, points: Tensor) -> Tensor:
-    """Where points of the output come from in the input.
+    """Map points of the output to the input.
 
     Args:
         theta: (..., *kind).
-        points: (..., M, D) or (M, D), normalized, D = 3 for a volumetric theta.
+        points: (..., M, D) or (M, D), normalized, D = 3 for volumetric theta.
 
     Returns:
-        (..., M, D). A homography sends what lies on its horizon to infinity.
+        (..., M, D). A homography sends points on its horizon to infinity.
 
     Raises:
         ValueError: theta or the points have another shape.
@@ -72,15 +72,15 @@ def transform_points(theta: Tensor, points: Tensor) -> Tensor:
 
 
 def compose(first: Tensor, second: Tensor) -> Tensor:
-    """The theta that does at once what sampling with `first` and then with `second` does.
+    """Return the theta of sampling with `first` and then with `second`.
 
     As maps of coordinates: first(second(.)). Affine maps and homographies are closed under this;
-    so are attention, anisotropic attention and similarity, each of its kind. Two translations of
-    scale s make a window of scale s * s.
+    so are attention, anisotropic attention and similarity. Two translations of scale s give a
+    window of scale s * s.
 
     Args:
-        first: (..., *kind), what the input is sampled with.
-        second: (..., *kind) of the same kind, what the result is sampled with.
+        first: (..., *kind), used to sample the input.
+        second: (..., *kind) of the same kind, used to sample the result.
 
     Returns:
         (..., *kind).
@@ -93,12 +93,12 @@ def compose(first: Tensor, second: Tensor) -> Tensor:
         raise ValueError(
             f"both theta must be of one kind, got {tuple(first.shape)} and {tuple(second.shape)}"
         )
-    _refuse_spline(kind, "has no composition that is one again: send points through both")
+    _refuse_spline(kind, "has no composition of its kind: transform points by both")
     return _trimmed(_square(first, kind) @ _square(second, kind), kind)
 
 
 def invert(theta: Tensor) -> Tensor:
-    """The theta that undoes another: input to output coordinates.
+    """Return the inverse of theta: input to output coordinates.
 
     Args:
         theta: (..., *kind).
@@ -108,10 +108,10 @@ def invert(theta: Tensor) -> Tensor:
 
     Raises:
         ValueError: it maps everything onto a line or a point, or is a thin-plate spline, whose
-            inverse is none (`invert_points` has it).
+            inverse is not a spline (see `invert_points`).
     """
     kind = kind_of(theta)
-    _refuse_spline(kind, "has an inverse that is none: use invert_points")
+    _refuse_spline(kind, "has no inverse of its kind: use invert_points")
     square = _square(theta, kind)
     if _is_singular(square).any():
         raise ValueError("theta has no inverse: it maps the output onto a line or a point")
@@ -119,10 +119,11 @@ def invert(theta: Tensor) -> Tensor:
 
 
 def invert_points(theta: Tensor, points: Tensor, *, num_steps: int = 20) -> Tensor:
-    """Where points of the input go in the output: the inverse of `transform_points`.
+    """Map points of the input to the output: the inverse of `transform_points`.
 
-    In closed form, but for thin-plate splines, where Newton's method starts from the inverse of
-    the affine map that fits the control points best. It converges where the spline does not fold.
+    In closed form, except for thin-plate splines, where Newton's method starts from the inverse
+    of the affine map that fits the control points best. It converges where the spline does not
+    fold.
 
     Args:
         theta: (..., *kind).
@@ -130,7 +131,7 @@ def invert_points(theta: Tensor, points: Tensor, *, num_steps: int = 20) -> Tens
         num_steps: of Newton's method.
 
     Returns:
-        (..., M, D); NaN where Newton's method has not come within 1e-3 of the point.
+        (..., M, D); NaN where Newton's method did not come within 1e-3 of the point.
 
     Raises:
         ValueError: as `transform_points` and `invert`.
@@ -150,21 +151,21 @@ def invert_points(theta: Tensor, points: Tensor, *, num_steps: int = 20) -> Tens
     return torch.where(error < 1e-3, places, torch.nan)
 
 
-def window_theta(scale: Tensor, centre: Tensor) -> Tensor:
-    """Theta that looks at an axis-aligned window.
+def window_theta(scale: Tensor, center: Tensor) -> Tensor:
+    """Return theta of axis-aligned windows.
 
     Args:
         scale: (..., D), the window's extents as shares of the map's, x first.
-        centre: (..., D), the window's centre, normalized.
+        center: (..., D), the window's center, normalized.
 
     Returns:
         (..., D, D + 1).
     """
-    return torch.cat([torch.diag_embed(scale), centre.unsqueeze(-1)], dim=-1)
+    return torch.cat([torch.diag_embed(scale), center.unsqueeze(-1)], dim=-1)
 
 
 def theta_from_boxes(boxes: Tensor) -> Tensor:
-    """Theta (..., 2, 3) that looks at exactly these boxes (..., 4), xyxy, normalized."""
+    """Return theta (..., 2, 3) whose windows are boxes (..., 4), xyxy, normalized."""
     if boxes.shape[-1] != 4:
         raise ValueError(f"boxes must be (..., 4) xyxy, got {tuple(boxes.shape)}")
     start, end = boxes.split(2, dim=-1)
@@ -172,16 +173,16 @@ def theta_from_boxes(boxes: Tensor) -> Tensor:
 
 
 def outline(theta: Tensor, *, points_per_side: int | None = None) -> Tensor:
-    """The border of the region that theta looks at; a curve where theta bends lines.
+    """Return the border of the window of theta, a curve if theta bends lines.
 
     Args:
-        theta: (..., *kind); of a volumetric one the middle of the output's time is looked at.
-        points_per_side: into how many pieces a side is cut; None: 1, of thin-plate splines 8.
+        theta: (..., *kind); a volumetric one is evaluated at the middle of the output's time.
+        points_per_side: number of pieces of a side; None: 1, of thin-plate splines 8.
 
     Returns:
         (..., 4 * points_per_side, 2), normalized: the output's border from its top left corner
         over the top right, bottom right and bottom left one. Where the horizon of a raw homography
-        crosses the output, its border has no image of one piece, and this is none.
+        crosses the output, the border has no connected image, and the result is not an outline.
     """
     kind = kind_of(theta)
     pieces = points_per_side or (8 if kind == SPLINE else 1)
@@ -192,7 +193,7 @@ def outline(theta: Tensor, *, points_per_side: int | None = None) -> Tensor:
 
 
 def enclosing_boxes(theta: Tensor) -> Tensor:
-    """The smallest boxes (..., 4), xyxy, around what theta looks at (see `outline`)."""
+    """Return the smallest boxes (..., 4), xyxy, around the windows of theta (see `outline`)."""
     if kind_of(theta) == AFFINE:
         reach = theta[..., :2].abs().sum(-1)
         return torch.cat([theta[..., 2] - reach, theta[..., 2] + reach], dim=-1)
@@ -200,8 +201,8 @@ def enclosing_boxes(theta: Tensor) -> Tensor:
     return torch.cat([points.amin(-2), points.amax(-2)], dim=-1)
 
 
-def window_centres(theta: Tensor) -> Tensor:
-    """Where the output's centre comes from: (..., 2), normalized."""
+def window_centers(theta: Tensor) -> Tensor:
+    """Return the image of the output's center: (..., 2), normalized."""
     kind = kind_of(theta)
     if kind == SPLINE:
         return transform_points(theta, theta.new_zeros(1, 2)).squeeze(-2)
@@ -209,7 +210,7 @@ def window_centres(theta: Tensor) -> Tensor:
 
 
 def window_scales(theta: Tensor) -> Tensor:
-    """The side (...) of a square as large as the region, as a share of the map's side."""
+    """Return the side (...) of a square with the window's area, as a share of the map's side."""
     points = outline(theta)
     points = points - points[..., :1, :]
     following = points.roll(-1, dims=-2)
@@ -219,7 +220,7 @@ def window_scales(theta: Tensor) -> Tensor:
 
 
 def _square(theta: Tensor, kind: tuple[int, int]) -> Tensor:
-    """Theta with the row (0, ..., 0, 1) that affine maps leave out."""
+    """Append the row (0, ..., 0, 1) that affine maps leave out."""
     if kind == PROJECTIVE:
         return theta
     last = theta.new_tensor([0] * kind[0] + [1]).expand(*theta.shape[:-2], 1, kind[1])
@@ -231,7 +232,7 @@ def _trimmed(square: Tensor, kind: tuple[int, int]) -> Tensor:
 
 
 def _is_singular(square: Tensor) -> Tensor:
-    """Whether matrices (..., D, D) have no inverse to speak of, whatever their scale: (...)."""
+    """Return whether matrices (..., D, D) are numerically singular at any scale: (...)."""
     scaled = square.detach()
     scaled = scaled / scaled.abs().amax(-2, keepdim=True)
     scaled = scaled / scaled.abs().amax(-1, keepdim=True)
@@ -244,14 +245,14 @@ def _refuse_spline(kind: tuple[int, int], what: str) -> None:
 
 
 def _fitted_affine(theta: Tensor) -> Tensor:
-    """The affine map (..., 2, 3) nearest to where a spline sends its control points."""
+    """Return the affine map (..., 2, 3) that fits a spline's control points best."""
     places = control_points(theta)
     places = torch.cat([places, torch.ones_like(places[:, :1])], dim=-1)
     return (torch.linalg.pinv(places) @ theta).transpose(-1, -2)
 
 
 def _square_border(pieces: int, like: Tensor) -> Tensor:
-    """(4 * pieces, 2): the output's border, clockwise from its top left corner."""
+    """Return the output's border (4 * pieces, 2), clockwise from its top left corner."""
     line = torch.arange(pieces, dtype=like.dtype, device=like.device) * 2 / pieces - 1
     end = torch.ones_like(line)
     sides = [(line, -end), (end, line), (-line, end), (-end, -line)]

@@ -1,4 +1,4 @@
-"""Names that geometry is chosen by. This file imports `typing` alone."""
+"""The choices of geometry by name. This file imports `typing` alone."""
 
 from typing import Literal, get_args
 

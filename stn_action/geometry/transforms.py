@@ -23,7 +23,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
 
 
 def build_transform(name: str, num_heads: int, **settings: float | bool | None) -> Transform:
-    """The family called `name` for `num_heads` windows.
+    """Build the family called `name` for `num_heads` windows.
 
     Args:
         name: translation, attention, anisotropic, similarity, affine, projective, tps, volumetric.

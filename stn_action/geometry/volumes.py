@@ -1,7 +1,7 @@
-"""Slices of the volumes that volumetric heads look at: what they see at one time.
+"""Slices of volumetric windows at one time.
 
 A volumetric theta sends the output's cube [-1, 1]^3 to a parallelepiped of (x, y, t). The plane of
-a time cuts it in a convex polygon of three to six corners.
+a time intersects it in a convex polygon of three to six corners.
 
 Letters: T times, P points of a polygon.
 """
@@ -12,10 +12,10 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from stn_action.geometry.theta import VOLUMETRIC, kind_of, transform_points, window_centres
+from stn_action.geometry.theta import VOLUMETRIC, kind_of, transform_points, window_centers
 
 SLICE_POINTS = 12
-"""P: one for each edge of the cube; edges that the plane does not cut repeat a point."""
+"""P: one for each edge of the cube; edges that the plane does not cross repeat a point."""
 
 _CORNERS = [corner[::-1] for corner in product((-1.0, 1.0), repeat=3)]
 _EDGES = [
@@ -28,15 +28,15 @@ _TOP_LEFT = _EDGES.index((0, 4))  # the edge along the output's time over its to
 
 
 def slice_volumes(theta: Tensor, times: Tensor) -> Tensor:
-    """The region that volumetric windows cover at each time.
+    """Return the slice of volumetric windows at each time.
 
     Args:
         theta: (..., 3, 4).
         times: (T,), normalized on the map.
 
     Returns:
-        (..., T, P, 2), normalized on the map: convex polygons, from what the head sees as its top
-        left corner over the top right one. A window that does not reach a time gives P times its
+        (..., T, P, 2), normalized on the map: convex polygons, from the window's top left
+        corner over its top right one. A window that does not reach a time gives P times its
         own center, a polygon without area. NaN where theta is not finite.
 
     Raises:
@@ -51,8 +51,8 @@ def slice_volumes(theta: Tensor, times: Tensor) -> Tensor:
     corners = transform_points(wide, wide.new_tensor(_CORNERS))  # (..., 8, 3)
     ends = corners[..., torch.tensor(_EDGES, device=theta.device), :]  # (..., 12, 2, 3)
     points, found = _crossings(ends.unsqueeze(-4), times.to(wide)[:, None])
-    centers = window_centres(wide)[..., None, None, :]  # (..., 1, 1, 2)
-    turn = torch.linalg.det(wide[..., :3]) * wide[..., 2, 2]  # < 0: the head sees mirrored
+    centers = window_centers(wide)[..., None, None, :]  # (..., 1, 1, 2)
+    turn = torch.linalg.det(wide[..., :3]) * wide[..., 2, 2]  # < 0: the window is mirrored
     turn = torch.where(turn < 0, -1.0, 1.0).to(wide)[..., None, None]
     polygons = _in_order(points, found, turn)
     polygons = torch.where(found.any(-1)[..., None, None], polygons, centers)
@@ -61,7 +61,7 @@ def slice_volumes(theta: Tensor, times: Tensor) -> Tensor:
 
 
 def _crossings(ends: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-    """Where edges (..., 12, 2, 3) meet the planes of times (T, 1), and which of them do.
+    """Return where edges (..., 12, 2, 3) cross the planes of times (T, 1), and which do.
 
     Returns:
         (..., T, 12, 2) and bool (..., T, 12).
@@ -75,9 +75,9 @@ def _crossings(ends: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _in_order(points: Tensor, found: Tensor, turn: Tensor) -> Tensor:
-    """The points (..., P, 2) that were found, by their angle about their mean, the last repeated.
+    """Sort the found points (..., P, 2) by their angle about their mean; the last is repeated.
 
-    They start on the edge over the top left corner where that is cut; `turn` is the sense.
+    They start on the edge over the top left corner if that is crossed; `turn` is the direction.
     """
     count = found.sum(-1, keepdim=True).clamp(min=1)
     kept = points.where(found[..., None], 0)

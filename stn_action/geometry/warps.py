@@ -1,4 +1,4 @@
-"""The families that turn, shear, slant and bend, in space and time. Conventions as in `family`."""
+"""The families with rotation, shear, perspective and bending. Conventions as in `family`."""
 
 import math
 from dataclasses import dataclass
@@ -41,11 +41,11 @@ class Similarity(Transform):
 
     @property
     def floor(self) -> float:
-        """As of all families; a window turned by 45 degrees fits the map at sqrt(1/2) only."""
+        """Return the smallest possible scale; a window turned by 45 degrees fits at sqrt(1/2)."""
         return min(super().floor, math.sqrt(0.5))
 
     def from_boxes(self, boxes: Tensor) -> Tensor:
-        """The smallest isotropic windows around the boxes, not rotated."""
+        """Return theta of the smallest isotropic windows around the boxes, not rotated."""
         return isotropic(boxes)
 
     def _bounded(self, raw: Tensor) -> Tensor:
@@ -53,14 +53,14 @@ class Similarity(Transform):
         cos, sin = self._scale_of(raw[..., 0]) * torch.stack([angle.cos(), angle.sin()])
         linear = torch.stack([cos, -sin, sin, cos], dim=-1).unflatten(-1, (2, 2))
         linear, reach = _shrunk_to_map(linear)
-        centre = self._centre_of(raw[..., 2:], reach)
-        return torch.cat([linear, centre.unsqueeze(-1)], dim=-1)
+        center = self._center_of(raw[..., 2:], reach)
+        return torch.cat([linear, center.unsqueeze(-1)], dim=-1)
 
     def _raw(self, raw: Tensor) -> Tensor:
-        scale, centre = self._start(raw)
+        scale, center = self._start(raw)
         a, b = scale[:, 0] + raw[..., 0], raw[..., 1]
         linear = torch.stack([a, -b, b, a], dim=-1).unflatten(-1, (2, 2))
-        return torch.cat([linear, (centre + raw[..., 2:]).unsqueeze(-1)], dim=-1)
+        return torch.cat([linear, (center + raw[..., 2:]).unsqueeze(-1)], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -68,22 +68,22 @@ class Affine(Transform):
     """All six numbers of an affine map, row by row (Jaderberg et al. 2015, eq. 1).
 
     Bounded: the diagonal by a sigmoid as scales, the rest of the linear part within +-scale by
-    tanh (rotation and shear, no flip), rows shrunk to the map, the centre as of `Attention`.
+    tanh (rotation and shear, no flip), rows shrunk to the map, the center as of `Attention`.
     """
 
     name = "affine"
     num_parameters = 6
 
     def from_boxes(self, boxes: Tensor) -> Tensor:
-        """The boxes themselves."""
+        """Return theta of the boxes themselves."""
         return theta_from_boxes(boxes)
 
     def _bounded(self, raw: Tensor) -> Tensor:
         raw = raw.unflatten(-1, (2, 3))
         scale = self._scale_of(diagonal(raw))
         linear, reach = _sheared(scale, raw[..., :2])
-        centre = self._centre_of(raw[..., 2], reach)
-        return torch.cat([linear, centre.unsqueeze(-1)], dim=-1)
+        center = self._center_of(raw[..., 2], reach)
+        return torch.cat([linear, center.unsqueeze(-1)], dim=-1)
 
     def _raw(self, raw: Tensor) -> Tensor:
         return window_theta(*self._start(raw)) + raw.unflatten(-1, (2, 3))
@@ -110,7 +110,7 @@ class Projective(Transform):
             raise InputError(f"max_perspective must be in (0, 1), got {self.max_perspective}")
 
     def from_boxes(self, boxes: Tensor) -> Tensor:
-        """The boxes themselves, without perspective."""
+        """Return theta of the boxes themselves, without perspective."""
         return _homogeneous(theta_from_boxes(boxes))
 
     def _bounded(self, raw: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class Projective(Transform):
 
 @dataclass(frozen=True)
 class ThinPlateSpline(Transform):
-    """Where each of 4 x 4 control points comes from (x, y of each, row by row); see `splines`.
+    """The places of 4 x 4 control points (x, y of each, row by row); see `splines`.
 
     Bounded: place = tanh(raw + start), so that every control point stays inside the map (between
     them the spline may bulge out a little, and it may fold). Raw: place = start + raw.
@@ -141,7 +141,7 @@ class ThinPlateSpline(Transform):
     has_scale = False
 
     def from_boxes(self, boxes: Tensor) -> Tensor:
-        """The boxes themselves, not bent."""
+        """Return theta of the boxes themselves, not bent."""
         return transform_points(theta_from_boxes(boxes), control_points(boxes))
 
     def _bounded(self, raw: Tensor) -> Tensor:
@@ -151,7 +151,7 @@ class ThinPlateSpline(Transform):
         return self._places(raw) + raw.unflatten(-1, (-1, 2))
 
     def _places(self, raw: Tensor) -> Tensor:
-        """(K, 16, 2)."""
+        """Return the control points' start (K, 16, 2)."""
         return transform_points(window_theta(*self._start(raw)), control_points(raw))
 
 
@@ -159,8 +159,8 @@ class ThinPlateSpline(Transform):
 class VolumetricAffine(Transform):
     """All twelve numbers of an affine map of (x, y, t), row by row (Jaderberg et al. 2015, 3.2).
 
-    In time it starts with the whole clip (raw) or with `start_time` of it (bounded); bounded as
-    `Affine` is. It may lean: look at another place at another time.
+    In time it starts with the entire clip (raw) or with `start_time` of it (bounded); bounded as
+    `Affine` is. It may be slanted in time, so that the window moves.
     """
 
     start_time: float = 0.9
@@ -179,7 +179,7 @@ class VolumetricAffine(Transform):
             )
 
     def from_boxes(self, boxes: Tensor) -> Tensor:
-        """The boxes, over the whole time."""
+        """Return theta of the boxes over all of the time."""
         theta = theta_from_boxes(boxes)
         scale = diagonal(theta)
         return window_theta(
@@ -192,19 +192,19 @@ class VolumetricAffine(Transform):
         space, time = diagonal(raw).split([2, 1], dim=-1)
         scale = torch.cat([self._scale_of(space), self._scale_of(time, self.start_time)], dim=-1)
         linear, reach = _sheared(scale, raw[..., :3])
-        centre = self._centre_of(raw[..., :2, 3], reach[..., :2])
+        center = self._center_of(raw[..., :2, 3], reach[..., :2])
         time = torch.tanh(raw[..., 2:, 3]) * (1 - reach[..., 2:])
-        return torch.cat([linear, torch.cat([centre, time], dim=-1).unsqueeze(-1)], dim=-1)
+        return torch.cat([linear, torch.cat([center, time], dim=-1).unsqueeze(-1)], dim=-1)
 
     def _raw(self, raw: Tensor) -> Tensor:
-        scale, centre = self._start(raw)
+        scale, center = self._start(raw)
         scale = torch.cat([scale, torch.ones_like(scale[:, :1])], dim=-1)
-        centre = torch.cat([centre, torch.zeros_like(centre[:, :1])], dim=-1)
-        return window_theta(scale, centre) + raw.unflatten(-1, (3, 4))
+        center = torch.cat([center, torch.zeros_like(center[:, :1])], dim=-1)
+        return window_theta(scale, center) + raw.unflatten(-1, (3, 4))
 
 
 def _sheared(scale: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
-    """The linear part (..., D, D) with `scale` (..., D) on its diagonal, and its reach."""
+    """Return the linear part (..., D, D) with `scale` (..., D) on its diagonal, and its reach."""
     D = scale.shape[-1]
     off_diagonal = 1 - torch.eye(D, dtype=scale.dtype, device=scale.device)
     # together never more than the diagonal, so that nothing flips
@@ -213,12 +213,12 @@ def _sheared(scale: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _shrunk_to_map(linear: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows shrunk until the window is no larger than the map, and how far it reaches (..., D)."""
+    """Shrink rows until the window is no larger than the map; return its reach (..., D), too."""
     reach = linear.abs().sum(-1)
     return linear / reach.clamp(min=1).unsqueeze(-1), reach.clamp(max=1)
 
 
 def _homogeneous(theta: Tensor) -> Tensor:
-    """(..., 2, 3) to (..., 3, 3)."""
+    """Extend affine maps (..., 2, 3) to (..., 3, 3)."""
     last = theta.new_tensor([[0, 0, 1]]).expand(*theta.shape[:-2], 1, 3)
     return torch.cat([theta, last], dim=-2)

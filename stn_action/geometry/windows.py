@@ -13,7 +13,7 @@ from stn_action.geometry.theta import theta_from_boxes, window_theta
 class Translation(Transform):
     """Translation of a window of fixed scale (x, y): the paper's CUB heads.
 
-    Bounded: centre = tanh(raw) * (1 - scale). Raw: centre = start + raw.
+    Bounded: center = tanh(raw) * (1 - scale). Raw: center = start + raw.
     """
 
     name = "translation"
@@ -22,12 +22,12 @@ class Translation(Transform):
     has_scale = False
 
     def from_boxes(self, boxes: Tensor) -> Tensor:
-        """Windows of the fixed scale, centred on the boxes."""
+        """Return theta of windows of the fixed scale, centered on the boxes."""
         theta = theta_from_boxes(boxes)
         return window_theta(torch.full_like(theta[..., 2], self.scale), theta[..., 2])
 
     def _bounded(self, raw: Tensor) -> Tensor:
-        return window_theta(torch.full_like(raw, self.scale), self._centre_of(raw, self.scale))
+        return window_theta(torch.full_like(raw, self.scale), self._center_of(raw, self.scale))
 
     def _raw(self, raw: Tensor) -> Tensor:
         return window_theta(torch.full_like(raw, self.scale), self._start(raw)[1] + raw)
@@ -37,7 +37,7 @@ class Translation(Transform):
 class Attention(Transform):
     """Isotropic scale and translation (s, x, y; Jaderberg et al. 2015, eq. 2).
 
-    Bounded: s = min + (max - min) * sigmoid(raw_0), centre = tanh(raw_1, raw_2) * (1 - s).
+    Bounded: s = min + (max - min) * sigmoid(raw_0), center = tanh(raw_1, raw_2) * (1 - s).
     Raw: all three = start + raw.
     """
 
@@ -47,17 +47,17 @@ class Attention(Transform):
     axis_aligned = True
 
     def from_boxes(self, boxes: Tensor) -> Tensor:
-        """The smallest isotropic windows around the boxes."""
+        """Return theta of the smallest isotropic windows around the boxes."""
         return isotropic(boxes)
 
     def _bounded(self, raw: Tensor) -> Tensor:
         scale = self._scale_of(raw[..., :1])
-        centre = self._centre_of(raw[..., 1:], scale)
-        return window_theta(scale.expand_as(centre), centre)
+        center = self._center_of(raw[..., 1:], scale)
+        return window_theta(scale.expand_as(center), center)
 
     def _raw(self, raw: Tensor) -> Tensor:
-        scale, centre = self._start(raw)
-        return window_theta(scale + raw[..., :1], centre + raw[..., 1:])
+        scale, center = self._start(raw)
+        return window_theta(scale + raw[..., :1], center + raw[..., 1:])
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ class AnisotropicAttention(Transform):
     axis_aligned = True
 
     def from_boxes(self, boxes: Tensor) -> Tensor:
-        """The boxes themselves."""
+        """Return theta of the boxes themselves."""
         return theta_from_boxes(boxes)
 
     def _bounded(self, raw: Tensor) -> Tensor:
         scale = self._scale_of(raw[..., :2])
-        return window_theta(scale, self._centre_of(raw[..., 2:], scale))
+        return window_theta(scale, self._center_of(raw[..., 2:], scale))
 
     def _raw(self, raw: Tensor) -> Tensor:
-        scale, centre = self._start(raw)
-        return window_theta(scale + raw[..., :2], centre + raw[..., 2:])
+        scale, center = self._start(raw)
+        return window_theta(scale + raw[..., :2], center + raw[..., 2:])

@@ -1,4 +1,4 @@
-"""The classifier that ends a video network: finding it and taking it off."""
+"""Removal of the classifier that ends a video network."""
 
 import torch
 from torch import Tensor, nn

@@ -1,9 +1,9 @@
 """K transformers on the input, each glimpse described by a network: the paper's CUB model.
 
 Jaderberg et al. 2015, section 4.3 and appendix: one localization network, shared by K transformers
-of fixed scale that start on a tiling, looks at a small copy of the picture; the glimpses are cut
-out of the large one; each is described by a network of its own, or by one that all share; one
-linear layer classifies all descriptions side by side.
+of fixed scale that start on a tiling, sees a small copy of the image; the glimpses are sampled
+from the large one; each is described by its own network, or by one that all share; one linear
+layer classifies all descriptions side by side.
 
 Letters: K heads, D features of a description.
 """
@@ -22,12 +22,12 @@ from stn_action.models.stages import with_time
 
 
 class GlimpseNetwork(nn.Module):
-    """Looks at K sub-regions of pictures or clips at full resolution, and classifies them.
+    """K windows on images or clips at full resolution, and a classifier of their glimpses.
 
     Args:
-        trunk: what the localization network sees the picture through: (B, 3, h, w) or clips
-            (B, 3, T, h, w) to a map (B, C, h', w') or (B, C, T', h', w'). It is trained at the
-            full learning rate where the heads do not detach.
+        trunk: makes the map that the localization network sees: (B, 3, h, w) or clips
+            (B, 3, T, h, w) to (B, C, h', w') or (B, C, T', h', w'). It is trained at the full
+            learning rate if the heads do not detach.
         heads: of that map's channels, for instance `FocusHeads(C, Translation(K), detach=False)`:
             translation at a fixed scale of 0.5, as in the paper.
         describe: glimpses to features (N, D); one network for all heads, or K of them.
@@ -70,15 +70,15 @@ class GlimpseNetwork(nn.Module):
 
     @property
     def gain(self) -> float:
-        """By which the localization network's stored weights are multiplied."""
+        """Return the factor by which the localization network's stored weights are multiplied."""
         return self.heads.gain
 
     def localization_parameters(self) -> list[nn.Parameter]:
-        """The parameters that move the windows, without the trunk's."""
+        """Return the parameters that move the windows, without the trunk's."""
         return list(self.heads.localization.parameters())
 
     def forward(self, clip: Tensor) -> Prediction:
-        """Classify pictures (B, 3, H, W) or clips (B, 3, T, H, W)."""
+        """Classify images (B, 3, H, W) or clips (B, 3, T, H, W)."""
         clips = clip if clip.dim() == 5 else clip.unsqueeze(2)
         theta = self.heads(with_time(self.trunk(self._small(clip)), len(clip)))
         if self.heads.theta_per == "step" and theta.shape[2] != clips.shape[2]:
@@ -98,7 +98,7 @@ class GlimpseNetwork(nn.Module):
         return Prediction(self.classifier(self.dropout(features)).float(), (focus,), None)
 
     def _described(self, glimpses: Tensor) -> list[Tensor]:
-        """K features (B, D) of glimpses (B, K, ...)."""
+        """Return K features (B, D) of glimpses (B, K, ...)."""
         if len(self.describe) == 1:
             features = self.describe[0](glimpses.flatten(0, 1))
             return list(features.unflatten(0, glimpses.shape[:2]).unbind(1))

@@ -18,7 +18,7 @@ from stn_action.models.model_choices import ThetaPer
 
 
 class FocusHeads(nn.Module):
-    """K spatial transformers on one feature map, with one localization network between them.
+    """K spatial transformers on one feature map, with one localization network for all.
 
     The input of the localization network is a `LocalizationInput`. It is detached from the trunk
     by default, so that the trunk learns from what the glimpses show and not from what moves them.

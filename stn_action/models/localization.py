@@ -13,8 +13,8 @@ from stn_action.geometry.theta import at_least_float32
 class LocalizationNetwork(nn.Module):
     """A 1x1 reduction, large kernels, a fixed grid, a linear layer; shared by all heads.
 
-    Every layer is equalised (weights stored divided by `gain`), so that a relative learning rate of
-    1e-3 to 1e-5 still moves it, and every hidden layer is followed by a normalisation, so that its
+    Every layer is equalized (weights stored divided by `gain`), so that a relative learning rate of
+    1e-3 to 1e-5 still moves it, and every hidden layer is followed by a normalization, so that its
     weights are scale-invariant: a rate that is too large makes them grow, which makes the next
     step relatively smaller, instead of destroying them (Arora et al. 2018, arXiv 1812.03981). The
     map is resampled to a fixed grid and flattened, never pooled: pooling would destroy position.
@@ -45,7 +45,7 @@ class LocalizationNetwork(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Raw numbers (N, num_outputs), float32 or wider, of features (N, C, H, W)."""
+        """Compute raw numbers (N, num_outputs), float32 or wider, of features (N, C, H, W)."""
         with torch.autocast(features.device.type, enabled=False):
             hidden = _normalized(self.reduction(at_least_float32(features)))
             for convolution in self.convolutions:
@@ -74,9 +74,9 @@ class EqualizedConv2d(nn.Module):
 
 
 class BoundedLinear(nn.Module):
-    """An equalised linear layer that starts at zero and cannot saturate what follows.
+    """An equalized linear layer that starts at zero and cannot saturate what follows.
 
-    raw = limit * (h . w) / sqrt(1 + |w|^2), with h the normalised input (a constant appended) of
+    raw = limit * (h . w) / sqrt(1 + |w|^2), with h the normalized input (a constant appended) of
     unit length: linear in w near zero, limit * cos(h, w) far from it. However far a step throws
     the weights, raw stays within +-limit and keeps depending on the input.
     """
@@ -88,7 +88,7 @@ class BoundedLinear(nn.Module):
         self.weight = nn.Parameter(torch.zeros(out_features, in_features + 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raw numbers (N, out_features) of (N, in_features)."""
+        """Compute raw numbers (N, out_features) of (N, in_features)."""
         x = F.layer_norm(x, x.shape[1:]) * x.shape[1] ** -0.5
         x = F.normalize(F.pad(x, (0, 1), value=1.0), dim=1)
         weight = self.weight * self.gain

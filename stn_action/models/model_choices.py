@@ -1,9 +1,9 @@
-"""Names that models are chosen by. This file imports `typing` alone."""
+"""The choices of models by name. This file imports `typing` alone."""
 
 from typing import Literal, get_args
 
 Glimpse = Literal["tail", "pooled", "in_line"]
-"""What becomes of a glimpse; see `plug`."""
+"""How glimpses are used; see `plug`."""
 
 ThetaPer = Literal["clip", "step"]
 """How many windows a head has: one per clip, or one per time step of the map."""
@@ -32,7 +32,7 @@ BACKBONE_LIBRARIES = ("timm",)
 
 
 def backbone_choices() -> str:
-    """Return the names of all trunks, for a message."""
+    """Return the names of all trunks for a message."""
     *named, last = BACKBONES_BY_NAME
     return ", ".join([*named, *(f"{name}/<model>" for name in BACKBONE_LIBRARIES)]) + f" or {last}"
 

@@ -26,7 +26,7 @@ from stn_action.models.stages import (
 
 
 class FocusedNetwork(nn.Module):
-    """A trunk, heads on one of its stages, and classifiers on the global view and the glimpses.
+    """A trunk, heads on one of its stages, and classifiers of the global branch and the glimpses.
 
     One mechanism for every trunk: while it runs, a hook at the stage captures the map U. With a
     `describe` module the glimpses are pooled there; without one they are appended to U along the
@@ -119,7 +119,7 @@ class FocusedNetwork(nn.Module):
 
         Raises:
             ValueError: theta has another shape, or the features are of clips of another size
-                than `behind` was told.
+                than `behind` was given.
         """
         if self.heads is None:
             branches = [self.trunk(self._normalized(clip))]

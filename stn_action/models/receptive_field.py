@@ -1,4 +1,4 @@
-"""Where the cells of a stage's feature map are in the clip."""
+"""The receptive fields of a stage: positions of its cells in the clip."""
 
 import warnings
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _FAR = 4096.0
 def trace_cells(
     trunk: nn.Module, path: str, clip_thw: tuple[int, int, int], size_thw: tuple[int, int, int]
 ) -> Cells:
-    """Return where the cells of a stage's map are in a clip.
+    """Compute the positions of a stage's cells in a clip.
 
     The trunk is run on four clips whose pixels hold their frame number, their row, their column
     and one. Every layer is exchanged for the mean over its receptive field (beyond the border the

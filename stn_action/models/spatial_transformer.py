@@ -11,9 +11,9 @@ from stn_action.models.model_choices import ThetaPer
 class SpatialTransformer(nn.Module):
     """One spatial transformer in line (Jaderberg et al. 2015, section 3): features to features.
 
-    It starts as the identity: unbounded families do not change what passes until they have learnt
-    to. Several may stand in one network. Their theta can be passed on to later layers, as in the
-    paper's section 3.4.
+    It starts as the identity: unbounded families change nothing before they are trained. A
+    network may have several. Their theta can be passed on to later layers, as in the paper's
+    section 3.4.
 
     Args:
         channels: C of the features.
@@ -23,13 +23,13 @@ class SpatialTransformer(nn.Module):
             keeps the input's.
         image_size: height and width of the images that flat vectors hold; None: features are maps
             or clips.
-        theta_per: one theta per "clip" or per time "step"; of maps the same.
+        theta_per: one theta per "clip" or per time "step"; no difference for maps.
         gain: see `LocalizationNetwork`; 1 for a relative learning rate of 1.
-        detach: keep the localization network's gradients from the features.
-        motion: of clips, show the localization network how the map changes over time too.
+        detach: stop the localization network's gradients at the features.
+        motion: add a clip's change over time to the localization network's input.
         sampler: see `geometry.sampling`.
-        padding: beyond the map everything is "zeros", or as the "border" pixel.
-        localization: a network of your own, (N, C, H, W) to (N, P) ((N, 2C, H, W) with motion).
+        padding: values beyond the map: "zeros", or those of the "border".
+        localization: your own network, (N, C, H, W) to (N, P) ((N, 2C, H, W) with motion).
         **settings: of the family: bounded, start_scale, min_scale, max_scale, ...
 
     Shape:
@@ -68,11 +68,11 @@ class SpatialTransformer(nn.Module):
     def forward(
         self, features: Tensor, *, return_theta: bool = False
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """The transformed features; see the class for shapes.
+        """Transform features; see the class for shapes.
 
         Args:
             features: maps, clips or flat vectors.
-            return_theta: also give theta, (B, *kind), or (B, T, *kind) with one per step.
+            return_theta: also return theta, (B, *kind), or (B, T, *kind) with one per step.
 
         Raises:
             ValueError: the features have another shape.
@@ -91,7 +91,7 @@ class SpatialTransformer(nn.Module):
         return result, theta if per_step else theta.squeeze(1)
 
     def _glimpse(self, clips: Tensor, theta: Tensor) -> Tensor:
-        """(B, C, T, h, w)."""
+        """Sample the glimpse (B, C, T, h, w)."""
         heads = self.heads
         if heads.volumetric:
             size = self.size or tuple(clips.shape[2:])

@@ -15,15 +15,15 @@ class TemporalMean(nn.Module):
         self.in_channels = self.out_channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, T, C) to (N, C)."""
+        """Reduce (N, T, C) to (N, C)."""
         return x.mean(1)
 
 
 class TemporalDifference(nn.Module):
-    """Frames and their differences through a small temporal convolution, then the mean.
+    """Frames and their differences through a small temporal convolution, averaged over time.
 
-    The differences between neighbouring frames are the cheapest motion cue that there is (temporal
-    difference networks, arXiv 2012.10071); a network that sees frames one by one has none.
+    The differences between neighboring frames are the cheapest motion cue (temporal difference
+    networks, arXiv 2012.10071); a network that processes frames one by one has none.
     """
 
     def __init__(self, channels: int, out_channels: int = 128) -> None:
@@ -35,7 +35,7 @@ class TemporalDifference(nn.Module):
         self.convolution = nn.Conv1d(out_channels, out_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, T, C) to (N, out_channels)."""
+        """Reduce (N, T, C) to (N, out_channels)."""
         change = x.diff(dim=1, prepend=x[:, :1])
         x = self.reduction(self.norm(torch.cat([x, change], dim=-1))).relu()
         x = x + self.convolution(x.transpose(1, 2)).transpose(1, 2).relu()
@@ -43,10 +43,10 @@ class TemporalDifference(nn.Module):
 
 
 def build_temporal(name: Temporal, channels: int) -> TemporalMean | TemporalDifference:
-    """The description of the clip called `name`, of frames with that many channels.
+    """Build the temporal module called `name` for frames of `channels` channels.
 
     Raises:
-        InputError: there is no such description.
+        InputError: there is no such module.
     """
     if name not in TEMPORAL:
         raise InputError(f"temporal must be one of {sorted(TEMPORAL)}, got {name!r}")

@@ -17,7 +17,7 @@ from stn_action.geometry.theta import (
     VOLUMETRIC,
     enclosing_boxes,
     kind_of,
-    window_centres,
+    window_centers,
     window_scales,
 )
 from stn_action.models.prediction import Focus
@@ -248,7 +248,7 @@ def _warning(head: HeadStatistics, since: int) -> str:
 def _batch_sums(theta: Tensor, base: Tensor) -> Tensor:
     """(K, 6 + D) float64, what `_statistics` divides, of (B, K, S, *kind) and (K, *kind)."""
     theta = theta.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, *kind)
-    centres = theta[..., 3] if kind_of(theta) == VOLUMETRIC else window_centres(theta)
+    centres = theta[..., 3] if kind_of(theta) == VOLUMETRIC else window_centers(theta)
     deviations = (centres - centres.mean(1, keepdim=True)).square().sum(1)  # (K, D)
     boxes = enclosing_boxes(theta)
     count = torch.full_like(deviations[:, 0], theta.shape[1])

@@ -1,6 +1,6 @@
 """Sampling and its gradients by loops, as Jaderberg et al. 2015 write them (eq. 3 to 7).
 
-In pixels with their centres at whole numbers, so that the edges of a map (-1 and 1) lie at -0.5 and
+In pixels with their centers at whole numbers, so that the edges of a map (-1 and 1) lie at -0.5 and
 W - 0.5 (`align_corners=False`).
 """
 
@@ -25,7 +25,7 @@ def places(theta, size, map_hw):
     for i, j in np.ndindex(*size):
         x_out, y_out = (2 * j + 1) / size[1] - 1, (2 * i + 1) / size[0] - 1
         x, y = (row[0] * x_out + row[1] * y_out + row[2] for row in theta.tolist())
-        # pixel centres at whole numbers, the map's edges at -0.5 and W - 0.5
+        # pixel centers at whole numbers, the map's edges at -0.5 and W - 0.5
         x, y = ((x + 1) * map_hw[1] - 1) / 2, ((y + 1) * map_hw[0] - 1) / 2
         yield (i, j), (x_out, y_out, 1.0), (x, y)
 

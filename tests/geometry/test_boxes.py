@@ -31,7 +31,7 @@ def test_padding_refuses_to_turn_a_box_inside_out():
         B.pad_boxes(WIDE, -0.5)
 
 
-def test_squaring_enlarges_the_shorter_side_about_the_centre():
+def test_squaring_enlarges_the_shorter_side_about_the_center():
     assert B.square_boxes(WIDE).tolist() == [0, 10, 40, 50]
     assert B.square_boxes(torch.tensor([[0.0, 0.0, 8.0, 2.0]])).tolist() == [[0, -3, 8, 5]]
 
@@ -66,7 +66,7 @@ def test_smoothing_refuses_a_window_without_a_middle(window):
         B.smooth_boxes(WIDE[None], window)
 
 
-def test_centres_and_sizes_are_x_then_y():
+def test_centers_and_sizes_are_x_then_y():
     assert B.box_centers(WIDE).tolist() == [20, 30]
     assert B.box_sizes(WIDE).tolist() == [20, 40]
 

@@ -16,10 +16,10 @@ from stn_action.geometry.theta import (
     invert,
     outline,
     transform_points,
-    window_centres,
+    window_centers,
     window_scales,
 )
-from stn_action.geometry.tiles import tile_centres
+from stn_action.geometry.tiles import tile_centers
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.geometry.warps import (
     Affine,
@@ -80,10 +80,10 @@ def test_one_raw_window_starts_at_the_identity(name):
 def test_the_windows_start_on_tiles(name, bounded, num_heads):
     transform = build_transform(name, num_heads, start_scale=0.4, bounded=bounded)
     # bounded ones 0.8 of the way to the border, where tanh still has a gradient; 1 - 0.4 is free
-    centres = (0.8 if bounded else 1) * 0.6 * tile_centres(num_heads)
-    boxes = torch.cat([centres - 0.4, centres + 0.4], dim=-1)
+    centers = (0.8 if bounded else 1) * 0.6 * tile_centers(num_heads)
+    boxes = torch.cat([centers - 0.4, centers + 0.4], dim=-1)
     torch.testing.assert_close(enclosing_boxes(transform.base), boxes)
-    torch.testing.assert_close(window_centres(transform.base), centres)
+    torch.testing.assert_close(window_centers(transform.base), centers)
     torch.testing.assert_close(window_scales(transform.base), torch.full((num_heads,), 0.4))
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from stn_action.geometry.grids import FAR, generate_grid, pixel_centres, sample_grid
+from stn_action.geometry.grids import FAR, generate_grid, pixel_centers, sample_grid
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
@@ -36,26 +36,26 @@ def size_of(kind):
 
 
 def slow_spline(theta):
-    """The weights (16, 2), affine part (3, 2) and centres (16, 2) of Bookstein's spline (1989)."""
+    """The weights (16, 2), affine part (3, 2) and centers (16, 2) of Bookstein's spline (1989)."""
     line = [-1, -1 / 3, 1 / 3, 1]
-    centres = np.array([(x, y) for y in line for x in line])
+    centers = np.array([(x, y) for y in line for x in line])
     system = np.zeros((19, 19))
-    for i, p in enumerate(centres):
-        for j, q in enumerate(centres):
+    for i, p in enumerate(centers):
+        for j, q in enumerate(centers):
             r = math.hypot(*(p - q))
             system[i, j] = r**2 * math.log(r**2) if i != j else 0
         system[i, 16:] = system[16:, i] = (1, *p)
     solved = np.linalg.solve(system, np.concatenate([theta.numpy(), np.zeros((3, 2))]))
-    return solved[:16], solved[16:], centres
+    return solved[:16], solved[16:], centers
 
 
 def slow_place(theta, kind, place):
     """Where a place of the output comes from, by the formula of its kind."""
     if kind == "spline":
-        weights, affine, centres = slow_spline(theta)
+        weights, affine, centers = slow_spline(theta)
         result = affine[0] + place[0] * affine[1] + place[1] * affine[2]
-        for weight, centre in zip(weights, centres, strict=True):
-            r = math.hypot(place[0] - centre[0], place[1] - centre[1])
+        for weight, center in zip(weights, centers, strict=True):
+            r = math.hypot(place[0] - center[0], place[1] - center[1])
             result = result + weight * (r**2 * math.log(r**2) if r > 0 else 0)
         return result.tolist()
     mapped = [sum(a * b for a, b in zip(row, [*place, 1.0], strict=True)) for row in theta.tolist()]
@@ -75,21 +75,21 @@ def test_a_grid_agrees_with_loops(kind):
         assert grid[index].tolist() == pytest.approx(expected, abs=1e-12)
 
 
-def test_pixel_centres_by_hand():
-    centres = pixel_centres((2, 4), torch.zeros((), dtype=torch.float64))
-    assert centres.dtype == torch.float64
-    assert centres[..., 0].tolist() == [[-0.75, -0.25, 0.25, 0.75]] * 2
-    assert centres[..., 1].tolist() == [[-0.5] * 4, [0.5] * 4]
+def test_pixel_centers_by_hand():
+    centers = pixel_centers((2, 4), torch.zeros((), dtype=torch.float64))
+    assert centers.dtype == torch.float64
+    assert centers[..., 0].tolist() == [[-0.75, -0.25, 0.25, 0.75]] * 2
+    assert centers[..., 1].tolist() == [[-0.5] * 4, [0.5] * 4]
 
 
 @pytest.mark.parametrize("family", TRANSFORMS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_grid_of_the_identity_is_the_pixel_centres(family, dtype):
+def test_the_grid_of_the_identity_is_the_pixel_centers(family, dtype):
     transform = build_transform(family, 1, bounded=False)
     theta = transform.build(torch.zeros(1, 1, transform.num_parameters, dtype=dtype))
     size = (2, 5, 3) if family == "volumetric" else (5, 3)
     grid = generate_grid(theta, size)[0, 0]
-    expected = pixel_centres(size[-2:], theta)
+    expected = pixel_centers(size[-2:], theta)
     assert grid.dtype == dtype
     for plane in grid if family == "volumetric" else [grid]:
         torch.testing.assert_close(plane[..., :2], expected, atol=TOLERANCE[dtype], rtol=0)
@@ -266,7 +266,7 @@ def interior(theta, size, map_hw):
 
 
 def pixels_to_normalized(height, width):
-    """The matrix from pixel coordinates, centres at whole numbers, to normalized ones."""
+    """The matrix from pixel coordinates, centers at whole numbers, to normalized ones."""
     rows = [[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]]
     return torch.tensor(rows, dtype=torch.float64)
 
@@ -303,9 +303,9 @@ def test_splines_agree_with_kornia_on_interior_pixels(kornia_transforms):
     # `get_tps_transform` would put the kernels on the places instead of the control points; and
     # kornia's kernel is half of ours, and has an epsilon in the logarithm
     solved = [slow_spline(one) for one in theta[:, 0]]
-    weights, affine, centres = (torch.tensor(np.stack(x)) for x in zip(*solved, strict=True))
+    weights, affine, centers = (torch.tensor(np.stack(x)) for x in zip(*solved, strict=True))
     expected = kornia_transforms.warp_image_tps(
-        features, centres, 2 * weights, affine, align_corners=False
+        features, centers, 2 * weights, affine, align_corners=False
     )
     glimpses = sample_grid(features, theta, size, mode="bilinear", padding="zeros")[:, 0]
     inside = interior(theta, size, (9, 12)).unsqueeze(1).expand_as(glimpses)

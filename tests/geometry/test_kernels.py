@@ -20,7 +20,7 @@ LINES = [(7, 7), (9, 4), (14, 3), (5, 12), (3, 1), (1, 4), (2, 2)]
 """Pixels of a line, and samples of a window on it."""
 
 
-def sample_centre(scale, shift, in_size, out_size, j):
+def sample_center(scale, shift, in_size, out_size, j):
     """Where sample j lies, in pixels from the line's left edge."""
     return (scale * ((2 * j + 1) / out_size - 1) + shift + 1) / 2 * in_size
 
@@ -30,8 +30,8 @@ def slow_area(scale, shift, in_size, out_size, padding):
     rows = []
     width = max(1.0, abs(scale) * in_size / out_size)
     for j in range(out_size):
-        centre = sample_centre(scale, shift, in_size, out_size, j)
-        left, right = centre - width / 2, centre + width / 2
+        center = sample_center(scale, shift, in_size, out_size, j)
+        left, right = center - width / 2, center + width / 2
         row = [max(0.0, min(right, m + 1) - max(left, m)) / width for m in range(in_size)]
         if padding == "border":
             row[0] += max(0.0, min(right, 0.0) - left) / width
@@ -44,7 +44,7 @@ def slow_tent(scale, shift, in_size, out_size, padding):
     """By loops: the one-dimensional factors of eq. 5 of Jaderberg et al. 2015."""
     rows = []
     for j in range(out_size):
-        x = sample_centre(scale, shift, in_size, out_size, j) - 0.5
+        x = sample_center(scale, shift, in_size, out_size, j) - 0.5
         if padding == "border":
             x = min(max(x, 0.0), in_size - 1.0)
         rows.append([max(0.0, 1 - abs(x - m)) for m in range(in_size)])
@@ -69,7 +69,7 @@ def test_a_flip_has_the_flipped_identity_matrix():
 
 
 def test_the_tent_between_two_pixels_by_hand():
-    # edges 0.5 to 2.5 of 4 pixels: samples at 0.5 and 1.5, centres of pixels at whole numbers
+    # edges 0.5 to 2.5 of 4 pixels: samples at 0.5 and 1.5, centers of pixels at whole numbers
     kernel = tent_kernel(torch.tensor(0.5), torch.tensor(-0.25), 4, 2)
     assert kernel.tolist() == [[0.5, 0.5, 0.0, 0.0], [0.0, 0.5, 0.5, 0.0]]
 
@@ -207,7 +207,7 @@ def test_gradients_are_right_off_the_lattice(kernel, padding, in_size, out_size)
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("padding", PADDINGS)
-def test_on_a_pixel_centre_the_gradient_is_the_mean_of_both_slopes(kernel, padding):
+def test_on_a_pixel_center_the_gradient_is_the_mean_of_both_slopes(kernel, padding):
     line = torch.tensor([7.0, 8.0, 17.0, 107.0])
     shift = torch.zeros((), requires_grad=True)
     matrix = kernel(torch.ones(()), shift, 4, 4, padding=padding)

@@ -163,7 +163,7 @@ def test_a_spline_lands_where_stage_and_crop_put_it():
 
 
 def test_the_times_of_frames_are_those_of_the_steps_that_they_lie_on():
-    # Steps are centred at frames 1.5 and 5.5, which are -0.5 and 0.5 on a map of two steps.
+    # Steps are centered at frames 1.5 and 5.5, which are -0.5 and 0.5 on a map of two steps.
     expected = torch.tensor([-0.875, -0.625, -0.375, -0.125, 0.125, 0.375, 0.625, 0.875])
     torch.testing.assert_close(frame_times(CELLS), expected.double())
     late = Cells((3, 1, 1), (7, 1, 1), first_thw=(0.0, 0.0, 0.0), step_thw=(2.0, 1.0, 1.0))

@@ -52,7 +52,7 @@ def counted(polygons: Tensor, points: Tensor) -> Tensor:
 
 
 def raster(side: int = 200) -> Tensor:
-    """Points (side * side, 2) at the centres of equal cells over the clip."""
+    """Points (side * side, 2) at the centers of equal cells over the clip."""
     line = (torch.arange(side, dtype=torch.double) * 2 + 1) / side - 1
     return torch.cartesian_prod(line, line)
 

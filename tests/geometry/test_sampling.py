@@ -34,9 +34,9 @@ WINDOWS = {
 
 
 def named_windows(name, *shape, dtype=torch.float64):
-    scale, centre = (torch.tensor(x, dtype=dtype).expand(*shape, 2) for x in WINDOWS[name])
+    scale, center = (torch.tensor(x, dtype=dtype).expand(*shape, 2) for x in WINDOWS[name])
     scale = scale * torch.empty_like(scale).uniform_(0.9, 1.1)
-    return window_theta(scale, centre + torch.empty_like(scale).uniform_(-0.05, 0.05))
+    return window_theta(scale, center + torch.empty_like(scale).uniform_(-0.05, 0.05))
 
 
 def affine(*shape):
@@ -54,7 +54,7 @@ def glimpse_size(family):
 
 
 def axes(theta):
-    """The entries of axis-aligned theta: scales and centres (..., 2)."""
+    """The entries of axis-aligned theta: scales and centers (..., 2)."""
     return torch.stack([theta[..., 0, 0], theta[..., 1, 1]], dim=-1), theta[..., 2]
 
 
@@ -204,16 +204,16 @@ def test_a_sampler_is_bilinear_grid_sample_where_nothing_is_shrunk(
 
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize(
-    ("scale", "centre"), [((0.9, 0.7), (0.05, 0.1)), ((-1.2, 0.8), (0.3, -0.9)), ((2, 2), (1, 3))]
+    ("scale", "center"), [((0.9, 0.7), (0.05, 0.1)), ((-1.2, 0.8), (0.3, -0.9)), ((2, 2), (1, 3))]
 )
-def test_area_agrees_with_fine_numerical_integration(padding, scale, centre):
+def test_area_agrees_with_fine_numerical_integration(padding, scale, center):
     features = torch.rand(1, 1, 7, 12, dtype=torch.float64)
-    theta = window_theta(torch.tensor(scale).double(), torch.tensor(centre).double())
+    theta = window_theta(torch.tensor(scale).double(), torch.tensor(center).double())
     (H, W), (h, w), fine = (7, 12), (2, 3), 500
     glimpse = sample(features, theta.view(1, 1, 2, 3), (h, w), sampler="area", padding=padding)
     columns, rows = (
         ((((torch.arange(n * fine).double() * 2 + 1) / (n * fine) - 1) * s + c + 1) / 2 * size)
-        for n, s, c, size in zip((w, h), scale, centre, (W, H), strict=True)
+        for n, s, c, size in zip((w, h), scale, center, (W, H), strict=True)
     )
     columns, rows = columns.floor().long(), rows.floor().long()
     points = features[0, 0][rows.clamp(0, H - 1)][:, columns.clamp(0, W - 1)]
@@ -230,8 +230,8 @@ def test_area_agrees_with_fine_numerical_integration(padding, scale, centre):
 def test_auto_gives_equal_values_whichever_way_it_takes(share, map_hw, padding, layout):
     size = (5, 7)
     limit = torch.tensor([size[1] / map_hw[1], size[0] / map_hw[0]], dtype=torch.float64)
-    centre = torch.rand(2, 3, 2, dtype=torch.float64) - 0.5
-    theta = window_theta(limit.expand(2, 3, 2) * share, centre)
+    center = torch.rand(2, 3, 2, dtype=torch.float64) - 0.5
+    theta = window_theta(limit.expand(2, 3, 2) * share, center)
     for dtype, tolerance in (*TOLERANCE.items(), (torch.bfloat16, 0.1)):
         features = torch.randn(2, 3, *map_hw).to(dtype).contiguous(memory_format=layout)
         given = theta.to(torch.float64 if dtype == torch.float64 else torch.float32)

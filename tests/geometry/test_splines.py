@@ -84,8 +84,8 @@ def test_the_basis_agrees_with_a_spline_solved_entry_by_entry():
     expected = torch.zeros_like(points)
     for row, point in zip(expected, points, strict=True):
         row += affine[0] + point @ affine[1:]
-        for centre, weight in zip(CENTRES, weights, strict=True):
-            r = (point - centre).norm()
+        for center, weight in zip(CENTRES, weights, strict=True):
+            r = (point - center).norm()
             row += r**2 * r.log() * weight
     torch.testing.assert_close(spline_basis(points) @ destinations, expected, rtol=0, atol=1e-10)
 
@@ -99,7 +99,7 @@ def test_the_basis_agrees_with_kornia_on_the_same_weights():
 
 
 def test_small_bends_agree_with_those_that_kornia_solves():
-    # kornia puts the centres on the destinations, Bookstein on the control points; the two splines
+    # kornia puts the centers on the destinations, Bookstein on the control points; the two splines
     # agree to first order in the displacement, which is why it is so small here
     size = 1e-6
     displacement = torch.randn(1, 16, 2, dtype=torch.float64)

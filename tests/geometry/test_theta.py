@@ -22,7 +22,7 @@ from stn_action.geometry.theta import (
     outline,
     theta_from_boxes,
     transform_points,
-    window_centres,
+    window_centers,
     window_scales,
     window_theta,
 )
@@ -220,7 +220,7 @@ def test_closed_families_stay_themselves_under_compose(a, b):
 
 
 def test_compose_refuses_splines():
-    message = r"a thin-plate spline has no composition that is one again: send points through both"
+    message = r"a thin-plate spline has no composition of its kind: transform points by both"
     with pytest.raises(ValueError, match=message):
         compose(CENTRES, CENTRES)
 
@@ -289,7 +289,7 @@ def test_a_theta_of_nan_has_no_inverse():
 
 
 def test_invert_refuses_splines():
-    message = r"a thin-plate spline has an inverse that is none: use invert_points"
+    message = r"a thin-plate spline has no inverse of its kind: use invert_points"
     with pytest.raises(ValueError, match=message):
         invert(CENTRES)
 
@@ -433,18 +433,18 @@ def test_gradients_of_enclosing_boxes_are_right(kind):
     assert gradgradcheck(enclosing_boxes, theta)
 
 
-def test_window_centres_by_hand():
-    close(window_centres(SHEARED), [0, 0.1])
-    close(window_centres(torch.tensor([[0.5, 0, 0.2], [0, 1, -0.3], [0.4, 0, 1]])), [0.2, -0.3])
-    close(window_centres(LEANING), [0.1, -0.3])
-    close(window_centres(affine_spline(SHEARED)), [0, 0.1])
+def test_window_centers_by_hand():
+    close(window_centers(SHEARED), [0, 0.1])
+    close(window_centers(torch.tensor([[0.5, 0, 0.2], [0, 1, -0.3], [0.4, 0, 1]])), [0.2, -0.3])
+    close(window_centers(LEANING), [0.1, -0.3])
+    close(window_centers(affine_spline(SHEARED)), [0, 0.1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_window_centres_are_where_the_centre_of_the_output_comes_from(kind):
+def test_window_centers_are_where_the_center_of_the_output_comes_from(kind):
     theta = some_theta(kind, 3, 2)
-    centre = transform_points(theta, torch.zeros(1, kind[0] if kind == VOLUMETRIC else 2).double())
-    close(window_centres(theta), centre[..., 0, :2], 1e-12)
+    center = transform_points(theta, torch.zeros(1, kind[0] if kind == VOLUMETRIC else 2).double())
+    close(window_centers(theta), center[..., 0, :2], 1e-12)
 
 
 def test_window_scales_by_hand():
@@ -464,7 +464,7 @@ def test_window_scales_do_not_depend_on_rotation_place_or_mirroring():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients_of_window_scales_and_centres_are_right(kind):
+def test_gradients_of_window_scales_and_centers_are_right(kind):
     theta = some_theta(kind, 2).requires_grad_()
     assert gradcheck(window_scales, theta)
-    assert gradcheck(window_centres, theta)
+    assert gradcheck(window_centers, theta)

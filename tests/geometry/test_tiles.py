@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from stn_action.geometry.tiles import tile_centres
+from stn_action.geometry.tiles import tile_centers
 
 
 @pytest.mark.parametrize(
-    ("num_heads", "centres"),
+    ("num_heads", "centers"),
     [
         (1, [[0, 0]]),
         (2, [[-1, 0], [1, 0]]),
@@ -17,26 +17,26 @@ from stn_action.geometry.tiles import tile_centres
         (6, [[-1, -1], [0, -1], [1, -1], [-1, 1], [0, 1], [1, 1]]),
     ],
 )
-def test_tile_centres_spread_the_heads_over_the_map(num_heads, centres):
-    assert tile_centres(num_heads).tolist() == centres
+def test_tile_centers_spread_the_heads_over_the_map(num_heads, centers):
+    assert tile_centers(num_heads).tolist() == centers
 
 
 @pytest.mark.parametrize("num_heads", range(1, 20))
-def test_tile_centres_are_all_different_and_within_the_free_room(num_heads):
-    centres = tile_centres(num_heads)
-    assert centres.shape == (num_heads, 2)
-    assert len(centres.unique(dim=0)) == num_heads
-    assert centres.abs().amax() <= 1
+def test_tile_centers_are_all_different_and_within_the_free_room(num_heads):
+    centers = tile_centers(num_heads)
+    assert centers.shape == (num_heads, 2)
+    assert len(centers.unique(dim=0)) == num_heads
+    assert centers.abs().amax() <= 1
 
 
 @pytest.mark.parametrize("num_heads", range(1, 20))
-def test_tile_centres_are_balanced_from_left_to_right(num_heads):
-    x = tile_centres(num_heads)[:, 0]
+def test_tile_centers_are_balanced_from_left_to_right(num_heads):
+    x = tile_centers(num_heads)[:, 0]
     torch.testing.assert_close(x.sum(), torch.tensor(0.0), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("num_heads", [1, 4, 9, 16])
 def test_a_square_number_of_heads_makes_a_square_grid(num_heads):
     side = math.isqrt(num_heads)
-    centres = tile_centres(num_heads).view(side, side, 2)
-    torch.testing.assert_close(centres[..., 0], centres[..., 1].T)
+    centers = tile_centers(num_heads).view(side, side, 2)
+    torch.testing.assert_close(centers[..., 0], centers[..., 1].T)

@@ -32,10 +32,10 @@ def test_an_upright_volume_is_its_rectangle_while_it_lasts():
         torch.testing.assert_close(corners_of(polygon), expected.double())
 
 
-def test_before_and_after_a_volume_there_is_only_its_centre():
+def test_before_and_after_a_volume_there_is_only_its_center():
     polygons = slice_volumes(UPRIGHT, torch.tensor([-0.31, 0.51, 3.0]))
-    centre = torch.tensor([0.25, -0.5], dtype=torch.double)
-    assert torch.equal(polygons, centre.expand(3, SLICE_POINTS, 2))
+    center = torch.tensor([0.25, -0.5], dtype=torch.double)
+    assert torch.equal(polygons, center.expand(3, SLICE_POINTS, 2))
     assert torch.equal(polygon_area(polygons), torch.zeros(3, dtype=torch.double))
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stn_action.geometry.theta import window_theta
-from stn_action.geometry.tiles import tile_centres
+from stn_action.geometry.tiles import tile_centers
 from stn_action.geometry.windows import AnisotropicAttention, Attention, Translation
 from tests.geometry.examples import BOXES, drawn_raw
 
@@ -64,7 +64,7 @@ def test_bounded_attention_reaches_both_limits_of_its_scale(family):
 
 
 @both_modes
-def test_translated_windows_are_centred_on_boxes(bounded):
+def test_translated_windows_are_centered_on_boxes(bounded):
     theta = Translation(4, start_scale=0.7, bounded=bounded).from_boxes(BOXES)
     torch.testing.assert_close(theta[0, 0], torch.tensor([[0.7, 0, -0.2], [0, 0.7, 0.4]]))
     torch.testing.assert_close(theta[0, 1], torch.tensor([[0.7, 0, 0], [0, 0.7, 0]]))
@@ -72,5 +72,5 @@ def test_translated_windows_are_centred_on_boxes(bounded):
 
 def test_window_theta_builds_what_attention_looks_at():
     theta = Attention(4).base
-    expected = window_theta(torch.full((4, 2), 0.5), 0.4 * tile_centres(4))
+    expected = window_theta(torch.full((4, 2), 0.5), 0.4 * tile_centers(4))
     torch.testing.assert_close(theta, expected)

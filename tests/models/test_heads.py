@@ -175,7 +175,7 @@ def test_a_localization_network_of_ones_own_takes_the_evidence():
     assert focus_heads.gain == 1.0
 
 
-def test_centred_cells_share_out_the_clip():
+def test_centered_cells_share_out_the_clip():
     cells = Cells.centered((4, 14, 7), (16, 112, 112))
     assert cells.first_thw == (1.5, 3.5, 7.5)
     assert cells.step_thw == (4.0, 8.0, 16.0)
@@ -198,7 +198,7 @@ def marked_maps(num):
 
 
 def spread_after_training(gain, optimizer, relative_lr):
-    """Standard deviation of the windows' centres over maps; 0 before training."""
+    """Standard deviation of the windows' centers over maps; 0 before training."""
     focus_heads = FocusHeads(4, Attention(2), gain=gain)
     classifier = nn.Linear(8, 3)
     localization = optimizer(focus_heads.parameters(), relative_lr)

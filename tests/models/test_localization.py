@@ -58,7 +58,7 @@ def test_the_output_does_not_depend_on_the_gain_at_the_start():
         torch.testing.assert_close(localization(gain=gain)(features), expected)
 
 
-def equalised_pairs():
+def equalized_pairs():
     return {
         "conv": ([EqualizedConv2d(3, 4, 5, gain) for gain in (1.0, 50.0)], (2, 3, 6, 7)),
         "linear": ([BoundedLinear(8, 3, gain=gain, limit=4.0) for gain in (1.0, 50.0)], (2, 8)),
@@ -67,19 +67,19 @@ def equalised_pairs():
 
 @pytest.mark.parametrize("kind", ["conv", "linear"])
 def test_the_stored_weights_gradient_is_the_gain_times_the_effective_weights(kind):
-    (plain, equalised), shape = equalised_pairs()[kind]
+    (plain, equalized), shape = equalized_pairs()[kind]
     effective = torch.randn_like(plain.weight)
     with torch.no_grad():
         plain.weight.copy_(effective)
-        equalised.weight.copy_(effective / 50)
+        equalized.weight.copy_(effective / 50)
     x = torch.randn(shape)
-    torch.testing.assert_close(equalised(x), plain(x))
-    for layer in (plain, equalised):
+    torch.testing.assert_close(equalized(x), plain(x))
+    for layer in (plain, equalized):
         layer(x).square().sum().backward()
-    torch.testing.assert_close(equalised.weight.grad, 50 * plain.weight.grad, rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(equalized.weight.grad, 50 * plain.weight.grad, rtol=1e-4, atol=1e-2)
 
 
-def test_an_equalised_convolution_is_a_convolution_of_the_same_size():
+def test_an_equalized_convolution_is_a_convolution_of_the_same_size():
     layer = EqualizedConv2d(3, 4, 5, gain=20.0)
     reference = nn.Conv2d(3, 4, 5, padding=2, bias=False)
     with torch.no_grad():
@@ -93,7 +93,7 @@ def test_the_bounded_layer_by_hand():
     with torch.no_grad():
         layer.weight[0] = torch.tensor([1.0, 0.0, 0.0]) / 10
         layer.weight[1] = torch.tensor([0.0, 3.0, 4.0]) / 10
-    # (3, 1) is (1, -1) normalised, (1, -1) / sqrt(2) of unit length; with the constant one behind
+    # (3, 1) is (1, -1) normalized, (1, -1) / sqrt(2) of unit length; with the constant one behind
     # it and of unit length again: (1/2, -1/2, 1/sqrt(2))
     raw = layer(torch.tensor([[300.0, 100.0]]))
     expected = [0.5 / 2**0.5 * 4, (-1.5 + 4 / 2**0.5) / 26**0.5 * 4]

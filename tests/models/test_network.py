@@ -166,7 +166,7 @@ def test_theta_and_logits_are_float32_under_autocast():
     torch.testing.assert_close(prediction.logits, expected.logits, atol=0.02, rtol=0.02)
 
 
-def test_pixels_are_normalised_inside():
+def test_pixels_are_normalized_inside():
     mean, std = (110.0, 100.0, 90.0), (50.0, 60.0, 70.0)
     model = network(mean=mean, std=std)
     bare = copy.deepcopy(model)

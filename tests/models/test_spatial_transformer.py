@@ -31,7 +31,7 @@ def test_it_starts_at_the_identity(transform, padding):
 def test_a_bounded_one_starts_at_the_middle():
     layer = SpatialTransformer(channels=5, transform="attention", size=(4, 3), bounded=True)
     features = torch.randn(2, 5, 8, 6)
-    # half of the map about its centre: rows 2 to 5; columns 1.5 to 4.5, so between two each
+    # half of the map about its center: rows 2 to 5; columns 1.5 to 4.5, so between two each
     expected = (features[:, :, 2:6, 1:4] + features[:, :, 2:6, 2:5]) / 2
     torch.testing.assert_close(layer(features), expected, atol=1e-5, rtol=0)
 

@@ -1,4 +1,4 @@
-"""What a trunk is built from and what its input must look like."""
+"""The specification of a trunk: how it is built and which input it takes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class BackboneSpec:
 
     builder: Callable[[str | None, Temporal], nn.Module]
     """Called with the weights (a published name, a file or None) and the temporal choice, which
-    only frame-wise trunks heed. Returns a network of normalized clips (B, 3, T, H, W) to scores
+    affects frame-wise trunks only. Returns a network of normalized clips (B, 3, T, H, W) to scores
     or features (B, D)."""
 
     published: tuple[PublishedWeights, ...] = ()

@@ -8,7 +8,7 @@ from stn_action.models.model_choices import Temporal
 
 
 def build_small3d(weights: str | None, temporal: Temporal) -> nn.Module:
-    """Build `Small3d`; weights come from a file, `temporal` is not heeded."""
+    """Build `Small3d`, with weights from a file; `temporal` has no effect."""
     trunk = Small3d()
     if weights is not None:
         load_weights(trunk, weights)

@@ -66,7 +66,7 @@ def _pretrained(model: str) -> nn.Module:
 
 
 def _behind_features(model: str, image: nn.Module) -> set[str]:
-    """Return the names of the model's tensors that its feature stages do not have: its head."""
+    """Return the names of the tensors that the model has beyond its feature stages."""
     import timm
 
     with torch.random.fork_rng(devices=[]), torch.device("meta"):

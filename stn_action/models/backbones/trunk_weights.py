@@ -1,4 +1,4 @@
-"""Weights of a trunk out of a file: every tensor of the file and of the trunk is accounted for."""
+"""Loading of a trunk's weights from a file, which must match it tensor by tensor."""
 
 from collections.abc import Collection
 from pathlib import Path
