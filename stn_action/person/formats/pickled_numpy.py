@@ -19,8 +19,10 @@ class PickledDtype:
         Raises:
             ValueError: numpy would not pickle numbers or text with it.
         """
-        if type(code) is not str or not _CODE.fullmatch(code):
-            raise ValueError(f"an array of {str(code)[:20]!r}, neither numbers nor text")
+        if type(code) is not str:
+            raise ValueError(f"an array of {type(code).__name__}, neither numbers nor text")
+        if not _CODE.fullmatch(code):
+            raise ValueError(f"an array of {code[:20]!r}, neither numbers nor text")
         self._code = code
         self._order = "="
 

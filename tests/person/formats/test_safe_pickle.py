@@ -111,7 +111,7 @@ def test_a_chain_through_an_admitted_global_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"asks for numpy\.ndarray\.__class__\.mro"):
         load_plain_pickle(stored(tmp_path, dotted))
     twisted = b"\x80\x04]\x94\x8c\x07ndarray\x94\x93."
-    with pytest.raises(InputError, match=r"asks for \[\]\.ndarray"):
+    with pytest.raises(InputError, match=r"asks for list\.ndarray"):
         load_plain_pickle(stored(tmp_path, twisted))
 
 
@@ -126,12 +126,12 @@ def test_a_chain_through_an_admitted_global_is_refused(tmp_path):
         (b"\x80\x05\x97.", r"the pickle uses the operation NEXT_BUFFER"),
         (b"cnumpy\nndarray\n(K\x01\x85tR.", r"the pickle calls a ndarray"),
         (b"]K\x01\x85R.", r"the pickle calls a list"),
-        (b"cnumpy\ndtype\n}b.", r"the pickle sets the state of a _Mark"),
+        (b"cnumpy\ndtype\n}b.", r"the pickle sets the state of a _Global"),
         (b"]}b.", r"the pickle sets the state of a list"),
         (b"cnumpy.core.multiarray\n_reconstruct\n(]K\x00\x85C\x01btR.", r"not numpy\.ndarray"),
         (b"cnumpy.core.multiarray\n_reconstruct\n(K\x01tR.", r"damaged one"),
         (b"cnumpy\ndtype\n(X\x02\x00\x00\x00O8\x89\x88tR.", r"'O8', neither numbers nor text"),
-        (b"cnumpy\ndtype\n(]tR.", r"'\[\]', neither numbers nor text"),
+        (b"cnumpy\ndtype\n(]tR.", r"of list, neither numbers nor text"),
         (b"cnumpy\ndtype\n]R.", r"dtype is called with a list"),
         (b"c_codecs\nencode\n(X\x01\x00\x00\x00aX\x03\x00\x00\x00hextR.", r"encoded otherwise"),
         (DTYPE + b"(K\x03X\x01\x00\x00\x00|N(X\x01\x00\x00\x00at}tb.", r"an array of records"),
@@ -161,6 +161,61 @@ def test_a_chain_through_an_admitted_global_is_refused(tmp_path):
 def test_a_hostile_or_broken_pickle_is_refused(tmp_path, data, message):
     with pytest.raises(InputError, match=message):
         load_plain_pickle(stored(tmp_path, data))
+
+
+DEEP = b"N" + b"\x85" * 50_000
+"""Fifty thousand tuples in each other: their text and their hash overflow the stack."""
+WIDE = b"]q\x00" + b"".join(b"0](" + b"h%c" % k * 10 + b"eq%c" % (k + 1) for k in range(40))
+"""Forty lists, each ten times in the next: their text has 10**40 characters."""
+
+
+@pytest.mark.parametrize("bomb", [DEEP, WIDE], ids=["deep", "wide"])
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (b"\x80\x04", b"\x8c\x01a\x93."),
+        (b"\x80\x04\x8c\x05numpy", b"\x93."),
+        (b"}", b"Ns."),
+        (b"cnumpy\ndtype\n(", b"tR."),
+        (b"cnumpy\ndtype\n", b"R."),
+        (b"cnumpy\ndtype\n(X\x02\x00\x00\x00u1\x89\x88tR", b"b."),
+        (DTYPE + b"(K\x03", b"NNNtb."),
+        (DTYPE + b"(K\x03X\x01\x00\x00\x00|", b"NNtb."),
+        (b"c_codecs\nencode\n(", b"X\x06\x00\x00\x00latin1tR."),
+        (b"c_codecs\nencode\n(X\x01\x00\x00\x00a", b"tR."),
+        (b"c__builtin__\nbytes\n(", b"tR."),
+        (b"cnumpy.core.multiarray\n_reconstruct\n(", b"K\x00\x85C\x01btR."),
+        (b"cnumpy.core.multiarray\nscalar\n(", b"C\x01atR."),
+        (b"cnumpy.core.multiarray\nscalar\n(" + DTYPE, b"tR."),
+        (ARRAY + b"R(K\x01", DTYPE + b"\x89C\x01atb."),
+        (ARRAY + b"R(K\x01K\x01\x85", b"\x89C\x01atb."),
+        (ARRAY + b"R(K\x01K\x01\x85" + DTYPE + b"\x89", b"tb."),
+        (b"", b")R."),
+        (b"", b"}b."),
+        (b"", b"Na."),
+    ],
+)
+def test_a_bomb_is_refused_wherever_it_lies_and_the_message_is_short(tmp_path, start, end, bomb):
+    path = stored(tmp_path, start + bomb + end)
+    if (end, bomb) == (b"Na.", WIDE):
+        assert load_plain_pickle(path)[-1] is None  # a list may be appended to
+        return
+    with pytest.raises(InputError, match=r"boxes\.pkl: ") as caught:
+        load_plain_pickle(path)
+    assert len(str(caught.value)) < len(str(path)) + 300
+
+
+def test_a_bomb_that_is_only_a_value_is_read_and_freed(tmp_path):
+    for bomb in (DEEP, WIDE):
+        assert type(load_plain_pickle(stored(tmp_path, bomb + b"."))) in (tuple, list)
+
+
+def test_long_text_of_a_file_is_cut_in_messages(tmp_path):
+    name = b"a" * 100_000
+    for data in (b"c" + name + b"\nb\n.", b"(i" + name + b"\nb\n.", b"I" + name + b"\n."):
+        with pytest.raises(InputError, match=r"boxes\.pkl: .*aaa") as caught:
+            load_plain_pickle(stored(tmp_path, data))
+        assert len(str(caught.value)) < len(str(tmp_path)) + 300
 
 
 def test_a_huge_memo_index_takes_no_memory(tmp_path):
