@@ -29,13 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from stn_action.build.people import whole_frame_note
     from stn_action.build.video_sets import pick_evenly, videos_named
     from stn_action.predictor import load_trained
+    from stn_action.progress import show_progress
     from stn_action.runs.attention_pictures import visualize
 
     trained = load_trained(options.checkpoint, overrides)
     videos = pick_evenly(videos_named(names, trained.config), options.limit)
     if note := whole_frame_note(videos, trained.config):
         print(note, file=sys.stderr)
-    for answer, files in visualize(trained, videos, options.out, make_mp4=not options.no_mp4):
+    drawn = visualize(trained, videos, options.out, make_mp4=not options.no_mp4)
+    for answer, files in show_progress(drawn, total=len(videos), what="drawing"):
         for file in files:
             print(file)
         if answer.failure is not None:

@@ -1,6 +1,6 @@
 """Predictions of a network for every view of every video. R views, C classes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -51,7 +51,6 @@ def evaluate(
     collect_focus: bool = False,
     theta_source: ThetaSource | None = None,
     views_at_once: int | None = None,
-    progress: Callable[[int], None] | None = None,
 ) -> ViewPredictions:
     """Predict every view, on every process its share, and gather the predictions on each.
 
@@ -64,7 +63,6 @@ def evaluate(
         theta_source: theta for every (video, view) in place of the heads' own, such as
             `shuffled_theta` makes.
         views_at_once: the most views in a forward pass; a larger batch is split.
-        progress: called after each batch with its number of views.
 
     Raises:
         InputError: there is no view at all, or the network's output is not finite.
@@ -78,8 +76,6 @@ def evaluate(
         for part in _parts(batch, views_at_once):
             prediction = _predict(network, part, theta_source, strategy)
             rows.append(_rows(part, prediction, collect_focus))
-        if progress is not None:
-            progress(len(batch.clip))
     rows, failures = strategy.gather(rows), sorted(set(strategy.gather(failures)))
     if not rows:
         reason = f"; the first: {failures[0][1]}" if failures else ""

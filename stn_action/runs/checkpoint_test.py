@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rich.console import Console
+
 from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
@@ -81,7 +83,9 @@ def run_checkpoint_test(
     strategy = build_strategy(config.train.precision)
     batches = full_test_loader(config, evaluation_dataset(config, listing.test))
     network, batches = strategy.place(network), strategy.share(batches)
-    return CheckpointTest(config, listing, run_test(config, network, batches, listing, strategy))
+    console = Console(stderr=True)
+    result = run_test(config, network, batches, listing, strategy, console=console)
+    return CheckpointTest(config, listing, result)
 
 
 def config_for(

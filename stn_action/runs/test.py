@@ -1,14 +1,16 @@
 """The test: a network's predictions on all views of the test videos, and what they are worth."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from stn_action.batch import Batch
 from stn_action.build.data import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
@@ -21,6 +23,7 @@ from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_thet
 from stn_action.geometry.boxes import box_centers
 from stn_action.geometry.outlines import clip_outlines, join_heads, source_to_clip
 from stn_action.person.store.tube_folder import TubeFolder, read_tube_csv
+from stn_action.progress import show_progress
 
 CONTROL_SEED = 0
 """Of shuffles and random windows, the controls of the attention scores."""
@@ -86,7 +89,7 @@ def run_test(
     strategy: Strategy,
     *,
     thorough: bool = True,
-    progress: Any = None,
+    console: Console | None = None,
 ) -> TestResult:
     """Evaluate on the test videos of a listing.
 
@@ -97,11 +100,18 @@ def run_test(
         listing: the videos.
         strategy: of the run.
         thorough: also score the attention, and the accuracy with theta shuffled.
-        progress: told after every batch how many views it had.
+        console: where progress is shown; None: nowhere.
     """
     at_once = config.eval.batch_size
+
+    def shown(what: str) -> Iterable[Batch]:
+        return show_progress(
+            batches, total=len(batches), what=what, unit="batches", console=console,
+            enabled=console is not None and strategy.is_main,
+        )  # fmt: skip
+
     predictions = evaluate(
-        network, batches, strategy, collect_focus=thorough, views_at_once=at_once, progress=progress
+        network, shown("testing"), strategy, collect_focus=thorough, views_at_once=at_once
     )
     scores = video_scores(predictions, listing.test, len(listing.classes))
     regions = shuffled = None
@@ -112,8 +122,8 @@ def run_test(
         generator = torch.Generator().manual_seed(CONTROL_SEED)
         source = shuffled_theta(predictions, generator)
         again = evaluate(
-            network, batches, strategy, theta_source=source, views_at_once=at_once,
-            progress=progress,
+            network, shown("testing with shuffled theta"), strategy, theta_source=source,
+            views_at_once=at_once,
         )  # fmt: skip
         shuffled = video_scores(again, listing.test, len(listing.classes)).top1
     failures = [(listing.test[index].name, message) for index, message in predictions.failures]

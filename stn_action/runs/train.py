@@ -73,7 +73,7 @@ def train(
         write_start(folder, config, command, resume=resume)
     announce(run, console)
     _train_epochs(run, console)
-    result = run_test(config, run.learner, run.full_test, listing, strategy)
+    result = run_test(config, run.learner, run.full_test, listing, strategy, console=console)
     if strategy.is_main:
         write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
     for line in [*result.lines(), f"written to {folder}"]:
@@ -123,8 +123,9 @@ def _after_epoch(
     test = None
     if ended or epoch % run.config.train.eval_interval == 0:
         test = run_test(
-            run.config, run.learner, run.quick_test, run.listing, run.strategy, thorough=False
-        )
+            run.config, run.learner, run.quick_test, run.listing, run.strategy, thorough=False,
+            console=None if progress.console.is_terminal else progress.console,  # one bar at a time
+        )  # fmt: skip
         shown[f"test top-1 ({run.data.quick_views})"] = test.scores.top1
     progress.end_epoch(epoch, shown)
     for warning in run.monitor.warnings(

@@ -92,12 +92,6 @@ def test_the_network_with_theta_of_others_can_be_evaluated(looking_network, clip
     assert shuffled.probabilities.shape == predictions.probabilities.shape
 
 
-def test_progress_is_told_the_views(looking_network, clips, strategy):
-    seen = []
-    evaluate(looking_network(), [clips(3), clips(0), clips(2)], strategy, progress=seen.append)
-    assert seen == [3, 0, 2]
-
-
 def test_nothing_to_shuffle_is_told(looking_network, clips, strategy):
     network = looking_network()
     with pytest.raises(ValueError, match="must hold theta: evaluate a network with heads"):
