@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from stn_action.checksum import checksum
 from stn_action.data.footage import Footage, read_footage
 from stn_action.data.manifest import Entry, Manifest
 from stn_action.data.video_table import VideoTable
@@ -17,7 +16,6 @@ from stn_action.person.crop import CropSpec
 from stn_action.person.select import TubeChoice
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
-from stn_action.video.backend_table import open_video
 from stn_action.video.reader import VideoError
 
 DrawClips = Callable[[int], Tensor]
@@ -90,7 +88,7 @@ class FootageSource:
         found = self.people.find(video.name) if self.people is not None else None
         self._verify(index, entry, found)
         num_frames = entry.frames if entry is not None else None
-        with open_video(video.path, self.backend, num_frames=num_frames) as reader:
+        with video.open(self.backend, num_frames=num_frames) as reader:
             persons: tuple[Tube, ...] = ()
             if found is not None:
                 _require_in_video(found, len(reader))
@@ -112,7 +110,7 @@ class FootageSource:
             return
         path = self.videos[index].path
         try:
-            own = checksum(path)
+            own = self.videos[index].checksum()
         except OSError as error:
             raise VideoError(f"{path}: cannot be read ({error.strerror})") from None
         for event, tool, digest in known:

@@ -16,6 +16,10 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from stn_action.checksum import video_checksum
+from stn_action.video.backend_table import open_video
+from stn_action.video.reader import VideoReader
+
 _COLUMNS = 3
 """Texts of a video: name, path, group."""
 
@@ -53,6 +57,20 @@ class Video:
     def labels(self) -> tuple[int, ...]:
         """The indices of all its classes; one if `target` is one."""
         return self.target if isinstance(self.target, tuple) else (self.target,)
+
+    def open(self, backend: str = "auto", *, num_frames: int | None = None) -> VideoReader:
+        """Open the file, or the slice of it, for reading: see `open_video`."""
+        return open_video(
+            self.path,
+            backend,
+            num_frames=num_frames,
+            start_seconds=self.start_seconds,
+            end_seconds=self.end_seconds,
+        )
+
+    def checksum(self) -> str:
+        """Compute the checksum of the file with its slice: see `video_checksum`."""
+        return video_checksum(self.path, self.start_seconds, self.end_seconds)
 
 
 class VideoTable(Sequence[Video]):

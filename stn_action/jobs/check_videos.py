@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stn_action.checksum import slice_label, split_checksum, video_checksum
+from stn_action.checksum import slice_label, split_checksum
 from stn_action.data.manifest import (
     HEADER,
     Entry,
@@ -151,10 +151,9 @@ def _inspect(item: Item) -> Entry:
     video, before = item
     try:
         status = video.path.stat()
-        if before is not None and before.bytes == status.st_size:
-            own = video_checksum(video.path, video.start_seconds, video.end_seconds)
-            if before.checksum == own:
-                return replace(before, modified=status.st_mtime_ns)
+        same_size = before is not None and before.bytes == status.st_size
+        if before is not None and same_size and before.checksum == video.checksum():
+            return replace(before, modified=status.st_mtime_ns)
     except OSError:
         pass  # the inspection reports it
     return inspect_video(video)

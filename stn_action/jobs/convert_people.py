@@ -15,8 +15,6 @@ from stn_action.person.names import NameIndex
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import track_people
 from stn_action.person.video_people import VideoPeople
-from stn_action.video.backend_table import open_video
-from stn_action.video.reader import VideoReader
 
 PEOPLE_FILE = "sqlite"
 """The name of a people file's format."""
@@ -136,7 +134,7 @@ class _Counted:
 
 
 def _with_length(one: VideoPeople, video: Video) -> VideoPeople:
-    with _opened(video) as reader:
+    with video.open() as reader:
         num_frames = len(reader)
         size_hw, fps = one.size_hw or reader.size_hw, reader.fps
     last = max((int(tube.frame_indices[-1]) for tube in one.tubes), default=0)
@@ -150,7 +148,7 @@ def _with_length(one: VideoPeople, video: Video) -> VideoPeople:
 
 def _tracked(path: Path, fps: float | None, videos: Sequence[Video] | None) -> VideoPeople:
     if fps is None and videos is not None and len(videos) == 1:
-        with _opened(videos[0]) as reader:
+        with videos[0].open() as reader:
             fps = reader.fps
     if fps is None:
         raise InputError(f"{path}: tracking detections needs the frame rate; give it with --fps")
@@ -159,10 +157,6 @@ def _tracked(path: Path, fps: float | None, videos: Sequence[Video] | None) -> V
     tubes = track_people(found, detections_per_second=fps / min(steps, default=1))
     name = path.parent.parent.name if path.parent.name == "det" else path.stem
     return VideoPeople(name, tubes, fps=fps, source=str(path))
-
-
-def _opened(video: Video) -> VideoReader:
-    return open_video(video.path, start_seconds=video.start_seconds, end_seconds=video.end_seconds)
 
 
 def _about_video(
@@ -180,7 +174,7 @@ def _about_video(
         if found is not None:
             video = by_name[found]
             start = start_seconds + (video.start_seconds or 0)
-            with _opened(video) as reader:
+            with video.open() as reader:
                 return AvaVideo(reader.size_hw, reader.fps, start, len(reader))
         if size_hw is None or fps is None:
             raise InputError(

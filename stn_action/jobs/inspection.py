@@ -7,11 +7,9 @@ from itertools import chain
 import av
 from av.error import FFmpegError
 
-from stn_action.checksum import video_checksum
 from stn_action.data.manifest import Entry
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
-from stn_action.video.backend_table import open_video
 from stn_action.video.container import demuxed, open_container
 from stn_action.video.reader import VideoReader
 from stn_action.video.slice import SliceReader
@@ -25,14 +23,12 @@ def inspect_video(video: Video) -> Entry:
     """
     try:
         status = video.path.stat()
-        digest = video_checksum(video.path, video.start_seconds, video.end_seconds)
+        digest = video.checksum()
     except OSError as error:
         return entry_without_frames(video, f"the file cannot be read ({error.strerror})")
     about = {"bytes": status.st_size, "modified": status.st_mtime_ns, "checksum": digest}
     try:
-        with open_video(
-            video.path, start_seconds=video.start_seconds, end_seconds=video.end_seconds
-        ) as reader:
+        with video.open() as reader:
             return _describe(video, reader, about)
     except InputError as error:
         return entry_without_frames(video, str(error).removeprefix(f"{video.path}: "), **about)

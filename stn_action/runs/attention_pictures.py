@@ -15,7 +15,6 @@ from stn_action.person.select import clip_boxes_of
 from stn_action.person.store.people_file import open_people
 from stn_action.person.video_people import People
 from stn_action.predictor import Answer, Trained, answers, view_predictions
-from stn_action.video.backend_table import open_video
 from stn_action.video.reader import VideoReader
 from stn_action.video.writer import write_video
 from stn_action.visualize.focus_sheet import draw_sheet, evenly_spaced
@@ -66,7 +65,7 @@ def _draw(
     }
     config, name = trained.config, answer.video.name.replace("/", "_")
     files = [out / f"{name}.png"]
-    with open_video(answer.video.path, config.data.reader) as reader:
+    with answer.video.open(config.data.reader) as reader:
         shown = _windows(predictions, rows)[
             nearest_clip_frames(indices.flatten(), torch.arange(len(reader)))
         ]  # (frames, K, P, 2)

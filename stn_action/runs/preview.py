@@ -30,7 +30,6 @@ from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.person.select import clip_boxes_of
 from stn_action.person.video_people import VideoPeople
-from stn_action.video.backend_table import open_video
 from stn_action.video.reader import VideoError
 from stn_action.visualize.clip_sheet import PreviewClip, draw_overview, draw_preview, draw_summary
 from stn_action.visualize.focus_sheet import evenly_spaced
@@ -207,7 +206,7 @@ def _cuts(
 ) -> list[PreviewClip]:
     """All that is drawn of the clips of one video."""
     needed = torch.cat([shot.sample.frame_indices for shot in shots]).unique()
-    with open_video(source.videos[index].path, config.data.reader) as reader:
+    with source.videos[index].open(config.data.reader) as reader:
         seconds = reader.read(needed.tolist()).seconds
     found = _people_of(source, index)
     cuts = []

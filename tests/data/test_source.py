@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from stn_action.batch import Sample
 from stn_action.checksum import checksum
 from stn_action.data.clips import ClipDataset, ClipSampling
 from stn_action.data.manifest import Manifest, to_line, write_manifest
@@ -151,6 +152,29 @@ def test_a_manifest_tells_broken_and_changed_videos(path, tmp_path):
         training[0]
     with pytest.raises(InputError, match=r"has changed since the manifest was written .*check_vid"):
         dataset(path, manifest=manifest_of(tmp_path, video, checksum="0" * 32))[0]
+
+
+def test_clips_of_a_slice_show_its_frames_and_its_people(path, tmp_path):
+    start = 10  # of 30 frames in a second
+    part = write_scene(tmp_path / "part.mp4", crossing(LENGTH)[:, start:])
+    film = Video("one_1", path, 0, "one", start / 30)
+    tubes = tuple(tubes_of(crossing(LENGTH)[:, start:]))
+    people = VideoPeople("one_1", tubes, (HEIGHT, WIDTH), LENGTH - start, checksum=film.checksum())
+
+    def read(video: Video, **more) -> Sample:
+        source = FootageSource(VideoTable([video]), CROP, people=file_of(tmp_path, people), **more)
+        (sample,), failures = ClipDataset(source, sampling=SAMPLING, train=False)[0]
+        assert failures == []
+        return sample
+
+    found = read(film, manifest=manifest_of(tmp_path, film))
+    with pytest.raises(InputError, match="the file has changed since people were detected in it"):
+        read(Video("one_1", path, 0, "one"))
+    people = replace(people, checksum=checksum(part))
+    alone = read(Video("one_1", part, 0, "one"))
+    assert torch.equal(found.frame_indices, alone.frame_indices)
+    assert torch.equal(found.boxes, alone.boxes)
+    assert (found.clip.float() - alone.clip.float()).abs().mean() < 3  # encoded apart
 
 
 @pytest.mark.parametrize("frames", [9, 50])

@@ -1,10 +1,12 @@
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from stn_action.data.video_table import Video, VideoTable
+from stn_action.video.writer import write_video
 
 VIDEOS = [
     Video("wave/a", Path("/data/wave/a.mp4"), 3, "g1"),
@@ -111,3 +113,18 @@ def test_loader_workers_read_the_same_list(method):
         Names(VideoTable(VIDEOS)), batch_size=4, num_workers=1, multiprocessing_context=method
     )
     assert next(iter(loader)) == [f"{video.name}:{video.target}" for video in VIDEOS]
+
+
+def test_a_slice_opens_and_is_known_by_its_bounds(tmp_path):
+    path = write_video_of(tmp_path)
+    video = Video("x", path, 0, "", 0.4, 1.0)
+    with video.open() as reader, Video("y", path, 0, "").open("opencv", num_frames=30) as whole:
+        assert (len(reader), reader.backend) == (15, "pyav")
+        assert (len(whole), whole.backend) == (30, "opencv")
+    assert video.checksum() == f"{Video('y', path, 0, '').checksum()} 0.4:1.0"
+
+
+def write_video_of(folder: Path) -> Path:
+    frames = [np.full((32, 32, 3), 5 * number, dtype=np.uint8) for number in range(30)]
+    write_video(folder / "a.mp4", frames, fps=25)
+    return folder / "a.mp4"

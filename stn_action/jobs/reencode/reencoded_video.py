@@ -16,13 +16,12 @@ import cv2
 import numpy as np
 import torch
 
-from stn_action.checksum import checksum, video_checksum
+from stn_action.checksum import checksum
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.geometry.boxes import clip_boxes, pad_boxes, union_box
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
-from stn_action.video.backend_table import open_video
 from stn_action.video.container import packet_index
 from stn_action.video.reader import VideoReader
 from stn_action.video.writer import write_video
@@ -121,9 +120,7 @@ def reencode_video(
     status = video.path.stat()
     unfinished = scratch / f"{os.getpid()}.mp4"
     try:
-        with open_video(
-            video.path, start_seconds=video.start_seconds, end_seconds=video.end_seconds
-        ) as reader:
+        with video.open() as reader:
             kept = kept_box(video, reader.size_hw, recipe, people)
             shrunk_hw = shrunk_size(kept, recipe.short_side)
             frames = _Counted(_kept_frames(reader, kept, shrunk_hw))
@@ -227,7 +224,7 @@ def _kept_frames(
 
 def _source_checksum(video: Video, people: PeopleExtent | None) -> str:
     try:
-        digest = video_checksum(video.path, video.start_seconds, video.end_seconds)
+        digest = video.checksum()
     except OSError as error:
         raise InputError(f"{video.path}: cannot be read ({error.strerror})") from error
     if people is not None and people.checksum not in (None, digest):
