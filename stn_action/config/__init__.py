@@ -1,1 +1,1 @@
-"""What a YAML file may say, and how a file and overrides become a Config."""
+"""Configuration: sections, loading from YAML files and overrides, fingerprints."""

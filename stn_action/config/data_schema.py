@@ -1,4 +1,4 @@
-"""The `data` section of a configuration: the videos, and how clips are made from them."""
+"""The `data` section of a configuration: videos and how clips are made from them."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,22 +22,23 @@ from stn_action.video.video_choices import Reader
 
 
 class CropConfig(Section):
-    """How a clip is cut out of the frames around a person."""
+    """The crop around the person."""
 
     looseness: NotNegative = 0.25
-    """Added to each side of the person's box, as a share of the box's side."""
+    """Padding on each side of the person box, as a share of the box's side."""
     box_jitter: Annotated[Number, Field(ge=0, lt=0.5)] = 0.0
-    """Training: each side moves by up to this share of the box's side, as bad detections do."""
+    """Training: each side of the box moves at random by up to this share of the box, which imitates
+    inaccurate detections."""
     aspect: Aspect = "square"
-    """square: the box is enlarged to a square; free: the box is stretched to the clip's size."""
+    """square: enlarge the box to a square; free: stretch the box to `size`."""
     motion: Motion = "fixed"
-    """fixed: one box for a clip; follow: the box moves with the person."""
-    smooth_window: Count = 9
-    """Frames of the video over which boxes are averaged, odd; 1: boxes as they are."""
+    """fixed: one box for the clip; follow: one box for each frame."""
+    smooth_window: Annotated[Count, Field(json_schema_extra={"not": {"multipleOf": 2}})] = 9
+    """Number of video frames over which boxes are averaged, odd; 1: no smoothing."""
     size: SizeHW = (112, 112)
-    """Clip height and width in pixels: one number for a square, or [height, width]."""
+    """Height and width of the clip in pixels: one number for a square, or [height, width]."""
     view_share: Share = 0.875
-    """Evaluation: side of a view, as a share of the region's shorter side."""
+    """Evaluation: side of the crop, as a share of the padded box's shorter side."""
 
     @field_validator("smooth_window")
     @classmethod
@@ -48,37 +49,40 @@ class CropConfig(Section):
 
 
 class TubesConfig(Section):
-    """Which of the persons in a video its clips are about."""
+    """The person that a clip shows."""
 
     select: Select = "longest"
-    """In the clip's time: longest (seen in most frames), largest, score (best detections), union
-    (everybody, for interactions), all (every person a sample of their own)."""
+    """Within the clip: longest (visible in most frames), largest (mean box area), score (mean
+    detection score), union (one box around all persons, for interactions), all (a sample for each
+    person)."""
     min_span: Count = 1
-    """Tubes of fewer frames, from first to last box, are passed over."""
+    """Ignore tubes with fewer frames from first to last box."""
     nobody: WithoutPerson = "frame"
-    """Videos without a person: frame (use the whole frame) or skip (leave them out); counted."""
+    """Videos without a person: frame (use the whole frame) or skip (leave them out)."""
 
 
 class ClipConfig(Section):
-    """Which frames make a clip."""
+    """The frames of a clip."""
 
     num_frames: Count = 16
-    """Frames in a clip. A shorter video repeats its last frame."""
+    """Number of frames. A shorter video repeats its last frame."""
     stride: Count = 4
-    """Dense sampling: frames from one frame of the clip to the next."""
+    """Dense sampling: distance between neighboring frames of the clip, in video frames."""
     sampling: FrameSampling = "dense"
-    """dense: `num_frames` x `stride` neighbours; segment: one from each of equal parts (TSN)."""
+    """dense: every `stride`-th frame of a run; segment: one frame from each of `num_frames` equal
+    parts of the video (TSN)."""
 
 
 class AugmentConfig(Section):
-    """Random changes to training clips."""
+    """Random augmentation of training clips."""
 
     hflip: Probability = 0.5
     """Probability of mirroring a clip; 0 where left and right are different classes."""
     scale: tuple[Share, Share] = (0.8, 1.0)
-    """Smallest and largest side of a training view, as a share of the region's shorter side."""
+    """Smallest and largest side of the training crop, as a share of the padded box's shorter
+    side."""
     color_jitter: Annotated[Number, Field(ge=0, le=1)] = 0.0
-    """Strength of random brightness, contrast and saturation, the same for a whole clip."""
+    """Strength of random brightness, contrast and saturation, drawn once per clip."""
 
     @field_validator("scale")
     @classmethod
@@ -89,37 +93,37 @@ class AugmentConfig(Section):
 
 
 class DataConfig(Section):
-    """The labelled videos and how clips are made from them."""
+    """The labeled videos and how clips are made from them."""
 
     name: DatasetName
-    """The data set, or folders: one's own videos as <root>/{train,test}/<class>/*."""
+    """The data set; folders: your own videos as <root>/{train,test}/<class>/*."""
     root: Path
-    """The data set's folder, relative to the working directory."""
+    """Folder of the data set, relative to the working directory."""
     fold: Annotated[Whole, Field(ge=1)] | Literal["all"] = 1
-    """Number of the official split or the sequence held out; all: every one, pooled."""
+    """Official split or held-out group, by number; all: train on each and pool predictions."""
     val_share: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    """Share of the training videos that is held out to choose a checkpoint, in whole groups by
-    train.seed, where the data set has no validation part; 0: none is."""
+    """Share of the training videos held out to choose the best checkpoint, in whole groups drawn by
+    train.seed, if the data set has no validation part; 0: none."""
     people: Path | None = None
-    """People file of tools/detect_people.py, or a folder with one CSV per video; null: whole
-    frames."""
+    """People file of tools/detect_people.py, or a folder with one CSV of boxes per video; null:
+    whole frames."""
     tubes: TubesConfig = TubesConfig()
-    """Which of the persons in a video its clips are about."""
+    """The person that a clip shows."""
     manifest: Path | None = None
-    """Manifest of tools/check_videos.py: lengths, checksums, what is broken; null: none."""
+    """Manifest of tools/check_videos.py: lengths, checksums and broken videos; null: none."""
     regions: Path | None = None
-    """Folder of the deciding regions' boxes, to score attention with; null: not scored."""
+    """Folder with boxes of the target regions, to score attention against; null: no scores."""
     official: Switch = True
-    """Refuse lists that are not the official ones (class and video counts)."""
+    """Refuse lists whose numbers of classes and videos are not the official ones."""
     crop: CropConfig = CropConfig()
-    """How a clip is cut out of the frames."""
+    """The crop around the person."""
     clip: ClipConfig = ClipConfig()
-    """Which frames make a clip."""
+    """The frames of a clip."""
     augment: AugmentConfig = AugmentConfig()
-    """Random changes to training clips."""
+    """Random augmentation of training clips."""
     reader: Reader = "auto"
-    """What decodes the videos; auto: PyAV, else the next that can open the file."""
+    """Library that decodes the videos; auto: PyAV, or the next one that can open the file."""
     num_workers: Annotated[Whole, Field(ge=0)] = 2
-    """Processes that load clips; 0: the training process itself."""
+    """Number of processes that load clips; 0: load in the training process."""
     max_unreadable: Annotated[Whole, Field(ge=0)] = 10
-    """Training ends when more videos than this cannot be read; until then others replace them."""
+    """Number of unreadable training videos that are replaced by others; one more ends the run."""

@@ -1,4 +1,4 @@
-"""YAML files and overrides to one tree of settings, and errors that name where each came from."""
+"""Merging YAML files and overrides into settings, and error messages that name their source."""
 
 import difflib
 import re
@@ -17,7 +17,7 @@ Key = tuple[str, ...]
 
 
 class Settings:
-    """Settings laid over each other; every key remembers which source set it last."""
+    """Merged settings; each key keeps the source that set it last."""
 
     def __init__(self, default_source: str) -> None:
         self.tree: Tree = {}
@@ -25,24 +25,24 @@ class Settings:
         self._sources: dict[Key, str] = {}
 
     def overlay(self, new: Tree, source: str, opener: str | None = None) -> None:
-        """Lay `new` over the tree: sections are merged, everything else is replaced.
+        """Merge `new` into the tree: sections are merged, other values replaced.
 
         Args:
             new: nested settings.
-            source: where they come from, for messages.
-            opener: what is blamed for a key missing in a section that `new` opens; None: source.
+            source: their source, for messages.
+            opener: the source named when a section that `new` opens lacks a key; None: `source`.
         """
         self._overlay(self.tree, new, source, opener or source, ())
 
     def source_of(self, key: Key) -> str:
-        """The file or override that set `key`, else the one that opened its section."""
+        """Return the file or override that set `key`, or else the one that opened its section."""
         for length in range(len(key), 0, -1):
             if key[:length] in self._sources:
                 return self._sources[key[:length]]
         return self._default_source
 
     def value_of(self, key: Key) -> Any:
-        """What was given for `key`."""
+        """Return the value given for `key`."""
         value: Any = self.tree
         for name in key:
             value = value[name]
@@ -67,10 +67,10 @@ class Settings:
 
 
 def read_layers(path: Path) -> list[tuple[str, Tree]]:
-    """The file's settings as (source, tree), after those of the `base:` files below it.
+    """Read a file and its `base:` files; return (source, tree) of each, bases first.
 
     Raises:
-        InputError: a file is missing, is not YAML or not a mapping, or the bases form a circle.
+        InputError: a file is missing, is not YAML or not a mapping, or the bases form a cycle.
     """
     layers: list[tuple[str, Tree]] = []
     seen: list[Path] = []
@@ -91,7 +91,7 @@ def read_layers(path: Path) -> list[tuple[str, Tree]]:
 
 
 def settings_from(layers: Sequence[tuple[str, Tree]], overrides: Sequence[str]) -> Settings:
-    """The layers, then the overrides, laid over each other; the last layer speaks for the run."""
+    """Merge layers, then overrides; messages name the last layer where no source is known."""
     main = layers[-1][0] if layers else "configuration"
     settings = Settings(main)
     for source, tree in layers:
@@ -102,7 +102,7 @@ def settings_from(layers: Sequence[tuple[str, Tree]], overrides: Sequence[str]) 
 
 
 def parse_override(text: str) -> Tree:
-    """The tree of one `key.sub=value`; the value is read as YAML.
+    """Parse one `key.sub=value` into a tree; the value is read as YAML.
 
     Raises:
         InputError: there is no `=`, a part of the key is empty, or the value is not YAML.
@@ -121,7 +121,7 @@ def parse_override(text: str) -> Tree:
 
 
 def explain(error: ValidationError, settings: Settings, schema: type[BaseModel]) -> str:
-    """One line for each wrong key: its source, its dotted name, what was expected."""
+    """Return a line for each wrong key: source, dotted name, expected value."""
     expected: dict[Key, list[str]] = {}
     lines: list[str] = []
     for problem in error.errors():
@@ -178,7 +178,7 @@ def _read_yaml(path: Path, named_by: str | None) -> Tree:
 
 
 def _with_text_keys(value: Any) -> Any:
-    """YAML 1.1 reads some bare words (on, no, 1) as keys that are no text."""
+    """Convert keys to text: YAML 1.1 reads some bare words (on, no, 1) as other types."""
     if isinstance(value, dict):
         return {str(name): _with_text_keys(inner) for name, inner in value.items()}
     return value
@@ -193,16 +193,16 @@ def _one_line(error: yaml.YAMLError) -> str:
 def _locate(
     schema: type[BaseModel], loc: tuple[int | str, ...]
 ) -> tuple[Key, type[BaseModel], bool]:
-    """The key that `loc` means, the section that should hold it, and whether `loc` ends there.
+    """Return the key at `loc`, the section that should hold it, and whether `loc` ends there.
 
-    Beyond a key that is no section, pydantic goes on with union branches and list positions.
+    After a key that is not a section, `loc` continues with union branches and list positions.
     """
     key: Key = ()
     section = schema
     for depth, part in enumerate(loc):
         key = (*key, str(part))
         field = section.model_fields.get(str(part))
-        inner = _section_of(field.annotation) if field else None
+        inner = section_of(field.annotation) if field else None
         ends_here = depth == len(loc) - 1
         if inner is None or ends_here:
             return key, section, ends_here
@@ -210,7 +210,8 @@ def _locate(
     return key, section, True
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the section in the annotation of a field, or None if the field is a plain setting."""
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
@@ -228,13 +229,13 @@ def _suggest(key: Key, section: type[BaseModel], schema: type[BaseModel]) -> str
 def _dotted_names(schema: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in schema.model_fields.items():
         yield prefix + name
-        inner = _section_of(field.annotation)
+        inner = section_of(field.annotation)
         if inner is not None:
             yield from _dotted_names(inner, f"{prefix}{name}.")
 
 
 def _wanted(problem: Any) -> str:
-    """Pydantic's "Input should be a valid integer" as "expected an integer"."""
+    """Convert Pydantic's "Input should be a valid integer" to "expected an integer"."""
     match problem["type"]:
         case "value_error":
             return str(problem["ctx"]["error"])

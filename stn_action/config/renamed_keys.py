@@ -1,4 +1,4 @@
-"""Settings that had another name once, so that an old file gets told the new one."""
+"""Former names of settings, so that an error can tell the new one."""
 
 RENAMED = {
     "data.split": "data.fold",
@@ -12,4 +12,4 @@ RENAMED = {
     "train.evaluate_every": "train.eval_interval",
     "train.out": "train.output_dir",
 }
-"""Dotted names: old to new."""
+"""Old dotted name to new dotted name."""

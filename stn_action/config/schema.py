@@ -1,8 +1,8 @@
-"""The sections of an experiment's configuration, and how a file and overrides become one.
+"""The sections of a configuration, and loading one from a file and overrides.
 
 A configuration is a YAML file with an optional `base:` (the path of another file, relative to this
-one) and `key.sub=value` overrides from the command line. Every setting has its meaning below it and
-its range where it is declared; anything unknown, of a wrong type or out of range is refused.
+one) and `key.sub=value` overrides from the command line. Each setting is documented below its
+declaration, which also gives its type and range; unknown keys and values out of range are errors.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema, model_validator
 
 from stn_action.config.data_schema import DataConfig
 from stn_action.config.files import Settings, Tree, explain, read_layers, settings_from
@@ -28,6 +28,8 @@ from stn_action.config.types import (
 from stn_action.errors import InputError
 from stn_action.geometry.transform_choices import Padding, TrainableSampler, TransformName
 from stn_action.models.model_choices import (
+    BACKBONE_LIBRARIES,
+    BACKBONES_BY_NAME,
     Glimpse,
     Temporal,
     ThetaPer,
@@ -38,49 +40,70 @@ from stn_action.precision import Precision
 from stn_action.training.training_choices import OptimizerName, ScheduleName
 
 
+def _known_backbone(name: str) -> str:
+    if not is_backbone_name(name):
+        raise ValueError(f"expected one of {backbone_choices()}")
+    return name
+
+
+BackboneName = Annotated[
+    str,
+    AfterValidator(_known_backbone),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(BACKBONES_BY_NAME)},
+                {"type": "string", "pattern": f"^({'|'.join(BACKBONE_LIBRARIES)})/."},
+            ]
+        }
+    ),
+]
+
+
 class FocusConfig(Section):
-    """The spatial transformer heads and where they are plugged in."""
+    """The spatial transformer heads."""
 
     at: str
-    """Stage of the trunk whose feature map the heads look at, by its module path."""
+    """Stage of the trunk whose feature map the heads attend to, by module path."""
     heads: Annotated[Whole, Field(ge=0)] = 4
-    """Number of heads; 0: the plain trunk."""
+    """Number of heads; 0: none, the plain trunk."""
     transform: TransformName = "attention"
-    """Family of the windows: translation (place, fixed scale), attention (scale and place),
-    anisotropic (a scale for each axis), similarity (and rotation), affine (all six numbers),
-    projective, tps (thin-plate spline), volumetric (affine in space and time)."""
+    """Family of the windows: translation (fixed scale), attention (scale and translation),
+    anisotropic (one scale per axis), similarity (scale, rotation, translation), affine (six
+    parameters), projective, tps (thin-plate spline), volumetric (affine in space and time)."""
     bounded: Switch = True
-    """Keep windows inside the map and their scale within bounds; false: theta = start + raw."""
+    """Keep windows inside the map and their scale within bounds; false: theta = start + output of
+    the localization network."""
     glimpse: Glimpse = "tail"
-    """tail: glimpses run through the rest of the trunk; pooled: they are averaged at once;
-    in_line: the one head's glimpse takes the map's place."""
+    """tail: glimpses pass through the rest of the trunk; pooled: glimpses are averaged; in_line:
+    the glimpse of a single head replaces the map."""
     theta_per: ThetaPer = "clip"
-    """One window per clip, or per time step of the feature map."""
+    """One window per clip, or one per time step of the feature map."""
     gain: Positive | Literal["auto"] = "auto"
-    """Gain of the equalised localization network; auto: the optimizer family's default."""
+    """Gain of the equalized localization network; auto: the default of the optimizer."""
     start_scale: Share | None = None
-    """Side of every window at the start, as a share of the map's; null: the family's own start,
-    1 (the identity) for one window with bounded: false, else 0.5."""
+    """Initial side of each window, as a share of the map's side; null: the family's default, which
+    is 1 (the identity) for one unbounded window and 0.5 otherwise."""
     min_scale: Share = 0.2
-    """Bounded: smallest side of a window, as a share of the map's."""
+    """Bounded windows: smallest side, as a share of the map's side."""
     max_scale: Share = 0.95
-    """Bounded: largest side of a window, as a share of the map's."""
+    """Bounded windows: largest side, as a share of the map's side."""
     detach: Switch = True
-    """Keep the localization network's gradients out of the trunk."""
+    """Stop the gradients of the localization network before the trunk."""
     motion: Switch = True
-    """Show the localization network how the map changes over time too."""
+    """Add the change of the map over time to the input of the localization network."""
     sampler: TrainableSampler = "auto"
-    """How glimpses are sampled; auto: area for axis-aligned families, grid for all others."""
+    """Sampling of glimpses; auto: area for axis-aligned families, grid for all others."""
     padding: Padding = "zeros"
-    """What lies beyond the map."""
+    """Values outside the map: zeros, or the nearest border pixel."""
     branch_loss: NotNegative = 1.0
-    """Weight of the auxiliary classifiers (one per branch) in the loss; 0: none are built."""
+    """Loss weight of the auxiliary classifiers, one per branch; 0: no auxiliary classifiers."""
     diversity_loss: NotNegative = 0.0
-    """Weight of the overlap between heads in the loss."""
+    """Loss weight of the overlap between heads."""
     in_bounds_loss: NotNegative = 0.0
-    """Weight of how far windows reach beyond the map in the loss; for bounded: false."""
+    """Loss weight of the part of a window outside the map; for unbounded windows."""
     random_glimpse_loss: NotNegative = 0.0
-    """Weight of one more branch, in training, that looks at a random window; 0: there is none."""
+    """Loss weight of an additional training branch with a random window; 0: no such branch."""
 
     @model_validator(mode="after")
     def _in_line_is_one(self) -> Self:
@@ -102,101 +125,95 @@ class FocusConfig(Section):
 class ModelConfig(Section):
     """The trunk, its weights and its heads."""
 
-    backbone: str
+    backbone: BackboneName
     """torchvision/<video network>, pytorchvideo/<video network>, timm/<image network> (frame by
     frame), or small3d."""
     weights: NameOrNone = None
-    """A published set (kinetics400, imagenet), the path of a weights file, or none."""
+    """Published weights (kinetics400, imagenet), the path of a weights file, or none."""
     freeze_until: str | None = None
-    """Last stage that is frozen, its batch norm in evaluation mode; null: all of it learns."""
+    """Last frozen stage; its batch norm stays in evaluation mode. null: train the whole trunk."""
     temporal: Temporal = "mean"
-    """Frame-wise trunks: average over time, or features and their differences between frames."""
+    """Image trunks: mean over time, or features together with their differences between frames."""
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.5
-    """Dropout before the classifiers."""
+    """Dropout probability before the classifiers."""
     focus: FocusConfig | None = None
-    """The heads; null: the plain trunk."""
-
-    @field_validator("backbone")
-    @classmethod
-    def _known_name(cls, backbone: str) -> str:
-        if not is_backbone_name(backbone):
-            raise ValueError(f"expected one of {backbone_choices()}")
-        return backbone
+    """The heads; null: none, the plain trunk."""
 
 
 class OptimConfig(Section):
-    """The optimizer, its rates and what keeps it stable."""
+    """The optimizer, its learning rates, regularization and gradient clipping."""
 
     name: OptimizerName = "sgd"
-    """The optimizer family."""
+    """Optimizer."""
     lr: Positive = 0.01
-    """Base learning rate, after warm-up."""
+    """Base learning rate, reached after warm-up."""
     relative_lr: NotNegative = 1e-3
-    """Learning rate of the localization networks relative to lr: 1e-3 to 1e-5 is the documented
-    range; 0 freezes the heads at their start."""
+    """Learning rate of the localization networks relative to `lr`, usually 1e-3 to 1e-5; 0 freezes
+    the heads at their initial windows."""
     momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9
     """Momentum of SGD."""
     weight_decay: NotNegative = 5e-4
-    """Weight decay; norms, biases and localization networks have none."""
+    """Weight decay, not applied to norms, biases and localization networks."""
     schedule: ScheduleName = "cosine"
-    """How the rates go on after warm-up: down to zero, or as they are."""
+    """Learning rate after warm-up: cosine decay to zero, or constant."""
     warmup_epochs: NotNegative = 0.0
-    """Epochs in which the rates rise linearly from zero."""
+    """Epochs of linear warm-up from zero."""
     head_warmup_epochs: NotNegative = 0.0
-    """Epochs in which the heads stay at their start, while trunk and classifiers learn."""
+    """Epochs in which the heads keep their initial windows while trunk and classifiers train."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    """Share of the target spread evenly over the classes."""
+    """Share of the target that is distributed evenly over all classes."""
     clip_grad_norm: Positive | None = None
-    """Largest gradient norm of everything but the localization networks; null: no limit."""
+    """Maximum gradient norm of everything but the localization networks; null: no clipping."""
     clip_localization_norm: Positive | None = 0.1
-    """The same of the localization networks, after dividing by their gain; null: no limit."""
+    """Maximum gradient norm of the localization networks, divided by their gain; null: no
+    clipping."""
 
 
 class TrainConfig(Section):
-    """How long and how a run trains, and where it writes."""
+    """Length, precision, feature cache and output of a training run."""
 
     epochs: Count = 30
-    """Passes over the training videos."""
+    """Number of passes over the training videos."""
     batch_size: Count = 16
-    """Clips in a batch, for each process."""
+    """Clips per batch and process."""
     seed: Annotated[Whole, Field(ge=0)] = 0
-    """Seed of everything random."""
+    """Random seed."""
     precision: Precision = "auto"
-    """auto: bf16 on a GPU that has it, else float32."""
+    """Numeric precision; auto: bf16 on a GPU that supports it, float32 otherwise."""
     grad_accum_steps: Count = 1
-    """Batches whose gradients make one optimizer step."""
+    """Batches whose gradients are accumulated for one optimizer step."""
     cache_features: Switch = False
-    """Keep the frozen stages' features on disk; needs model.freeze_until."""
+    """Store the features of the frozen stages on disk; requires model.freeze_until."""
     cache_views: Count = 4
-    """Augmented views of a training video in that cache."""
+    """Augmented views stored per training video."""
     cache_folder: Path | None = None
-    """Where that cache lies; null: under runs/cache, named by data and trunk."""
+    """Folder of the stored features; null: a folder in runs/cache named by data set and trunk."""
     max_steps: Count | None = None
-    """End after this many optimizer steps, whatever the epochs; null: no limit."""
+    """Stop after this number of optimizer steps; null: no limit."""
     eval_interval: Count = 5
-    """Epochs from one evaluation to the next; the last epoch is always evaluated."""
+    """Epochs between evaluations; the last epoch is always evaluated."""
     output_dir: Path | None = None
-    """Run folder; null: one under runs/ named by data, trunk and time."""
+    """Run folder; null: a folder in runs/ named by data set, trunk and time."""
 
 
 class EvalConfig(Section):
     """The test protocol."""
 
     num_clips: Count = 10
-    """Clips of a video, at equal distances."""
+    """Clips per video, evenly spaced in time."""
     num_crops: Count = 3
-    """Views of a clip, at equal distances along the longer side; 1: the centre."""
+    """Crops per clip, evenly spaced along the longer side; 1: the center crop."""
     batch_size: Count = 16
-    """Views that the network sees at once."""
+    """Views (clips x crops) per batch."""
     shuffled_theta: Switch = False
-    """Evaluate a second time with theta shuffled across videos: attention that matters loses."""
+    """Evaluate a second time with theta shuffled across videos: accuracy drops if it matters."""
 
 
 class Config(Section):
     """A whole experiment."""
 
     data: DataConfig
-    """The labelled videos and how clips are made from them."""
+    """The labeled videos and how clips are made from them."""
     model: ModelConfig
     """The trunk, its weights and its heads."""
     optim: OptimConfig = OptimConfig()
@@ -219,14 +236,15 @@ class Config(Section):
     def _cache_has_one_person(self) -> Self:
         if self.train.cache_features and self.data.tubes.select == "all":
             raise ValueError(
-                "train.cache_features: data.tubes.select=all gives each video another number of "
-                "samples, a cache holds as many for each; choose another select or no cache"
+                "train.cache_features: with data.tubes.select=all the number of samples differs "
+                "between videos, but a cache stores the same number for each; choose another "
+                "data.tubes.select, or set train.cache_features to false"
             )
         return self
 
 
 def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
-    """The configuration of a YAML file, its bases and `key.sub=value` overrides.
+    """Load the configuration of a YAML file, its bases and `key.sub=value` overrides.
 
     Args:
         path: the file; None: overrides only.
@@ -241,11 +259,11 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Confi
 
 
 def config_from_dict(tree: Tree, source: str, overrides: Sequence[str] = ()) -> Config:
-    """The configuration of nested settings, as `to_dict` gave them to a checkpoint.
+    """Build the configuration from nested settings, e.g. those in a checkpoint.
 
     Args:
         tree: nested settings.
-        source: what messages call them, e.g. the checkpoint's path.
+        source: their name in error messages, e.g. the checkpoint's path.
         overrides: as in `load_config`.
 
     Raises:
@@ -255,12 +273,12 @@ def config_from_dict(tree: Tree, source: str, overrides: Sequence[str] = ()) -> 
 
 
 def to_dict(config: Config) -> Tree:
-    """Nested settings of plain JSON types, all defaults filled in."""
+    """Return nested settings of plain JSON types, with all defaults."""
     return config.model_dump(mode="json")
 
 
 def to_yaml(config: Config) -> str:
-    """The text of a YAML file that `load_config` reads back as the same configuration."""
+    """Return the text of a YAML file that `load_config` reads back as the same configuration."""
     return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
 
 

@@ -1,21 +1,21 @@
-"""Numbers, sizes and the section type that configuration fields are declared with.
+"""Types of configuration fields: numbers, sizes, names and the base class of sections.
 
-Types are strict (true is no number, 16.0 no count), but for what YAML itself gets wrong.
+Types are strict (true is not a number, 16.0 not a count), except where YAML itself misreads text.
 """
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 
 
 class Section(BaseModel):
-    """What all sections have in common: closed, unchangeable, documented."""
+    """Base class of all sections: no unknown keys, frozen, documented by docstrings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-4 (no point before the e) as text: the declared type decides."""
+    """Convert text to a number: YAML 1.1 reads 1e-4 (no point before the e) as text."""
     if isinstance(value, str):
         try:
             return float(value)
@@ -39,7 +39,7 @@ def _pair(value: Any) -> Any:
 
 
 def _none(value: Any) -> Any:
-    """YAML reads `none` as text."""
+    """Convert `none`, which YAML reads as text."""
     return None if value == "none" else value
 
 
@@ -53,5 +53,21 @@ Probability = Annotated[
     float, BeforeValidator(_probability), Strict(), Field(ge=0, le=1, allow_inf_nan=False)
 ]
 Share = Annotated[Number, Field(gt=0, le=1)]
-SizeHW = Annotated[tuple[Count, Count], BeforeValidator(_pair)]
+SizeHW = Annotated[
+    tuple[Count, Count],
+    BeforeValidator(_pair),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {
+                    "type": "array",
+                    "prefixItems": [{"type": "integer", "minimum": 1}] * 2,
+                    "minItems": 2,
+                    "maxItems": 2,
+                },
+            ]
+        }
+    ),
+]
 NameOrNone = Annotated[str | None, BeforeValidator(_none)]

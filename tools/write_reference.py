@@ -1,0 +1,31 @@
+"""Write configs/schema.json and docs/configuration.md from the settings' declarations."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stn_action.cli import ends_cleanly
+
+
+@ends_cleanly
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse arguments, then write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--root", type=Path, default=Path(), help="folder of configs/ and docs/ (default: .)"
+    )
+    options = parser.parse_args(arguments)
+
+    from stn_action.config.reference import SCHEMA_NAME, config_json_schema, config_markdown
+
+    schema = options.root / "configs" / SCHEMA_NAME
+    schema.write_text(json.dumps(config_json_schema(), indent=1) + "\n", encoding="utf-8")
+    page = options.root / "docs/configuration.md"
+    page.write_text(config_markdown(), encoding="utf-8")
+    print(f"written: {schema}, {page}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
