@@ -1,5 +1,7 @@
 """Spatial transformer heads that learn where to look in loose person crops."""
 
+from typing import TYPE_CHECKING, Any
+
 from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.clip_sampling import sample_clips, spatial_transformer
@@ -32,6 +34,9 @@ from stn_action.models.plug import plug
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.spatial_transformer import SpatialTransformer
 
+if TYPE_CHECKING:
+    from stn_action.predictor import Predictor, VideoPrediction
+
 __all__ = [
     "TRANSFORMS",
     "Affine",
@@ -45,6 +50,7 @@ __all__ = [
     "InputError",
     "LocalizationNetwork",
     "Prediction",
+    "Predictor",
     "Projective",
     "RandomWindows",
     "Similarity",
@@ -52,6 +58,7 @@ __all__ = [
     "ThinPlateSpline",
     "Transform",
     "Translation",
+    "VideoPrediction",
     "VolumetricAffine",
     "build_transform",
     "compose",
@@ -67,3 +74,12 @@ __all__ = [
     "theta_from_boxes",
     "transform_points",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs decoders and configurations when it is first used."""
+    if name in ("Predictor", "VideoPrediction"):
+        from stn_action import predictor
+
+        return getattr(predictor, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

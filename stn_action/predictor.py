@@ -1,95 +1,320 @@
-"""A checkpoint on videos: what it says, and what that is worth."""
+"""A checkpoint as a function from a video to a prediction: no configuration, no training code.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Letters: V views of a video, T frames of a view, C classes, K heads.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, Self
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from stn_action.build.data import (
-    evaluation_dataset,
-    loader,
-)
+from stn_action.batch import Batch, Sample, collate
+from stn_action.build.data import evaluation_dataset, loader
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
+from stn_action.build.people import people_of, tubes_of
+from stn_action.build.video_sets import unlabeled_video
 from stn_action.config.schema import Config
+from stn_action.data.clips import ClipSampling
+from stn_action.data.footage import read_footage
 from stn_action.data.video_table import Video
-from stn_action.distributed import build_strategy
-from stn_action.evaluation.views import ViewPredictions, evaluate
+from stn_action.errors import InputError
+from stn_action.geometry.outlines import focus_outlines, join_heads
 from stn_action.models.network import FocusedNetwork
+from stn_action.models.prediction import Focus, Prediction
+from stn_action.person.crop import CropSpec
+from stn_action.person.store.people_file import open_people
+from stn_action.person.tube import Tube
+from stn_action.person.video_people import People, VideoPeople
 from stn_action.training.checkpoint import load_checkpoint
+from stn_action.video.backend_table import open_video
+from stn_action.video.frame_array import FrameArray
+from stn_action.video.reader import VideoReader
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A checkpoint, ready to be used."""
+@dataclass(frozen=True, eq=False)
+class VideoPrediction:
+    """What a network predicts for one video, and where its heads looked; on the CPU."""
 
-    config: Config
-    network: FocusedNetwork
+    name: str
+    """Of the video."""
     classes: tuple[str, ...]
-    path: Path
+    """Names of the C classes."""
+    probabilities: Tensor
+    """(C,) float32, the mean over the views."""
+    view_probabilities: Tensor
+    """(V, C) float32."""
+    frame_indices: Tensor
+    """(V, T) int64, the frames of the video that each view shows."""
+    boxes: Tensor
+    """(V, T, 4) float32 xyxy, what each view shows of these frames: source pixels of its edges."""
+    focus: tuple[Focus, ...]
+    """Of each placement of heads; theta is (V, K, S, *kind)."""
+    person_found: bool
+    """Whether the views are crops of a person; False: of the whole frame."""
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return self.classes[int(self.probabilities.argmax())]
+
+    def top(self, number: int) -> list[tuple[str, float]]:
+        """Return the most probable classes and their probabilities, the highest first."""
+        values, labels = self.probabilities.topk(min(number, len(self.classes)))
+        pairs = zip(labels.tolist(), values.tolist(), strict=True)
+        return [(self.classes[label], value) for label, value in pairs]
+
+    def outlines(self) -> Tensor:
+        """Return the heads' windows in source pixels: (V, T, K, P, 2), K = 0 without heads."""
+        num_views, num_frames = self.frame_indices.shape
+        if not self.focus:
+            return torch.zeros(num_views, num_frames, 0, 4, 2)
+        return torch.stack(
+            [
+                join_heads(
+                    [focus_outlines(one.theta[view], one.cells, boxes) for one in self.focus]
+                )
+                for view, boxes in enumerate(self.boxes)
+            ]
+        )
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a trained network says about one video."""
+class FailedPrediction:
+    """In place of a prediction: a video that cannot be read."""
 
-    video: Video
-    probabilities: Tensor | None
-    """(C,), the mean over the views; None for a video that cannot be read."""
-    failure: str | None
+    name: str
+    """Of the video."""
+    failure: str
     """Why it cannot be read."""
 
 
-def load_trained(path: str | Path, overrides: Sequence[str] = ()) -> Trained:
-    """Read a checkpoint; it carries its configuration and the names of its classes.
+class Predictor:
+    """A trained network and how it sees videos.
 
-    Raises:
-        InputError: no checkpoint, or the overrides do not fit it.
+    Several threads may share one: their calls wait for each other.
+
+    Example:
+        >>> predictor = Predictor.load("runs/mine/last.pt")  # doctest: +SKIP
+        >>> predictor.predict("video.mp4").top(3)  # doctest: +SKIP
     """
-    content: dict[str, Any] = load_checkpoint(path)
-    config = config_of_checkpoint(content, path, list(overrides))
-    network = network_from_checkpoint(content, config, path)
-    return Trained(config, network, tuple(content["classes"]), Path(path))
+
+    def __init__(
+        self,
+        network: FocusedNetwork,
+        classes: Sequence[str],
+        config: Config,
+        *,
+        people: People | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        """Put the network on its device. Most callers want `load`.
+
+        Args:
+            network: trained.
+            classes: names of the C classes.
+            config: how clips are made; how many views a video has.
+            people: person boxes by the video's name; None: whole frames, unless tubes are given.
+            device: None: a GPU if there is one.
+        """
+        default = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(default if device is None else device)
+        self.network = network.to(self.device).eval()
+        self.classes = tuple(classes)
+        self.people = people
+        self.config = config
+        self._lock = Lock()
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        overrides: Sequence[str] = (),
+        *,
+        people: str | Path | None = None,
+        device: torch.device | str | None = None,
+    ) -> Self:
+        """Load a checkpoint; it carries the names of its classes and how clips are made.
+
+        Args:
+            path: a `last.pt` or `best.pt`.
+            overrides: settings in place of the checkpoint's, as in `eval.num_clips=1`.
+            people: a people file or a folder of boxes; None: that of the checkpoint's `data.people`
+                if it is still there, else whole frames.
+            device: None: a GPU if there is one.
+
+        Raises:
+            InputError: no checkpoint, the overrides do not fit it, or `people` holds no boxes.
+        """
+        content: dict[str, Any] = load_checkpoint(path)
+        config = config_of_checkpoint(content, path, list(overrides))
+        network = network_from_checkpoint(content, config, path)
+        given = any(text.partition("=")[0].strip() == "data.people" for text in overrides)
+        if people is not None:
+            opened = open_people(Path(people))
+        elif given or (config.data.people is not None and config.data.people.exists()):
+            opened = people_of(config)
+        else:
+            opened = None
+        return cls(network, content["classes"], config, people=opened, device=device)
+
+    def predict(
+        self,
+        video: str | Path | Tensor | np.ndarray,
+        *,
+        tubes: Sequence[Tube] | None = None,
+        fps: float = 25.0,
+    ) -> VideoPrediction:
+        """Predict one video, by the test protocol of the checkpoint.
+
+        Args:
+            video: a file, or its frames (T, H, W, 3) or (T, 3, H, W), uint8 RGB.
+            tubes: the people in it; None: those that `people` knows of the file, by its name.
+            fps: of frames that are given.
+
+        Raises:
+            VideoError: the file cannot be read.
+            InputError: the frames have another shape or type, or the tubes are of another video.
+        """
+        if isinstance(video, str | Path):
+            reader = open_video(video, self.config.data.reader)
+            name = unlabeled_video(Path(video)).name
+        else:
+            reader, name = FrameArray(video, fps=fps), "frames"
+        with reader, self._lock:
+            if tubes is not None:
+                found = VideoPeople(name, tuple(tubes))
+            else:
+                found = None if self.people is None else self.people.find(name)
+            fitted = () if found is None else found.tubes_in(reader.size_hw)
+            samples, person_found = self._views(reader, fitted)
+            return self._prediction(name, collate([(samples, [])]), person_found=person_found)
+
+    def predict_all(
+        self, videos: Sequence[Video], *, num_crops: int | None = None
+    ) -> Iterator[VideoPrediction | FailedPrediction]:
+        """Predict many videos, decoded by `data.num_workers` processes.
+
+        Args:
+            videos: in the order of the results.
+            num_crops: views of a clip in place of the checkpoint's `eval.num_crops`.
+
+        Yields:
+            What `predict` returns, or why a video cannot be read.
+
+        Raises:
+            InputError: boxes or a manifest are of other videos, or none of the videos can be read.
+        """
+        config = self.config.model_copy(
+            update={"data": self.config.data.model_copy(update={"people": self._people_path})}
+        )
+        dataset = evaluation_dataset(config, videos, crops=num_crops)
+        workers = min(config.data.num_workers, len(videos))
+        batches = loader(config, dataset, batch_size=1, shuffle=False, workers=workers)
+        failed: list[FailedPrediction] = []  # those before the first that can be read
+        any_read = False
+        for video, batch in zip(videos, batches, strict=True):
+            if batch.failures:
+                failure = FailedPrediction(video.name, batch.failures[0][1])
+                if any_read:
+                    yield failure
+                else:
+                    failed.append(failure)
+                continue
+            if not any_read:
+                any_read = True
+                yield from failed
+            found = None if self.people is None else self.people.find(video.name)
+            person_found = bool(found and tubes_of(config).kept(found.tubes))
+            with self._lock:
+                yield self._prediction(video.name, batch, person_found=person_found)
+        if failed and not any_read:
+            raise InputError(
+                f"no video can be predicted, {len(failed)} failed; the first: {failed[0].failure}"
+            )
+
+    def whole_frame_note(self, videos: Sequence[Video]) -> str | None:
+        """Return a note on videos whose whole frames are used, of a network trained on crops."""
+        source = self.config.data.people
+        if source is None:
+            return None
+        if self.people is None:
+            return (
+                f"note: the person boxes that the network was trained with, {source}, are not "
+                "here, so whole frames are used; give others with data.people=FILE_OR_FOLDER"
+            )
+        missing = [video.name for video in videos if self.people.find(video.name) is None]
+        if not missing:
+            return None
+        return (
+            f"note: {len(missing)} of {len(videos)} videos have no person boxes in "
+            f"{self.people.source}, so their whole frames are used: {missing[0]}"
+            + (", ..." if missing[1:] else "")
+        )
+
+    @property
+    def _people_path(self) -> Path | None:
+        return None if self.people is None else self.people.source
+
+    def _views(self, reader: VideoReader, tubes: Sequence[Tube]) -> tuple[list[Sample], bool]:
+        """Cut all views of a video; whether they are of a person."""
+        data, evaluation = self.config.data, self.config.eval
+        sampling, crop = ClipSampling(**dict(data.clip)), CropSpec(**dict(data.crop))
+        choice = tubes_of(self.config)
+        kept = choice.kept(tuple(tubes))
+        each = choice.select == "all" and kept
+        samples = []
+        for group in [(tube,) for tube in kept] if each else [kept]:
+            start, length = (0, len(reader))
+            if each:
+                start, length = int(group[0].frame_indices[0]), group[0].span
+            clips = sampling.spread(length, evaluation.num_clips) + start
+            footage = read_footage(reader, clips, crop, group, choice.select)
+            for number, clip, boxes in footage.test_views(evaluation.num_crops):
+                frames = footage.clips[number].contiguous()
+                samples.append(Sample(clip, torch.tensor(0), 0, len(samples), frames, boxes))
+        return samples, bool(kept)
+
+    @torch.inference_mode()
+    def _prediction(self, name: str, batch: Batch, *, person_found: bool) -> VideoPrediction:
+        with self._precision():
+            parts = batch.clip.split(self.config.eval.batch_size)
+            predictions = [self.network(part.to(self.device)) for part in parts]
+        views = torch.cat([part.logits.float().softmax(1).cpu() for part in predictions])
+        if not views.isfinite().all():
+            raise InputError(
+                f"{name}: the network's output is not finite: its training diverged, or the clip "
+                "does not suit it. Take another checkpoint, or train.precision=float32"
+            )
+        return VideoPrediction(
+            name, self.classes, views.mean(0), views, batch.frame_indices, batch.boxes,
+            _joined_focus(predictions), person_found,
+        )  # fmt: skip
+
+    def _precision(self):
+        """As in training: `auto` is bf16 on a GPU that has it."""
+        precision = self.config.train.precision
+        if self.device.type != "cuda" or precision == "float32":
+            return nullcontext()
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        if precision == "auto" and not bf16:
+            return nullcontext()
+        return torch.autocast("cuda", torch.float16 if precision == "fp16" else torch.bfloat16)
 
 
-def predict(trained: Trained, videos: Sequence[Video]) -> list[Answer]:
-    """Say of every video what it shows, by the test protocol of the checkpoint."""
-    predictions = view_predictions(trained, videos, crops=None, collect_focus=False)
-    return answers(predictions, videos)
-
-
-def view_predictions(
-    trained: Trained, videos: Sequence[Video], *, crops: int | None, collect_focus: bool
-) -> ViewPredictions:
-    """Predict all test views of the videos; `crops` in place of the configured number."""
-    config = trained.config
-    strategy = build_strategy(config.train.precision)
-    dataset = evaluation_dataset(config, videos, crops=crops)
-    batches = loader(
-        config,
-        dataset,
-        batch_size=1,
-        shuffle=False,
-        workers=min(config.data.num_workers, len(videos)),
+def _joined_focus(predictions: Sequence[Prediction]) -> tuple[Focus, ...]:
+    """Each placement's focus on all views, on the CPU."""
+    placements = zip(*(part.focus for part in predictions), strict=True)
+    return tuple(
+        replace(
+            parts[0],
+            theta=torch.cat([part.theta.cpu() for part in parts]),
+            base=parts[0].base.cpu(),
+        )
+        for parts in placements
     )
-    network = trained.network.to(strategy.device)
-    return evaluate(
-        network,
-        batches,
-        strategy,
-        collect_focus=collect_focus,
-        views_at_once=config.eval.batch_size,
-    )
-
-
-def answers(predictions: ViewPredictions, videos: Sequence[Video]) -> list[Answer]:
-    """The mean over its views, or the failure, of every video."""
-    failures = dict(predictions.failures)
-    result = []
-    for index, video in enumerate(videos):
-        mean = None
-        if index not in failures:
-            mean = predictions.probabilities[predictions.video == index].mean(0)
-        result.append(Answer(video, mean, failures.get(index)))
-    return result

@@ -106,8 +106,8 @@ def test_other_classes_than_the_checkpoints_are_refused(checkpoint, tiny_data, t
         shutil.rmtree(data / part / "right")
     assert evaluate(["--checkpoint", checkpoint, f"data.root={data}"]) == 2
     assert (
-        "was trained on 3 classes (down, left, right, ...), folders has 2 (down, left, ...); "
-        "evaluate on the data set it was trained on"
+        "was trained on 3 classes (down, left, right, ...), folders has 2 classes "
+        "(down, left, ...); evaluate on the data set it was trained on"
     ) in capsys.readouterr().err
 
 
@@ -208,7 +208,7 @@ def test_an_unreadable_video_is_told_and_the_rest_predicted(
     assert predict(["--checkpoint", checkpoint, names[0]]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "error: no video could be evaluated, 1 failed; the first: " in captured.err
+    assert "error: no video can be predicted, 1 failed; the first: " in captured.err
 
 
 @pytest.mark.parametrize("tool", [predict, visualize])

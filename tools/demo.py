@@ -24,10 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from stn_action.build.video_sets import pick_evenly, videos_named
     from stn_action.config.schema import load_config
     from stn_action.data.synthetic.sample_set import generate_sample
-    from stn_action.predictor import load_trained
+    from stn_action.predictor import Predictor
     from stn_action.progress import show_progress
     from stn_action.runs.arms import clear, print_arms, run_arms
-    from stn_action.runs.attention_pictures import visualize
+    from stn_action.runs.attention_images import visualize
     from stn_action.runs.folder import command_line
 
     console = Console(soft_wrap=True, highlight=False)
@@ -41,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console.print(f"sample data set: {root}")
     clear(options.out)
     results = run_arms(config, [options.seed], options.out, command=command_line())
-    trained = load_trained(options.out / f"heads_seed{options.seed}" / "last.pt")
-    videos = pick_evenly(videos_named(["test"], trained.config), 6)
-    for _, files in visualize(trained, videos, options.out / "pictures"):
+    predictor = Predictor.load(options.out / f"heads_seed{options.seed}" / "last.pt")
+    videos = pick_evenly(videos_named(["test"], predictor.config), 6)
+    for _, files in visualize(predictor, videos, options.out / "pictures"):
         for file in files:
             console.print(f"drawn: {file}")
     print_arms(results, console)

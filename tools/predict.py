@@ -21,28 +21,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.top < 1:
         parser.error(f"--top must be at least 1, got {options.top}")
 
-    from stn_action.build.people import whole_frame_note
     from stn_action.build.video_sets import videos_named
-    from stn_action.predictor import load_trained, predict
+    from stn_action.predictor import Predictor, VideoPrediction
+    from stn_action.progress import show_progress
 
-    trained = load_trained(options.checkpoint, overrides)
-    videos = videos_named(names, trained.config)
-    if note := whole_frame_note(videos, trained.config):
+    predictor = Predictor.load(options.checkpoint, overrides)
+    videos = videos_named(names, predictor.config)
+    if note := predictor.whole_frame_note(videos):
         print(note, file=sys.stderr)
-    for answer in predict(trained, videos):
-        top = []
-        if answer.probabilities is not None:
-            values, labels = answer.probabilities.topk(min(options.top, len(trained.classes)))
-            top = [
-                (trained.classes[label], value)
-                for label, value in zip(labels.tolist(), values.tolist(), strict=True)
-            ]
+    predictions = show_progress(predictor.predict_all(videos), total=len(videos), what="predicting")
+    for video, found in zip(videos, predictions, strict=True):
+        is_read = isinstance(found, VideoPrediction)
+        top, failure = (found.top(options.top), None) if is_read else ([], found.failure)
         if options.json:
-            line = {"video": str(answer.video.path), "top": top, "failure": answer.failure}
-            print(json.dumps(line))
+            print(json.dumps({"video": str(video.path), "top": top, "failure": failure}))
         else:
-            said = "  ".join(f"{name} {value:.1%}" for name, value in top)
-            print(f"{answer.video.path}: {said or answer.failure}")
+            classes = "  ".join(f"{name} {value:.1%}" for name, value in top)
+            print(f"{video.path}: {classes or failure}")
 
 
 if __name__ == "__main__":

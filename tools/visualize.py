@@ -26,22 +26,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.limit < 1:
         parser.error(f"--limit must be at least 1, got {options.limit}")
 
-    from stn_action.build.people import whole_frame_note
     from stn_action.build.video_sets import pick_evenly, videos_named
-    from stn_action.predictor import load_trained
+    from stn_action.predictor import FailedPrediction, Predictor
     from stn_action.progress import show_progress
-    from stn_action.runs.attention_pictures import visualize
+    from stn_action.runs.attention_images import visualize
 
-    trained = load_trained(options.checkpoint, overrides)
-    videos = pick_evenly(videos_named(names, trained.config), options.limit)
-    if note := whole_frame_note(videos, trained.config):
+    predictor = Predictor.load(options.checkpoint, overrides)
+    videos = pick_evenly(videos_named(names, predictor.config), options.limit)
+    if note := predictor.whole_frame_note(videos):
         print(note, file=sys.stderr)
-    drawn = visualize(trained, videos, options.out, make_mp4=not options.no_mp4)
-    for answer, files in show_progress(drawn, total=len(videos), what="drawing"):
+    drawn = visualize(predictor, videos, options.out, make_mp4=not options.no_mp4)
+    drawn = show_progress(drawn, total=len(videos), what="drawing")
+    for video, (prediction, files) in zip(videos, drawn, strict=True):
         for file in files:
             print(file)
-        if answer.failure is not None:
-            print(f"{answer.video.path}: {answer.failure}")
+        if isinstance(prediction, FailedPrediction):
+            print(f"{video.path}: {prediction.failure}")
 
 
 if __name__ == "__main__":

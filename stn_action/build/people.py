@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
-from stn_action.data.video_table import Video, VideoTable
+from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 from stn_action.person.select import TubeChoice
 from stn_action.person.store.people_file import PeopleFile, open_people
@@ -55,19 +55,6 @@ def with_people(listing: Listing, config: Config) -> Listing:
         return replace(listing, whole_frame=count)
     kept = {part: _with_a_person(parts[part], alone[part], people) for part in parts}
     return replace(listing, **kept, skipped=count)
-
-
-def whole_frame_note(videos: Sequence[Video], config: Config) -> str | None:
-    """Return a note on videos without person boxes, of a network that was trained on crops."""
-    people = people_of(config)
-    missing = [video.name for video in videos if people and people.find(video.name) is None]
-    if not missing:
-        return None
-    return (
-        f"note: {len(missing)} of {len(videos)} videos have no person boxes in "
-        f"{config.data.people}, so their whole frames are used: {missing[0]}"
-        + (", ..." if missing[1:] else "")
-    )
 
 
 def _require_known(names: Sequence[str], spans: Sequence[int | None], people: People) -> None:

@@ -64,9 +64,9 @@ def videos_named(names: Sequence[str], config: Config) -> list[Video]:
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
             if not found:
                 raise InputError(f"{path}: there is no video in this folder")
-            videos += [_unlabeled(file) for file in found]
+            videos += [unlabeled_video(file) for file in found]
         elif path.is_file():
-            videos.append(_unlabeled(path))
+            videos.append(unlabeled_video(path))
         else:
             raise InputError(
                 f"{name}: no such file or folder; give a video, a folder of videos, train, val "
@@ -131,7 +131,7 @@ def _with_unique_names(videos: Sequence[Video]) -> list[Video]:
     ]
 
 
-def _unlabeled(path: Path) -> Video:
+def unlabeled_video(path: Path) -> Video:
     """Return a video named by its file and two folders, which identify its boxes."""
     parts = [part for part in path.with_suffix("").parts if part not in ("..", path.anchor)]
     return Video("/".join(parts[-3:]), path, target=0, group="")

@@ -17,7 +17,7 @@ from stn_action.data.augment import Augment
 from stn_action.data.data_choices import FrameSampling
 from stn_action.data.source import FootageSource
 from stn_action.errors import InputError
-from stn_action.person.crop import View, spread_views
+from stn_action.person.crop import View
 from stn_action.video.indices import random_dense_indices, segment_indices, uniform_dense_views
 from stn_action.video.reader import VideoError
 
@@ -198,12 +198,9 @@ class ClipDataset(Dataset[Item]):
         samples = []
         for person in self.source.persons_of(index):
             footage = self.source.read(index, spread, person)
-            for number in range(self.clips_per_video):
-                region = footage.region(number)
-                for view in spread_views(region, self.crop.view_share, self.crops):
-                    clip, boxes = footage.cut(number, region, view)
-                    place = len(samples)
-                    samples.append(self._sample(index, place, clip, footage.clips[number], boxes))
+            for number, clip, boxes in footage.test_views(self.crops):
+                place = len(samples)
+                samples.append(self._sample(index, place, clip, footage.clips[number], boxes))
         return samples
 
     def _sample(

@@ -3,13 +3,22 @@
 Letters: V clips of the video, R as in `person/crop.py`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.person.crop import CropSpec, View, crop_pictures, inverse_map, region_of, view_boxes
+from stn_action.person.crop import (
+    CropSpec,
+    View,
+    crop_pictures,
+    inverse_map,
+    region_of,
+    spread_views,
+    view_boxes,
+)
 from stn_action.person.person_choices import Select
 from stn_action.person.select import clip_boxes_of
 from stn_action.person.tube import Tube
@@ -52,6 +61,17 @@ class Footage:
         pictures = [self.pictures[place] for place in self.places[number].tolist()]
         clip = crop_pictures(pictures, boxes, self.crop.size, view.mirror)
         return clip, inverse_map(boxes, view.mirror).expand(len(pictures), 4).contiguous()
+
+    def test_views(self, num_crops: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Cut the views of a test out of every clip, at equal distances along the longer side.
+
+        Yields:
+            The clip's number, and what `cut` returns of the view.
+        """
+        for number in range(len(self.clips)):
+            region = self.region(number)
+            for view in spread_views(region, self.crop.view_share, num_crops):
+                yield number, *self.cut(number, region, view)
 
 
 def read_footage(

@@ -11,8 +11,8 @@ from stn_action.build.run import build_objective
 from stn_action.config.schema import load_config
 from stn_action.errors import InputError
 from stn_action.geometry.transforms import TRANSFORMS
-from stn_action.predictor import load_trained
-from stn_action.runs.attention_pictures import visualize
+from stn_action.predictor import Predictor
+from stn_action.runs.attention_images import visualize
 from stn_action.runs.train import train
 from stn_action.training.checkpoint import load_checkpoint
 from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
@@ -33,7 +33,7 @@ def test_every_family_is_trained_evaluated_and_drawn(transform, tiny_data, tmp_p
     figures = [line[f"heads/stage3.{head}/{name}"] for head in (0, 1) for name in (
         "spread", "displacement", "in_bounds", "scale", "overlap")]  # fmt: skip
     assert all(math.isfinite(figure) for figure in figures)
-    trained = load_trained(folder / "last.pt")
+    trained = Predictor.load(folder / "last.pt")
     ((_, files),) = visualize(trained, _one_video(trained), tmp_path, make_mp4=False)
     assert files[0].read_bytes().startswith(b"\x89PNG")
 

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stn_action.config.schema import Config
 from stn_action.data.video_table import Video
-from stn_action.evaluation.views import ViewPredictions
-from stn_action.geometry.outlines import focus_outlines, join_heads, nearest_clip_frames
+from stn_action.geometry.outlines import nearest_clip_frames
 from stn_action.person.person_choices import Select
 from stn_action.person.select import clip_boxes_of
 from stn_action.person.store.people_file import open_people
 from stn_action.person.video_people import People
-from stn_action.predictor import Answer, Trained, answers, view_predictions
+from stn_action.predictor import FailedPrediction, Predictor, VideoPrediction
 from stn_action.video.reader import VideoReader
 from stn_action.video.writer import write_video
 from stn_action.visualize.focus_sheet import draw_sheet, evenly_spaced
@@ -27,55 +27,49 @@ FRAMES_AT_ONCE = 32
 
 
 def visualize(
-    trained: Trained, videos: Sequence[Video], out: Path, *, make_mp4: bool = True
-) -> Iterator[tuple[Answer, list[Path]]]:
+    predictor: Predictor, videos: Sequence[Video], out: Path, *, make_mp4: bool = True
+) -> Iterator[tuple[VideoPrediction | FailedPrediction, list[Path]]]:
     """Draw what the heads attend to on the source frames: a PNG sheet and an MP4 per video.
 
     Args:
-        trained: the checkpoint.
+        predictor: a loaded checkpoint.
         videos: what to draw.
         out: folder; files are named after the videos.
         make_mp4: whether to write videos besides the sheets.
 
     Yields:
-        For every video the answer and the files written.
+        For every video the prediction and the files written.
     """
-    predictions = view_predictions(trained, videos, crops=1, collect_focus=True)
-    data = trained.config.data
-    boxes = {"person_boxes": _source(data.people), "target_boxes": _source(data.regions)}
-    for index, answer in enumerate(answers(predictions, videos)):
+    targets = _source(predictor.config.data.regions)
+    predictions = predictor.predict_all(videos, num_crops=1)
+    for video, prediction in zip(videos, predictions, strict=True):
         files = []
-        if answer.failure is None:
-            rows = (predictions.video == index).nonzero().flatten()
-            files = _draw(trained, answer, predictions, rows, boxes, out, make_mp4=make_mp4)
-        yield answer, files
+        if isinstance(prediction, VideoPrediction):
+            boxes = {"person_boxes": predictor.people, "target_boxes": targets}
+            files = _draw(predictor.config, video, prediction, boxes, out, make_mp4=make_mp4)
+        yield prediction, files
 
 
 def _draw(
-    trained: Trained, answer: Answer, predictions: ViewPredictions, rows: Tensor,
-    people: dict[str, People | None], out: Path, *, make_mp4: bool,
+    config: Config, video: Video, prediction: VideoPrediction, people: dict[str, People | None],
+    out: Path, *, make_mp4: bool,
 ) -> list[Path]:  # fmt: skip
-    assert predictions.frame_indices is not None
-    assert answer.probabilities is not None
-    indices = predictions.frame_indices[rows]  # (clips, T)
-    label = int(answer.probabilities.argmax())
-    says: dict[str, Any] = {
-        "label": trained.classes[label],
-        "probability": float(answer.probabilities[label]),
-    }
-    config, name = trained.config, answer.video.name.replace("/", "_")
+    indices = prediction.frame_indices  # (clips, T)
+    label, probability = prediction.top(1)[0]
+    says: dict[str, Any] = {"label": label, "probability": probability}
+    name = video.name.replace("/", "_")
     files = [out / f"{name}.png"]
-    with answer.video.open(config.data.reader) as reader:
-        shown = _windows(predictions, rows)[
+    with video.open(config.data.reader) as reader:
+        shown = prediction.outlines().flatten(0, 1)[
             nearest_clip_frames(indices.flatten(), torch.arange(len(reader)))
         ]  # (frames, K, P, 2)
         select = config.data.tubes.select
-        boxes = {key: _boxes(one, answer.video, reader, select) for key, one in people.items()}
+        boxes = {key: _boxes(one, video, reader, select) for key, one in people.items()}
         first, last = int(indices.min()), int(indices.max())  # the part that the clips cover
         picked = [first + place for place in evenly_spaced(last + 1 - first, SHEET_COLUMNS)]
         frames = reader.read(picked)
         sheet = draw_sheet(
-            frames.data, shown[picked], title=answer.video.name, columns=SHEET_COLUMNS,
+            frames.data, shown[picked], title=video.name, columns=SHEET_COLUMNS,
             captions=[f"{second:.2f} s" for second in frames.seconds.tolist()],
             **{key: None if rows is None else rows[picked] for key, rows in boxes.items()}, **says,
         )  # fmt: skip
@@ -85,24 +79,6 @@ def _draw(
             drawn = render_video(_all_frames(reader), shown, **boxes, **says)
             write_video(files[1], drawn, fps=reader.fps)
     return files
-
-
-def _windows(predictions: ViewPredictions, rows: Tensor) -> Tensor:
-    """(clips * T, K, P, 2) in source pixels, of the clips in these rows; K = 0 without heads."""
-    assert predictions.boxes is not None
-    boxes = predictions.boxes[rows]
-    if not predictions.focus:
-        return torch.zeros(boxes.shape[0] * boxes.shape[1], 0, 4, 2)
-    clips = [
-        join_heads(
-            [
-                focus_outlines(focus.theta[row], focus.cells, predictions.boxes[row])
-                for focus in predictions.focus
-            ]
-        )
-        for row in rows
-    ]
-    return torch.cat(clips)
 
 
 def _all_frames(reader: VideoReader) -> Iterator[Tensor]:

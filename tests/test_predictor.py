@@ -1,0 +1,130 @@
+"""A checkpoint as a function from a video to a prediction."""
+
+import shutil
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from stn_action import Predictor
+from stn_action.errors import InputError
+from stn_action.geometry.outlines import focus_outlines
+from stn_action.person.store.tube_folder import read_tube_csv
+from stn_action.predictor import FailedPrediction
+from stn_action.video.backend_table import open_video
+from stn_action.video.reader import VideoError
+from tests.tiny import CLASSES, rows_of
+
+TEST = "test/left/0"
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_run) -> Predictor:
+    return Predictor.load(tiny_run.folder / "last.pt")
+
+
+def test_a_file_is_predicted_as_the_test_of_the_run_predicted_it(predictor, tiny_data, tiny_run):
+    found = predictor.predict(tiny_data / f"{TEST}.mp4")
+    rows = {row["video"]: row for row in rows_of(tiny_run.folder / "test_predictions.csv")}
+    tested = torch.tensor([float(rows[TEST][name]) for name in sorted(CLASSES)])
+    torch.testing.assert_close(found.probabilities, tested, atol=1e-5, rtol=0)
+    assert found.classes == ("down", "left", "right")
+    assert found.label == rows[TEST]["predicted"]
+    assert found.top(2)[0] == (found.label, float(found.probabilities.max()))
+    assert [name for name, _ in found.top(9)] == [
+        found.classes[place] for place in found.probabilities.argsort(descending=True)
+    ]
+    assert found.person_found
+
+
+def test_a_prediction_holds_where_the_heads_looked_and_the_boxes_used(predictor, tiny_data):
+    found = predictor.predict(tiny_data / f"{TEST}.mp4")
+    views, frames, heads = 2, 4, 2
+    assert found.view_probabilities.shape == (views, 3)
+    assert found.frame_indices.shape == (views, frames)
+    assert found.boxes.shape == (views, frames, 4)
+    assert found.focus[0].theta.shape == (views, heads, 1, 2, 3)
+    outlines = found.outlines()
+    assert outlines.shape == (views, frames, heads, 4, 2)
+    focus = found.focus[0]
+    wanted = focus_outlines(focus.theta[1], focus.cells, found.boxes[1])
+    torch.testing.assert_close(outlines[1], wanted)
+    tube = read_tube_csv(tiny_data / f"people/{TEST}.csv")
+    inside = tube.boxes_at(found.frame_indices[0])
+    crop = found.boxes[0]
+    assert bool((crop[:, :2] <= inside[:, :2]).all() and (crop[:, 2:] >= inside[:, 2:]).all())
+
+
+@pytest.mark.parametrize("as_array", [np.asarray, torch.as_tensor])
+def test_frames_and_tubes_give_what_their_file_gives(predictor, tiny_data, as_array):
+    with open_video(tiny_data / f"{TEST}.mp4") as reader:
+        frames = reader.read(range(len(reader))).data.numpy()
+    tube = read_tube_csv(tiny_data / f"people/{TEST}.csv")
+    found = predictor.predict(as_array(frames), tubes=[tube], fps=10)
+    wanted = predictor.predict(tiny_data / f"{TEST}.mp4")
+    torch.testing.assert_close(found.view_probabilities, wanted.view_probabilities)
+    torch.testing.assert_close(found.boxes, wanted.boxes)
+
+
+def test_frames_without_tubes_are_used_whole(predictor):
+    found = predictor.predict(np.zeros((12, 40, 60, 3), np.uint8))
+    assert not found.person_found
+    assert bool((found.boxes[..., 3] - found.boxes[..., 1] <= 40).all())
+
+
+def test_many_videos_come_in_order_and_one_that_cannot_be_read_is_said(
+    predictor, tiny_data, tmp_path
+):
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    from stn_action.build.video_sets import unlabeled_video
+
+    paths = [tiny_data / f"{TEST}.mp4", tmp_path / "broken.mp4", tiny_data / "test/down/1.mp4"]
+    found = list(predictor.predict_all([unlabeled_video(path) for path in paths]))
+    assert isinstance(found[1], FailedPrediction)
+    assert "broken.mp4" in found[1].failure
+    for prediction, path in ((found[0], paths[0]), (found[2], paths[2])):
+        own = predictor.predict(path)
+        torch.testing.assert_close(prediction.view_probabilities, own.view_probabilities)
+        assert prediction.name == own.name
+
+
+def test_a_file_that_cannot_be_read_is_an_error(predictor, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    with pytest.raises(VideoError, match=r"broken.mp4"):
+        predictor.predict(tmp_path / "broken.mp4")
+    with pytest.raises(InputError, match=r"nowhere.mp4"):
+        predictor.predict(tmp_path / "nowhere.mp4")
+
+
+def test_threads_share_a_predictor(predictor, tiny_data):
+    paths = [tiny_data / f"test/{name}/0.mp4" for name in sorted(CLASSES)] * 2
+    results = [torch.empty(0)] * len(paths)
+
+    def work(place: int) -> None:
+        results[place] = predictor.predict(paths[place]).probabilities
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(len(paths))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for path, result in zip(paths, results, strict=True):
+        torch.testing.assert_close(result, predictor.predict(path).probabilities)
+
+
+def test_a_checkpoint_works_where_its_boxes_are_not(tiny_run, tiny_data, tmp_path):
+    import stn_action.training.checkpoint as checkpoints
+
+    content = checkpoints.load_checkpoint(tiny_run.folder / "last.pt")
+    content["config"]["data"]["people"] = str(tmp_path / "gone")
+    checkpoints.save_checkpoint(tmp_path / "last.pt", content)
+    alone = Predictor.load(tmp_path / "last.pt")
+    assert not alone.predict(tiny_data / f"{TEST}.mp4").person_found
+    note = alone.whole_frame_note([])
+    assert note is not None
+    assert "gone" in note
+    people = shutil.copytree(tiny_data / "people", tmp_path / "people")
+    again = Predictor.load(tmp_path / "last.pt", people=people)
+    assert again.predict(tiny_data / f"{TEST}.mp4").person_found
+    assert again.whole_frame_note([]) is None
