@@ -40,6 +40,18 @@ def test_a_head_in_line_starts_as_the_identity_as_in_the_library(tiny_data):
     torch.testing.assert_close(heads.base, own.base)
 
 
+def test_a_trunk_of_pytorchvideo_is_built_from_a_configuration(tiny_data):
+    settings = "model.backbone=pytorchvideo/x3d_s", "model.focus.at=blocks.3"
+    config = tiny_config(tiny_data, *settings, "model.freeze_until=blocks.2")
+    network = build_network(config, 3).eval()
+    with torch.no_grad():
+        prediction = network(example_clip(config).byte())
+    assert prediction.logits.shape == (1, 3)
+    assert not any(p.requires_grad for p in network.trunk.get_submodule("blocks.2").parameters())
+    assert network.pixel_mean is not None
+    assert network.pixel_mean.flatten().tolist() == [114.75] * 3
+
+
 def test_weights_are_not_looked_for_where_a_checkpoint_follows(tiny_data):
     config = tiny_config(tiny_data, "model.weights=nowhere.pt")
     build_network(config, 3, with_weights=False)
