@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from stn_action.build.video_sets import videos_of
     from stn_action.jobs.convert_people import match_videos, read_people, write_people
+    from stn_action.progress import show_progress
 
     videos = videos_of(options.videos) if options.videos else None
     ava = {"actions": options.actions, "excluded": options.excluded}
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if videos is not None:
         people = match_videos(people, videos, options.source)
     made_by = f"{options.kind}: {options.source.name}"
+    people = show_progress(people, total=None, what="converting")
     number = write_people(options.out, options.to, people, made_by=made_by)
     print(f"{options.out}: {number} videos written")
 

@@ -101,6 +101,22 @@ def test_killed_twenty_times_it_ends_complete_and_identical(videos, complete, tm
     assert_identical(PeopleFile(out), complete)
 
 
+def test_a_run_that_is_killed_beside_another_loses_nothing(videos, complete, tmp_path):
+    out = tmp_path / "people.sqlite"
+    killed, other = (start(videos, out, "--workers", "0") for _ in range(2))
+    deadline = time.monotonic() + 120
+    while (not out.exists() or len(PeopleFile(out)) < 2) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    other.communicate(timeout=120)
+    assert other.returncode == 0
+    assert all(same(one, complete.find(one.name)) for one in PeopleFile(out))
+    assert len(PeopleFile(out)) >= NUM_VIDEOS - 1  # the one that the killed run worked on
+    detect_all(videos_of(str(videos)), out, PLAN, workers=0, console=quiet())
+    assert_identical(PeopleFile(out), complete)
+
+
 @pytest.mark.slow
 def test_two_runs_at_once_share_the_work(videos, complete, tmp_path):
     out = tmp_path / "people.sqlite"
