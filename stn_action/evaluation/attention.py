@@ -1,9 +1,9 @@
-"""Attention against ground truth: does the deciding region lie in the heads' windows?
+"""Attention scores against ground truth: how often the heads' windows hold the target region.
 
-A large window, or one that always sits where people are, hits often without looking. So every hit
-rate stands beside two controls of the same windows: *shuffled*, where each video gets the windows
-of another one (same sizes, same habits, nothing about this video), and *random*, where windows of
-equal size lie anywhere in the clip.
+A large window, or one that is always where people are, hits often without attending to anything.
+So each hit rate comes with two controls of the same windows: *shuffled*, where each video gets the
+windows of another one (equal sizes and habits, no information about this video), and *random*,
+where windows of equal size are placed anywhere in the clip.
 
 Letters: N videos, T frames of a clip, K heads.
 """
@@ -23,21 +23,21 @@ from stn_action.geometry.polygons import (
 
 @dataclass(frozen=True)
 class TargetScores:
-    """Shares of frames, and of the clip's area, in [0, 1]; K heads and their union, "any head"."""
+    """Shares of frames and of the clip's area in [0, 1], for K heads and for any of them."""
 
     hit: Tensor
-    """(K + 1,) frames whose deciding region's center lies in the window; last: in any window."""
+    """(K + 1,) frames with the target region's center in the window; last: in any window."""
     area: Tensor
     """(K + 1,) mean share of the clip that the window covers; last: the windows' union."""
     shuffled: Tensor
-    """(K + 1,) hit, had every video the windows of another; NaN with a single video."""
+    """(K + 1,) hit rate with the windows of another video; NaN for a single video."""
     random: Tensor
-    """(K + 1,) hit by windows of equal size that lie anywhere in the clip."""
+    """(K + 1,) hit rate of windows of equal size, placed anywhere in the clip."""
     num_frames: int
-    """Frames that have a deciding region and were counted."""
+    """Number of frames with a target region."""
 
     def table(self) -> dict[str, dict[str, float]]:
-        """A row for each head (from 1) and for any head, with a column for each figure."""
+        """Return a row for each head (from 1) and for any head, a column for each score."""
         names = [f"head {k + 1}" for k in range(len(self.hit) - 1)] + ["any head"]
         columns = {
             "hit": self.hit,
@@ -54,19 +54,19 @@ class TargetScores:
 def score_targets(
     outlines: Tensor, centers: Tensor, *, generator: torch.Generator | None, repeats: int = 20
 ) -> TargetScores:
-    """Score windows against the centers of the regions that decide the action.
+    """Score windows against the centers of the target regions.
 
-    Windows count as far as they lie in the clip, so a center outside the clip is always missed.
+    Only the part of a window inside the clip counts, so a center outside is always missed.
 
     Args:
         outlines: (N, T, K, P, 2), windows of one clip per video, normalized on the clip; one
-            without area, as of a volumetric head in frames that it does not see, hits nothing.
-        centers: (N, T, 2), normalized on the clip; NaN where a frame has no deciding region.
+            without area, as of a volumetric head in frames outside its window, hits nothing.
+        centers: (N, T, 2), normalized on the clip; NaN if a frame has no target region.
         generator: draws the shuffles and the random places.
-        repeats: how many shuffles and random placements are averaged.
+        repeats: number of shuffles and of random placements to average.
 
     Raises:
-        ValueError: the shapes do not agree, or no frame has a deciding region.
+        ValueError: the shapes do not agree, or no frame has a target region.
     """
     if outlines.dim() != 5 or outlines.shape[-1] != 2 or min(outlines.shape[2:]) < 1:
         raise ValueError(f"outlines must be (N, T, K, P, 2), got {tuple(outlines.shape)}")
@@ -76,7 +76,7 @@ def score_targets(
         )
     known = centers.isfinite().all(-1)  # (N, T)
     if not known.any():
-        raise ValueError("no frame has a deciding region: nothing to score")
+        raise ValueError("no frame has a target region: nothing to score")
     outlines, centers = outlines.double(), centers.double()
     shuffles = [_another_video(len(outlines), generator) for _ in range(repeats)]
     return TargetScores(
@@ -98,7 +98,7 @@ def score_targets(
 
 
 def _hit_rate(outlines: Tensor, centers: Tensor, known: Tensor) -> Tensor:
-    """(K + 1,): of each head, and of any."""
+    """Return the hit rates (K + 1,) of each head and of any head."""
     in_clip = (centers.abs() <= 1).all(-1)
     hits = contains_points(outlines, centers[:, :, None]) & in_clip[..., None]  # (N, T, K)
     hits = torch.cat([hits, hits.any(-1, keepdim=True)], dim=-1)
@@ -106,7 +106,7 @@ def _hit_rate(outlines: Tensor, centers: Tensor, known: Tensor) -> Tensor:
 
 
 def _another_video(num_videos: int, generator: torch.Generator | None) -> Tensor:
-    """(N,): a random order in which no video keeps its own place."""
+    """Return a random permutation (N,) without fixed points."""
     order = torch.randperm(num_videos, generator=generator)
     other = torch.empty_like(order)
     other[order] = order.roll(1)
@@ -114,9 +114,9 @@ def _another_video(num_videos: int, generator: torch.Generator | None) -> Tensor
 
 
 def _placed(outlines: Tensor, generator: torch.Generator | None) -> Tensor:
-    """The windows at a random place in the clip, one place per video and head.
+    """Move windows to a random place in the clip, one place per video and head.
 
-    A window that sticks out of the clip is first shrunk to the area that it has inside.
+    A window that overlaps the clip's edge is first shrunk to its area inside.
     """
     center = outlines.mean(-2, keepdim=True)
     whole = polygon_area(outlines) / 4

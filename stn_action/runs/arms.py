@@ -161,7 +161,7 @@ def print_arms(results: Sequence[ArmResult], console: Console) -> None:
     console.print(table)
     if "–" not in rows[-1]:
         console.print(
-            "hit: the deciding region's centre lies in a window; shuffled, random: the same with "
+            "hit: the target region's center is in a window; shuffled, random: the same with "
             "another video's windows, with windows placed anywhere"
         )
     for line in describe(results)[-len(results) + 1 :]:

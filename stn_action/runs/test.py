@@ -37,7 +37,7 @@ class TestResult:
     """On what and how, in one line."""
     scores: Scores
     regions: TargetScores | None
-    """Whether the windows hold the deciding regions, where these are known."""
+    """How often the windows hold the target regions, if these are known."""
     shuffled_top1: float | None
     """Top-1 with every video looking where another one should be looked at."""
     failures: list[tuple[str, str]]
@@ -71,7 +71,7 @@ class TestResult:
         if self.shuffled_top1 is not None:
             lines.append(f"top-1 with theta shuffled across videos {self.shuffled_top1:.1%}")
         if self.regions is not None:
-            lines.append("deciding region's centre in the window (share of frames):")
+            lines.append("target region's center in the window (share of frames):")
             for name, row in self.regions.table().items():
                 lines.append(
                     f"  {name:<9} hit {row['hit']:.1%}  window area {row['area']:.1%}  "
@@ -141,7 +141,7 @@ def video_scores(predictions: ViewPredictions, videos: VideoTable, num_classes: 
 def attention_scores(
     predictions: ViewPredictions, videos: Sequence[Video], folder: Path
 ) -> TargetScores:
-    """How often the windows hold the centre of the deciding region, on one view per video.
+    """Score how often windows hold the center of the target region, on one view per video.
 
     Args:
         predictions: with focus.

@@ -1,7 +1,7 @@
-"""Figures of matplotlib: one style, a legend above the plot, and the files of a figure.
+"""Matplotlib figures: one style, a legend above the plot, PNG and SVG files.
 
-Figures are made without pyplot, so nothing global is left behind, and in one style whatever the
-user's matplotlibrc says. Their text is plain: "$" and "_" in names mean nothing.
+Figures are made without pyplot, so no global state remains, and in one style regardless of the
+user's matplotlibrc. Text is plain: "$" and "_" in names have no meaning.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from stn_action.visualize.legend import HEAD_COLORS
 SERIES_COLORS: tuple[str, ...] = tuple(
     "#{:02x}{:02x}{:02x}".format(*HEAD_COLORS[place]) for place in (6, 5, 4, 3, 1, 0)
 )
-"""Those of the heads that are dark enough for a white ground; they repeat after six."""
+"""Head colors that are dark enough for a white background; they repeat after six."""
 REFERENCE_COLOR = "#6e6e6e"
 CHART_STYLE: dict[str, Any] = {
     "figure.dpi": 100,
@@ -42,7 +42,7 @@ CHART_STYLE: dict[str, Any] = {
     "text.parse_math": False,
 }
 _CHARACTERS_PER_INCH = 11
-"""Of a legend or title, about."""
+"""Approximate width of text in legends and titles."""
 _LONGEST_NAME = 60
 
 
@@ -121,13 +121,13 @@ def shorten_name(name: str, characters: int) -> str:
 
 
 def save_figure(path: str | Path, figure: Figure) -> list[Path]:
-    """Write a figure as PNG and, beside it, as SVG; missing folders are made.
+    """Write a figure as PNG and SVG, and create missing folders.
 
-    The same figure always gives the same SVG: no date, no random names in it.
+    The same figure always gives the same files: they hold no date and no random names.
 
     Args:
-        path: of the PNG.
-        figure: of `charts` or `confusion`.
+        path: PNG file; the SVG is written beside it.
+        figure: from `charts` or `confusion`.
 
     Returns:
         Both files.
@@ -137,7 +137,7 @@ def save_figure(path: str | Path, figure: Figure) -> list[Path]:
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise InputError(f"{path}: a chart is written as PNG and SVG; its name must end in .png")
+        raise InputError(f"{path}: charts are written as PNG and SVG, so the name must end in .png")
     vector = path.with_suffix(".svg")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def save_figure(path: str | Path, figure: Figure) -> list[Path]:
             figure.savefig(path, format="png", metadata={"Software": None})
             figure.set_layout_engine(
                 "none"
-            )  # it is laid out now; doing it again takes half the time
+            )  # the layout is done; repeating it would take half the time
             figure.savefig(vector, format="svg", metadata={"Date": None})
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None

@@ -21,13 +21,13 @@ from stn_action.visualize.chart_figure import (
 
 _MARKERS = "oD^svP"
 _POINTS_APART = 7
-"""Between the curves at one x where there are bars, which would cover each other."""
+"""Distance of curves at one x, so that their error bars do not overlap."""
 _LINE_POINTS = 12
-"""From one value's text to the next, so that both can be read."""
+"""Smallest distance between two values' texts."""
 _BESIDE_POINTS = 9
-"""From a point to its value."""
+"""Distance of a value's text from its point."""
 _MOST_VALUES = 12
-"""Of x that each have a tick and their values written; beyond, ticks are matplotlib's own."""
+"""Up to this many x have a tick each and written values; beyond, matplotlib sets the ticks."""
 
 
 def draw_curves(
@@ -164,14 +164,14 @@ def draw_bars(
 
 
 class _Value(NamedTuple):
-    """The figure that is written at a point."""
+    """A value to write at a point."""
 
     x: float
     y: float
     text: str
     color: str
     aside: float
-    """How far the point is moved to the right, in typographic points."""
+    """Offset of the point to the right, in typographic points."""
 
 
 def _check_series(
@@ -203,14 +203,14 @@ def _check_series(
 
 
 def _end_y_axis(axes: Axes, bounds: tuple[float, float]) -> None:
-    """Let the y axis end at `bounds` where the data do not reach beyond."""
+    """Clamp the y axis to `bounds`, unless the data reach beyond."""
     low, high = axes.get_ylim()
     least, most = axes.dataLim.intervaly
     axes.set_ylim(max(low, min(bounds[0], least)), min(high, max(bounds[1], most)))
 
 
 def _write_values(axes: Axes, values: Iterable[_Value]) -> None:
-    """Write the values beside their points, those of one x apart from each other."""
+    """Write the values beside their points; those of one x do not overlap."""
     points = 72 / axes.figure.get_dpi()
     by_x = sorted(values, key=lambda value: (value.x, -value.y))
     for _, group in groupby(by_x, key=lambda value: value.x):
@@ -230,7 +230,7 @@ def _write_values(axes: Axes, values: Iterable[_Value]) -> None:
 
 
 def _spaced(heights: Sequence[float]) -> list[float]:
-    """Descending heights moved as little as needed to be `_LINE_POINTS` apart."""
+    """Move descending heights apart to at least `_LINE_POINTS`, keeping their mean."""
     placed = list(heights[:1])
     for height in heights[1:]:
         placed.append(min(height, placed[-1] - _LINE_POINTS))
@@ -239,7 +239,7 @@ def _spaced(heights: Sequence[float]) -> list[float]:
 
 
 def _hide_crowded_ticks(axes: Axes) -> None:
-    """Hide the names of x ticks that would overlap others; the first and the last stay."""
+    """Hide labels of x ticks that overlap others; the first and the last stay."""
     labels = axes.get_xticklabels()
     kept = []
     for label in [labels[0], *reversed(labels[1:])]:

@@ -1,4 +1,4 @@
-"""What clips were cut from and what was cut: source frames with every box, clip frames below.
+"""Preview sheets of clips: source frames with all boxes, and the clip's frames below them.
 
 Letters: T frames of a clip, N persons, h, w size of the clip.
 """
@@ -25,7 +25,7 @@ from stn_action.visualize.images import (
     Color,
     Image,
     as_image,
-    blank,
+    blank_image,
     fit_text,
     put_text,
     resize_image,
@@ -35,49 +35,49 @@ from stn_action.visualize.legend import STRIP_COLOR, draw_header, draw_legend, h
 
 PERSON_COLOR, REGION_COLOR, VIEW_COLOR = head_color(0), head_color(1), head_color(2)
 BEYOND: Color = (84, 84, 84)
-"""Around the source image, where boxes that leave it are seen."""
+"""Color around the source image, where boxes that leave it are drawn."""
 SOURCE_HW = (240, 420)
-"""A source frame with its surroundings is drawn as large as fits into this, or a larger clip."""
+"""A source frame with its margin is drawn as large as fits into this, or a larger clip."""
 SUMMARY_HW = (170, 300)
-"""So large is every image of a summary at most."""
+"""Largest size of each image in a summary."""
 
 _WIDTH = 1600
-"""Of a sheet, about, pixels."""
+"""Approximate width of a sheet, pixels."""
 _LEAST_WIDTH = 760
 _COLUMNS = 6
 _COLUMN_WIDTH = 128
-"""At least, for its text."""
+"""Smallest width of a column, for its text, pixels."""
 _GAP = 10
 _BORDER = 3
 _LEAST_TILE = 96
-"""Clips smaller than this are shown with every pixel a square of several."""
+"""Clips smaller than this are enlarged by a whole factor, pixels."""
 _HAIR, _NARROW, _BROAD = 1, 2, 4
-"""Of lines, as OpenCV counts."""
-_LEGEND = ("everybody found", "region: loosened, jittered in training", "view: what is cut out")
+"""Line widths as OpenCV counts them."""
+_LEGEND = ("all persons", "region: loosened, jittered in training", "view: what is cropped")
 
 
 @dataclass(frozen=True, eq=False)
 class PreviewClip:
-    """A clip and what it was cut from; all boxes xyxy in source pixels."""
+    """A clip, its source frames and the boxes of its crop; all boxes xyxy in source pixels."""
 
     frames: Tensor
     """(T, 3, H, W) uint8 RGB, the source frames."""
     clip: Tensor
-    """(3, T, h, w) uint8 RGB, as the network gets it."""
+    """(3, T, h, w) uint8 RGB, as the network receives it."""
     frame_indices: Tensor
     """(T,) int64 numbers of the source frames."""
     seconds: Tensor
-    """(T,) their times."""
+    """(T,) times of the source frames."""
     persons: Tensor
-    """(N, T, 4) boxes of everybody found; NaN: not seen in this frame."""
+    """(N, T, 4) boxes of all persons; NaN: not visible in this frame."""
     person_boxes: Tensor | None
-    """(T, 4) whom the clip is about, or everybody's union; None: nobody, the whole frame."""
+    """(T, 4) box of the person that the clip shows, or union of all; None: the full frame."""
     regions: Tensor
-    """(T, 4) loosened, jittered and squared."""
+    """(T, 4) person boxes loosened, jittered and squared."""
     edges: Tensor
-    """(T, 4) where the clip's edges lie, x0 > x1 if it is mirrored."""
+    """(T, 4) edges of the clip, x0 > x1 if it is mirrored."""
     name: str
-    """Which draw or view this is."""
+    """Name of the draw or view."""
 
     def __post_init__(self) -> None:
         num_frames = len(self.frames)
@@ -97,24 +97,24 @@ class PreviewClip:
 
     @property
     def mirrored(self) -> bool:
-        """Whether left and right are exchanged."""
+        """Whether left and right are swapped."""
         return bool(self.edges[0, 0] > self.edges[0, 2])
 
     @property
     def views(self) -> Tensor:
-        """(T, 4) xyxy of what was cut out, x0 < x1 always."""
+        """(T, 4) xyxy of the crop, x0 < x1 always."""
         return self.edges[:, [2, 1, 0, 3]] if self.mirrored else self.edges
 
 
 def draw_preview(cuts: Sequence[PreviewClip], *, title: str, notes: Sequence[str] = ()) -> Image:
-    """A sheet for a video: for each clip source frames with all boxes, below them its own frames.
+    """Draw a sheet for a video: source frames of each clip with all boxes, its own frames below.
 
-    All source frames are drawn in one scale, with as much around the image as the boxes of any
-    clip reach into, up to the image's own size on each side; a box that reaches further is drawn
-    along the edge. Clip frames are shown pixel for pixel, each a square of several in a small clip.
+    All source frames are drawn in one scale, with a margin as large as the boxes of all clips need,
+    up to the image's own size on each side; a box that reaches further is drawn along the edge.
+    Clip frames are shown pixel for pixel, small clips enlarged by a whole factor.
 
     Args:
-        cuts: of one video, at least one.
+        cuts: clips of one video, at least one.
         title: the video and its class.
         notes: lines below the title.
 
@@ -142,10 +142,10 @@ def draw_preview(cuts: Sequence[PreviewClip], *, title: str, notes: Sequence[str
 
 
 def draw_summary(cuts: Sequence[PreviewClip], *, title: str) -> Image:
-    """A video in a row: its middle frame with the boxes of the first clip, a frame of each clip.
+    """Draw a video in a row: its middle frame with the first clip's boxes, a frame of each clip.
 
     Args:
-        cuts: of one video, at least one.
+        cuts: clips of one video, at least one.
         title: the video and its class.
 
     Raises:
@@ -162,17 +162,17 @@ def draw_summary(cuts: Sequence[PreviewClip], *, title: str) -> Image:
 
 
 def draw_overview(summaries: Sequence[Image], *, title: str) -> Image:
-    """The summaries of several videos, side by side as far as there is room, and the legend.
+    """Draw the summaries of several videos in rows, and the legend.
 
     Args:
-        summaries: of `draw_summary`, at least one.
+        summaries: from `draw_summary`, at least one.
         title: above all.
     """
     widest = max(image.shape[1] for image in summaries)
     columns = max(1, _WIDTH // widest)
     cells = [center_image(image, 0) for image in summaries]
     cells = [
-        hstack_images([cell, blank((1, widest - cell.shape[1] + _GAP), STRIP_COLOR)])
+        hstack_images([cell, blank_image((1, widest - cell.shape[1] + _GAP), STRIP_COLOR)])
         for cell in cells
     ]
     rows = [
@@ -180,16 +180,16 @@ def draw_overview(summaries: Sequence[Image], *, title: str) -> Image:
     ]
     body = vstack_images(rows)
     width = max(_LEAST_WIDTH, body.shape[1])
-    legend = draw_legend(_LEGEND, width, TEXT_HEIGHT, person=True, region=False)
+    legend = draw_legend(_LEGEND, width, TEXT_HEIGHT, person=True, target=False)
     return vstack_images([draw_paragraph(title, width, TEXT_HEIGHT), _gap(), body, legend])
 
 
 class _Stage:
-    """The part of the plane, in source pixels, that is drawn of all frames of some clips."""
+    """The rectangle, in source pixels, that is drawn of all frames of some clips."""
 
     def __init__(self, cuts: Sequence[PreviewClip], room_hw: tuple[int, int]) -> None:
         if not cuts:
-            raise ValueError("there must be a clip to draw, got none")
+            raise ValueError("cuts must hold at least one clip, got none")
         height, width = cuts[0].frames.shape[2:]
         boxes = torch.cat([box for cut in cuts for box in (cut.regions, cut.views)])
         low, high = boxes[:, :2].amin(0).floor(), boxes[:, 2:].amax(0).ceil()
@@ -203,29 +203,29 @@ class _Stage:
         self.size_hw = (max(1, round(tall * scale)), max(1, round(wide * scale)))
 
     def drawn(self, cut: PreviewClip, place: int) -> Image:
-        """Frame `place` of a clip, with all boxes."""
+        """Draw frame `place` of a clip with all boxes."""
         frame = as_image(cut.frames[place])
-        canvas = blank((self.extent_wh[1], self.extent_wh[0]), BEYOND)
+        canvas = blank_image((self.extent_wh[1], self.extent_wh[0]), BEYOND)
         left, top = (-self.origin).tolist()
         canvas[top : top + frame.shape[0], left : left + frame.shape[1]] = frame
         view = resize_image(canvas, self.size_hw)
         self._outline(view, [(box, PERSON_COLOR, _HAIR) for box in cut.persons[:, place]])
         if cut.person_boxes is not None:
-            whom = torch.from_numpy(self._on_view(cut.person_boxes[place])).flatten()
-            view = draw_windows(view, torch.zeros(0, 4, 2), self.size_hw, person_box=whom)
+            box = torch.from_numpy(self._on_view(cut.person_boxes[place])).flatten()
+            view = draw_windows(view, torch.zeros(0, 4, 2), self.size_hw, person_box=box)
         region, cut_out = cut.regions[place], cut.views[place]
         self._outline(view, [(region, REGION_COLOR, _BROAD), (cut_out, VIEW_COLOR, _NARROW)])
         return view
 
     def _on_view(self, box: Tensor) -> np.ndarray:
-        """(2, 2) corners of a box (4,) in pixels of what is drawn."""
+        """Return the corners (2, 2) of a box (4,) in pixels of the drawing."""
         corners = (box.reshape(2, 2) - self.origin).numpy()
         return corners / self.extent_wh * self.size_hw[::-1]
 
     def _outline(self, view: Image, boxes: Sequence[tuple[Tensor, Color, int]]) -> None:
-        """Boxes (4,) with dark rims; along the edge where they lie beyond; NaN: none.
+        """Draw boxes (4,) with dark rims, clamped to the drawing; NaN: no box.
 
-        All rims come first, so that a broad line shows on both sides of a narrow one on it.
+        All rims are drawn first, so that a broad line is visible on both sides of a narrow one.
         """
         last_wh = np.array(self.size_hw[::-1]) - _BROAD
         lines = [
@@ -241,7 +241,7 @@ class _Stage:
 
 
 def _column(stage: _Stage, cut: PreviewClip, place: int) -> Image:
-    """A source frame, its number and time, and what became of it."""
+    """Draw a source frame, its number and time, and the clip's frame below."""
     source = _labelled(stage.drawn(cut, place), _when(cut, place))
     tile = _tile(cut, place)
     width = max(source.shape[1], tile.shape[1] + _GAP)
@@ -249,26 +249,26 @@ def _column(stage: _Stage, cut: PreviewClip, place: int) -> Image:
 
 
 def _tile(cut: PreviewClip, place: int) -> Image:
-    """A clip frame pixel for pixel, enlarged by a whole number if it is small, in a border."""
+    """Draw a clip frame in a border, pixel for pixel or enlarged by a whole factor."""
     frame = as_image(cut.clip[:, place])
     times = max(1, round(_LEAST_TILE / max(frame.shape[:2])))
     frame = frame.repeat(times, axis=0).repeat(times, axis=1)
-    tile = blank((frame.shape[0] + 2 * _BORDER, frame.shape[1] + 2 * _BORDER), VIEW_COLOR)
+    tile = blank_image((frame.shape[0] + 2 * _BORDER, frame.shape[1] + 2 * _BORDER), VIEW_COLOR)
     tile[_BORDER:-_BORDER, _BORDER:-_BORDER] = frame
     return tile
 
 
 def _within(image: Image, room_hw: tuple[int, int]) -> Image:
-    """The image, made smaller where it does not fit."""
+    """Shrink an image that does not fit."""
     scale = min(1.0, room_hw[0] / image.shape[0], room_hw[1] / image.shape[1])
     size_hw = (round(image.shape[0] * scale), round(image.shape[1] * scale))
     return image if scale == 1 else resize_image(image, size_hw)
 
 
 def _labelled(image: Image, text: str) -> Image:
-    """An image and a line of text below it, in a column wide enough for it."""
+    """Draw an image and a line of text below it, in a column wide enough for both."""
     width = max(image.shape[1], _COLUMN_WIDTH) + _GAP
-    strip = blank((round(2.1 * TEXT_HEIGHT), width), STRIP_COLOR)
+    strip = blank_image((round(2.1 * TEXT_HEIGHT), width), STRIP_COLOR)
     height = TEXT_HEIGHT - 1
     text = fit_text(text, height, width - _GAP)
     left = (width - text_width(text, height)) // 2
@@ -281,7 +281,7 @@ def _when(cut: PreviewClip, place: int) -> str:
 
 
 def _told(cut: PreviewClip) -> str:
-    """Which clip this is, and how it was cut."""
+    """Describe a clip and its crop."""
     region, view = (
         "{:.0f}x{:.0f}".format(*box_sizes(boxes[0]).tolist()) for boxes in (cut.regions, cut.views)
     )
@@ -298,8 +298,8 @@ def _told(cut: PreviewClip) -> str:
 
 def _legend(cuts: Sequence[PreviewClip], width: int) -> Image:
     person = any(cut.person_boxes is not None for cut in cuts)
-    return draw_legend(_LEGEND, width, TEXT_HEIGHT, person=person, region=False)
+    return draw_legend(_LEGEND, width, TEXT_HEIGHT, person=person, target=False)
 
 
 def _gap() -> Image:
-    return blank((_GAP, 1), STRIP_COLOR)
+    return blank_image((_GAP, 1), STRIP_COLOR)

@@ -13,15 +13,15 @@ from stn_action.visualize.chart_figure import chart_style, shorten_name
 
 _COLORS = LinearSegmentedColormap.from_list("share", ["#f6f8fc", "#6ea0d0", "#08306b"])
 _MANY_CLASSES = 20
-"""Beyond this, cells are small and hold no counts."""
+"""Beyond this many classes, cells are small and hold no counts."""
 _LONGEST_NAME = 28
-"""Characters of a class name."""
+"""Characters of a class name; longer ones are shortened."""
 
 
 def draw_confusion(matrix: Tensor, class_names: Sequence[str], title: str = "") -> Figure:
     """Draw counts, true classes in rows and predicted ones in columns.
 
-    A cell's shade is its share of its row, so that rare classes are seen as well as common ones.
+    A cell's shade is its share of its row, so that rare and common classes compare.
 
     Args:
         matrix: (C, C) counts, not negative.

@@ -1,4 +1,4 @@
-"""Every family of transforms at work on a clip, for the page that explains them.
+"""Images of each family of transforms applied to a clip, for docs/transforms.md.
 
 Letters: T frames.
 """
@@ -22,7 +22,7 @@ from stn_action.visualize.images import (
     WHITE,
     Image,
     as_image,
-    blank,
+    blank_image,
     put_text,
     resize_image,
     text_width,
@@ -44,20 +44,21 @@ EXAMPLES: dict[str, tuple[float, ...]] = {
     ),
     "volumetric": (0.0, 0.0, 1.8, 0.0, 0.0, 0.0, -1.0, -0.2, 0.0, 0.0, -1.2, 0.0),
 }  # fmt: skip
-"""Raw numbers of each bounded family that show what it can do."""
+"""Raw numbers of each bounded family that show its degrees of freedom."""
 
 _NUMBERS_WIDTH = 212
 
 
 def draw_family(name: str, frames: Sequence[Image]) -> Image:
-    """One bounded family at work, by its numbers in `EXAMPLES`, and its theta.
+    """Draw one bounded family, by its numbers in `EXAMPLES`, and its theta.
 
     Args:
         name: of the family.
-        frames: T frames (H, W, 3) of a clip, uint8 RGB; all but "volumetric" show the middle one.
+        frames: T frames (H, W, 3) of a clip, uint8 RGB; only "volumetric" uses more than
+            the middle one.
 
     Raises:
-        InputError: there is no such family.
+        InputError: the family does not exist.
     """
     family = build_transform(name, 1, bounded=True)
     theta = family.build(torch.tensor([EXAMPLES[name]]))[0]
@@ -74,12 +75,12 @@ def draw_family(name: str, frames: Sequence[Image]) -> Image:
 
 
 def draw_families(frames: Sequence[Image]) -> Image:
-    """All families at work, one below the other; see `draw_family`."""
+    """Draw all families with `draw_family`, one below the other."""
     return vstack_images([draw_family(name, frames) for name in TRANSFORMS])
 
 
 def frame_numbers_around(frame: int | None, length: int) -> list[int]:
-    """Nine frame numbers, every second one, around one of a video; its ends are repeated.
+    """Return nine frame numbers around one of a video, two apart; its ends are repeated.
 
     Args:
         frame: from 0; None: the middle one.
@@ -99,30 +100,30 @@ def frame_numbers_around(frame: int | None, length: int) -> list[int]:
 
 
 def resize_frames(frames: Sequence[Image], height: int, *, square: bool = True) -> list[Image]:
-    """Resize frames to a height in pixels, of each its middle square alone by default.
+    """Resize frames to a height in pixels, by default cropped to their middle square.
 
-    In normalized coordinates a turned window keeps right angles on square maps only.
+    In normalized coordinates a rotated window keeps right angles on square maps only.
     """
     H, W = frames[0].shape[:2]
     side_hw = (min(H, W), min(H, W)) if square else (H, W)
     top, left = (H - side_hw[0]) // 2, (W - side_hw[1]) // 2
-    cut = [frame[top : top + side_hw[0], left : left + side_hw[1]] for frame in frames]
+    crops = [frame[top : top + side_hw[0], left : left + side_hw[1]] for frame in frames]
     size_hw = (height, round(height / side_hw[0] * side_hw[1]))
-    return [resize_image(as_image(frame), size_hw) for frame in cut]
+    return [resize_image(as_image(frame), size_hw) for frame in crops]
 
 
 def _for_thirds(image: Image) -> Image:
-    """The image so small that three panels are as wide as two of the image itself."""
+    """Shrink an image so that three panels are as wide as two of the original."""
     width = max(1, (2 * image.shape[1] - 2 * MARGIN) // 3)
     return resize_image(image, (round(width / image.shape[1] * image.shape[0]), width))
 
 
 def _numbers(theta: Tensor) -> Image:
-    """Theta as a table; of a spline x and y of two control points on each line."""
+    """Draw theta as a table; of a spline, x and y of two control points in each line."""
     bends = kind_of(theta) == SPLINE
     rows = (theta.reshape(8, 4) if bends else theta).tolist()
     pitch = 2 * TEXT_HEIGHT
-    strip = blank((MARGIN + pitch * (len(rows) + 1), _NUMBERS_WIDTH), STRIP_COLOR)
+    strip = blank_image((MARGIN + pitch * (len(rows) + 1), _NUMBERS_WIDTH), STRIP_COLOR)
     title = "theta (16, 2): x y, x y" if bends else f"theta {tuple(theta.shape)}"
     baseline = MARGIN + TEXT_HEIGHT
     put_text(strip, title, 8, baseline, height=TEXT_HEIGHT, color=WHITE)

@@ -1,4 +1,4 @@
-"""A sheet for a video: frames with the heads' windows, and what each head saw in them.
+"""Sheet of a video: frames with the heads' windows, and the glimpse of each head.
 
 Letters: T frames, K heads, P points of a window's outline.
 """
@@ -22,7 +22,7 @@ from stn_action.visualize.images import (
     Color,
     Image,
     as_image,
-    blank,
+    blank_image,
     fit_text,
     put_text,
     resize_image,
@@ -41,7 +41,7 @@ GLIMPSE_HEIGHT = 120
 TEXT_HEIGHT = 11
 _GAP = 8
 _MOST_SHRINK = 8
-"""A window is averaged from at most so many times as many source pixels, each way."""
+"""A glimpse is averaged from at most this many times its pixels, along each side."""
 
 
 def draw_sheet(
@@ -58,20 +58,20 @@ def draw_sheet(
     columns: int = 6,
     glimpses: bool = True,
 ) -> Image:
-    """Evenly spaced frames side by side, a row below for each head, legend and title.
+    """Draw evenly spaced frames side by side, a row below for each head, legend and title.
 
     Args:
         frames: T frames of one size, arrays (H, W, 3) or tensors (3, H, W), uint8 RGB.
         outlines: (T, K, P, 2), source pixels.
-        title: the video, above everything.
+        title: name of the video, above everything.
         label: the predicted class.
         probability: of the class, in [0, 1].
-        captions: T texts for below the frames, such as their times.
-        person_boxes: (T, 4) xyxy, source pixels; a row of NaN: none in this frame.
-        target_boxes: (T, 4) xyxy, source pixels, the deciding regions by ground truth.
+        captions: T texts below the frames, such as their times.
+        person_boxes: (T, 4) xyxy, source pixels; a row of NaN: no box in this frame.
+        target_boxes: (T, 4) xyxy, source pixels, the target regions by ground truth.
         head_names: K names; None: head 1, head 2, ...
-        columns: at most this many frames.
-        glimpses: whether to add the rows of what each head saw.
+        columns: number of frames at most.
+        glimpses: add a row of glimpses for each head.
 
     Raises:
         ValueError: the numbers of frames, windows or names do not agree.
@@ -112,7 +112,7 @@ def draw_sheet(
         width,
         TEXT_HEIGHT,
         person=person_boxes is not None,
-        region=target_boxes is not None,
+        target=target_boxes is not None,
     )
     heading = ": ".join(filter(None, (title, label)))
     header = draw_header(heading, probability, width, TEXT_HEIGHT + 2)
@@ -120,7 +120,7 @@ def draw_sheet(
 
 
 def evenly_spaced(length: int, count: int) -> list[int]:
-    """At most `count` positions in `length`, the first and last among them.
+    """Return at most `count` positions in `length`, the first and the last included.
 
     Example:
         >>> evenly_spaced(16, 4)
@@ -132,17 +132,17 @@ def evenly_spaced(length: int, count: int) -> list[int]:
 
 
 def crop_window(image: Image, outline: Tensor, size_hw: tuple[int, int]) -> Image:
-    """What a head sees: the source image inside an outline, black beyond the image's edge.
+    """Resample the image inside an outline: the glimpse of a head, black outside the image.
 
     Args:
         image: (H, W, 3).
-        outline: (P, 2), source pixels. Of four corners each becomes the result's corner in their
-            order, so that a turned window is shown upright; of any other outline the box around it
-            is shown, and paper where the outline leaves it.
-        size_hw: of the result.
+        outline: (P, 2), source pixels. Four corners become the corners of the result in their
+            order, so that a rotated window is shown upright; of any other outline the bounding box
+            is shown, with paper outside the outline.
+        size_hw: size of the result.
     """
     points = outline.detach().cpu().double().numpy()
-    corners, is_cut = _frame_of(points)
+    corners, is_exact = _frame_of(points)
     height, width = size_hw
     shrink = max(_side(corners, 0) / width, _side(corners, 1) / height)
     shrink = int(min(max(shrink, 1), _MOST_SHRINK))
@@ -154,17 +154,17 @@ def crop_window(image: Image, outline: Tensor, size_hw: tuple[int, int]) -> Imag
     fine = as_image(
         cv2.warpPerspective(image, matrix, fine_hw[::-1], flags=cv2.INTER_LINEAR).astype(np.uint8)
     )
-    if not is_cut:
+    if not is_exact:
         inside = (points - corners[0]) / (corners[2] - corners[0]) * np.array(fine_hw[::-1])
         fine[~_filled(inside, fine_hw)] = PAPER
     return resize_image(fine, size_hw) if shrink > 1 else fine
 
 
 def _frame_of(points: np.ndarray) -> tuple[np.ndarray, bool]:
-    """What a glimpse shows of an outline (P, 2): its four corners, or else the box around it.
+    """Return the corners of a glimpse: those of an outline (P, 2) of four, else its bounding box.
 
     Returns:
-        (4, 2), the corners in their order, and whether they are the outline itself.
+        (4, 2) in order, and whether they are the outline itself.
     """
     corners = points if len(points) == 4 else distinct_points(points)
     if len(corners) == 4:
@@ -175,7 +175,7 @@ def _frame_of(points: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def _filled(points: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """A mask (H, W) of the pixels inside an outline (P, 2)."""
+    """Return a mask (H, W) of the pixels inside an outline (P, 2)."""
     mask = np.zeros(size_hw, dtype=np.uint8)
     cv2.fillPoly(mask, [fixed_point(points)], 1, shift=SUBPIXEL_BITS)
     return mask > 0
@@ -189,20 +189,20 @@ def _frame_cell(
 
 
 def _glimpse_cell(image: Image, outline: Tensor, head: int, width: int) -> Image:
-    """The glimpse with a border in the head's color, as large as the cell allows.
+    """Draw a glimpse with a border in the head's color, as large as the cell allows.
 
-    The cell stays empty where the head sees nothing of this frame.
+    The cell stays empty if the head does not see this frame.
     """
     border = 3
     points = outline.detach().cpu().double().numpy()
     if not len(distinct_points(points)):
-        return blank((GLIMPSE_HEIGHT, width), PAPER)
+        return blank_image((GLIMPSE_HEIGHT, width), PAPER)
     corners, _ = _frame_of(points)
     ratio = max(_side(corners, 0), 1e-3) / max(_side(corners, 1), 1e-3)
     height = GLIMPSE_HEIGHT - 2 * border
     inner_width = min(max(round(height * ratio), 1), width - 2 * border)
     inner_height = min(max(round(inner_width / ratio), 1), height)
-    cell = blank((GLIMPSE_HEIGHT, width), PAPER)
+    cell = blank_image((GLIMPSE_HEIGHT, width), PAPER)
     left, top = (width - inner_width) // 2, (GLIMPSE_HEIGHT - inner_height) // 2
     cell[
         top - border : top + inner_height + border, left - border : left + inner_width + border
@@ -213,7 +213,7 @@ def _glimpse_cell(image: Image, outline: Tensor, head: int, width: int) -> Image
 
 
 def _caption(text: str, width: int) -> Image:
-    cell = blank((TEXT_HEIGHT + _GAP, width), PAPER)
+    cell = blank_image((TEXT_HEIGHT + _GAP, width), PAPER)
     text = fit_text(text, TEXT_HEIGHT, width)
     left = (width - text_width(text, TEXT_HEIGHT)) // 2
     put_text(cell, text, left, TEXT_HEIGHT + 1, height=TEXT_HEIGHT, color=BLACK)
@@ -221,13 +221,13 @@ def _caption(text: str, width: int) -> Image:
 
 
 def _grid(rows: Sequence[tuple[str, Color, Sequence[Image]]]) -> Image:
-    """Rows of cells with a gap between them, and the rows' names in a margin on the left."""
+    """Concatenate rows of cells with gaps, and the rows' names in a margin on the left."""
     named = [name for name, _, _ in rows if name]
     margin = 2 * _GAP + max(text_width(name, TEXT_HEIGHT) for name in named) if named else 0
     lines = []
     for name, color, cells in rows:
         height, width = cells[0].shape[:2]
-        line = blank((height + _GAP, margin + _GAP + len(cells) * (width + _GAP)), PAPER)
+        line = blank_image((height + _GAP, margin + _GAP + len(cells) * (width + _GAP)), PAPER)
         for column, cell in enumerate(cells):
             left = margin + _GAP + column * (width + _GAP)
             line[_GAP : _GAP + height, left : left + width] = cell
@@ -236,10 +236,10 @@ def _grid(rows: Sequence[tuple[str, Color, Sequence[Image]]]) -> Image:
             line[middle - TEXT_HEIGHT - 6 : middle - TEXT_HEIGHT - 2, _GAP:margin] = color
             put_text(line, name, _GAP, middle + 4, height=TEXT_HEIGHT, color=BLACK)
         lines.append(line)
-    return np.concatenate([*lines, blank((_GAP, lines[0].shape[1]), PAPER)])
+    return np.concatenate([*lines, blank_image((_GAP, lines[0].shape[1]), PAPER)])
 
 
 def _side(corners: np.ndarray, first: int) -> float:
-    """Mean length of the two sides that start at corner `first` and opposite it."""
+    """Return the mean length of the side at corner `first` and the side opposite it."""
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     return float(sides[first] + sides[first + 2]) / 2

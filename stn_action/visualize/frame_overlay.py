@@ -1,4 +1,4 @@
-"""Windows, boxes, class and legend drawn on source frames.
+"""Overlay of windows, boxes, class and legend on source frames.
 
 Letters: T frames, K heads, P points of a window's outline.
 """
@@ -29,9 +29,9 @@ from stn_action.visualize.legend import (
 SUBPIXEL_BITS = 4
 _THIN = 2
 _FAR_AWAY = 1e5
-"""Pixels beyond which windows are cut, for OpenCV's integers."""
+"""Coordinates are clamped to this many pixels, because OpenCV takes 32-bit integers."""
 _SAME_PIXELS = 1e-3
-"""Points nearer than this are one."""
+"""Points nearer than this count as one."""
 
 
 def draw_frame(
@@ -45,13 +45,13 @@ def draw_frame(
     head_names: Sequence[str] | None = None,
     min_height: int = 320,
 ) -> Image:
-    """A frame with each head's window, between a strip with the class and one with the legend.
+    """Draw a frame with each head's window, between a strip with the class and a legend.
 
     Args:
         frame: array (H, W, 3) or tensor (3, H, W), uint8 RGB.
-        outlines: (K, P, 2), source pixels, edges of the image at 0 and W; K may be 0.
+        outlines: (K, P, 2), source pixels, the image's edges at 0 and W; K may be 0.
         person_box: (4,) xyxy, source pixels; dashed white.
-        target_box: (4,) xyxy, source pixels, the region that decides by ground truth; thin white.
+        target_box: (4,) xyxy, source pixels, the target region by ground truth; thin white.
         label: the class.
         probability: of the class, in [0, 1].
         head_names: K names for the legend; None: head 1, head 2, ...
@@ -76,7 +76,7 @@ def draw_frame(
         view.shape[1],
         _text_height(size_hw),
         person=person_box is not None,
-        region=target_box is not None,
+        target=target_box is not None,
     )
     return np.concatenate([header, view, legend])
 
@@ -92,13 +92,13 @@ def render_video(
     head_names: Sequence[str] | None = None,
     min_height: int = 320,
 ) -> Iterator[Image]:
-    """The frames of `draw_frame` one after the other, for `write_video`.
+    """Draw frames one after the other with `draw_frame`, for `write_video`.
 
     Args:
         frames: T frames.
         outlines: (T, K, P, 2), source pixels.
-        person_boxes: (T, 4); a row of NaN: none in this frame.
-        target_boxes: (T, 4); a row of NaN: none in this frame.
+        person_boxes: (T, 4); a row of NaN: no box in this frame.
+        target_boxes: (T, 4); a row of NaN: no box in this frame.
         label: the class.
         probability: of the class, in [0, 1].
         head_names: K names for the legend.
@@ -108,7 +108,7 @@ def render_video(
         Images of one size.
 
     Raises:
-        ValueError: there are not as many frames as windows.
+        ValueError: the numbers of frames and outlines differ.
     """
     index = -1
     for index, frame in enumerate(frames):
@@ -126,7 +126,7 @@ def render_video(
         )
     if index + 1 != len(outlines):
         more = "more" if index >= len(outlines) else index + 1
-        raise ValueError(f"there are windows for {len(outlines)} frames, but {more} frames")
+        raise ValueError(f"outlines are for {len(outlines)} frames, got {more} frames")
 
 
 def draw_windows(
@@ -137,11 +137,11 @@ def draw_windows(
     person_box: Tensor | None = None,
     target_box: Tensor | None = None,
 ) -> Image:
-    """The image at `size_hw` with boxes and windows, no strips.
+    """Resize an image and draw boxes and windows on it, without strips.
 
     Args:
         image: (H, W, 3).
-        outlines: (K, P, 2), pixels of `image`; one whose points are all the same is not drawn.
+        outlines: (K, P, 2), pixels of `image`; one whose points are all equal is not drawn.
         size_hw: size of the result.
         person_box: (4,) xyxy, pixels of `image`; None or NaN: not drawn.
         target_box: (4,) xyxy, pixels of `image`; None or NaN: not drawn.
@@ -171,16 +171,16 @@ def draw_windows(
 
 
 def distinct_points(outline: np.ndarray) -> np.ndarray:
-    """An outline (P, 2) in pixels without points that repeat the one before them.
+    """Return an outline (P, 2) in pixels without points that repeat the one before them.
 
-    None are left where all are the same: the head sees nothing of this frame.
+    It is empty if all points are equal: the head does not see this frame.
     """
     steps = np.abs(outline - np.roll(outline, 1, axis=0)).max(axis=1)
     return outline[steps > _SAME_PIXELS]
 
 
 def _windows(outlines: Tensor, scale_xy: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """Each head that has a window in this frame, and its outline in the view's pixels."""
+    """Return each head with a window in this frame, and the outline scaled to the result."""
     scaled = outlines.detach().cpu().double().numpy() * scale_xy
     windows = [(head, distinct_points(window)) for head, window in enumerate(scaled)]
     return [(head, window.clip(-_FAR_AWAY, _FAR_AWAY)) for head, window in windows if len(window)]
@@ -198,7 +198,7 @@ def _corners(name: str, box: Tensor | None) -> np.ndarray | None:
 
 
 def _outlined(view: Image, corners: np.ndarray, color: Color, width: int) -> None:
-    """A closed line with a dark rim, so that it shows on every background."""
+    """Draw a closed line with a dark rim, visible on every background."""
     points = [fixed_point(corners)]
     for line_color, line_width in ((BLACK, width + 2), (color, width)):
         cv2.polylines(
@@ -218,9 +218,9 @@ def _dashed(view: Image, corners: np.ndarray, width: int) -> None:
 
 
 def _tag(view: Image, window: np.ndarray, head: int, text_height: int) -> None:
-    """The head's number on its color, inside the window's upper edge.
+    """Draw the head's number on its color, inside the window's upper edge.
 
-    Each head has its own place along the edge, so that the tags of equal windows stay readable.
+    Each head has its own place along the edge, so that tags of equal windows stay readable.
     """
     size = round(1.5 * text_height)
     left, top = window.min(axis=0)
@@ -235,7 +235,7 @@ def _tag(view: Image, window: np.ndarray, head: int, text_height: int) -> None:
 
 
 def fixed_point(points: np.ndarray) -> np.ndarray:
-    """Edge coordinates as OpenCV's fixed-point pixel-center coordinates."""
+    """Convert edge coordinates to OpenCV's fixed-point pixel-center coordinates."""
     return np.round((points - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32)
 
 

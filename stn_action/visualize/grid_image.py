@@ -1,7 +1,7 @@
-"""What a transform does to a frame: its sampling grid before and after.
+"""Sampling grid of a transform, drawn on the source and on the output.
 
-A regular grid over the output is drawn twice: on the source, where theta sends it, and on the
-output, where it is regular again. The output's border is blue, its upper edge orange.
+A regular grid over the output is drawn twice: on the source, where theta maps it, and on the
+output, where it is regular. The output's border is blue, its upper edge orange.
 
 Letters: T frames, P points of a line.
 """
@@ -24,33 +24,33 @@ from stn_action.visualize.images import (
     Color,
     Image,
     as_image,
-    blank,
+    blank_image,
     fit_text,
     put_text,
 )
 from stn_action.visualize.legend import STRIP_COLOR, head_color
 
 MARGIN = 12
-"""Pixels around source and output, where a grid that leaves the map is still seen."""
+"""Pixels around source and output, so that a grid outside the map is visible."""
 
 MOMENTS = 3
-"""Frames of the output that are shown of a volumetric transform."""
+"""Number of output frames drawn for a volumetric transform."""
 
 TEXT_HEIGHT = 10
-"""Of captions, pixels."""
+"""Height of captions, pixels."""
 
 _PIECES = 64
 _FAR_AWAY = 1e5
 
 
 def draw_grid(image: Image, theta: Tensor, size: Sequence[int], *, cells: int = 8) -> Image:
-    """A frame with the sampling grid on it, and beside it what is sampled there.
+    """Draw a frame with the sampling grid on it, and beside it what is sampled there.
 
     Args:
         image: (H, W, 3), uint8 RGB.
         theta: (*kind), not volumetric.
         size: height and width of the output, pixels.
-        cells: of the grid, each way.
+        cells: cells of the grid along each side.
 
     Returns:
         Left the frame, right the output, each with `MARGIN` pixels around it.
@@ -66,7 +66,7 @@ def draw_grid(image: Image, theta: Tensor, size: Sequence[int], *, cells: int = 
     pixels = torch.from_numpy(image).permute(2, 0, 1).float()  # (3, H, W)
     output = _to_image(spatial_transformer(pixels[None], theta[None], size)[0])
     grid = _output_grid(cells)
-    # straight lines stay straight but for splines; of homographies a part may have no image
+    # lines stay straight except for splines; part of a line may have no image by a homography
     finer = _output_grid(cells, _PIECES) if kind in (PROJECTIVE, SPLINE) else grid
     marks = control_points(grid) if kind == SPLINE else grid.new_zeros(0, 2)
     before = _with_grid(image, _places(theta, finer), _places(theta, marks), strength=0.75)
@@ -76,17 +76,17 @@ def draw_grid(image: Image, theta: Tensor, size: Sequence[int], *, cells: int = 
 def draw_volume_grid(
     frames: Sequence[Image], theta: Tensor, size: Sequence[int], *, cells: int = 8
 ) -> Image:
-    """`draw_grid` of a volumetric transform: three moments of its output, side by side.
+    """Draw the grid of a volumetric transform at three times of its output, side by side.
 
     Args:
         frames: T frames (H, W, 3), uint8 RGB.
         theta: (3, 4).
         size: height and width of the output, pixels; it has `MOMENTS` frames.
-        cells: of the grid, each way.
+        cells: cells of the grid along each side.
 
     Returns:
-        Above the frames nearest to where each moment comes from, with the grid as it falls in
-        space, below the output's frames; `MARGIN` pixels around each.
+        Above, the frames nearest in time to what is sampled, with the grid projected on them;
+        below, the output's frames; `MARGIN` pixels around each.
 
     Raises:
         ValueError: the shapes do not agree.
@@ -115,7 +115,7 @@ def draw_volume_grid(
 
 
 def _checked(theta: Tensor) -> tuple[int, int]:
-    """The kind of one theta."""
+    """Check that theta is a single one, and return its kind."""
     kind = kind_of(theta)
     if theta.dim() != 2:
         raise ValueError(f"theta must be one, {kind}, got {tuple(theta.shape)}")
@@ -123,7 +123,7 @@ def _checked(theta: Tensor) -> tuple[int, int]:
 
 
 def _output_grid(cells: int, pieces: int = 1) -> Tensor:
-    """The lines of a regular grid over the output: (2, cells + 1, P, 2), those across first."""
+    """Return the lines (2, cells + 1, P, 2) of a grid over the output, horizontal first."""
     if cells < 1:
         raise ValueError(f"cells must be at least 1, got {cells}")
     line = torch.linspace(-1, 1, cells + 1, dtype=torch.float64)
@@ -133,7 +133,7 @@ def _output_grid(cells: int, pieces: int = 1) -> Tensor:
 
 
 def _places(theta: Tensor, points: Tensor) -> Tensor:
-    """Where points come from; NaN for what a homography sends behind its horizon."""
+    """Map points to the input; NaN for points beyond the horizon of a homography."""
     theta = theta.double()
     mapped = transform_points(theta, points.flatten(0, -2)).view_as(points)
     if kind_of(theta) != PROJECTIVE:
@@ -143,15 +143,15 @@ def _places(theta: Tensor, points: Tensor) -> Tensor:
 
 
 def _nearest_frame(time: float, num_frames: int) -> int:
-    """The frame, of those that there are, shown at a normalized time; the last one for NaN."""
+    """Return the frame nearest to a normalized time; the last one for NaN."""
     place = ((time + 1) * num_frames - 1) / 2
     return min(max(round(place), 0), num_frames - 1) if np.isfinite(place) else num_frames - 1
 
 
 def _with_grid(image: Image, grid: Tensor, marks: Tensor, *, strength: float) -> Image:
-    """The image within its margin; grid (2, lines, P, 2) and marks (M, 2) drawn on it."""
+    """Draw grid (2, lines, P, 2) and marks (M, 2) on an image within its margin."""
     height, width = image.shape[:2]
-    view = blank((height + 2 * MARGIN, width + 2 * MARGIN), STRIP_COLOR)
+    view = blank_image((height + 2 * MARGIN, width + 2 * MARGIN), STRIP_COLOR)
     view[MARGIN:-MARGIN, MARGIN:-MARGIN] = image
     size_wh = np.array([width, height])
     lines = (grid.numpy() + 1) / 2 * size_wh + MARGIN
@@ -172,7 +172,7 @@ def _with_grid(image: Image, grid: Tensor, marks: Tensor, *, strength: float) ->
 
 
 def _stroke(view: Image, line: np.ndarray, color: Color, thickness: int) -> None:
-    """A curve (P, 2) in edge coordinates, with gaps where it is not finite or far away."""
+    """Draw a curve (P, 2) in edge coordinates, with gaps where it is not finite or far away."""
     with np.errstate(invalid="ignore"):
         shown = (np.abs(line) < _FAR_AWAY).all(-1)
     cuts = np.flatnonzero(np.diff(shown)) + 1
@@ -185,12 +185,12 @@ def _stroke(view: Image, line: np.ndarray, color: Color, thickness: int) -> None
 
 
 def _to_image(image: Tensor) -> Image:
-    """Of an image (3, H, W) in [0, 255]."""
+    """Convert a tensor (3, H, W) in [0, 255] to an image."""
     return as_image(image.round().clamp(0, 255).to(torch.uint8))
 
 
 def _line(text: str, width: int) -> Image:
-    strip = blank((round(1.7 * TEXT_HEIGHT), width), STRIP_COLOR)
+    strip = blank_image((round(1.7 * TEXT_HEIGHT), width), STRIP_COLOR)
     height = TEXT_HEIGHT - 1
     text = fit_text(text, height, width - MARGIN)
     put_text(strip, text, MARGIN, round(1.5 * TEXT_HEIGHT), height=height, color=WHITE)

@@ -1,4 +1,4 @@
-"""Images and the text on them: uint8 (H, W, 3) RGB arrays."""
+"""Images as uint8 (H, W, 3) RGB arrays: conversion, resizing, text, PNG files."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ _FONT_PIXELS = 22
 
 
 def as_image(frame: Image | Tensor) -> Image:
-    """A frame as a contiguous image.
+    """Return a frame as a contiguous image.
 
     Args:
         frame: an array (H, W, 3) or a tensor (3, H, W), uint8 RGB.
@@ -42,19 +42,19 @@ def as_image(frame: Image | Tensor) -> Image:
 
 
 def resize_image(image: Image, size_hw: tuple[int, int]) -> Image:
-    """The image at another size: averaged when it shrinks, interpolated when it grows."""
+    """Resize an image: by area average when it shrinks, by cubic interpolation when it grows."""
     shrinks = size_hw[0] < image.shape[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return as_image(cv2.resize(image, size_hw[::-1], interpolation=method).astype(np.uint8))
 
 
-def blank(size_hw: tuple[int, int], color: Color) -> Image:
-    """An image of one color."""
+def blank_image(size_hw: tuple[int, int], color: Color) -> Image:
+    """Return an image of one color."""
     return np.full((*size_hw, 3), color, dtype=np.uint8)
 
 
 def text_width(text: str, height: int) -> int:
-    """Width in pixels of `text` whose capital letters are `height` pixels high."""
+    """Return the width in pixels of `text` whose capital letters are `height` pixels high."""
     (width, _), _ = cv2.getTextSize(_plain(text), _FONT, height / _FONT_PIXELS, _stroke(height))
     return width
 
@@ -62,13 +62,13 @@ def text_width(text: str, height: int) -> int:
 def put_text(
     image: Image, text: str, left: int, baseline: int, *, height: int, color: Color
 ) -> None:
-    """Write `text` into the image.
+    """Draw text on an image, in place.
 
     Args:
-        image: is changed.
-        text: one line; the font has ASCII only, other letters become question marks.
-        left: x where it starts, pixels.
-        baseline: y on which the letters stand, pixels.
+        image: the image to draw on.
+        text: one line. The font has ASCII letters only; others become question marks.
+        left: x of the first letter, pixels.
+        baseline: y of the letters' baseline, pixels.
         height: of capital letters, pixels.
         color: RGB.
     """
@@ -79,7 +79,7 @@ def put_text(
 
 
 def fit_text(text: str, height: int, max_width: int) -> str:
-    """`text`, shortened with dots where it is wider than `max_width` pixels."""
+    """Return `text`, shortened with dots if it is wider than `max_width` pixels."""
     if text_width(text, height) <= max_width:
         return text
     for end in range(len(text) - 1, 0, -1):
@@ -90,7 +90,7 @@ def fit_text(text: str, height: int, max_width: int) -> str:
 
 
 def save_png(path: str | Path, image: Image) -> None:
-    """Write an image as a PNG file; missing folders are made.
+    """Write an image as a PNG file and create missing folders.
 
     Raises:
         InputError: the name does not end in .png, or the file cannot be written.
@@ -98,7 +98,7 @@ def save_png(path: str | Path, image: Image) -> None:
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise InputError(f"{path}: an image is written as PNG, so its name must end in .png")
+        raise InputError(f"{path}: images are written as PNG, so the name must end in .png")
     encoded, data = cv2.imencode(".png", as_image(image)[:, :, ::-1])
     if not encoded:
         raise ValueError(f"{path}: an image of {image.shape} cannot be encoded")

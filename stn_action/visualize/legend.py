@@ -1,4 +1,4 @@
-"""The heads' colors and names, and the strips above and below an image that tell them."""
+"""Colors and names of the heads, and the strips above and below an image that explain them."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from stn_action.visualize.images import (
     WHITE,
     Color,
     Image,
-    blank,
+    blank_image,
     fit_text,
     put_text,
     text_width,
@@ -23,28 +23,28 @@ HEAD_COLORS: tuple[Color, ...] = (
     (213, 94, 0),  # vermillion
     (0, 114, 178),  # blue
 )
-"""Distinct with every common color blindness (Okabe and Ito 2008, Color Universal Design)."""
+"""Distinct under all common color blindness (Okabe and Ito 2008, Color Universal Design)."""
 
 STRIP_COLOR: Color = (24, 24, 24)
 
 
 def head_color(head: int) -> Color:
-    """The color of head `head` (from 0), in every image the same; they repeat after seven."""
+    """Return the color of a head, counted from 0; colors repeat after seven."""
     return HEAD_COLORS[head % len(HEAD_COLORS)]
 
 
 def default_head_names(num_heads: int) -> list[str]:
-    """Heads are numbered from 1 in images and tables."""
+    """Return "head 1", "head 2", ...: images and tables count heads from 1."""
     return [f"head {head + 1}" for head in range(num_heads)]
 
 
 def draw_legend(
-    head_names: Sequence[str], width: int, text_height: int, *, person: bool, region: bool
+    head_names: Sequence[str], width: int, text_height: int, *, person: bool, target: bool
 ) -> Image:
-    """A strip that says what the colors and lines mean, as many lines high as it needs."""
+    """Draw a strip that explains colors and lines, in as many lines as it needs."""
     entries = [(name, head_color(head)) for head, name in enumerate(head_names)]
     entries += [("person box", WHITE)] if person else []
-    entries += [("deciding region", WHITE)] if region else []
+    entries += [("target region", WHITE)] if target else []
     gap = text_height
     left, line, places = gap, 0, []
     for name, color in entries:
@@ -54,7 +54,7 @@ def draw_legend(
         places.append((name, color, left, line))
         left += needed
     pitch = round(2.1 * text_height)
-    strip = blank((pitch * (line + 1) if entries else 0, width), STRIP_COLOR)
+    strip = blank_image((pitch * (line + 1) if entries else 0, width), STRIP_COLOR)
     for name, color, left, line in places:
         baseline = line * pitch + round(1.55 * text_height)
         middle = baseline - text_height // 2
@@ -69,11 +69,11 @@ def draw_legend(
 
 
 def draw_header(label: str, probability: float | None, width: int, text_height: int) -> Image:
-    """A strip with the class on the left and its probability on the right; no height without."""
+    """Draw a strip with the class on the left, its probability on the right; empty without both."""
     if not label and probability is None:
-        return blank((0, width), STRIP_COLOR)
+        return blank_image((0, width), STRIP_COLOR)
     number = "" if probability is None else f"{probability:.2f}"
-    strip = blank((round(2.3 * text_height), width), STRIP_COLOR)
+    strip = blank_image((round(2.3 * text_height), width), STRIP_COLOR)
     baseline = round(1.65 * text_height)
     number_left = width - text_height - text_width(number, text_height)
     room = number_left - 2 * text_height

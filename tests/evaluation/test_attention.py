@@ -152,5 +152,5 @@ def test_other_shapes_and_empty_truth_are_refused():
         ValueError, match=r"centers must be \(2, 3, 2\) as outlines, got \(2, 2, 2\)"
     ):
         score(outlines, torch.zeros(2, 2, 2))
-    with pytest.raises(ValueError, match="no frame has a deciding region"):
+    with pytest.raises(ValueError, match="no frame has a target region"):
         score(outlines, torch.full((2, 3, 2), torch.nan))

@@ -46,7 +46,7 @@ def test_the_style_is_that_of_the_project_and_leaves_nothing_behind(tmp_path):
 
 
 def test_where_a_chart_cannot_be_written_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"a\.jpg: a chart is written as PNG and SVG"):
+    with pytest.raises(InputError, match=r"a\.jpg: charts are written as PNG and SVG"):
         save_figure(tmp_path / "a.jpg", figure_of())
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"b\.png: cannot be written: "):

@@ -149,11 +149,11 @@ def test_class_and_probability_are_written():
 
 def test_the_legend_takes_as_many_lines_as_it_needs():
     names = ["left hand", "right hand", "the whole person"]
-    wide = draw_legend(names, 800, 12, person=True, region=True)
-    narrow = draw_legend(names, 200, 12, person=True, region=True)
+    wide = draw_legend(names, 800, 12, person=True, target=True)
+    narrow = draw_legend(names, 200, 12, person=True, target=True)
     assert narrow.shape[0] > 2 * wide.shape[0]
     assert all(has_color(narrow, head_color(head)) for head in range(3))
-    assert draw_legend([], 200, 12, person=False, region=False).shape == (0, 200, 3)
+    assert draw_legend([], 200, 12, person=False, target=False).shape == (0, 200, 3)
 
 
 def test_a_video_has_frames_of_one_size_with_their_own_windows():
@@ -166,10 +166,10 @@ def test_a_video_has_frames_of_one_size_with_their_own_windows():
     assert (images[0] != images[2]).any()
 
 
-@pytest.mark.parametrize(("count", "told"), [(2, "but 2 frames"), (4, "but more frames")])
+@pytest.mark.parametrize(("count", "told"), [(2, "got 2 frames"), (4, "got more frames")])
 def test_a_video_with_another_number_of_frames_is_refused(count, told):
     frames = torch.zeros(count, 3, 32, 32, dtype=torch.uint8)
-    with pytest.raises(ValueError, match=f"windows for 3 frames, {told}"):
+    with pytest.raises(ValueError, match=f"outlines are for 3 frames, {told}"):
         list(render_video(frames, torch.zeros(3, 1, 4, 2)))
 
 

@@ -8,7 +8,7 @@ import torch
 from stn_action.errors import InputError
 from stn_action.visualize.images import (
     as_image,
-    blank,
+    blank_image,
     fit_text,
     put_text,
     resize_image,
@@ -31,7 +31,7 @@ def test_a_png_file_reads_back_as_it_was(tmp_path):
 
 
 def test_another_format_and_a_bad_place_are_refused(tmp_path):
-    image = blank((4, 4), (0, 0, 0))
+    image = blank_image((4, 4), (0, 0, 0))
     with pytest.raises(InputError, match=r"a\.jpg: .* must end in \.png"):
         save_png(tmp_path / "a.jpg", image)
     (tmp_path / "file").write_text("")
@@ -52,7 +52,7 @@ def test_text_is_shortened_to_its_room():
 
 
 def test_text_stands_where_it_was_put():
-    image = blank((60, 200), (0, 0, 0))
+    image = blank_image((60, 200), (0, 0, 0))
     put_text(image, "HEAD", 20, 40, height=20, color=(255, 255, 255))
     rows, columns = np.nonzero(image.max(-1) > 128)
     assert 18 <= rows.min() <= 22
@@ -62,7 +62,7 @@ def test_text_stands_where_it_was_put():
 
 
 def test_letters_that_the_font_lacks_do_no_harm():
-    put_text(blank((40, 80), (0, 0, 0)), "café 手", 2, 30, height=12, color=(255, 255, 255))
+    put_text(blank_image((40, 80), (0, 0, 0)), "café 手", 2, 30, height=12, color=(255, 255, 255))
 
 
 def test_shrinking_averages():
