@@ -1,1 +1,1 @@
-"""Configuration to the objects of a run: the only constructors that read a Config."""
+"""Constructors of everything in a run; only they read a Config."""

@@ -1,4 +1,4 @@
-"""Configuration to a network, and what a run says about it before it starts."""
+"""Networks from configurations and checkpoints, and their description at the start of a run."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from stn_action.training.optim import DEFAULT_GAIN, LOCALIZATION_GROUP, effectiv
 
 
 def build_network(config: Config, num_classes: int, *, with_weights: bool = True) -> FocusedNetwork:
-    """The trunk with its heads, as configured.
+    """Build the trunk with its heads.
 
     Args:
         config: the experiment.
@@ -48,7 +48,7 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
 def network_from_checkpoint(
     content: dict[str, Any], config: Config, path: object
 ) -> FocusedNetwork:
-    """The network of a checkpoint, its weights loaded, in eval mode.
+    """Return the network of a checkpoint with its weights, in eval mode.
 
     Raises:
         InputError: `config` describes another network.
@@ -68,7 +68,7 @@ def network_from_checkpoint(
 def config_of_checkpoint(
     content: dict[str, Any], path: object, overrides: list[str] | tuple[str, ...] = ()
 ) -> Config:
-    """The configuration a checkpoint carries, with overrides."""
+    """Return the configuration that a checkpoint carries, with overrides."""
     return config_from_dict(content["config"], str(path), overrides)
 
 
@@ -79,13 +79,13 @@ def example_clip(config: Config) -> Tensor:
 
 
 def gain_of(config: Config) -> float:
-    """The gain of the localization network: as configured, or the optimizer family's."""
+    """Return the configured gain of the localization network, or the optimizer family's default."""
     gain = config.model.focus.gain if config.model.focus else "auto"
     return DEFAULT_GAIN[config.optim.name] if gain == "auto" else float(gain)
 
 
 def describe_groups(config: Config, network: FocusedNetwork, groups: list[dict]) -> list[str]:
-    """A line for each parameter group: how much of the network, at which rates (after warm-up)."""
+    """Return a line for each parameter group: its size and learning rates (after warm-up)."""
     lines = []
     for group in groups:
         count = sum(parameter.numel() for parameter in group["params"])

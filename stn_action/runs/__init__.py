@@ -1,1 +1,1 @@
-"""What is done with one experiment: train, test, compare, preview, draw."""
+"""Verbs on one experiment: train, test, compare, preview, draw."""

@@ -1,4 +1,4 @@
-"""One experiment three ways: no heads, heads frozen at their start, heads that learn."""
+"""The three arms of an experiment: no heads, heads frozen at their start, heads that learn."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ TABLE_WIDTH = 112
 
 @dataclass(frozen=True)
 class ArmResult:
-    """The tests of one arm, a row per seed."""
+    """Test results of one arm, one for each seed."""
 
     arm: str
     results: list[dict[str, Any]]
@@ -46,7 +46,7 @@ class ArmResult:
 
     @property
     def top1(self) -> list[float]:
-        """Of every seed."""
+        """Top-1 of each seed."""
         return [result["top1"] for result in self.results]
 
 
@@ -68,7 +68,7 @@ def run_arms(
         seeds: of the runs.
         out: holds a folder for every run, named by arm and seed.
         arms: names out of `ARMS`.
-        command: to be written down.
+        command: recorded in each run folder.
         console: where to print.
 
     Raises:
@@ -94,7 +94,7 @@ def run_arms(
 
 
 def compare(better: ArmResult, worse: ArmResult) -> PairedDifference:
-    """How much better one arm's videos are classified, by a paired bootstrap over groups.
+    """Return how much better one arm classifies the test videos, by a paired bootstrap over groups.
 
     Seeds are averaged per video first, so that the interval is about other videos, not other seeds.
     """
@@ -108,7 +108,7 @@ def compare(better: ArmResult, worse: ArmResult) -> PairedDifference:
 
 
 def table_rows(results: Sequence[ArmResult]) -> list[list[str]]:
-    """Header and one row per arm."""
+    """Return the header and one row for each arm."""
     header = ["arm", "top-1 per seed", "mean", "deviation", "theta shuffled", "hit", "shuffled",
               "random", "window area"]  # fmt: skip
     rows = [header]
@@ -128,7 +128,7 @@ def table_rows(results: Sequence[ArmResult]) -> list[list[str]]:
 
 
 def describe(results: Sequence[ArmResult]) -> list[str]:
-    """Lines of Markdown: protocol, table, and the paired differences of the last arm."""
+    """Return lines of Markdown: protocol, table, and the paired differences of the last arm."""
     rows = table_rows(results)
     lines = [results[-1].results[0]["protocol"], ""]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
@@ -145,7 +145,7 @@ def describe(results: Sequence[ArmResult]) -> list[str]:
 
 
 def print_arms(results: Sequence[ArmResult], console: Console) -> None:
-    """Print the protocol, the table (columns without any figure left out) and the differences."""
+    """Print the protocol, the table (without its empty columns) and the differences."""
     rows = table_rows(results)
     table = Table(title="percent", title_justify="left", box=SIMPLE)
     filled = [any(cell != "–" for cell in column[1:]) for column in zip(*rows, strict=True)]
@@ -206,6 +206,6 @@ def _mean(result: ArmResult, key: str) -> str:
 
 
 def _region(result: ArmResult, key: str) -> str:
-    """The figure of the union of all heads, mean over seeds."""
+    """Return a score of the union of all heads, averaged over seeds."""
     values = [row["regions"]["any head"][key] for row in result.results if "regions" in row]
     return f"{100 * sum(values) / len(values):.1f}" if values else "–"

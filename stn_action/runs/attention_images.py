@@ -1,4 +1,4 @@
-"""Pictures of where the heads of a checkpoint look, on the source frames."""
+"""Images and videos of where the heads of a checkpoint look, on the source frames."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ from stn_action.visualize.images import save_png
 
 SHEET_COLUMNS = 6
 FRAMES_AT_ONCE = 32
-"""Of a video that is drawn: what is held in memory does not grow with its length."""
+"""Frames decoded together when a video is drawn: memory does not grow with its length."""
 
 
 def visualize(
@@ -95,7 +95,7 @@ def _source(path: Path | None) -> People | None:
 def _boxes(
     people: People | None, video: Video, reader: VideoReader, select: Select
 ) -> Tensor | None:
-    """(frames, 4) of the person or persons that clips are about; None: nobody is known."""
+    """Return the boxes (frames, 4) of the people that clips show; None if there are none."""
     found = None if people is None else people.find(video.name)
     if found is None or not found.tubes:
         return None

@@ -1,4 +1,4 @@
-"""A checkpoint on the test videos of its data set."""
+"""Tests of a checkpoint on the test videos of a data set."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,7 +91,7 @@ def run_checkpoint_test(
 def config_for(
     content: dict[str, Any], path: str | Path, config_file: str | None, overrides: Sequence[str]
 ) -> Config:
-    """The configuration that a checkpoint is tested by: a file's or its own, with overrides."""
+    """Return the configuration of a test: a file's, or the checkpoint's own, with overrides."""
     if config_file is None:
         return config_of_checkpoint(content, path, list(overrides))
     return load_config(config_file, overrides)

@@ -1,4 +1,4 @@
-"""The folder of a run: what it was started with, and what it found."""
+"""The folder of a run: what it was started with, and its results."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ def run_folder(config: Config) -> Path:
 
 
 def writing_to(config: Config, folder: Path) -> Config:
-    """The same experiment in another run folder."""
+    """Return the same configuration with another run folder."""
     return config.model_copy(
         update={"train": config.train.model_copy(update={"output_dir": folder})}
     )
@@ -42,7 +42,7 @@ def writing_to(config: Config, folder: Path) -> Config:
 def check_folder(
     folder: Path, config: Config, *, resume: bool, checkpoints: str = "last.pt"
 ) -> None:
-    """Find out whether a run may write there, before anything is done.
+    """Check that a run may write to a folder, before anything is computed.
 
     Args:
         folder: of the run.
@@ -86,7 +86,7 @@ def differences_from_start(folder: Path, config: Config) -> Differences:
 
 
 def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> None:
-    """Make the folder of a run and write down what the run was started with."""
+    """Create the folder of a run and record what the run was started with."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     Fingerprint.of(config).save(folder)
@@ -128,7 +128,7 @@ def write_result(
 
 
 def command_line() -> str:
-    """The command this process was started with."""
+    """Return the command that this process was started with."""
     return shlex.join(["python", *sys.argv])
 
 

@@ -1,4 +1,4 @@
-"""What a sweep goes over: the setting and its values, and the checkpoints that are tested."""
+"""Plan of a sweep: the setting and its values, and the checkpoints that are tested."""
 
 import re
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Subject:
-    """What one curve is about: a checkpoint, or those of all folds."""
+    """What one curve shows: a checkpoint, or those of all folds of a run."""
 
     name: str
     """Short, and no other's."""
@@ -97,7 +97,7 @@ def check_key(key: str, config: Config) -> None:
 
 
 def subjects_of(paths: Sequence[str | Path]) -> list[Subject]:
-    """The checkpoints of files and run folders, with short names.
+    """Load the checkpoints of files and run folders; give them short names.
 
     Raises:
         InputError: there is none, one is given twice, or folds are missing.
@@ -145,7 +145,7 @@ def _member(path: Path) -> Member:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """The last parts of the paths, as many as tell them apart; `last.pt` goes without saying."""
+    """The last parts of the paths, as many as distinguish them, without `last.pt`."""
     parts = []
     for path in paths:
         resolved = path.resolve()

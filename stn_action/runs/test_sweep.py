@@ -1,4 +1,4 @@
-"""Finished checkpoints tested at several values of one setting: how much depends on it."""
+"""Checkpoints tested at several values of one setting."""
 
 import csv
 import hashlib
@@ -156,7 +156,7 @@ def print_sweep(rows: Sequence[SweepRow], key: str, console: Console) -> None:
 
 
 def _configs(subject: Subject, config_file: str | None, overrides: Sequence[str]) -> list[Config]:
-    """What each checkpoint of the subject is tested by; also finds wrong settings."""
+    """Return the configuration of each checkpoint of a subject; wrong settings are refused."""
     return [
         config_for(member.content, member.path, config_file, [*overrides, *member.fold])
         for member in subject.members
@@ -177,7 +177,7 @@ def _row(
     subject: Subject, value: str, configs: Sequence[Config], config_file: str | None,
     overrides: Sequence[str], folder: Path,
 ) -> SweepRow:  # fmt: skip
-    """Test, or read what was tested under the same settings."""
+    """Test, or load the result of an earlier test with the same fingerprint."""
     now = Fingerprint.of(
         configs[0],
         without=(*HARMLESS, "model.weights"),  # those of the checkpoint are used
@@ -200,7 +200,7 @@ def _row(
 
 
 def _pooled(tests: Sequence[CheckpointTest]) -> tuple[Listing, TestResult]:
-    """All folds as one test."""
+    """Return the tests of all folds as one."""
     listing = pooled_listing(tests[0].config, [test.listing for test in tests])
     probabilities = torch.cat([test.result.scores.probabilities for test in tests])
     failures = [failure for test in tests for failure in test.result.failures]
@@ -222,7 +222,7 @@ def _number(value: str) -> float:
 
 
 def _file_name(text: str) -> str:
-    """Text as a file's name; another text has another one."""
+    """Return a file name for a text, different for different texts."""
     safe = re.sub(r"[^\w.+-]+", "_", text)
     if safe == text and text.strip("."):
         return text

@@ -1,4 +1,4 @@
-"""The three arms at several values of one setting: trained at each, one table and one curve."""
+"""The three arms trained at several values of one setting: one table and one chart."""
 
 import json
 import math
@@ -22,7 +22,7 @@ REFERENCE = "reference"
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """The arms at one value."""
+    """Results of all arms at one value."""
 
     name: str
     """The value as it was given, or `REFERENCE`."""
@@ -48,7 +48,7 @@ def run_arm_sweep(
         seeds: of the runs.
         out: holds a folder of arms for every value; what is finished there is not repeated.
         reference: overrides of arms that are run besides, in place of the sweep's.
-        command: to be written down.
+        command: recorded in each run folder.
         console: where to print.
 
     Returns:
@@ -85,7 +85,7 @@ def write_arm_sweep(points: Sequence[SweepPoint], sweep: str, out: Path) -> list
 
 
 def describe_sweep(points: Sequence[SweepPoint], sweep: str) -> list[str]:
-    """Lines of Markdown: the protocols, one table of all points and arms, and what heads gain."""
+    """Return lines of Markdown: the protocols, and a table of all points and arms with gains."""
     key = parse_sweep(sweep)[0].rpartition(".")[2]
     lines = [f"{point.name}: {point.results[-1].results[0]['protocol']}" for point in points]
     header = [key, "arm", "top-1 per seed", "mean", "deviation", "heads gain", "95 % interval", "p"]
@@ -138,7 +138,7 @@ def draw_arm_sweep(points: Sequence[SweepPoint], sweep: str) -> Figure:
 
 
 def _changed(config: Config, overrides: list[str], folder: Path) -> Config:
-    """Features that are cached depend on the setting, so each value has a cache of its own."""
+    """Return a configuration with a cache of its own: cached features may depend on the setting."""
     own = [*overrides, f"train.cache_folder={folder / 'cache'}"]
     return config_from_dict(to_dict(config), "--sweep", own)
 
