@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, a plain line now and then in a file or a log."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Self, TypeVar
@@ -129,6 +130,7 @@ class Progress:
             *columns,
             console=self.console,
             get_time=clock,
+            redirect_stdout=sys.stdout.isatty(),  # else what a tool prints would miss its file
             disable=not (self._shown and self._terminal),
         )
         self._task = self._bar.add_task(what, total=total, note="")

@@ -1,4 +1,5 @@
 import doctest
+import sys
 from collections.abc import Iterator
 from io import StringIO
 from itertools import pairwise
@@ -130,3 +131,12 @@ def test_results_are_passed_on():
     shown = show_progress(iter("abc"), total=3, what="drawing", unit="clips", console=console)
     assert list(shown) == ["a", "b", "c"]
     assert printed(console) == []
+
+
+def test_what_is_printed_beside_a_bar_goes_where_the_output_goes(clock, capsys):
+    console = Console(file=StringIO(), force_terminal=True, width=120)
+    with Progress("predicting", 2, console=console, clock=clock) as shown:
+        sys.stdout.write("a.mp4: wave\n")
+        shown.advance()
+    assert capsys.readouterr().out == "a.mp4: wave\n"
+    assert "a.mp4" not in "\n".join(printed(console))
