@@ -108,7 +108,7 @@ def _compare(sources: Sequence[Source], repeats: int) -> None:
 def _row(source: Source, place: str, indices: list[int], repeats: int) -> list[str]:
     path = source.path
     with open_video(path) as reader:
-        images = reader.read_pictures(indices)
+        images = reader.read_images(indices)
     for ours, bare in zip(images, _bare_pyav(path, indices), strict=True):
         np.testing.assert_array_equal(ours, bare)
     bare = {"pyav": _bare_pyav, "opencv": _bare_opencv, "decord": _bare_decord}
@@ -170,7 +170,7 @@ def _clip(
 
 def _read(path: Path, indices: list[int]) -> list[np.ndarray]:
     with open_video(path) as reader:
-        return reader.read_pictures(indices)
+        return reader.read_images(indices)
 
 
 def _bare_pyav(path: Path, indices: list[int]) -> list[np.ndarray]:

@@ -13,14 +13,14 @@ from torch import Tensor
 from stn_action.person.crop import (
     CropSpec,
     View,
-    crop_pictures,
+    crop_images,
     inverse_map,
-    region_of,
-    spread_views,
+    source_box,
+    uniform_views,
     view_boxes,
 )
 from stn_action.person.person_choices import Select
-from stn_action.person.select import clip_boxes_of
+from stn_action.person.select import select_boxes
 from stn_action.person.tube import Tube
 from stn_action.video.reader import VideoReader
 
@@ -47,9 +47,9 @@ class Footage:
         boxes = None
         if self.tubes:
             window = self.crop.smooth_window
-            boxes = clip_boxes_of(self.tubes, self.clips[number], self.select, window)
+            boxes = select_boxes(self.tubes, self.clips[number], self.select, window)
         height, width = self.pictures[0].shape[:2]
-        return region_of(boxes, (height, width), self.crop, generator)
+        return source_box(boxes, (height, width), self.crop, generator)
 
     def cut(self, number: int, region: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """Cut a view of a region out of the frames of clip `number`.
@@ -59,7 +59,7 @@ class Footage:
         """
         boxes = view_boxes(region, view, self.crop.aspect)
         pictures = [self.pictures[place] for place in self.places[number].tolist()]
-        clip = crop_pictures(pictures, boxes, self.crop.size, view.mirror)
+        clip = crop_images(pictures, boxes, self.crop.size, view.mirror)
         return clip, inverse_map(boxes, view.mirror).expand(len(pictures), 4).contiguous()
 
     def test_views(self, num_crops: int) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -70,7 +70,7 @@ class Footage:
         """
         for number in range(len(self.clips)):
             region = self.region(number)
-            for view in spread_views(region, self.crop.view_share, num_crops):
+            for view in uniform_views(region, self.crop.view_share, num_crops):
                 yield number, *self.cut(number, region, view)
 
 
@@ -94,5 +94,5 @@ def read_footage(
         VideoError: the frames cannot be read.
     """
     needed, places = torch.unique(clips, return_inverse=True)
-    pictures = reader.read_pictures(needed.tolist())
+    pictures = reader.read_images(needed.tolist())
     return Footage(clips, places, pictures, tubes, select, crop)

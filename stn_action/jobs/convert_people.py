@@ -9,7 +9,7 @@ from typing import Any
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.person.formats.ava import AvaVideo
-from stn_action.person.formats.format_table import FORMATS, format_named
+from stn_action.person.formats.format_table import FORMATS, find_format
 from stn_action.person.formats.motchallenge import read_mot_detections
 from stn_action.person.names import NameIndex
 from stn_action.person.store.people_file import PeopleFile
@@ -56,7 +56,7 @@ def read_people(
             about = _about_video(videos, size_hw, fps, start)
             people = FORMATS["ava"].read(path, about, **given)
         case _:
-            people = format_named(kind).read(path)
+            people = find_format(kind).read(path)
     return iter(people)
 
 
@@ -83,7 +83,7 @@ def write_people(path: Path, kind: str, people: Iterable[VideoPeople], *, made_b
     if kind == PEOPLE_FILE:
         return PeopleFile.create(path, made_by).add_all(people)
     counted = _Counted(people)
-    write = format_named(kind, to_write=True).write
+    write = find_format(kind, to_write=True).write
     assert write is not None
     write(path, counted)
     return counted.number

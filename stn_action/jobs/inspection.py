@@ -10,7 +10,7 @@ from av.error import FFmpegError
 from stn_action.data.manifest import Entry
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
-from stn_action.video.container import demuxed, open_container
+from stn_action.video.container import demux_packets, open_container
 from stn_action.video.reader import VideoReader
 from stn_action.video.slice import SliceReader
 
@@ -135,7 +135,7 @@ def _decode(video: Video, max_frames: int | None = None) -> _Pass:
     container, stream = open_container(video.path)
     with container:
         seen = _Pass(codec=stream.codec_context.name, promised=stream.frames)
-        for packet in chain(_counted(demuxed(container, stream, video.path), seen), [None]):
+        for packet in chain(_counted(demux_packets(container, stream, video.path), seen), [None]):
             try:
                 frames = stream.decode(packet)
             except FFmpegError:

@@ -70,7 +70,7 @@ class View:
     """Whether left and right are exchanged."""
 
 
-def region_of(
+def source_box(
     boxes: Tensor | None,
     size_hw: tuple[int, int],
     spec: CropSpec,
@@ -124,7 +124,7 @@ def view_boxes(region: Tensor, view: View, aspect: Aspect) -> Tensor:
     return torch.cat([corners, corners + sizes], dim=1)
 
 
-def spread_views(region: Tensor, share: float, count: int) -> list[View]:
+def uniform_views(region: Tensor, share: float, count: int) -> list[View]:
     """Return `count` views at equal distances along the longer side of a region (1: the centre).
 
     Args:
@@ -144,7 +144,7 @@ def spread_views(region: Tensor, share: float, count: int) -> list[View]:
 def crop_frames(
     frames: Tensor, boxes: Tensor, size_hw: tuple[int, int], mirror: bool = False
 ) -> Tensor:
-    """Cut one box out of each frame and resize it: `crop_pictures` for frames in one tensor.
+    """Cut one box out of each frame and resize it: `crop_images` for frames in one tensor.
 
     Args:
         frames: (T, 3, H, W) uint8.
@@ -163,10 +163,10 @@ def crop_frames(
             f"frames must be uint8 (T, 3, H, W), got {frames.dtype} {tuple(frames.shape)}"
         )
     pictures = frames.permute(0, 2, 3, 1).numpy()  # (T, H, W, 3)
-    return crop_pictures([*pictures], boxes, size_hw, mirror).transpose(0, 1)
+    return crop_images([*pictures], boxes, size_hw, mirror).transpose(0, 1)
 
 
-def crop_pictures(
+def crop_images(
     pictures: Sequence[np.ndarray], boxes: Tensor, size_hw: tuple[int, int], mirror: bool = False
 ) -> Tensor:
     """Cut one box out of each picture and resize it; what lies outside the picture is black.

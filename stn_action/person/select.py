@@ -39,7 +39,7 @@ class TubeChoice:
         return tuple(tube for tube in tubes if tube.span >= self.min_span)
 
 
-def clip_boxes_of(
+def select_boxes(
     tubes: Sequence[Tube], frame_indices: Tensor, select: Select, smooth_window: int = 1
 ) -> Tensor:
     """The boxes of a clip: of the person that it is about, or around everybody in it.

@@ -73,7 +73,7 @@ class VideoPeople:
         for tube in self.tubes:
             if scale is not None:
                 tube = Tube(tube.frame_indices, tube.boxes * scale, tube.scores)
-            tubes.append(fit_to_picture(tube, size_hw, self.source or self.name))
+            tubes.append(fit_to_image(tube, size_hw, self.source or self.name))
         return tuple(tubes)
 
 
@@ -104,7 +104,7 @@ class People(Protocol):
         ...
 
 
-def fit_to_picture(tube: Tube, size_hw: tuple[int, int], source: str | Path) -> Tube:
+def fit_to_image(tube: Tube, size_hw: tuple[int, int], source: str | Path) -> Tube:
     """Clip the boxes of a tube to the picture, and refuse one that lies wholly outside.
 
     Args:

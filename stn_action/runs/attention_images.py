@@ -11,7 +11,7 @@ from stn_action.config.schema import Config
 from stn_action.data.video_table import Video
 from stn_action.geometry.outlines import nearest_clip_frames
 from stn_action.person.person_choices import Select
-from stn_action.person.select import clip_boxes_of
+from stn_action.person.select import select_boxes
 from stn_action.person.store.people_file import open_people
 from stn_action.person.video_people import People
 from stn_action.predictor import FailedPrediction, Predictor, VideoPrediction
@@ -100,4 +100,4 @@ def _boxes(
     if found is None or not found.tubes:
         return None
     tubes = found.tubes_in(reader.size_hw)
-    return clip_boxes_of(tubes, torch.arange(len(reader)), "union" if select == "all" else select)
+    return select_boxes(tubes, torch.arange(len(reader)), "union" if select == "all" else select)

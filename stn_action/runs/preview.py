@@ -28,7 +28,7 @@ from stn_action.data.listing import Listing
 from stn_action.data.source import DrawClips, FootageSource
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
-from stn_action.person.select import clip_boxes_of
+from stn_action.person.select import select_boxes
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoError
 from stn_action.visualize.clip_sheet import PreviewClip, draw_overview, draw_preview, draw_summary
@@ -217,7 +217,7 @@ def _cuts(
         whom = None
         if footage.tubes:
             window = footage.crop.smooth_window
-            whom = clip_boxes_of(footage.tubes, indices, footage.select, window)
+            whom = select_boxes(footage.tubes, indices, footage.select, window)
         cuts.append(
             PreviewClip(
                 frames, sample.clip, indices, seconds[torch.searchsorted(needed, indices)],

@@ -12,7 +12,7 @@ from av.error import EOFError as NoMoreDataError
 from av.error import FFmpegError, InvalidDataError
 from av.format import Flags
 
-from stn_action.video.packets import FrameIndex, Packet, index_frames, shown
+from stn_action.video.packets import FrameIndex, Packet, index_frames, shown_packets
 from stn_action.video.reader import VideoError
 
 REFUSED_FORMATS = {"tty"}
@@ -48,7 +48,9 @@ def _container(path: Path) -> InputContainer:
         return av.open(url, options=options, metadata_errors="replace")
 
 
-def demuxed(container: InputContainer, stream: av.VideoStream, path: Path) -> Iterator[av.Packet]:
+def demux_packets(
+    container: InputContainer, stream: av.VideoStream, path: Path
+) -> Iterator[av.Packet]:
     """Yield the packets of the stream, as far as the file goes.
 
     Raises:
@@ -63,11 +65,11 @@ def demuxed(container: InputContainer, stream: av.VideoStream, path: Path) -> It
         raise VideoError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def scan_packets(container: InputContainer, stream: av.VideoStream) -> list[Packet]:
+def read_packets(container: InputContainer, stream: av.VideoStream) -> list[Packet]:
     """Read the packets of a freshly opened video, without decoding them."""
     return [
         Packet(p.pts, p.dts, p.pos, p.size, p.is_keyframe, p.is_discard, p.is_corrupt)
-        for p in demuxed(container, stream, Path(container.name))
+        for p in demux_packets(container, stream, Path(container.name))
     ]
 
 
@@ -79,7 +81,7 @@ def packet_index(path: Path) -> FrameIndex | None:
     """
     container, stream = open_container(path)
     with container:
-        return stream_index(container, stream, scan_packets(container, stream))
+        return stream_index(container, stream, read_packets(container, stream))
 
 
 def stream_index(
@@ -101,17 +103,17 @@ def frames_per_second(
     index: FrameIndex | None,
 ) -> float:
     """Average rate: by the index, by a raw stream's packets, or as the file says (else 25)."""
-    base = exact(stream.time_base)
+    base = as_fraction(stream.time_base)
     if index is not None and len(index.display_pts) > 1:
         pts = index.display_pts
         return float((len(pts) - 1) / ((pts[-1] - pts[0]) * base))
-    dts = [packet.dts for packet in shown(packets) if packet.dts is not None]
+    dts = [packet.dts for packet in shown_packets(packets) if packet.dts is not None]
     if container.format.flags & Flags.no_timestamps.value and len(dts) > 1:
         # FFmpeg says 25 for every raw stream; its parser knows better.
         return float(1 / (median(np.diff(dts).tolist()) * base))
     return float(stream.average_rate or stream.guessed_rate or 25)
 
 
-def exact(number) -> Fraction:
+def as_fraction(number) -> Fraction:
     """FFmpeg's rational number as Python's."""
     return Fraction(number.numerator, number.denominator)

@@ -9,10 +9,10 @@ import av
 from av.error import FFmpegError
 
 from stn_action.video.container import (
-    demuxed,
+    demux_packets,
     frames_per_second,
     open_container,
-    scan_packets,
+    read_packets,
     stream_index,
 )
 from stn_action.video.packets import FrameIndex, Start
@@ -39,7 +39,7 @@ class FrameDecoder:
         """Frames that the decoder has put out so far."""
         self.container, self.stream = open_container(path)
         try:
-            packets = scan_packets(self.container, self.stream)
+            packets = read_packets(self.container, self.stream)
             self.whole = self.stream.frames == len(packets) and not any(
                 packet.corrupt for packet in packets
             )
@@ -112,7 +112,7 @@ class FrameDecoder:
         """
         reached = position is None
         self._leave_out(False)
-        for packet in chain(demuxed(self.container, self.stream, self.path), [None]):
+        for packet in chain(demux_packets(self.container, self.stream, self.path), [None]):
             reached = reached or (packet is not None and packet.pos == position)
             if not reached:
                 continue

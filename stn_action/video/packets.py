@@ -59,7 +59,7 @@ class FrameIndex:
         return self.starts[bisect_right(self.starts, index, key=lambda start: start.rank) - 1]
 
 
-def shown(packets: Sequence[Packet]) -> list[Packet]:
+def shown_packets(packets: Sequence[Packet]) -> list[Packet]:
     """Keep the packets that hold a frame to be shown.
 
     Packets of at most one byte are placeholders: AVI writes them for a B-frame that is packed
@@ -84,9 +84,9 @@ def index_frames(
         B-frames, transport streams, streams cut in the middle of a group).
     """
     kept = [packet for packet in packets if packet.size > 1]
-    times = [packet.pts for packet in shown(kept) if packet.pts is not None]
+    times = [packet.pts for packet in shown_packets(kept) if packet.pts is not None]
     first = kept[0] if kept else None
-    if first is None or not times or len(times) < len(shown(kept)):
+    if first is None or not times or len(times) < len(shown_packets(kept)):
         return None
     in_order = all(a < b for a, b in pairwise(times))
     if containers & TIMED_CONTAINERS:

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from stn_action.video.container import exact
+from stn_action.video.container import as_fraction
 from stn_action.video.decoding import FrameDecoder, NumberedFrames, WrongIndexError
 from stn_action.video.frames import Frames
 from stn_action.video.packets import Start
@@ -81,9 +81,9 @@ class PyAVReader(VideoReader):
         """Decode the frames of these indices: see `VideoReader.read`."""
         return self._read(super().read, indices)
 
-    def read_pictures(self, indices: Sequence[int]) -> list[np.ndarray]:
-        """Decode the frames of these indices: see `VideoReader.read_pictures`."""
-        return self._read(super().read_pictures, indices)
+    def read_images(self, indices: Sequence[int]) -> list[np.ndarray]:
+        """Decode the frames of these indices: see `VideoReader.read_images`."""
+        return self._read(super().read_images, indices)
 
     def _read(self, read: Callable[[Sequence[int]], T], indices: Sequence[int]) -> T:
         self._require_open()
@@ -172,7 +172,7 @@ class PyAVReader(VideoReader):
     def seconds_at(self, index: int) -> float:
         """Return when a frame is shown: see `VideoReader.seconds_at`."""
         if self._decoder.index is not None:
-            pts, base = self._decoder.index.display_pts, exact(self._decoder.stream.time_base)
+            pts, base = self._decoder.index.display_pts, as_fraction(self._decoder.stream.time_base)
             return (pts[index] - pts[0]) * base.numerator / base.denominator
         return index / self.fps if self._seconds is None else float(self._seconds[index])
 
@@ -197,7 +197,9 @@ class PyAVReader(VideoReader):
                 raise WrongIndexError
             if self._decoder.index is None and self._next_index == len(self._times):
                 base = self._decoder.stream.time_base
-                self._times.append(None if frame.pts is None else float(frame.pts * exact(base)))
+                self._times.append(
+                    None if frame.pts is None else float(frame.pts * as_fraction(base))
+                )
             self._held, self._held_index = frame, rank
             self._next_index = rank + 1
         return self._held

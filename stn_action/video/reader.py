@@ -87,7 +87,7 @@ class VideoReader(ABC):
             return Frames(none, torch.empty(0, dtype=torch.float64))
         return gather_frames(wanted, self._picture_at)
 
-    def read_pictures(self, indices: Sequence[int]) -> list[np.ndarray]:
+    def read_images(self, indices: Sequence[int]) -> list[np.ndarray]:
         """Decode the frames of these indices without copying them into one array.
 
         Args:

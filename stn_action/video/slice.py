@@ -84,9 +84,9 @@ class SliceReader(VideoReader):
         frames = self._read(self.video.read, indices)
         return Frames(frames.data, frames.seconds - self._first_seconds)
 
-    def read_pictures(self, indices: Sequence[int]) -> list[np.ndarray]:
-        """Decode the frames of these indices: see `VideoReader.read_pictures`."""
-        return self._read(self.video.read_pictures, indices)
+    def read_images(self, indices: Sequence[int]) -> list[np.ndarray]:
+        """Decode the frames of these indices: see `VideoReader.read_images`."""
+        return self._read(self.video.read_images, indices)
 
     def _read(self, read: Callable[[Sequence[int]], T], indices: Sequence[int]) -> T:
         frames = self.file_frames

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stn_action.geometry import boxes as B
-from stn_action.person.crop import CropSpec, View, inverse_map, region_of, view_boxes
+from stn_action.person.crop import CropSpec, View, inverse_map, source_box, view_boxes
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
 
@@ -86,7 +86,7 @@ def test_squares_hold_their_box_and_stay_squares(drawn):
 def test_a_point_goes_into_the_clip_and_comes_home(drawn, looseness, share, mirror, square):
     size_hw, boxes = drawn
     spec = CropSpec((32, 32), looseness=looseness, aspect="square" if square else "free")
-    region = region_of(boxes.float(), size_hw, spec)
+    region = source_box(boxes.float(), size_hw, spec)
     view = view_boxes(region, View(share, (0.3, 0.9)), spec.aspect)
     edges = inverse_map(view, mirror).double()
     points = B.box_centers(boxes)
@@ -133,7 +133,7 @@ def test_jitter_moves_each_side_by_no_more_than_its_share(jitter):
     spec = CropSpec((8, 8), looseness=0, box_jitter=jitter, aspect="free")
     box = torch.tensor([[20.0, 30, 60, 50]])
     generator = torch.Generator().manual_seed(0)
-    moves = torch.cat([region_of(box, (90, 90), spec, generator) - box for _ in range(200)])
+    moves = torch.cat([source_box(box, (90, 90), spec, generator) - box for _ in range(200)])
     most = moves.abs().amax(0)
     limits = jitter * torch.tensor([40.0, 20, 40, 20])
     assert (most <= limits + 1e-4).all()

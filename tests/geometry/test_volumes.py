@@ -9,7 +9,7 @@ from stn_action.geometry.theta import invert, transform_points, window_theta
 from stn_action.geometry.volumes import SLICE_POINTS, slice_volumes
 
 
-def corners_of(polygon: Tensor) -> Tensor:
+def corners_from_xywh(polygon: Tensor) -> Tensor:
     """The corners (M, 2) of a polygon (P, 2) without points that repeat, but for rounding."""
     steps = (polygon - polygon.roll(1, 0)).abs().amax(-1)
     return polygon[steps > 1e-9]
@@ -29,7 +29,7 @@ def test_an_upright_volume_is_its_rectangle_while_it_lasts():
     assert polygons.shape == (3, SLICE_POINTS, 2)
     expected = torch.tensor([[-0.25, -0.75], [0.75, -0.75], [0.75, -0.25], [-0.25, -0.25]])
     for polygon in polygons:
-        torch.testing.assert_close(corners_of(polygon), expected.double())
+        torch.testing.assert_close(corners_from_xywh(polygon), expected.double())
 
 
 def test_before_and_after_a_volume_there_is_only_its_center():
@@ -61,7 +61,7 @@ def test_what_the_head_sees_as_its_top_left_comes_first():
     backwards = mirrored.clone()
     backwards[2, 2] = -0.5
     for theta in (turned, mirrored, backwards):
-        corners = corners_of(slice_volumes(theta, torch.zeros(1))[0])
+        corners = corners_from_xywh(slice_volumes(theta, torch.zeros(1))[0])
         torch.testing.assert_close(corners, transform_points(theta, square)[:, :2])
 
 
@@ -71,7 +71,7 @@ def test_a_sheared_volume_is_cut_in_up_to_six_corners():
     first = torch.tensor([1.0, -1.0, 0.0]).double() / 2**0.5
     theta = torch.stack([first, torch.linalg.cross(third, first), third]) * 0.5
     theta = torch.cat([theta, torch.zeros(3, 1).double()], dim=-1)
-    corners = corners_of(slice_volumes(theta, torch.zeros(1))[0])
+    corners = corners_from_xywh(slice_volumes(theta, torch.zeros(1))[0])
     assert corners.shape == (6, 2)
     torch.testing.assert_close(corners.norm(dim=-1), torch.full((6,), 0.5**0.5).double())
     # a regular hexagon of side s has an area of 3 sqrt(3) / 2 s^2
@@ -92,7 +92,7 @@ def test_slices_agree_with_a_raster():
         for place, time in enumerate(times.tolist()):
             polygon = polygons[index, place]
             inside = seen(theta[index], time, grid)
-            corners.add(len(corners_of(polygon)))
+            corners.add(len(corners_from_xywh(polygon)))
             assert torch.equal(contains_points(polygon, grid), inside)
             area = 16 * inside.double().mean()
             torch.testing.assert_close(polygon_area(polygon), area, atol=0.02, rtol=0.02)

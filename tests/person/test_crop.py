@@ -7,10 +7,10 @@ from stn_action.person.crop import (
     CropSpec,
     View,
     crop_frames,
-    crop_pictures,
+    crop_images,
     inverse_map,
-    region_of,
-    spread_views,
+    source_box,
+    uniform_views,
     view_boxes,
 )
 
@@ -136,14 +136,14 @@ class TestCropping:
         frames = torch.from_numpy(np.stack(apart)).permute(0, 3, 1, 2)
         expected = crop_frames(frames, boxes_of(*box), size_hw, mirror)
         for pictures in (apart, strided, turned):
-            clip = crop_pictures(pictures, boxes_of(*box), size_hw, mirror)
+            clip = crop_images(pictures, boxes_of(*box), size_hw, mirror)
             assert clip.is_contiguous()
             assert torch.equal(clip.transpose(0, 1), expected)
 
     def test_a_picture_that_comes_again_is_cut_again_only_for_another_box(self):
         first, second = np.random.default_rng(0).integers(0, 256, (2, 9, 9, 3), dtype=np.uint8)
         boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4], [2, 1, 6, 5], [2, 1, 6, 5]])
-        clip = crop_pictures([first, first, first, second], boxes, (4, 4))
+        clip = crop_images([first, first, first, second], boxes, (4, 4))
         expected = [first[:4, :4], first[:4, :4], first[1:5, 2:6], second[1:5, 2:6]]
         assert torch.equal(clip, torch.from_numpy(np.stack(expected)).permute(3, 0, 1, 2))
 
@@ -177,24 +177,24 @@ class TestCropping:
 class TestRegions:
     def test_without_a_person_the_whole_frame_stays_as_it_is(self):
         spec = CropSpec(size=(8, 8), looseness=0.5, box_jitter=0.4)
-        assert region_of(None, SIZE_HW, spec, generator()).tolist() == [[0, 0, 140, 90]]
+        assert source_box(None, SIZE_HW, spec, generator()).tolist() == [[0, 0, 140, 90]]
 
     def test_a_fixed_region_is_the_squared_union_over_the_clip(self):
         # union (20, 30, 50, 62): 30 x 32 about (35, 46)
-        assert region_of(BOXES, SIZE_HW, SPEC).tolist() == [[19, 30, 51, 62]]
+        assert source_box(BOXES, SIZE_HW, SPEC).tolist() == [[19, 30, 51, 62]]
 
     def test_a_following_region_moves_with_the_person(self):
         spec = CropSpec(size=(8, 8), looseness=0.0, motion="follow")
-        assert region_of(BOXES, SIZE_HW, spec).tolist() == [[15, 30, 45, 60], [25, 32, 55, 62]]
+        assert source_box(BOXES, SIZE_HW, spec).tolist() == [[15, 30, 45, 60], [25, 32, 55, 62]]
 
     def test_a_free_region_keeps_its_shape_and_looseness_pads_it(self):
         spec = CropSpec(size=(8, 8), looseness=0.5, aspect="free")
         # padded: (10, 15, 50, 75) and (20, 17, 60, 77)
-        assert region_of(BOXES, SIZE_HW, spec).tolist() == [[10, 15, 60, 77]]
+        assert source_box(BOXES, SIZE_HW, spec).tolist() == [[10, 15, 60, 77]]
 
     def test_jitter_moves_each_side_within_its_bound_and_alike_in_all_frames(self):
         spec = CropSpec(size=(8, 8), looseness=0.0, box_jitter=0.1, aspect="free", motion="follow")
-        draws = torch.stack([region_of(BOXES, SIZE_HW, spec, generator(s)) for s in range(64)])
+        draws = torch.stack([source_box(BOXES, SIZE_HW, spec, generator(s)) for s in range(64)])
         moves = (draws - BOXES) / torch.tensor([20.0, 30.0, 20.0, 30.0])
         assert moves.abs().max() <= 0.1 + 1e-6
         assert (moves.amax(dim=(0, 1)) > 0.08).all()
@@ -203,12 +203,12 @@ class TestRegions:
 
     def test_jitter_needs_a_generator(self):
         spec = CropSpec(size=(8, 8), looseness=0.0, box_jitter=0.4)
-        assert torch.equal(region_of(BOXES, SIZE_HW, spec), region_of(BOXES, SIZE_HW, SPEC))
+        assert torch.equal(source_box(BOXES, SIZE_HW, spec), source_box(BOXES, SIZE_HW, SPEC))
 
 
 class TestViews:
     def test_the_centre_view_of_a_whole_frame_is_the_usual_square(self):
-        region = region_of(None, SIZE_HW, SPEC)
+        region = source_box(None, SIZE_HW, SPEC)
         # 0.8 * 90 = 72; (140 - 72) / 2 = 34, (90 - 72) / 2 = 9
         assert view_boxes(region, View(0.8), "square").tolist() == [[34, 9, 106, 81]]
 
@@ -224,7 +224,7 @@ class TestViews:
 
     @pytest.mark.parametrize(("share", "place"), [(0.37, (0.0, 0.0)), (0.813, (1.0, 1.0)), (1, ())])
     def test_a_view_of_the_whole_frame_stays_inside(self, share, place):
-        region = region_of(None, SIZE_HW, SPEC)
+        region = source_box(None, SIZE_HW, SPEC)
         view = View(share, place) if place else View(share)
         x0, y0, x1, y1 = view_boxes(region, view, "square")[0].tolist()
         assert 0 <= x0 < x1 <= 140
@@ -233,14 +233,14 @@ class TestViews:
 
     def test_views_are_spread_along_the_longer_side(self):
         wide, high = boxes_of(0.0, 0.0, 140.0, 90.0), boxes_of(0.0, 0.0, 90.0, 140.0)
-        places = [view.place_xy for view in spread_views(wide, 1.0, 3)]
+        places = [view.place_xy for view in uniform_views(wide, 1.0, 3)]
         assert places == [(0.0, 0.5), (0.5, 0.5), (1.0, 0.5)]
-        boxes = [view_boxes(wide, v, "square")[0].tolist() for v in spread_views(wide, 1.0, 3)]
+        boxes = [view_boxes(wide, v, "square")[0].tolist() for v in uniform_views(wide, 1.0, 3)]
         assert boxes == [[0, 0, 90, 90], [25, 0, 115, 90], [50, 0, 140, 90]]
-        assert [v.place_xy for v in spread_views(high, 1.0, 2)] == [(0.5, 0.0), (0.5, 1.0)]
+        assert [v.place_xy for v in uniform_views(high, 1.0, 2)] == [(0.5, 0.0), (0.5, 1.0)]
 
     def test_one_view_is_the_centre(self):
-        assert spread_views(boxes_of(0.0, 0.0, 140.0, 90.0), 0.7, 1) == [View(0.7, (0.5, 0.5))]
+        assert uniform_views(boxes_of(0.0, 0.0, 140.0, 90.0), 0.7, 1) == [View(0.7, (0.5, 0.5))]
 
 
 @pytest.mark.parametrize(

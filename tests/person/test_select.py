@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stn_action.person.select import TubeChoice, clip_boxes_of
+from stn_action.person.select import TubeChoice, select_boxes
 from stn_action.person.tube import Tube
 
 
@@ -33,24 +33,24 @@ TUBES = (EARLY, LARGE, SURE)
     ],
 )
 def test_one_person_is_chosen_within_the_clips_time(select, frames, left):
-    boxes = clip_boxes_of(TUBES, torch.tensor(frames), select)
+    boxes = select_boxes(TUBES, torch.tensor(frames), select)
     assert boxes.shape == (len(frames), 4)
     assert boxes[:, 0].tolist() == [left] * len(frames)
 
 
 def test_the_union_holds_everybody_present_in_each_frame():
-    boxes = clip_boxes_of(TUBES, torch.tensor([0, 35, 55]), "union")
+    boxes = select_boxes(TUBES, torch.tensor([0, 35, 55]), "union")
     assert boxes.tolist() == [[0, 0, 10, 20], [0, 0, 110, 80], [50, 0, 90, 80]]
 
 
 def test_the_union_of_a_clip_that_nobody_is_in_holds_everybody():
-    boxes = clip_boxes_of(TUBES, torch.tensor([70, 71]), "union")
+    boxes = select_boxes(TUBES, torch.tensor([70, 71]), "union")
     assert boxes.tolist() == [[0, 0, 110, 80]] * 2
 
 
 def test_in_a_frame_between_two_people_the_union_holds_both():
     apart = (tube(0, 3, (0, 0, 10, 10)), tube(8, 9, (20, 0, 30, 10)))
-    boxes = clip_boxes_of(apart, torch.tensor([2, 5, 8]), "union")
+    boxes = select_boxes(apart, torch.tensor([2, 5, 8]), "union")
     assert boxes.tolist() == [[0, 0, 10, 10], [0, 0, 30, 10], [20, 0, 30, 10]]
 
 
@@ -58,7 +58,7 @@ def test_in_a_frame_between_two_people_the_union_holds_both():
 def test_a_gap_between_detections_counts_as_seen(select):
     sparse = tube(0, 40, (0, 0, 10, 20), score=0.9, step=20)
     other = tube(60, 80, (50, 0, 90, 80), score=0.5)
-    boxes = clip_boxes_of((other, sparse), torch.tensor([5, 6, 7]), select)
+    boxes = select_boxes((other, sparse), torch.tensor([5, 6, 7]), select)
     assert boxes.tolist() == [[0, 0, 10, 20]] * 3
 
 
@@ -66,8 +66,8 @@ def test_boxes_are_smoothed_and_gaps_filled():
     frames = torch.tensor([0, 4, 5])
     boxes = torch.tensor([[0.0, 0, 10, 10], [8, 0, 18, 10], [8, 0, 18, 10]])
     moving = Tube(frames, boxes, torch.ones(3))
-    assert clip_boxes_of((moving,), torch.tensor([1, 2]), "longest")[:, 0].tolist() == [2, 4]
-    smooth = clip_boxes_of((moving,), torch.tensor([4]), "longest", smooth_window=3)
+    assert select_boxes((moving,), torch.tensor([1, 2]), "longest")[:, 0].tolist() == [2, 4]
+    smooth = select_boxes((moving,), torch.tensor([4]), "longest", smooth_window=3)
     assert smooth[0, 0].item() == pytest.approx((6 + 8 + 8) / 3)
 
 
@@ -82,4 +82,4 @@ def test_settings_are_checked():
     with pytest.raises(ValueError, match="min_span must be at least 1, got 0"):
         TubeChoice(min_span=0)
     with pytest.raises(ValueError, match="tubes must not be empty"):
-        clip_boxes_of((), torch.tensor([0]), "longest")
+        select_boxes((), torch.tensor([0]), "longest")

@@ -83,7 +83,7 @@ def test_only_wanted_frames_are_converted_and_each_once(clip: Clip, clip_folder,
         assert not conversions
         video.read(wanted)
         assert len(conversions) == len(set(wanted))
-        video.read_pictures(wanted)
+        video.read_images(wanted)
         assert len(conversions) == 2 * len(set(wanted))
 
 
@@ -122,7 +122,7 @@ def test_pictures_that_are_not_copied_are_the_same(clip: Clip, clip_folder):
     wanted = [0] if len(clip.times) == 1 else [33, 7, 7, 58]
     with PyAVReader(clip_folder / clip.name) as video:
         frames = video.read(wanted).data.permute(0, 2, 3, 1).numpy()
-        pictures = video.read_pictures(wanted)
+        pictures = video.read_images(wanted)
     assert len(pictures) == len(wanted)
     for frame, picture in zip(frames, pictures, strict=True):
         np.testing.assert_array_equal(frame, picture)

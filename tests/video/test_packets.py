@@ -1,4 +1,4 @@
-from stn_action.video.packets import Packet, Start, index_frames, shown
+from stn_action.video.packets import Packet, Start, index_frames, shown_packets
 
 
 def packet(pts, dts, *, key=False, size=100, discard=False):
@@ -47,7 +47,7 @@ def test_placeholders_and_frames_not_shown_are_not_counted():
         packet(1, 1, size=1, key=True),
         packet(2, 2),
     ]
-    assert len(shown(packets)) == 2
+    assert len(shown_packets(packets)) == 2
     index = index_of(packets)
     assert index.display_pts == (0, 2)
     assert [start.rank for start in index.starts] == [0]

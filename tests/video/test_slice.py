@@ -58,7 +58,7 @@ def kept(seconds: np.ndarray, start: float, end: float) -> list[int]:
 
 
 def read_checksums(video: VideoReader, indices: Sequence[int]) -> list[int]:
-    return [checksum(picture) for picture in video.read_pictures(indices)]
+    return [checksum(picture) for picture in video.read_images(indices)]
 
 
 @by_clip_and_backend(SAME)
@@ -88,7 +88,7 @@ def test_a_slice_reads_as_the_whole_file_cut_at_both_ends(clip: Clip, backend, c
 def test_the_numbers_in_the_pictures_are_those_of_the_span(clip: Clip, backend, clip_folder):
     start, end = clip.seconds[20], clip.seconds[23]
     with opened(clip_folder / clip.name, backend, start, end) as video:
-        upright = [np.rot90(p, -clip.quarter_turns) for p in video.read_pictures(range(len(video)))]
+        upright = [np.rot90(p, -clip.quarter_turns) for p in video.read_images(range(len(video)))]
     assert [number_shown(picture) for picture in upright] == [20, 21, 22]
 
 
@@ -210,7 +210,7 @@ def test_an_index_outside_the_slice_is_refused(backend, clip_folder):
         with pytest.raises(VideoError, match=message):
             video.read([0, 10])
         with pytest.raises(VideoError, match=r"frame -1 does not exist"):
-            video.read_pictures([-1])
+            video.read_images([-1])
         assert video.read([]).data.shape == (0, 3, 48, 64)
 
 

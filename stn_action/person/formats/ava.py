@@ -6,26 +6,28 @@ of width and height, and a person has one line per action. A line that ends afte
 whose other cells are empty, says that nobody is there (AVA-Kinetics).
 """
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from stn_action.errors import InputError
-from stn_action.person.formats.ava_lists import read_ava_actions, read_ava_excluded
-from stn_action.person.formats.gather import (
-    Gathered,
-    checked_corners,
-    frame_index,
-    number,
-    whole,
+from stn_action.person.formats.box_collector import (
+    BoxCollector,
+    check_corners,
+    parse_frame_index,
+    parse_integer,
+    parse_number,
 )
-from stn_action.person.formats.text_files import csv_rows, shortest, write_text
+from stn_action.person.formats.text_files import csv_rows, format_float32, read_text, write_text
 from stn_action.person.video_people import VideoPeople
 
 SEPARATOR = "; "
 """Between the actions of one person: no name of an action holds it."""
 OUTSIDE = 0.01
 """Corners may lie outside the picture by this share; more is a box in pixels."""
+_ENTRY = re.compile(r"(\w+)\s*\{([^{}]*)\}\s*")
+_FIELD = re.compile(r'(\w+)\s*:\s*("(?:[^"\\]|\\.)*"|\w+)\s*')
 
 
 class AvaVideo(NamedTuple):
@@ -91,7 +93,7 @@ def read_ava(
         if cells[0] not in videos:
             videos[cells[0]] = (video if isinstance(video, AvaVideo) else video(cells[0]), {})
         told, persons = videos[cells[0]]
-        seconds = number(cells[1], where, "the timestamp")
+        seconds = parse_number(cells[1], where, "the timestamp")
         if (cells[0], seconds) not in skipped and any(cells[2:]):
             _add(persons, cells, _frame(seconds, told, where), told, where)
     if is_empty:
@@ -133,10 +135,53 @@ def write_ava(
             keys = _action_ids(label, ids, f"{where}, person {person}")
             sides = video.size_hw[::-1] * 2
             for frame, box in zip(tube.frame_indices.tolist(), tube.boxes.tolist(), strict=True):
-                corners = [shortest(edge / side) for edge, side in zip(box, sides, strict=True)]
+                corners = [
+                    format_float32(edge / side) for edge, side in zip(box, sides, strict=True)
+                ]
                 start = [video.name, _seconds(frame, video.fps, start_seconds), *corners]
                 lines += [",".join([*start, key, str(person)]) for key in keys]
     write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def read_ava_actions(path: str | Path) -> dict[int, str]:
+    """Read `ava_action_list_v2.2.pbtxt` or its subset `..._for_activitynet_2019.pbtxt`.
+
+    Returns:
+        Names by id, in the order of the file. Ids of the subset have gaps.
+
+    Raises:
+        InputError: the file is malformed, or an id or a name is there twice.
+    """
+    text = read_text(path)
+    actions: dict[int, str] = {}
+    place = len(text) - len(text.lstrip())
+    while place < len(text):
+        where = f"{path}, line {text.count(chr(10), 0, place) + 1}"
+        entry = _ENTRY.match(text, place)
+        if entry is None or entry[1] not in ("label", "item"):
+            raise InputError(f"{where}: an entry label {{ name: ... label_id: ... }} is expected")
+        key, name = _parse_action(entry[2], where)
+        if key in actions or name in actions.values():
+            raise InputError(f"{where}: the action {key} or the name {name!r} is there twice")
+        actions[key] = name
+        place = entry.end()
+    if not actions:
+        raise InputError(f"{path}: there is no action in it")
+    return actions
+
+
+def read_ava_excluded(path: str | Path) -> set[tuple[str, float]]:
+    """Read `ava_*_excluded_timestamps_v2.2.csv`: videos and seconds, without a header.
+
+    Raises:
+        InputError: the file is malformed. An empty one is not: nothing is excluded.
+    """
+    excluded = set()
+    for where, cells in csv_rows(path):
+        if len(cells) != 2 or not cells[0]:
+            raise InputError(f"{where}: two cells video_id,timestamp expected, got {len(cells)}")
+        excluded.add((cells[0], parse_number(cells[1], where, "the timestamp")))
+    return excluded
 
 
 def _frame(seconds: float, video: AvaVideo, where: str) -> int:
@@ -145,20 +190,23 @@ def _frame(seconds: float, video: AvaVideo, where: str) -> int:
         raise InputError(
             f"{where}: {seconds:g} s lies before the start of the video, {video.start_seconds:g} s"
         )
-    return frame_index(index, where, first=0, num_frames=video.num_frames)
+    return parse_frame_index(index, where, first=0, num_frames=video.num_frames)
 
 
 def _add(
     persons: dict[int, _Person], cells: list[str], frame: int, video: AvaVideo, where: str
 ) -> None:
-    shares = [number(cell, where, "every corner") for cell in cells[2:6]]
-    corners = checked_corners(shares, where)
+    shares = [parse_number(cell, where, "every corner") for cell in cells[2:6]]
+    corners = check_corners(shares, where)
     if min(corners) < -OUTSIDE or max(corners) > 1 + OUTSIDE:
         raise InputError(
             f"{where}: corners must be shares of the picture from 0 to 1, got "
             f"({', '.join(cells[2:6])}); boxes in pixels must be divided by its size"
         )
-    action, key = whole(cells[6], where, "action_id", first=1), whole(cells[7], where, "person_id")
+    action, key = (
+        parse_integer(cells[6], where, "action_id", first=1),
+        parse_integer(cells[7], where, "person_id"),
+    )
     person = persons.setdefault(key, _Person())
     if (frame, action) in person.moments:
         raise InputError(f"{where}: person {key} does action {action} twice at {cells[1]} s")
@@ -177,7 +225,7 @@ def _people(
     persons: dict[int, _Person],
     names: dict[int, str] | None,
 ) -> VideoPeople:
-    gathered = Gathered(path)
+    gathered = BoxCollector(path)
     for key, person in sorted(persons.items()):
         label = SEPARATOR.join(
             _action_name(action, names, path) for action in sorted(person.actions)
@@ -203,7 +251,10 @@ def _action_ids(label: str | None, ids: dict[str, str] | None, where: str) -> li
         raise InputError(f"{where}: AVA needs a label, the actions of the person")
     actions = label.split(SEPARATOR)
     if ids is None:
-        return [str(whole(action, where, "a label without a list", first=1)) for action in actions]
+        return [
+            str(parse_integer(action, where, "a label without a list", first=1))
+            for action in actions
+        ]
     missing = [action for action in actions if action not in ids]
     if missing:
         raise InputError(f"{where}: {missing} are not in the list of actions, {list(ids)}")
@@ -212,3 +263,12 @@ def _action_ids(label: str | None, ids: dict[str, str] | None, where: str) -> li
 
 def _seconds(frame: int, fps: float, start_seconds: float) -> str:
     return f"{start_seconds + frame / fps:.6f}".rstrip("0").rstrip(".").zfill(4)
+
+
+def _parse_action(body: str, where: str) -> tuple[int, str]:
+    body = body.strip()
+    fields = dict(_FIELD.findall(body))
+    name, key = fields.get("name", ""), fields.get("label_id", fields.get("id"))
+    if _FIELD.sub("", body) or len(name) < 3 or not name.startswith('"') or key is None:
+        raise InputError(f"{where}: an entry needs a name in quotes and a label_id or id")
+    return parse_integer(key, where, "label_id", first=1), name[1:-1].replace('\\"', '"')

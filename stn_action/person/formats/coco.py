@@ -13,9 +13,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from stn_action.errors import InputError
-from stn_action.person.formats.coco_file import entries, id_of, load_coco, text_of
-from stn_action.person.formats.gather import Gathered, corners_of, frame_index, number, whole
-from stn_action.person.formats.text_files import write_text
+from stn_action.person.formats.box_collector import (
+    BoxCollector,
+    corners_from_xywh,
+    parse_frame_index,
+    parse_integer,
+    parse_number,
+)
+from stn_action.person.formats.text_files import read_text, write_text
 from stn_action.person.video_people import VideoPeople
 
 PERSON_NAMES = ("person", "pedestrian", "human", "people")
@@ -31,11 +36,15 @@ class _Video:
     """One video of the file while it is read."""
 
     def __init__(self, path: Path, entry: dict[str, Any], where: str):
-        self.gathered = Gathered(path)
+        self.gathered = BoxCollector(path)
         self.size_hw = _size(entry, where)
-        self.fps = number(entry["fps"], where, "fps") if entry.get("fps") is not None else None
+        self.fps = (
+            parse_number(entry["fps"], where, "fps") if entry.get("fps") is not None else None
+        )
         length = entry.get("length")
-        self.num_frames = None if length is None else whole(length, where, "length", first=1)
+        self.num_frames = (
+            None if length is None else parse_integer(length, where, "length", first=1)
+        )
 
     def people(self, name: str) -> VideoPeople:
         return self.gathered.people(
@@ -65,22 +74,22 @@ def read_coco(path: str | Path, *, first_frame: int = 1) -> list[VideoPeople]:
         InputError: the file is malformed, or persons have no identity.
     """
     path = Path(path)
-    content = load_coco(path)
-    categories = _persons(entries(content, "categories", path), path)
+    content = _load_coco(path)
+    categories = _persons(_list_entries(content, "categories", path), path)
     videos: dict[str, _Video] = {}
     names: dict[Any, str] = {}
-    for where, entry in entries(content, "videos", path, required=False):
-        name = text_of(entry, "name", where)
-        if id_of(entry, "id", where) in names or name in videos:
+    for where, entry in _list_entries(content, "videos", path, required=False):
+        name = _read_string(entry, "name", where)
+        if _read_id(entry, "id", where) in names or name in videos:
             raise InputError(f"{where}: the video {name!r} or its id is there twice")
         names[entry["id"]] = name
         videos[name] = _Video(path, entry, where)
     pictures = _pictures(content, path, names, videos, first_frame)
-    for where, entry in entries(content, "annotations", path):
-        picture = pictures.get(id_of(entry, "image_id", where))
+    for where, entry in _list_entries(content, "annotations", path):
+        picture = pictures.get(_read_id(entry, "image_id", where))
         if picture is None:
             raise InputError(f"{where}: there is no picture with the id {entry['image_id']!r}")
-        if id_of(entry, "category_id", where) in categories and not entry.get("iscrowd"):
+        if _read_id(entry, "category_id", where) in categories and not entry.get("iscrowd"):
             _add(videos[picture.video].gathered, picture.frame, entry, where)
     if not videos:
         raise InputError(f"{path}: there are no pictures in it")
@@ -138,7 +147,8 @@ def _append_frames(content: dict, video: VideoPeople, video_id: int, size: dict)
 def _persons(categories: list[tuple[str, dict]], path: Path) -> set[Any]:
     """Ids of the categories that are persons."""
     names = {
-        id_of(entry, "id", where): text_of(entry, "name", where) for where, entry in categories
+        _read_id(entry, "id", where): _read_string(entry, "name", where)
+        for where, entry in categories
     }
     persons = {key for key, name in names.items() if name.strip().lower() in PERSON_NAMES}
     if not persons:
@@ -154,8 +164,8 @@ def _pictures(
 ) -> dict[Any, _Picture]:
     """Video and frame of every picture; videos that only file names tell are added."""
     pictures: dict[Any, _Picture] = {}
-    for where, entry in entries(content, "images", path):
-        key = id_of(entry, "id", where)
+    for where, entry in _list_entries(content, "images", path):
+        key = _read_id(entry, "id", where)
         if key in pictures:
             raise InputError(f"{where}: the id {key!r} is there twice")
         video = _video_name(entry, names, where)
@@ -170,10 +180,10 @@ def _pictures(
 
 def _video_name(entry: dict[str, Any], names: dict[Any, str], where: str) -> str:
     if "video_id" in entry:
-        if (key := id_of(entry, "video_id", where)) not in names:
+        if (key := _read_id(entry, "video_id", where)) not in names:
             raise InputError(f"{where}: there is no video with the id {key!r} in `videos`")
         return names[key]
-    folder = PurePosixPath(text_of(entry, "file_name", where)).parent.as_posix()
+    folder = PurePosixPath(_read_string(entry, "file_name", where)).parent.as_posix()
     if folder == ".":
         raise InputError(
             f"{where}: file_name must be <video>/<frame number>.jpg, got {entry['file_name']!r}, "
@@ -184,8 +194,8 @@ def _video_name(entry: dict[str, Any], names: dict[Any, str], where: str) -> str
 
 def _frame(entry: dict[str, Any], where: str, first_frame: int, num_frames: int | None) -> int:
     if "frame_id" in entry:
-        return frame_index(entry["frame_id"], where, first=0, num_frames=num_frames)
-    numbers = re.findall(r"[0-9]+", PurePosixPath(text_of(entry, "file_name", where)).stem)
+        return parse_frame_index(entry["frame_id"], where, first=0, num_frames=num_frames)
+    numbers = re.findall(r"[0-9]+", PurePosixPath(_read_string(entry, "file_name", where)).stem)
     if not numbers:
         raise InputError(f"{where}: there is no frame number in {entry['file_name']!r}")
     if len(numbers[-1]) < 16 and int(numbers[-1]) < first_frame:
@@ -193,10 +203,10 @@ def _frame(entry: dict[str, Any], where: str, first_frame: int, num_frames: int 
             f"{where}: frame {numbers[-1]} comes before the first, {first_frame}; give "
             "first_frame=0 if frames are numbered from 0"
         )
-    return frame_index(numbers[-1], where, first=first_frame, num_frames=num_frames)
+    return parse_frame_index(numbers[-1], where, first=first_frame, num_frames=num_frames)
 
 
-def _add(gathered: Gathered, frame: int, entry: dict[str, Any], where: str) -> None:
+def _add(gathered: BoxCollector, frame: int, entry: dict[str, Any], where: str) -> None:
     track = next((key for key in TRACK_KEYS if entry.get(key) is not None), None)
     if track is None:
         raise InputError(
@@ -210,10 +220,10 @@ def _add(gathered: Gathered, frame: int, entry: dict[str, Any], where: str) -> N
     if label is not None and not isinstance(label, str):
         raise InputError(f"{where}: label must be text")
     gathered.add(
-        whole(entry[track], where, track),
+        parse_integer(entry[track], where, track),
         frame,
-        corners_of([number(value, where, "bbox") for value in bbox], where),
-        score=number(1 if entry.get("score") is None else entry["score"], where, "score"),
+        corners_from_xywh([parse_number(value, where, "bbox") for value in bbox], where),
+        score=parse_number(1 if entry.get("score") is None else entry["score"], where, "score"),
         label=label,
         where=where,
     )
@@ -222,5 +232,72 @@ def _add(gathered: Gathered, frame: int, entry: dict[str, Any], where: str) -> N
 def _size(entry: dict[str, Any], where: str) -> tuple[int, int] | None:
     if entry.get("height") is None or entry.get("width") is None:
         return None
-    height = whole(entry["height"], where, "height", first=1)
-    return height, whole(entry["width"], where, "width", first=1)
+    height = parse_integer(entry["height"], where, "height", first=1)
+    return height, parse_integer(entry["width"], where, "width", first=1)
+
+
+def _load_coco(path: Path) -> dict[str, Any]:
+    """Read the file.
+
+    Raises:
+        InputError: it is no JSON, or a list of results.
+    """
+    try:
+        content = json.loads(read_text(path))
+    except RecursionError:
+        raise InputError(f"{path}: this JSON is nested too deep to be one of boxes") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: this is no JSON, or it was cut off: {error}") from error
+    if isinstance(content, list):
+        raise InputError(
+            f"{path}: this is a list of results, which names neither videos nor persons; a "
+            "dictionary of images, annotations and categories is expected"
+        )
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a dictionary of images, annotations and categories is expected")
+    return content
+
+
+def _list_entries(
+    content: dict, key: str, path: Path, *, required: bool = True
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return the dictionaries of a list, each with where it stands.
+
+    Raises:
+        InputError: the list is missing though required, or holds something else.
+    """
+    if key not in content and not required:
+        return []
+    found = content.get(key)
+    if not isinstance(found, list):
+        raise InputError(f"{path}, {key}: there must be a list {key!r}")
+    for index, entry in enumerate(found):
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}, {key}[{index}]: a dictionary is expected")
+    return [(f"{path}, {key}[{index}]", entry) for index, entry in enumerate(found)]
+
+
+def _read_id(entry: dict[str, Any], key: str, where: str) -> int | str:
+    """Return an id, a number or text.
+
+    Raises:
+        InputError: it is missing, or neither.
+    """
+    value = entry.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise InputError(f"{where}: there must be a number {key!r}")
+    return value
+
+
+def _read_string(entry: dict[str, Any], key: str, where: str) -> str:
+    """Return a text.
+
+    Raises:
+        InputError: it is missing, empty or no text.
+    """
+    value = entry.get(key)
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{where}: there must be a text {key!r}")
+    return value

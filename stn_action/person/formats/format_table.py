@@ -44,7 +44,7 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def format_named(name: str, *, to_write: bool = False) -> Format:
+def find_format(name: str, *, to_write: bool = False) -> Format:
     """Return a format by its name.
 
     Raises:

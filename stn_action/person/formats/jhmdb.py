@@ -15,7 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stn_action.errors import InputError
-from stn_action.person.formats.gather import Gathered, checked_corners, frame_index, number, whole
+from stn_action.person.formats.box_collector import (
+    BoxCollector,
+    check_corners,
+    parse_frame_index,
+    parse_integer,
+    parse_number,
+)
 from stn_action.person.video_people import VideoPeople
 
 SIZE_HW = (240, 320)
@@ -45,7 +51,7 @@ def read_jhmdb(path: str | Path) -> list[VideoPeople]:
         InputError: the file is no such zip, a member is too large or malformed, or a video has two
             boxes in a frame or two classes.
     """
-    videos: dict[str, Gathered] = {}
+    videos: dict[str, BoxCollector] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for name, frame, text, where in _frames(archive, path):
@@ -53,7 +59,7 @@ def read_jhmdb(path: str | Path) -> list[VideoPeople]:
                 if not name.startswith(f"{label}_"):
                     raise InputError(f"{where}: its class is {label}, which its name does not say")
                 video = f"{label}/{name.removeprefix(f'{label}_')}"
-                gathered = videos.setdefault(video, Gathered(path))
+                gathered = videos.setdefault(video, BoxCollector(path))
                 gathered.add(1, frame, box, label=label, where=where)
     except InputError:
         raise
@@ -78,7 +84,7 @@ def _frames(archive: zipfile.ZipFile, path: str | Path) -> Iterator[tuple[str, i
             text = file.read(MAX_MEMBER_BYTES + 1)
         if len(text) > MAX_MEMBER_BYTES:
             raise InputError(f"{where}: more than {MAX_MEMBER_BYTES} bytes are no single box")
-        yield match[1], frame_index(match[2], where, first=1), text, where
+        yield match[1], parse_frame_index(match[2], where, first=1), text, where
 
 
 def _box(text: bytes, where: str) -> tuple[str, tuple[float, float, float, float]]:
@@ -91,11 +97,11 @@ def _box(text: bytes, where: str) -> tuple[str, tuple[float, float, float, float
         raise InputError(
             f"{where}: one line `class xmin ymin xmax ymax` expected, got {lines[0]!r}"
         )
-    label = whole(cells[0], where, "the class", first=1)
+    label = parse_integer(cells[0], where, "the class", first=1)
     if label > len(CLASSES):
         raise InputError(f"{where}: the class must be 1 to {len(CLASSES)}, got {label}")
-    x0, y0, x1, y1 = (number(cell, where, "every corner") for cell in cells[1:])
+    x0, y0, x1, y1 = (parse_number(cell, where, "every corner") for cell in cells[1:])
     height, width = SIZE_HW
     if x0 < 1 or y0 < 1 or x1 > width or y1 > height:
         raise InputError(f"{where}: {lines[0]!r} does not lie in the picture, {width} x {height}")
-    return CLASSES[label - 1], checked_corners((x0 - 1, y0 - 1, x1, y1), where)
+    return CLASSES[label - 1], check_corners((x0 - 1, y0 - 1, x1, y1), where)

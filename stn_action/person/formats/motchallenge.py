@@ -15,12 +15,18 @@ import torch
 
 from stn_action.errors import InputError
 from stn_action.person.detectors.detector_base import Detections
-from stn_action.person.formats.gather import Gathered, corners_of, frame_index, number, whole
+from stn_action.person.formats.box_collector import (
+    BoxCollector,
+    corners_from_xywh,
+    parse_frame_index,
+    parse_integer,
+    parse_number,
+)
 from stn_action.person.formats.text_files import (
     csv_rows,
+    format_float32,
     path_below,
     read_text,
-    shortest,
     write_text,
 )
 from stn_action.person.video_people import VideoPeople
@@ -115,7 +121,7 @@ def write_mot(path: str | Path, people: Iterable[VideoPeople]) -> None:
                 tube.frame_indices.tolist(), tube.boxes.tolist(), tube.scores.tolist(), strict=True
             ):
                 x0, y0, x1, y1 = box
-                cells = map(shortest, (x0 + 1, y0 + 1, x1 - x0, y1 - y0, score))
+                cells = map(format_float32, (x0 + 1, y0 + 1, x1 - x0, y1 - y0, score))
                 lines.append((frame, person, f"{frame + 1},{person},{','.join(cells)},-1,-1,-1\n"))
         write_text(folder / "gt/gt.txt", "".join(line for _, _, line in sorted(lines)))
         write_text(folder / "seqinfo.ini", _sequence_text(video))
@@ -123,7 +129,7 @@ def write_mot(path: str | Path, people: Iterable[VideoPeople]) -> None:
 
 def _read_video(path: Path, name: str) -> VideoPeople:
     sequence = _sequence(path)
-    gathered = Gathered(path)
+    gathered = BoxCollector(path)
     for row in _rows(path, sequence):
         if row.person < 0:
             raise InputError(
@@ -152,10 +158,10 @@ def _rows(path: Path, sequence: _Sequence) -> Iterator[_Row]:
                 f"{where}: there must be 7 to 10 cells, frame,id,bb_left,bb_top,bb_width,"
                 f"bb_height,conf[,class,visibility], got {len(cells)}"
             )
-        frame = frame_index(cells[0], where, first=1, num_frames=sequence.num_frames)
-        person = whole(cells[1], where, "id", first=-1)
-        values = [number(cell, where, "every cell") for cell in cells[2:]]
-        x0, y0, x1, y1 = corners_of(values[:4], where)
+        frame = parse_frame_index(cells[0], where, first=1, num_frames=sequence.num_frames)
+        person = parse_integer(cells[1], where, "id", first=-1)
+        values = [parse_number(cell, where, "every cell") for cell in cells[2:]]
+        x0, y0, x1, y1 = corners_from_xywh(values[:4], where)
         score = 1.0 if values[4] == NOT_GIVEN else values[4]
         if len(cells) != 9 or values[5] in PERSON_CLASSES:
             yield _Row(where, frame, person, (x0 - 1, y0 - 1, x1 - 1, y1 - 1), score)
@@ -183,11 +189,13 @@ def _sequence(path: Path) -> _Sequence:
         raise InputError(f"{ini}: a section [Sequence] of key=value is expected: {what}") from error
 
     def count(key: str) -> int | None:
-        return whole(told[key], f"{ini}, {key}", key, first=1) if key in told else None
+        return parse_integer(told[key], f"{ini}, {key}", key, first=1) if key in told else None
 
     height, width = count("imHeight"), count("imWidth")
     fps = (
-        number(told["frameRate"], f"{ini}, frameRate", "frameRate") if "frameRate" in told else None
+        parse_number(told["frameRate"], f"{ini}, frameRate", "frameRate")
+        if "frameRate" in told
+        else None
     )
     if fps is not None and fps <= 0:
         raise InputError(f"{ini}, frameRate: it must be above 0, got {fps:g}")

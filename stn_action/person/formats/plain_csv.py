@@ -4,8 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stn_action.errors import InputError
-from stn_action.person.formats.gather import Gathered, checked_corners, frame_index, number
-from stn_action.person.formats.text_files import csv_rows, path_below, shortest, write_text
+from stn_action.person.formats.box_collector import (
+    BoxCollector,
+    check_corners,
+    parse_frame_index,
+    parse_number,
+)
+from stn_action.person.formats.text_files import csv_rows, format_float32, path_below, write_text
 from stn_action.person.store.tube_folder import TubeFolder, read_tube_csv, write_tube_csv
 from stn_action.person.video_people import VideoPeople
 
@@ -65,14 +70,14 @@ def read_long_csv(path: str | Path) -> list[VideoPeople]:
             f"{where}: the column {', '.join(missing)} is missing; the first line must be "
             f"{','.join(COLUMNS)}, got {','.join(header)!r}"
         )
-    videos: dict[str, Gathered] = {}
+    videos: dict[str, BoxCollector] = {}
     for where, cells in rows:
         if len(cells) != len(names):
             raise InputError(f"{where}: {len(names)} cells expected, got {len(cells)}")
         values = dict(zip(names, cells, strict=True))
         if not values["video"]:
             raise InputError(f"{where}: the name of the video is missing")
-        gathered = videos.setdefault(values["video"], Gathered(path))
+        gathered = videos.setdefault(values["video"], BoxCollector(path))
         if any(values[name] for name in COLUMNS[1:7]):
             _add(gathered, values, where)
     if not videos:
@@ -97,7 +102,7 @@ def write_long_csv(path: str | Path, people: Iterable[VideoPeople]) -> None:
             for frame, box, score in zip(
                 tube.frame_indices.tolist(), tube.boxes.tolist(), tube.scores.tolist(), strict=True
             ):
-                cells = [str(person), str(frame), *map(shortest, [*box, score])]
+                cells = [str(person), str(frame), *map(format_float32, [*box, score])]
                 lines.append([video.name, *cells, label])
     columns = [*COLUMNS, LABEL]
     if not any(line[-1] for line in lines):
@@ -108,15 +113,15 @@ def write_long_csv(path: str | Path, people: Iterable[VideoPeople]) -> None:
     write_text(path, text)
 
 
-def _add(gathered: Gathered, values: dict[str, str], where: str) -> None:
+def _add(gathered: BoxCollector, values: dict[str, str], where: str) -> None:
     if not values["person"]:
         raise InputError(f"{where}: the person is missing")
-    corners = [number(values[name], where, name) for name in COLUMNS[3:7]]
+    corners = [parse_number(values[name], where, name) for name in COLUMNS[3:7]]
     gathered.add(
         values["person"],
-        frame_index(values["frame"], where, first=0),
-        checked_corners(corners, where),
-        score=number(values.get("score") or "1", where, "score"),
+        parse_frame_index(values["frame"], where, first=0),
+        check_corners(corners, where),
+        score=parse_number(values.get("score") or "1", where, "score"),
         label=values.get(LABEL) or None,
         where=where,
     )

@@ -82,6 +82,6 @@ def path_below(root: str | Path, video_name: str) -> Path:
     return Path(root) / name
 
 
-def shortest(value: float | Tensor) -> str:
+def format_float32(value: float | Tensor) -> str:
     """Format a number so that reading gives the same float32 back."""
     return f"{float(value):.9g}"

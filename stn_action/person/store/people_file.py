@@ -18,10 +18,10 @@ from stn_action.person.store.people_sql import (
     FORMAT,
     Connection,
     create_file,
-    insert,
-    lives,
-    this_process,
-    unpacked,
+    insert_video,
+    is_alive,
+    process_label,
+    unpack_tube,
 )
 from stn_action.person.store.tube_folder import TubeFolder
 from stn_action.person.video_people import People, VideoPeople
@@ -155,7 +155,7 @@ class PeopleFile:
             InputError: the file cannot be written (the disk is full, for instance).
         """
         with self._file.writing() as connection:
-            insert(connection, people, _state(path) if path else [None, None], error)
+            insert_video(connection, people, _state(path) if path else [None, None], error)
         self._names = None
 
     def add_all(self, people: Iterable[VideoPeople]) -> int:
@@ -172,7 +172,7 @@ class PeopleFile:
         while some := list(islice(rest, AT_ONCE)):
             with self._file.writing() as connection:
                 for one in some:
-                    insert(connection, one, [None, None], None)
+                    insert_video(connection, one, [None, None], None)
             number += len(some)
         self._names = None
         return number
@@ -182,12 +182,12 @@ class PeopleFile:
 
         `add` gives it back.
         """
-        own = this_process()
+        own = process_label()
         with self._file.writing() as connection:
             rows = connection.execute(
                 "SELECT process FROM claims WHERE name = ?", (video_name,)
             ).fetchall()
-            if rows and rows[0][0] != own and lives(rows[0][0]):
+            if rows and rows[0][0] != own and is_alive(rows[0][0]):
                 return False
             connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (video_name, own))
         return True
@@ -253,7 +253,7 @@ class PeopleFile:
             "SELECT label, frames, boxes, scores FROM tubes WHERE video = ? ORDER BY place", number
         )
         try:
-            found = tuple(unpacked(*row[1:]) for row in tubes)
+            found = tuple(unpack_tube(*row[1:]) for row in tubes)
         except ValueError as error:
             raise InputError(f"{self.path}: the boxes of {name} are damaged: {error}") from None
         size_hw = None if height is None else (height, width)

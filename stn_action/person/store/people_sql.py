@@ -79,12 +79,12 @@ class Connection:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None or self._process != os.getpid():
-            self._connection = connect(self.path)
+            self._connection = connect_file(self.path)
             self._process = os.getpid()
         return self._connection
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect_file(path: Path) -> sqlite3.Connection:
     """Open a file in which each statement is its own transaction unless one is begun."""
     connection = sqlite3.connect(path, timeout=SECONDS_TO_WAIT, isolation_level=None)
     connection.execute("PRAGMA foreign_keys = ON")
@@ -97,7 +97,7 @@ def create_file(path: Path, made_by: str) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with _plain_errors(path):
-            connection = connect(unfinished)
+            connection = connect_file(unfinished)
             connection.executescript(SCHEMA)
             rows = [("format", FORMAT), ("made_by", made_by)]
             connection.executemany("INSERT INTO about VALUES (?, ?)", rows)
@@ -112,7 +112,7 @@ def create_file(path: Path, made_by: str) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def insert(
+def insert_video(
     connection: sqlite3.Connection,
     people: VideoPeople,
     state: Sequence[int | None],
@@ -135,14 +135,14 @@ def insert(
     )  # fmt: skip
     labels = people.labels or [None] * len(people.tubes)
     rows = [
-        (cursor.lastrowid, place, label, *packed(tube))
+        (cursor.lastrowid, place, label, *pack_tube(tube))
         for place, (tube, label) in enumerate(zip(people.tubes, labels, strict=True))
     ]
     connection.executemany("INSERT INTO tubes VALUES (?, ?, ?, ?, ?, ?)", rows)
     connection.execute("DELETE FROM claims WHERE name = ?", (people.name,))
 
 
-def packed(tube: Tube) -> tuple[bytes, bytes, bytes]:
+def pack_tube(tube: Tube) -> tuple[bytes, bytes, bytes]:
     """Frames, boxes and scores as bytes: little-endian int32 and float32."""
     return (
         tube.frame_indices.numpy().astype("<i4").tobytes(),
@@ -151,7 +151,7 @@ def packed(tube: Tube) -> tuple[bytes, bytes, bytes]:
     )
 
 
-def unpacked(frames: bytes, boxes: bytes, scores: bytes) -> Tube:
+def unpack_tube(frames: bytes, boxes: bytes, scores: bytes) -> Tube:
     """The inverse of `packed`.
 
     Raises:
@@ -164,12 +164,12 @@ def unpacked(frames: bytes, boxes: bytes, scores: bytes) -> Tube:
     )
 
 
-def this_process() -> str:
+def process_label() -> str:
     """This process, told apart from a later one that gets its number."""
     return f"{os.getpid()} {_started(os.getpid())}"
 
 
-def lives(process: str) -> bool:
+def is_alive(process: str) -> bool:
     """Whether a process of this machine, named by `this_process`, still runs."""
     number, _, started = process.partition(" ")
     try:

@@ -12,7 +12,7 @@ from torch import Tensor
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
 from stn_action.person.tube import Tube
-from stn_action.person.video_people import VideoPeople, fit_to_picture
+from stn_action.person.video_people import VideoPeople, fit_to_image
 
 COLUMNS = ("frame", "x0", "y0", "x1", "y1")
 SCORE = "score"
@@ -52,7 +52,7 @@ def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> T
         frame = int(table[int(backward[0]) + 1, 0])
         raise InputError(f"{path}: frames must increase from line to line, but {frame} does not")
     tube = Tube(table[:, 0].long(), table[:, 1:5].float(), table[:, 5].float())
-    return tube if size_hw is None else fit_to_picture(tube, size_hw, path)
+    return tube if size_hw is None else fit_to_image(tube, size_hw, path)
 
 
 def write_tube_csv(path: str | Path, tube: Tube) -> None:

@@ -7,8 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stn_action.errors import InputError
-from stn_action.person.formats.ava import AvaVideo, read_ava, write_ava
-from stn_action.person.formats.ava_lists import read_ava_actions, read_ava_excluded
+from stn_action.person.formats.ava import (
+    AvaVideo,
+    read_ava,
+    read_ava_actions,
+    read_ava_excluded,
+    write_ava,
+)
 from stn_action.person.video_people import VideoPeople
 from tests.person.formats.made_people import assert_same, tube, videos
 

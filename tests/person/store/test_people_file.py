@@ -15,7 +15,7 @@ import torch
 from stn_action.checksum import checksum, video_checksum
 from stn_action.errors import InputError
 from stn_action.person.store.people_file import PeopleFile
-from stn_action.person.store.people_sql import this_process
+from stn_action.person.store.people_sql import process_label
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
 
@@ -158,7 +158,7 @@ def test_claims_hold_while_their_process_lives(file):
     ]
     assert said == ["False", "True"]
     assert file.claim("two")  # the process that had it is gone
-    number, started = this_process().split()
+    number, started = process_label().split()
     with file._file.writing() as connection:
         connection.execute("UPDATE claims SET process = ?", (f"{number} {int(started) - 1}",))
     assert PeopleFile(file.path).claim("one")  # of an earlier process with this one's number

@@ -18,7 +18,7 @@ MAX_FRAMES = 10**7
 """Four days at 30 frames per second; a larger frame number is a damaged one."""
 
 
-class Gathered:
+class BoxCollector:
     """The boxes of one video while its file is read, person by person."""
 
     def __init__(self, source: str | Path):
@@ -104,7 +104,7 @@ class Gathered:
         return Tube(torch.tensor(frames), boxes, table[:, 4].contiguous())
 
 
-def number(value: object, where: str, what: str) -> float:
+def parse_number(value: object, where: str, what: str) -> float:
     """Read a finite number out of the text of a cell or a value of a JSON file.
 
     Raises:
@@ -121,13 +121,13 @@ def number(value: object, where: str, what: str) -> float:
     return result
 
 
-def whole(value: object, where: str, what: str, *, first: int = 0) -> int:
+def parse_integer(value: object, where: str, what: str, *, first: int = 0) -> int:
     """Read a whole number from `first` upwards.
 
     Raises:
         InputError: it is none.
     """
-    result = number(value, where, what)
+    result = parse_number(value, where, what)
     if result != int(result) or not first <= result < 2**53:
         raise InputError(
             f"{where}: {what} must be a whole number from {first}, got {_shown(value)}"
@@ -135,7 +135,9 @@ def whole(value: object, where: str, what: str, *, first: int = 0) -> int:
     return int(result)
 
 
-def frame_index(value: object, where: str, *, first: int, num_frames: int | None = None) -> int:
+def parse_frame_index(
+    value: object, where: str, *, first: int, num_frames: int | None = None
+) -> int:
     """Read a frame number and count it from 0.
 
     Args:
@@ -147,7 +149,7 @@ def frame_index(value: object, where: str, *, first: int, num_frames: int | None
     Raises:
         InputError: it is no frame number, or lies beyond the video.
     """
-    index = whole(value, where, "frame", first=first) - first
+    index = parse_integer(value, where, "frame", first=first) - first
     if num_frames is not None and index >= num_frames:
         raise InputError(
             f"{where}: frame {index + first} lies beyond the video, whose {num_frames} frames are "
@@ -158,7 +160,7 @@ def frame_index(value: object, where: str, *, first: int, num_frames: int | None
     return index
 
 
-def checked_corners(corners: Sequence[float], where: str) -> tuple[float, float, float, float]:
+def check_corners(corners: Sequence[float], where: str) -> tuple[float, float, float, float]:
     """Return (x0, y0, x1, y1) if they are in order.
 
     Raises:
@@ -173,7 +175,7 @@ def checked_corners(corners: Sequence[float], where: str) -> tuple[float, float,
     return x0, y0, x1, y1
 
 
-def corners_of(xywh: Sequence[float], where: str) -> tuple[float, float, float, float]:
+def corners_from_xywh(xywh: Sequence[float], where: str) -> tuple[float, float, float, float]:
     """Turn left, top, width and height into corners.
 
     Raises:
