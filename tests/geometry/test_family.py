@@ -29,6 +29,7 @@ from stn_action.geometry.warps import (
 )
 from stn_action.geometry.windows import AnisotropicAttention, Attention, Translation
 from tests.geometry.examples import BOXES, drawn_raw
+from tests.pairs import cover_pairs
 
 CORNERS = torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
 CUBE = torch.cartesian_prod(*[torch.tensor([-1.0, 1])] * 3)
@@ -36,6 +37,14 @@ CUBE = torch.cartesian_prod(*[torch.tensor([-1.0, 1])] * 3)
 every_family = pytest.mark.parametrize("name", TRANSFORMS)
 both_modes = pytest.mark.parametrize("bounded", [True, False], ids=["bounded", "raw"])
 some_heads = pytest.mark.parametrize("num_heads", [1, 2, 4, 5])
+
+
+def every_family_mode_and(*num_heads):
+    """All pairs of a family, bounded or raw, and a number of windows."""
+    rows = cover_pairs(list(TRANSFORMS), [True, False], num_heads)
+    return pytest.mark.parametrize(("name", "bounded", "num_heads"), rows)
+
+
 any_raw = given(data=st.data())
 
 
@@ -53,9 +62,7 @@ def reached(theta):
 # the start
 
 
-@every_family
-@both_modes
-@some_heads
+@every_family_mode_and(1, 2, 4, 5)
 def test_raw_zero_builds_the_base(name, bounded, num_heads):
     transform = build_transform(name, num_heads, bounded=bounded)
     assert transform.base.shape == (num_heads, *transform.theta_shape)
@@ -74,9 +81,7 @@ def test_one_raw_window_starts_at_the_identity(name):
     torch.testing.assert_close(base, expected)
 
 
-@every_family
-@both_modes
-@pytest.mark.parametrize("num_heads", [1, 2, 3, 4, 5, 9])
+@every_family_mode_and(1, 2, 3, 4, 5, 9)
 def test_the_windows_start_on_tiles(name, bounded, num_heads):
     transform = build_transform(name, num_heads, start_scale=0.4, bounded=bounded)
     # bounded ones 0.8 of the way to the border, where tanh still has a gradient; 1 - 0.4 is free
@@ -219,9 +224,7 @@ def test_mild_bounded_windows_can_be_inverted():
 # gradients
 
 
-@every_family
-@both_modes
-@some_heads
+@every_family_mode_and(1, 2, 4, 5)
 def test_every_raw_number_has_a_gradient_at_the_start(name, bounded, num_heads):
     transform = build_transform(name, num_heads, bounded=bounded)
     slopes = torch.autograd.functional.jacobian(transform.build, zeros(transform))
@@ -230,9 +233,7 @@ def test_every_raw_number_has_a_gradient_at_the_start(name, bounded, num_heads):
     assert slopes.isfinite().all()
 
 
-@every_family
-@both_modes
-@pytest.mark.parametrize("num_heads", [1, 4])
+@every_family_mode_and(1, 4)
 def test_gradients_far_from_the_start_are_finite(name, bounded, num_heads):
     transform = build_transform(name, num_heads, bounded=bounded)
     signs = torch.randint(2, (6, num_heads, transform.num_parameters)) * 2.0 - 1

@@ -13,6 +13,7 @@ from stn_action.geometry.kernels import (
     window_kernels,
 )
 from tests.geometry.examples import windows
+from tests.pairs import cover_pairs
 
 KERNELS = [tent_kernel, area_kernel]
 PADDINGS = ["zeros", "border"]
@@ -51,10 +52,15 @@ def slow_tent(scale, shift, in_size, out_size, padding):
     return torch.tensor(rows, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("num_pixels", [1, 2, 3, 7, 16, 45])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+@pytest.mark.parametrize(
+    ("kernel", "padding", "num_pixels", "dtype", "tolerance"),
+    cover_pairs(
+        KERNELS,
+        PADDINGS,
+        [1, 2, 3, 7, 16, 45],
+        [(torch.float32, 1e-5), (torch.float64, 1e-12)],
+    ),
+)
 def test_the_identity_has_the_identity_matrix(kernel, padding, num_pixels, dtype, tolerance):
     one = torch.ones((), dtype=dtype)
     matrix = kernel(one, 0 * one, num_pixels, num_pixels, padding=padding)
@@ -220,11 +226,16 @@ def test_on_a_pixel_center_the_gradient_is_the_mean_of_both_slopes(kernel, paddi
     assert slopes == expected
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e30, -1e30])
-@pytest.mark.parametrize("which", ["scale", "shift", "both"])
-@pytest.mark.parametrize("out_size", [4, 3])  # 3: with a sample in the middle
+@pytest.mark.parametrize(
+    ("kernel", "padding", "bad", "which", "out_size"),
+    cover_pairs(
+        KERNELS,
+        PADDINGS,
+        [math.nan, math.inf, -math.inf, 1e30, -1e30],
+        ["scale", "shift", "both"],
+        [4, 3],  # 3: with a sample in the middle
+    ),
+)
 def test_what_is_nowhere_lies_beyond_the_last_pixel(kernel, padding, bad, which, out_size):
     scale = torch.tensor(0.5 if which == "shift" else bad, requires_grad=True)
     shift = torch.tensor(0.2 if which == "scale" else bad, requires_grad=True)

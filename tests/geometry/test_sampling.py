@@ -13,6 +13,7 @@ from stn_action.geometry.transform_choices import PADDINGS, SAMPLERS
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from tests.geometry.examples import windows
 from tests.geometry.paper import integer, slow_gradients, slow_values, tent
+from tests.pairs import cover_pairs
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -58,9 +59,9 @@ def axes(theta):
     return torch.stack([theta[..., 0, 0], theta[..., 1, 1]], dim=-1), theta[..., 2]
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(("family", "sampler"), CASES)
+@pytest.mark.parametrize(
+    ("family", "sampler", "dtype", "padding"), cover_pairs(CASES, list(TOLERANCE), PADDINGS)
+)
 def test_identity_returns_input(family, sampler, dtype, padding):
     transform = build_transform(family, 1, bounded=False)
     theta = transform.build(torch.zeros(2, 1, transform.num_parameters, dtype=dtype))
@@ -166,11 +167,10 @@ def test_area_is_the_papers_general_sampler_with_a_wider_kernel():
     torch.testing.assert_close(glimpses, expected, atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("num_windows", [1, 3])
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("sampler", ["auto", "grid", "separable", "area"])
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize(
+    ("window", "sampler", "padding", "num_windows", "layout"),
+    cover_pairs(list(WINDOWS), ["auto", "grid", "separable", "area"], PADDINGS, [1, 3], LAYOUTS),
+)
 def test_a_sampler_is_bilinear_grid_sample_where_nothing_is_shrunk(
     window, sampler, padding, num_windows, layout
 ):
@@ -223,10 +223,15 @@ def test_area_agrees_with_fine_numerical_integration(padding, scale, center):
     torch.testing.assert_close(glimpse[0, 0, 0], expected, atol=5e-3, rtol=0)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("map_hw", [(6, 9), (_LARGE_MAP, 4), (4, _LARGE_MAP + 1)])
-@pytest.mark.parametrize("share", [0.9, 1.0, 1.7])
+@pytest.mark.parametrize(
+    ("share", "map_hw", "padding", "layout"),
+    cover_pairs(
+        [0.9, 1.0, 1.7],
+        [((6, 9),), ((_LARGE_MAP, 4),), ((4, _LARGE_MAP + 1),)],
+        PADDINGS,
+        LAYOUTS,
+    ),
+)
 def test_auto_gives_equal_values_whichever_way_it_takes(share, map_hw, padding, layout):
     size = (5, 7)
     limit = torch.tensor([size[1] / map_hw[1], size[0] / map_hw[0]], dtype=torch.float64)
@@ -315,10 +320,13 @@ def has_double_backward(dimensions):
 DOUBLE_BACKWARD = {dimensions: has_double_backward(dimensions) for dimensions in (2, 3)}
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("call", [sample, pooled, spatial_transformer])
 @pytest.mark.parametrize(
-    ("family", "sampler"), [case for case in CASES if case[1] not in ("auto", "nearest")]
+    ("family", "sampler", "call", "padding"),
+    cover_pairs(
+        [case for case in CASES if case[1] not in ("auto", "nearest")],
+        [sample, pooled, spatial_transformer],
+        PADDINGS,
+    ),
 )
 def test_gradients_are_right_off_the_lattice(family, sampler, call, padding):
     transform = build_transform(family, 2, bounded=False)
@@ -416,9 +424,9 @@ def run_on(family, sampler, theta, padding, call):
     return result.detach(), theta.grad, features.grad, features.detach()
 
 
-@pytest.mark.parametrize("value", BAD)
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize(("family", "sampler"), KIND_CASES)
+@pytest.mark.parametrize(
+    ("family", "sampler", "padding", "value"), cover_pairs(KIND_CASES, PADDINGS, BAD)
+)
 def test_theta_that_is_nowhere_gives_zeros_or_the_border_and_no_gradient(
     family, sampler, padding, value
 ):
