@@ -50,7 +50,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 
 def names_and_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separate names (files, splits) from `key.sub=value` among mixed arguments."""
+    """Separate names (files, parts) from `key.sub=value` among mixed arguments."""
     return [word for word in words if "=" not in word], [word for word in words if "=" in word]
 
 

@@ -1,6 +1,9 @@
 import csv
 
+import pytest
+
 from benchmarks import relative_lr
+from tools.benchmark import main as benchmark
 
 
 def test_the_relative_lr_benchmark_writes_a_row_per_run(tmp_path, capsys, monkeypatch):
@@ -17,3 +20,10 @@ def test_the_relative_lr_benchmark_writes_a_row_per_run(tmp_path, capsys, monkey
     assert float(moving["displacement"]) > 0.001
     assert float(moving["effective"]) == 90
     assert capsys.readouterr().out.count("\n") == 3
+
+
+def test_a_mistake_in_a_benchmark_ends_with_status_2(capsys):
+    assert benchmark(["people", "none.mp4", "--detectors", "onnx:none.onnx"]) == 2
+    assert "none.onnx" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"^2$"):
+        benchmark(["timing"])

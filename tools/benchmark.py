@@ -4,21 +4,26 @@ import argparse
 import importlib
 import pkgutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import benchmarks
+from stn_action.cli import ends_cleanly
 
 
-def main() -> None:
+@ends_cleanly
+def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then run one file of benchmarks/."""
-    subjects = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__))
-    parser = argparse.ArgumentParser(description=__doc__, add_help=len(sys.argv) < 3)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    subjects = sorted({module.name for module in pkgutil.iter_modules(benchmarks.__path__)})
+    subjects.remove("timing")  # what they share
+    parser = argparse.ArgumentParser(description=__doc__, add_help=len(arguments) < 2)
     parser.add_argument("subject", choices=subjects)
-    options, rest = parser.parse_known_args()
+    options, rest = parser.parse_known_args(arguments)
     importlib.import_module(f"benchmarks.{options.subject}").main(rest)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Draw the windows of heads: python tools/visualize.py --checkpoint P VIDEO_OR_SPLIT --out DIR."""
+"""Draw the windows of heads: python tools/visualize.py --checkpoint P VIDEO_OR_PART --out DIR."""
 
 import argparse
 import sys
@@ -19,7 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--no-mp4", action="store_true", help="write images only, no videos")
     parser.add_argument(
-        "videos", nargs="+", metavar="VIDEO_OR_SPLIT", help="files, folders, train, test; key=value"
+        "videos",
+        nargs="+",
+        metavar="VIDEO_OR_PART",
+        help="files, folders, train, val, test; key=value",
     )
     options = parser.parse_intermixed_args(arguments)
     names, overrides = names_and_overrides(options.videos)
