@@ -138,7 +138,7 @@ def build_objective(config: Config) -> ClassificationLoss:
     """Return the configured training loss."""
     focus, smoothing = config.model.focus, config.optim.label_smoothing
     if focus is None:
-        return ClassificationLoss(smoothing)
+        return ClassificationLoss(smoothing, branch_loss=0.0)
     if focus.heads == 0:
         return ClassificationLoss(smoothing, focus.branch_loss)
     head_losses: list[Callable[[Focus], Tensor]] = []

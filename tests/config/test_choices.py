@@ -10,6 +10,7 @@ from pydantic import BaseModel
 import stn_action
 from stn_action.config.schema import Config
 from stn_action.data.data_choices import DatasetName, FrameSampling
+from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.distributed import PRECISIONS
 from stn_action.geometry.transform_choices import (
     PADDINGS,
@@ -59,6 +60,7 @@ CHOICES = {
 }
 """The settings that are a choice between names, and the declaration in the implementing room."""
 TABLES = [
+    (DatasetName, DATASETS),
     (TransformName, TRANSFORMS),
     (TransformName, TRANSFORM_NAMES),
     (Sampler, SAMPLERS),

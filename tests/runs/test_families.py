@@ -66,6 +66,8 @@ def test_the_losses_of_the_heads_are_built_where_asked_for(tiny_data):
     assert (
         build_objective(tiny_config(tiny_data, *settings, "model.focus.heads=0")).head_losses == ()
     )
+    plain_trunk = build_objective(tiny_config(tiny_data, "model.focus=null"))
+    assert (plain_trunk.branch_loss, plain_trunk.head_losses) == (0, ())
 
 
 def test_the_random_branch_is_built_where_it_has_a_weight(tiny_data):
@@ -89,7 +91,7 @@ def test_what_a_family_cannot_do_is_told(tiny_data):
     volumetric = "model.focus.transform=volumetric"
     with pytest.raises(InputError, match=r"volumetric theta is one per clip"):
         build_network(tiny_config(tiny_data, volumetric, "model.focus.theta_per=step"), 3)
-    with pytest.raises(InputError, match=r"'area' is for axis-aligned families, tps is none"):
+    with pytest.raises(InputError, match=r"'area' is for axis-aligned families; tps is not one"):
         build_network(
             tiny_config(tiny_data, "model.focus.transform=tps", "model.focus.sampler=area"), 3
         )

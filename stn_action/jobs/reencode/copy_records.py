@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from stn_action.checksum import slice_label, split_checksum, video_checksum
+from stn_action.config.fingerprint import Fingerprint
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.journal import Journal
@@ -113,12 +114,22 @@ def _open_journal(plan: ReencodePlan) -> Journal:
     if path.is_file():
         with path.open("rb") as file:
             before = file.readline()
-        if before.endswith(b"\n") and before != header:
+        if before.endswith(b"\n") and (changed := _changed(before, header)):
             raise InputError(
-                f"{plan.out} holds videos that were re-encoded with {before.decode().strip()}, not "
-                f"with {header.decode().strip()}; give the same settings, or another --out"
+                f"{plan.out} holds videos that were re-encoded with other settings: {changed}; "
+                "give the same settings, or another --out"
             )
     return Journal(path, header)
+
+
+def _changed(before: bytes, now: bytes) -> str:
+    """Return how the settings in a header differ from those in another one; empty if not."""
+    try:
+        was = Fingerprint(dict(json.loads(before)))
+    except (ValueError, TypeError):
+        return "the first line of the journal is damaged"
+    differences = was.compare(Fingerprint(json.loads(now)))
+    return str(differences) if differences else ""
 
 
 def _read(journal: Journal) -> dict[str, dict[str, Any]]:
