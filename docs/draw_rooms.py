@@ -157,7 +157,7 @@ def _route(layers: list[list[str]], arrows: Imports) -> tuple[list[list[str]], P
 def _place(layers: list[list[str]], paths: Paths, rooms: Imports) -> dict[str, Point]:
     """Place everything so that arrows are short; (middle x, lower y) in inches.
 
-    Each layer takes the order that is nearest to the layer below; then each is moved as a whole.
+    Each layer takes the order that is nearest to the layer below; then all of it is centered.
     """
     steps = [pair for path in paths.values() for pair in itertools.pairwise(path)]
     below = {place: [low for high, low in steps if high == place] for high, _ in steps

@@ -106,7 +106,9 @@ class PreviewClip:
         return self.edges[:, [2, 1, 0, 3]] if self.mirrored else self.edges
 
 
-def draw_preview(cuts: Sequence[PreviewClip], *, title: str, notes: Sequence[str] = ()) -> Image:
+def draw_preview(
+    previews: Sequence[PreviewClip], *, title: str, notes: Sequence[str] = ()
+) -> Image:
     """Draw a sheet for a video: source frames of each clip with all boxes, its own frames below.
 
     All source frames are drawn in one scale, with a margin as large as the boxes of all clips need,
@@ -114,49 +116,50 @@ def draw_preview(cuts: Sequence[PreviewClip], *, title: str, notes: Sequence[str
     Clip frames are shown pixel for pixel, small clips enlarged by a whole factor.
 
     Args:
-        cuts: clips of one video, at least one.
+        previews: clips of one video, at least one.
         title: the video and its class.
         notes: lines below the title.
 
     Raises:
         ValueError: there is no clip.
     """
-    tile_hw = _tile(cuts[0], 0).shape[:2] if cuts else (0, 0)
-    stage = _Stage(cuts, (max(SOURCE_HW[0], tile_hw[0]), max(SOURCE_HW[1], tile_hw[1])))
-    num_frames = len(cuts[0].frames)
+    tile_hw = _tile(previews[0], 0).shape[:2] if previews else (0, 0)
+    stage = _Stage(previews, (max(SOURCE_HW[0], tile_hw[0]), max(SOURCE_HW[1], tile_hw[1])))
+    num_frames = len(previews[0].frames)
     width = max(stage.size_hw[1], tile_hw[1], _COLUMN_WIDTH) + _GAP
     picked = evenly_spaced(num_frames, min(max(_WIDTH // width, 2), _COLUMNS))
     blocks = [
-        (cut, hstack_images([_column(stage, cut, place) for place in picked])) for cut in cuts
+        (preview, hstack_images([_column(stage, preview, place) for place in picked]))
+        for preview in previews
     ]
     sheet_width = max(_LEAST_WIDTH, *(block.shape[1] for _, block in blocks))
     parts = [draw_header(title, None, sheet_width, TEXT_HEIGHT + 2)]
     parts += [draw_paragraph(note, sheet_width, TEXT_HEIGHT) for note in notes]
-    for cut, block in blocks:
+    for preview, block in blocks:
         parts += [
             _gap(),
-            draw_paragraph(_told(cut), sheet_width, TEXT_HEIGHT, color=VIEW_COLOR),
+            draw_paragraph(_describe_crop(preview), sheet_width, TEXT_HEIGHT, color=VIEW_COLOR),
             block,
         ]
-    return vstack_images([*parts, _gap(), _legend(cuts, sheet_width)])
+    return vstack_images([*parts, _gap(), _legend(previews, sheet_width)])
 
 
-def draw_summary(cuts: Sequence[PreviewClip], *, title: str) -> Image:
+def draw_summary(previews: Sequence[PreviewClip], *, title: str) -> Image:
     """Draw a video in a row: its middle frame with the first clip's boxes, a frame of each clip.
 
     Args:
-        cuts: clips of one video, at least one.
+        previews: clips of one video, at least one.
         title: the video and its class.
 
     Raises:
         ValueError: there is no clip.
     """
-    stage = _Stage(cuts[:1], SUMMARY_HW)
-    middle = len(cuts[0].frames) // 2
-    columns = [_labelled(stage.drawn(cuts[0], middle), _when(cuts[0], middle))]
-    for cut in cuts:
-        name = f"{cut.name}, mirrored" if cut.mirrored else cut.name
-        columns.append(_labelled(_within(_tile(cut, middle), SUMMARY_HW), name))
+    stage = _Stage(previews[:1], SUMMARY_HW)
+    middle = len(previews[0].frames) // 2
+    columns = [_with_caption(stage.draw(previews[0], middle), _when(previews[0], middle))]
+    for preview in previews:
+        name = f"{preview.name}, mirrored" if preview.mirrored else preview.name
+        columns.append(_with_caption(_within(_tile(preview, middle), SUMMARY_HW), name))
     row = hstack_images(columns)
     return vstack_images([draw_paragraph(title, row.shape[1], TEXT_HEIGHT), row, _gap()])
 
@@ -187,11 +190,11 @@ def draw_overview(summaries: Sequence[Image], *, title: str) -> Image:
 class _Stage:
     """The rectangle, in source pixels, that is drawn of all frames of some clips."""
 
-    def __init__(self, cuts: Sequence[PreviewClip], room_hw: tuple[int, int]) -> None:
-        if not cuts:
-            raise ValueError("cuts must hold at least one clip, got none")
-        height, width = cuts[0].frames.shape[2:]
-        boxes = torch.cat([box for cut in cuts for box in (cut.regions, cut.views)])
+    def __init__(self, previews: Sequence[PreviewClip], room_hw: tuple[int, int]) -> None:
+        if not previews:
+            raise ValueError("previews must hold at least one clip, got none")
+        height, width = previews[0].frames.shape[2:]
+        boxes = torch.cat([box for preview in previews for box in (preview.regions, preview.views)])
         low, high = boxes[:, :2].amin(0).floor(), boxes[:, 2:].amax(0).ceil()
         margin = max(2, round(0.02 * max(height, width)))
         size = torch.tensor([width, height])
@@ -202,19 +205,19 @@ class _Stage:
         scale = min(room_hw[0] / tall, room_hw[1] / wide)
         self.size_hw = (max(1, round(tall * scale)), max(1, round(wide * scale)))
 
-    def drawn(self, cut: PreviewClip, place: int) -> Image:
+    def draw(self, preview: PreviewClip, place: int) -> Image:
         """Draw frame `place` of a clip with all boxes."""
-        frame = as_image(cut.frames[place])
+        frame = as_image(preview.frames[place])
         canvas = blank_image((self.extent_wh[1], self.extent_wh[0]), BEYOND)
         left, top = (-self.origin).tolist()
         canvas[top : top + frame.shape[0], left : left + frame.shape[1]] = frame
         view = resize_image(canvas, self.size_hw)
-        self._outline(view, [(box, PERSON_COLOR, _HAIR) for box in cut.persons[:, place]])
-        if cut.person_boxes is not None:
-            box = torch.from_numpy(self._on_view(cut.person_boxes[place])).flatten()
+        self._outline(view, [(box, PERSON_COLOR, _HAIR) for box in preview.persons[:, place]])
+        if preview.person_boxes is not None:
+            box = torch.from_numpy(self._on_view(preview.person_boxes[place])).flatten()
             view = draw_windows(view, torch.zeros(0, 4, 2), self.size_hw, person_box=box)
-        region, cut_out = cut.regions[place], cut.views[place]
-        self._outline(view, [(region, REGION_COLOR, _BROAD), (cut_out, VIEW_COLOR, _NARROW)])
+        region, crop = preview.regions[place], preview.views[place]
+        self._outline(view, [(region, REGION_COLOR, _BROAD), (crop, VIEW_COLOR, _NARROW)])
         return view
 
     def _on_view(self, box: Tensor) -> np.ndarray:
@@ -240,17 +243,17 @@ class _Stage:
                 cv2.rectangle(view, start, end, color, width)
 
 
-def _column(stage: _Stage, cut: PreviewClip, place: int) -> Image:
+def _column(stage: _Stage, preview: PreviewClip, place: int) -> Image:
     """Draw a source frame, its number and time, and the clip's frame below."""
-    source = _labelled(stage.drawn(cut, place), _when(cut, place))
-    tile = _tile(cut, place)
+    source = _with_caption(stage.draw(preview, place), _when(preview, place))
+    tile = _tile(preview, place)
     width = max(source.shape[1], tile.shape[1] + _GAP)
     return vstack_images([center_image(source, width), center_image(tile, width)])
 
 
-def _tile(cut: PreviewClip, place: int) -> Image:
+def _tile(preview: PreviewClip, place: int) -> Image:
     """Draw a clip frame in a border, pixel for pixel or enlarged by a whole factor."""
-    frame = as_image(cut.clip[:, place])
+    frame = as_image(preview.clip[:, place])
     times = max(1, round(_LEAST_TILE / max(frame.shape[:2])))
     frame = frame.repeat(times, axis=0).repeat(times, axis=1)
     tile = blank_image((frame.shape[0] + 2 * _BORDER, frame.shape[1] + 2 * _BORDER), VIEW_COLOR)
@@ -265,7 +268,7 @@ def _within(image: Image, room_hw: tuple[int, int]) -> Image:
     return image if scale == 1 else resize_image(image, size_hw)
 
 
-def _labelled(image: Image, text: str) -> Image:
+def _with_caption(image: Image, text: str) -> Image:
     """Draw an image and a line of text below it, in a column wide enough for both."""
     width = max(image.shape[1], _COLUMN_WIDTH) + _GAP
     strip = blank_image((round(2.1 * TEXT_HEIGHT), width), STRIP_COLOR)
@@ -276,28 +279,30 @@ def _labelled(image: Image, text: str) -> Image:
     return vstack_images([center_image(image, width), strip])
 
 
-def _when(cut: PreviewClip, place: int) -> str:
-    return f"frame {int(cut.frame_indices[place])}, {float(cut.seconds[place]):.2f} s"
+def _when(preview: PreviewClip, place: int) -> str:
+    return f"frame {int(preview.frame_indices[place])}, {float(preview.seconds[place]):.2f} s"
 
 
-def _told(cut: PreviewClip) -> str:
+def _describe_crop(preview: PreviewClip) -> str:
     """Describe a clip and its crop."""
     region, view = (
-        "{:.0f}x{:.0f}".format(*box_sizes(boxes[0]).tolist()) for boxes in (cut.regions, cut.views)
+        "{:.0f}x{:.0f}".format(*box_sizes(boxes[0]).tolist())
+        for boxes in (preview.regions, preview.views)
     )
-    height, width = cut.clip.shape[2:]
+    height, width = preview.clip.shape[2:]
+    moves = bool((preview.regions != preview.regions[0]).any())
     words = [
-        "mirrored" if cut.mirrored else "not mirrored",
-        f"region of {region} pixels{' at first' if (cut.regions != cut.regions[0]).any() else ''}",
+        "mirrored" if preview.mirrored else "not mirrored",
+        f"region of {region} pixels{' at first' if moves else ''}",
         f"view of {view} made {width}x{height}",
     ]
-    if cut.person_boxes is None:
+    if preview.person_boxes is None:
         words.insert(1, "whole frame")
-    return f"{cut.name}: {', '.join(words)}"
+    return f"{preview.name}: {', '.join(words)}"
 
 
-def _legend(cuts: Sequence[PreviewClip], width: int) -> Image:
-    person = any(cut.person_boxes is not None for cut in cuts)
+def _legend(previews: Sequence[PreviewClip], width: int) -> Image:
+    person = any(preview.person_boxes is not None for preview in previews)
     return draw_legend(_LEGEND, width, TEXT_HEIGHT, person=person, target=False)
 
 

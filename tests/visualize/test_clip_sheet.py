@@ -125,7 +125,7 @@ def test_a_picture_is_put_into_the_middle():
 
 
 def test_what_does_not_fit_together_is_refused():
-    with pytest.raises(ValueError, match=r"cuts must hold at least one clip, got none"):
+    with pytest.raises(ValueError, match=r"previews must hold at least one clip, got none"):
         draw_preview([], title="")
     cut = cut_clip()
     with pytest.raises(ValueError, match=r"regions must be of 3 frames, got \(2, 4\)"):

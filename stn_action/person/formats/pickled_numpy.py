@@ -44,7 +44,7 @@ class PickledDtype:
 
 
 class PickledArray:
-    """An array; `values` is None until the pickle has told what is in it."""
+    """An array; `values` is None until its state is set."""
 
     def __init__(self) -> None:
         self.values: np.ndarray | None = None

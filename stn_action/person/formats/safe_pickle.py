@@ -67,7 +67,7 @@ def load_plain_pickle(path: str | Path) -> Any:
         come as Python's, its arrays as `PickledArray`. The structure may contain itself.
 
     Raises:
-        InputError: the file cannot be read, is cut off or goes on behind its end, or it asks for a
+        InputError: the file cannot be read, is truncated or goes on after its end, or it asks for a
             global or an operation that such values do not need.
     """
     data = read_bytes(path, max_bytes=MAX_BYTES)
