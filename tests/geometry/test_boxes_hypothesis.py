@@ -17,7 +17,7 @@ TOLERANCE = 1e-4
 
 @st.composite
 def boxes_in(draw: st.DrawFn, reach: float = 0.0, count: int = 3):
-    """A picture's size and boxes (count, 4) in it, or beyond it by up to `reach` of its sides."""
+    """A image's size and boxes (count, 4) in it, or beyond it by up to `reach` of its sides."""
     height, width = draw(SIZES)
     rows = []
     for _ in range(count):
@@ -99,7 +99,7 @@ def test_a_point_goes_into_the_clip_and_comes_home(drawn, looseness, share, mirr
 @given(boxes_in(), st.floats(0.25, 4))
 def test_boxes_scaled_to_another_size_and_back(drawn, factor):
     (height, width), boxes = drawn
-    if min(height, width) < 200:  # rounding to whole pixels changes the aspect of small pictures
+    if min(height, width) < 200:  # rounding to whole pixels changes the aspect of small images
         height, width = height + 200, width + 200
     other = round(height * factor), round(width * factor)
     tube = Tube(torch.arange(3), boxes.float(), torch.ones(3))

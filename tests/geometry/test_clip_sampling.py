@@ -65,7 +65,7 @@ def test_clips_are_sampled_frame_by_frame(sampler, num_steps, layout):
             torch.testing.assert_close(glimpses[:, :, :, t], expected)
 
 
-def test_clips_and_theta_that_do_not_agree_are_told():
+def test_clips_and_theta_that_do_not_agree_are_reported():
     clip = torch.zeros(2, 3, 4, 5, 6)
     with pytest.raises(ValueError, match=r"features must be \(N, C, T, H, W\), got \(2, 3, 5, 6\)"):
         fold_time(clip[:, :, 0], torch.zeros(2, 1, 1, 2, 3))

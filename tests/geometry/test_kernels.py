@@ -283,7 +283,7 @@ def test_glimpses_have_the_layout_of_the_map(memory_format):
     assert glimpses.flatten(0, 1).is_contiguous(memory_format=memory_format)
 
 
-def test_channels_last_is_told_by_the_strides():
+def test_channels_last_is_reported_by_the_strides():
     features = torch.rand(2, 3, 5, 4)
     assert not is_channels_last(features)
     assert is_channels_last(features.contiguous(memory_format=torch.channels_last))

@@ -73,7 +73,7 @@ def test_a_notch_does_not_belong_to_its_window():
         assert contains_points(corners, points).tolist() == [False, True, True, True, True]
 
 
-def test_points_level_with_a_corner_are_told_right():
+def test_points_level_with_a_corner_are_reported_right():
     points = torch.tensor([[-1.2, 0.0], [-0.5, 0.0], [0.5, 0.0], [1.2, 0.0], [0.0, -1.2]])
     assert contains_points(diamond(0, 0, 1), points).tolist() == [False, True, True, False, False]
 

@@ -611,7 +611,7 @@ def test_theta_in_half_precision_is_widened():
 
 
 @pytest.mark.parametrize("call", [sample, pooled])
-def test_shapes_that_do_not_agree_are_told(call):
+def test_shapes_that_do_not_agree_are_reported(call):
     theta = torch.zeros(2, 4, 2, 3)
     with pytest.raises(ValueError, match=r"features must be \(N, C, H, W\), got \(2, 3, 4, 5, 6\)"):
         call(torch.zeros(2, 3, 4, 5, 6), theta, (4, 4))
@@ -626,7 +626,7 @@ def test_shapes_that_do_not_agree_are_told(call):
 
 
 @pytest.mark.parametrize("call", [sample, pooled])
-def test_a_wrong_size_is_told(call):
+def test_a_wrong_size_is_reported(call):
     features, theta = torch.zeros(2, 3, 5, 6), torch.zeros(2, 4, 2, 3)
     with pytest.raises(ValueError, match=r"size must be \(h, w\), each at least 1, got \(4,\)"):
         call(features, theta, (4,))
@@ -640,7 +640,7 @@ def test_a_wrong_size_is_told(call):
 
 @pytest.mark.parametrize("axis_aligned", [True, False])
 @pytest.mark.parametrize("call", [sample, pooled, spatial_transformer])
-def test_a_wrong_sampler_or_padding_is_told_with_the_right_ones(call, axis_aligned):
+def test_a_wrong_sampler_or_padding_is_reported_with_the_right_ones(call, axis_aligned):
     features, theta = torch.zeros(2, 3, 5, 6), torch.zeros(2, 4, 2, 3)
     wrong = partial(call, features, theta, (4, 4), axis_aligned=axis_aligned)
     with pytest.raises(ValueError, match=r"sampler must be one of \('auto', .*got 'cubic'"):

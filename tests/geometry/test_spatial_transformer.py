@@ -72,7 +72,7 @@ def test_the_spatial_transformer_passes_its_options_on():
             torch.testing.assert_close(result, expected, atol=0, rtol=0)
 
 
-def test_features_that_are_neither_maps_nor_clips_are_told():
+def test_features_that_are_neither_maps_nor_clips_are_reported():
     with pytest.raises(ValueError, match=r"features must be .* or .*, got \(3, 5, 6\)"):
         spatial_transformer(torch.zeros(3, 5, 6), torch.zeros(3, 2, 3))
     with pytest.raises(ValueError, match=r"theta must end in one of .*got shape \(2, 5\)"):

@@ -22,7 +22,7 @@ def network(num_heads=2, describe=None, **settings):
     )  # fmt: skip
 
 
-def test_windows_of_half_the_picture_start_on_a_tiling():
+def test_windows_of_half_the_image_start_on_a_tiling():
     model = network()
     (focus,) = model(torch.rand(5, 3, 40, 32)).focus
     assert focus.theta.shape == (5, 2, 1, 2, 3)
@@ -32,12 +32,12 @@ def test_windows_of_half_the_picture_start_on_a_tiling():
     assert focus.cells.first_thw == (0, 0, 0)
 
 
-def test_a_shared_description_sees_every_glimpse_of_the_large_picture():
+def test_a_shared_description_sees_every_glimpse_of_the_large_image():
     model = network(trunk_size=(20, 16))
-    pictures = torch.rand(5, 3, 40, 32)
-    prediction = model(pictures)
+    images = torch.rand(5, 3, 40, 32)
+    prediction = model(images)
     glimpses = model.heads.glimpses(
-        pictures.unsqueeze(2), prediction.focus[0].theta, (16, 12)
+        images.unsqueeze(2), prediction.focus[0].theta, (16, 12)
     ).squeeze(3)
     described = [model.describe[0](glimpses[:, head]) for head in range(2)]
     torch.testing.assert_close(prediction.logits, model.classifier(torch.cat(described, 1)))
@@ -45,19 +45,19 @@ def test_a_shared_description_sees_every_glimpse_of_the_large_picture():
 
 def test_each_head_may_have_a_description_of_its_own():
     model = network(describe=[description(), description()])
-    pictures = torch.rand(5, 3, 40, 32)
-    before = model(pictures).logits
+    images = torch.rand(5, 3, 40, 32)
+    before = model(images).logits
     with torch.no_grad():
         model.describe[1][0].bias.add_(1)
-    after = model(pictures).logits
+    after = model(images).logits
     assert (after - before).abs().max() > 0.01
     contribution = model.classifier.weight[:, 6:].abs().sum()
     assert contribution > 0
     with torch.no_grad():
         model.classifier.weight[:, 6:] = 0
-        first_only = model(pictures).logits
+        first_only = model(images).logits
         model.describe[1][0].bias.add_(1)
-    torch.testing.assert_close(model(pictures).logits, first_only)
+    torch.testing.assert_close(model(images).logits, first_only)
 
 
 def test_one_localization_network_serves_all_heads_and_learns_at_its_own_rate():
@@ -79,6 +79,6 @@ def test_clips_are_looked_at_too():
     assert prediction.focus[0].cells.size_thw == (4, 40, 32)
 
 
-def test_a_wrong_number_of_descriptions_is_told():
+def test_a_wrong_number_of_descriptions_is_reported():
     with pytest.raises(InputError, match=r"one network, or 2 \(one for each head\), got 3"):
         network(describe=[description() for _ in range(3)])

@@ -37,7 +37,7 @@ def test_the_copy_shares_parameters_and_has_a_mode_of_its_own():
     assert not any(module.training for module in copy.modules())
 
 
-def test_paths_are_told_from_the_outside_in():
+def test_paths_are_reported_from_the_outside_in():
     paths = []
     exchange_modules(network(), lambda path, module: paths.append(path))
     assert paths == ["", "0", "1", "1.0", "1.1"]

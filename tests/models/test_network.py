@@ -124,7 +124,7 @@ def test_pooled_glimpses_are_described_beside_the_trunk(trunk):
 
 
 @pytest.mark.parametrize("glimpse", ["tail", "pooled"])
-def test_heads_can_be_told_where_to_look(glimpse):
+def test_heads_can_be_given_theta(glimpse):
     model = network(glimpse=glimpse)
     clips = torch.rand(CLIPS)
     own = model(clips)
@@ -140,7 +140,7 @@ def test_heads_can_be_told_where_to_look(glimpse):
     "theta",
     [identity(2, 3), [identity(2, 4)], [identity(1, 3)], [identity(2, 3)] * 2, [torch.eye(2, 3)]],
 )
-def test_a_theta_of_the_wrong_shape_is_told(theta):
+def test_a_theta_of_the_wrong_shape_is_reported(theta):
     with pytest.raises(ValueError, match=r"one tensor \(2, 3, S, 2, 3\).*got shapes \["):
         network()(torch.rand(CLIPS), theta=theta)
 

@@ -77,7 +77,7 @@ def test_a_linear_layer_that_does_not_end_the_trunk_stays():
         ({"start_scale": 0.1}, "0 < min_scale < start_scale"),
     ],
 )
-def test_a_mistake_is_told_and_leaves_the_trunk_as_it_was(settings, message):
+def test_a_mistake_is_reported_and_leaves_the_trunk_as_it_was(settings, message):
     trunk = with_classifier(nested=False)
     settings = {"at": "0.stage2", "num_classes": 7, "example": EXAMPLE, **settings}
     with pytest.raises(InputError, match=message):

@@ -114,7 +114,7 @@ class Inspecting(Rolled):
 
 
 @pytest.mark.parametrize("trunk", [Rolled(), Inspecting()], ids=lambda trunk: type(trunk).__name__)
-def test_what_cannot_be_traced_is_told_and_shared_out_evenly(trunk):
+def test_what_cannot_be_traced_is_reported_and_shared_out_evenly(trunk):
     with pytest.warns(UserWarning, match="cells of stage 'last' could not be traced"):
         cells = trace_cells(trunk, "last", (2, 8, 12), (2, 4, 6))
     assert cells == Cells.centered((2, 4, 6), (2, 8, 12))

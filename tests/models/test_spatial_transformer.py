@@ -135,12 +135,12 @@ def test_several_in_one_network_learn_to_find_a_sign():
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 8, 6), (5, 8, 6), (2, 4, 3, 8, 6)])
-def test_wrong_features_are_told(shape):
+def test_wrong_features_are_reported(shape):
     with pytest.raises(ValueError, match=r"\(B, 5, H, W\) or \(B, 5, T, H, W\), got \("):
         SpatialTransformer(channels=5)(torch.zeros(shape))
 
 
-def test_wrong_names_are_told():
+def test_wrong_names_are_reported():
     with pytest.raises(InputError, match=r"transform must be one of \['affine', 'anisotropic'"):
         SpatialTransformer(channels=5, transform="rotation")
     with pytest.raises(InputError, match="translation has no setting max_angle; it has bounded"):

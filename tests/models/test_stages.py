@@ -87,7 +87,7 @@ def test_features_are_those_of_the_stage_and_the_rest_is_not_run(small3d):
     assert not small3d.stage1._forward_hooks
 
 
-def test_a_stage_that_is_not_called_or_puts_out_no_map_is_told():
+def test_a_stage_that_is_not_called_or_returns_no_map_is_reported():
     with pytest.raises(InputError, match="'unused' does not take part"):
         features_at(SkipNet(), "unused", torch.zeros(1, 3, 2, 4, 4))
     trunk = nn.Sequential(nn.Flatten(), nn.Linear(96, 5))

@@ -71,7 +71,7 @@ def test_an_example_clip_is_as_the_weights_were_trained_on_or_as_asked():
         (LITE0, "kinetics400", "expected imagenet, a file or none"),
     ],
 )
-def test_weights_that_the_trunk_has_not_are_told(name, weights, known):
+def test_weights_that_the_trunk_has_not_are_reported(name, weights, known):
     with pytest.raises(InputError, match=f"{name} has no published weights '{weights}'; {known}"):
         build_backbone(name, weights=weights)
 

@@ -19,7 +19,7 @@ def test_an_image_network_runs_on_every_frame(temporal, width):
         assert backbone.trunk.eval()(torch.rand(2, 3, 3, 64, 64)).shape == (2, width)
 
 
-def test_the_real_weights_give_features_that_tell_pictures_apart(shared):
+def test_the_real_weights_give_features_that_distinguish_images(shared):
     trunk = build_backbone(LITE0, weights=str(shared / WEIGHTS)).trunk.eval()
     stripes = torch.ones(1, 3, 1, 64, 64)
     stripes[..., ::8, :] = -1
@@ -30,7 +30,7 @@ def test_the_real_weights_give_features_that_tell_pictures_apart(shared):
     assert torch.pdist(features).min() > 0.1 * features.norm(dim=1).min()
 
 
-def test_imagenet_weights_that_cannot_be_had_are_told(monkeypatch):
+def test_imagenet_weights_that_cannot_be_downloaded_are_reported(monkeypatch):
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", _refuse)
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_url", _refuse)
     with pytest.raises(InputError, match=r"imagenet: .*tf_efficientnet_lite0 could not be down"):

@@ -23,14 +23,14 @@ def test_weights_of_a_torchvision_model_fit_whatever_their_classifier(tmp_path):
     torch.testing.assert_close(trunk.get_parameter("stem.0.weight"), state["stem.0.weight"])
 
 
-def test_kinetics_weights_that_cannot_be_had_name_the_url_and_the_place(offline):
+def test_kinetics_weights_that_cannot_be_downloaded_name_the_url_and_the_place(offline):
     with pytest.raises(InputError, match=r"kinetics400: https://.*r3d_18.*\.pth .*no net") as told:
         build_backbone("torchvision/r3d_18", weights="kinetics400")
     assert str(offline / "checkpoints" / "r3d_18-") in str(told.value)
     assert "set model.weights to a file or to none" in str(told.value)
 
 
-def test_a_broken_download_is_told(offline):
+def test_a_broken_download_is_reported(offline):
     from torchvision.models.video import R3D_18_Weights
 
     name = R3D_18_Weights.KINETICS400_V1.url.rsplit("/", 1)[1]

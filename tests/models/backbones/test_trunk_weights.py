@@ -44,7 +44,7 @@ def test_a_state_dict_may_lie_in_a_checkpoint_and_hold_a_classifier_too(tmp_path
         ("text.safetensors", b"not a checkpoint\n", "text.safetensors holds no weights"),
     ],
 )
-def test_a_file_without_weights_is_told(tmp_path, name, content, message):
+def test_a_file_without_weights_is_reported(tmp_path, name, content, message):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -53,7 +53,7 @@ def test_a_file_without_weights_is_told(tmp_path, name, content, message):
 
 
 @pytest.mark.parametrize("content", [[torch.zeros(1)], {"epoch": 3}, {"state_dict": {"a": "b"}}])
-def test_a_torch_file_that_is_no_state_dict_is_told(tmp_path, content):
+def test_a_torch_file_that_is_no_state_dict_is_reported(tmp_path, content):
     torch.save(content, tmp_path / "list.pt")
     with pytest.raises(InputError, match=r"list.pt holds no state dict"):
         read_state_dict(tmp_path / "list.pt", "model.weights")
@@ -73,7 +73,7 @@ def test_code_in_a_file_is_not_run(tmp_path, capsys):
     assert "this must never be run" not in capsys.readouterr().out
 
 
-def test_weights_of_another_model_are_told(tmp_path):
+def test_weights_of_another_model_are_reported(tmp_path):
     path = tmp_path / "wide.pt"
     torch.save(Small3d((16, 32, 64, 96)).state_dict(), path)
     message = r"wide.pt: .*do not fit the backbone: 5 of 24 .*the first 'stage3.0.weight'"
@@ -92,7 +92,7 @@ def test_a_temporal_module_needs_no_weights_in_the_file(tmp_path):
     torch.testing.assert_close(trunk.get_parameter("image.weight"), image.weight)
 
 
-def test_missing_and_surplus_tensors_are_both_told(tmp_path):
+def test_missing_and_surplus_tensors_are_both_reported(tmp_path):
     state = Small3d().state_dict()
     kept = {name: value for name, value in state.items() if not name.startswith("stage3.")}
     renamed = {f"trunk.{name}": state[name] for name in state if name.startswith("stage3.")}
