@@ -13,8 +13,8 @@ BACKENDS = {
     "opencv": ("stn_action.video.opencv", "OpenCVReader", "opencv-python"),
     "decord": ("stn_action.video.decord_backend", "DecordReader", "decord"),
 }
-"""Module, class and package of each backend, in the order in which `auto` tries them: decord
-comes last because it alone can be off by some frames."""
+"""Module, class and package of each backend, in the order in which `auto` tries them: decord is
+last because only decord can be off by some frames."""
 
 
 def open_video(
@@ -33,16 +33,16 @@ def open_video(
 
     Args:
         path: the file.
-        backend: "pyav", "opencv", "decord", or "auto": PyAV, and where that is not installed or
-            cannot open the file, the next one that can.
-        num_frames: how many frames of it can be decoded, where that is known exactly: it spares
-            counting them in files whose packets do not tell (raw streams, AVI with B-frames). There
-            the times of frames then are index / fps until a stream has reached the end. A number
+        backend: "pyav", "opencv", "decord", or "auto": PyAV, and if that is not installed or cannot
+            open the file, the next one that can.
+        num_frames: how many frames of it can be decoded, if known exactly: it saves
+            counting them in files whose packets do not give it (raw streams, AVI with B-frames).
+            The times of their frames are index / fps until a stream has reached the end. A number
             that is too large is noticed when the video ends before a wanted frame, one that is too
-            small when a stream passes it; other readings do not notice. Of a slice the number is
-            checked when it is opened, and spares nothing.
+            small when a stream passes it; other readings do not notice. The number of a
+            slice is checked when it is opened, and saves nothing.
         start_seconds: start of the slice; None: the file's first frame.
-        end_seconds: end of the slice, may lie beyond the file's; None: the file's end.
+        end_seconds: end of the slice, may be beyond the file's; None: the file's end.
 
     Returns:
         The reader; use it in a `with` block or close it.

@@ -1,4 +1,4 @@
-"""Files opened with FFmpeg: their video stream, its packets and its rate."""
+"""Files opened with FFmpeg: their video stream, its packets and its frame rate."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -16,11 +16,11 @@ from stn_action.video.packets import FrameIndex, Packet, index_frames, shown_pac
 from stn_action.video.reader import VideoError
 
 REFUSED_FORMATS = {"tty"}
-"""FFmpeg plays text files as terminal recordings; nobody who trains on a video wants that."""
+"""FFmpeg plays text files as terminal recordings; these are no videos to train on."""
 
 
 def open_container(path: Path) -> tuple[InputContainer, av.VideoStream]:
-    """Open a file and choose its video stream, to be decoded by one thread.
+    """Open a file and select its video stream, to be decoded by one thread.
 
     Raises:
         VideoError: the file cannot be opened or holds no video that FFmpeg can decode.
@@ -35,7 +35,7 @@ def open_container(path: Path) -> tuple[InputContainer, av.VideoStream]:
         raise VideoError(f"{path}: holds no video stream")
     if stream.codec_context is None:
         container.close()
-        raise VideoError(f"{path}: is coded in a way that FFmpeg does not know")
+        raise VideoError(f"{path}: its codec is unknown to FFmpeg")
     stream.codec_context.thread_count = 1
     return container, stream
 
@@ -44,29 +44,29 @@ def _container(path: Path) -> InputContainer:
     url, options = f"file:{path}", {"protocol_whitelist": "file"}
     try:
         return av.open(url, options=options)
-    except UnicodeDecodeError:  # titles that are not UTF-8; PyAV 19 reads them as they are
+    except UnicodeDecodeError:  # titles that are not UTF-8; PyAV 19 reads them
         return av.open(url, options=options, metadata_errors="replace")
 
 
 def demux_packets(
     container: InputContainer, stream: av.VideoStream, path: Path
 ) -> Iterator[av.Packet]:
-    """Yield the packets of the stream, as far as the file goes.
+    """Yield the packets of the stream, up to the end of the file.
 
     Raises:
         VideoError: the file cannot be read.
     """
     try:
-        # A packet of no bytes would tell the decoder that the video ends.
+        # An empty packet means the end of the video to the decoder.
         yield from (packet for packet in container.demux(stream) if packet.size > 0)
     except (InvalidDataError, NoMoreDataError):
-        return  # cut off: what came before is all there is
+        return  # truncated: the packets before are all there are
     except FFmpegError as error:
         raise VideoError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def read_packets(container: InputContainer, stream: av.VideoStream) -> list[Packet]:
-    """Read the packets of a freshly opened video, without decoding them."""
+    """Read the packets of a newly opened video, without decoding them."""
     return [
         Packet(p.pts, p.dts, p.pos, p.size, p.is_keyframe, p.is_discard, p.is_corrupt)
         for p in demux_packets(container, stream, Path(container.name))
@@ -74,7 +74,7 @@ def read_packets(container: InputContainer, stream: av.VideoStream) -> list[Pack
 
 
 def packet_index(path: Path) -> FrameIndex | None:
-    """Order a video's frames by its packets; None where only decoding tells.
+    """Order a video's frames by its packets; None if only decoding gives the order.
 
     Raises:
         VideoError: the file cannot be opened.
@@ -87,7 +87,7 @@ def packet_index(path: Path) -> FrameIndex | None:
 def stream_index(
     container: InputContainer, stream: av.VideoStream, packets: list[Packet]
 ) -> FrameIndex | None:
-    """Order the frames of an open video by its packets; None where only decoding tells."""
+    """Order the frames of an open video by its packets; None if only decoding gives the order."""
     return index_frames(
         packets,
         containers=set(container.format.name.split(",")),
@@ -102,18 +102,18 @@ def frames_per_second(
     packets: list[Packet],
     index: FrameIndex | None,
 ) -> float:
-    """Average rate: by the index, by a raw stream's packets, or as the file says (else 25)."""
+    """Compute the average rate from the index, a raw stream's packets or the header (else 25)."""
     base = as_fraction(stream.time_base)
     if index is not None and len(index.display_pts) > 1:
         pts = index.display_pts
         return float((len(pts) - 1) / ((pts[-1] - pts[0]) * base))
     dts = [packet.dts for packet in shown_packets(packets) if packet.dts is not None]
     if container.format.flags & Flags.no_timestamps.value and len(dts) > 1:
-        # FFmpeg says 25 for every raw stream; its parser knows better.
+        # FFmpeg reports 25 for every raw stream; its parser has the rate.
         return float(1 / (median(np.diff(dts).tolist()) * base))
     return float(stream.average_rate or stream.guessed_rate or 25)
 
 
 def as_fraction(number) -> Fraction:
-    """FFmpeg's rational number as Python's."""
+    """Convert FFmpeg's rational number to Python's."""
     return Fraction(number.numerator, number.denominator)

@@ -1,4 +1,4 @@
-"""The frames of one file, decoded with FFmpeg in their order and numbered, from any keyframe on."""
+"""The frames of one file, decoded with FFmpeg in order and numbered, from any keyframe on."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
@@ -18,34 +18,34 @@ from stn_action.video.container import (
 from stn_action.video.packets import FrameIndex, Start
 
 INTRA = 1
-"""FFmpeg's number for a picture type that refers to no other picture."""
+"""FFmpeg's number of the picture type that refers to no other frame."""
 
 SKIPPING_CODECS = {"h264", "mpeg4"}
-"""Codecs whose decoder can leave out the frames to which no other refers."""
+"""Codecs whose decoder can skip the frames to which no other refers."""
 
 NumberedFrames = Iterator[tuple[int, av.VideoFrame]]
 
 
 class WrongIndexError(Exception):
-    """The file does not decode as its packets foretell."""
+    """The file does not decode as its packet index says."""
 
 
 class FrameDecoder:
-    """An open file. Seeks are checked, not believed: see `PyAVReader`."""
+    """An open file. Every seek is verified: see `PyAVReader`."""
 
     def __init__(self, path: Path):
         self.path = path
         self.num_decoded = 0
-        """Frames that the decoder has put out so far."""
+        """Frames decoded so far."""
         self.container, self.stream = open_container(path)
         try:
             packets = read_packets(self.container, self.stream)
-            self.whole = self.stream.frames == len(packets) and not any(
+            self.complete = self.stream.frames == len(packets) and not any(
                 packet.corrupt for packet in packets
             )
-            """The container tells how many packets there are, and all of them are there."""
+            """The container gives the number of packets, and all of them are present."""
             self.index = stream_index(self.container, self.stream, packets)
-            """Order of the frames; None: only decoding from the start tells."""
+            """Order of the frames; None: only decoding from the start gives it."""
             self.fps = frames_per_second(self.container, self.stream, packets, self.index)
         except BaseException:
             self.close()
@@ -58,27 +58,27 @@ class FrameDecoder:
         self.container.close()
 
     def want(self, indices: Iterable[int] | None) -> None:
-        """Say which frames have to come out; None: all of them, as at first.
+        """Set which frames are needed; None: all of them, the default.
 
-        Others that lie before the last of these may be left out if no frame refers to them. Those
-        after it are not: whoever reads on from there finds them.
+        Other frames before the last of these may be skipped if no frame refers to them. Frames
+        after it are never skipped, so that reading can continue from there.
         """
         able = self.stream.codec_context.name in SKIPPING_CODECS
         self._wanted = frozenset(indices) if indices is not None and able else None
         self._last_wanted = max(self._wanted or (), default=0)
 
     def frames_from(self, start: Start | None) -> NumberedFrames:
-        """Go to a keyframe of the index, or without an index to the first frame.
+        """Seek to a keyframe of the index, or without an index to the first frame.
 
         Returns:
-            The frames from there on, with their numbers.
+            The frames from there on, with their indices.
 
         Raises:
-            WrongIndexError: the file decodes in another way than the index says; also while the
-                frames are taken.
+            WrongIndexError: the file does not decode as the index says; also raised while the
+                frames are iterated.
         """
         if self.index is None or start is None:
-            self.container.close()  # raw streams cannot be rewound, only opened again
+            self.container.close()  # raw streams cannot be rewound, only reopened
             self.container, self.stream = open_container(self.path)
             return enumerate(self._decoded(None, set()))
         try:
@@ -91,54 +91,54 @@ class FrameDecoder:
         """Yield the frames from `start` on, each checked against the index."""
         rank = start.rank
         sought = start != index.starts[0]
-        left_out: set[int] = set()
-        for frame in self._decoded(start.position, left_out):
+        skipped: set[int] = set()
+        for frame in self._decoded(start.position, skipped):
             if frame.pts is not None and frame.pts < start.pts:
-                continue  # shown before the keyframe, and broken: it refers to frames before it
-            while rank in left_out and frame.pts != index.display_pts[rank]:
+                continue  # shown before the keyframe, and broken: it refers to earlier frames
+            while rank in skipped and frame.pts != index.display_pts[rank]:
                 rank += 1
             if rank >= len(index.display_pts) or frame.pts != index.display_pts[rank]:
                 raise WrongIndexError
-            whole = frame.key_frame and frame.pict_type == INTRA
-            if sought and (frame.is_corrupt or (rank == start.rank and not whole)):
+            intact = frame.key_frame and frame.pict_type == INTRA
+            if sought and (frame.is_corrupt or (rank == start.rank and not intact)):
                 raise WrongIndexError
             yield rank, frame
             rank += 1
 
-    def _decoded(self, position: int | None, left_out: set[int]) -> Iterator[av.VideoFrame]:
-        """Yield what decodes, from the packet at byte `position` on; pass over what does not.
+    def _decoded(self, position: int | None, skipped: set[int]) -> Iterator[av.VideoFrame]:
+        """Yield the frames that decode, from the packet at byte `position` on; skip the others.
 
-        The numbers of frames that need not come out are added to `left_out`.
+        The indices of frames that are not needed are added to `skipped`.
         """
         reached = position is None
-        self._leave_out(False)
+        self._set_skipping(False)
         for packet in chain(demux_packets(self.container, self.stream, self.path), [None]):
             reached = reached or (packet is not None and packet.pos == position)
             if not reached:
                 continue
-            number = self._number_to_leave_out(packet)
-            self._leave_out(number is not None)
+            number = self._skippable_index(packet)
+            self._set_skipping(number is not None)
             try:
-                frames = self.stream.decode(packet)  # None: what the decoder still holds back
+                frames = self.stream.decode(packet)  # None: flush the decoder
             except FFmpegError:
                 continue
             if number is not None:
-                left_out.add(number)
+                skipped.add(number)
             self.num_decoded += len(frames)
             yield from frames
         if not reached:
             raise WrongIndexError
 
-    def _leave_out(self, unreferenced: bool) -> None:
-        wish = "NONREF" if unreferenced else "DEFAULT"
-        if self.stream.codec_context.skip_frame != wish:
-            self.stream.codec_context.skip_frame = wish
+    def _set_skipping(self, unreferenced: bool) -> None:
+        mode = "NONREF" if unreferenced else "DEFAULT"
+        if self.stream.codec_context.skip_frame != mode:
+            self.stream.codec_context.skip_frame = mode
 
-    def _number_to_leave_out(self, packet: av.Packet | None) -> int | None:
-        """Number of a packet's frame if it need not come out."""
+    def _skippable_index(self, packet: av.Packet | None) -> int | None:
+        """Return the index of a packet's frame if the frame is not needed."""
         if self._wanted is None or self.index is None or packet is None:
             return None
-        if packet.pts is None or packet.is_keyframe:  # keyframes show whether a seek went well
+        if packet.pts is None or packet.is_keyframe:  # keyframes verify the seek
             return None
         number = bisect_left(self.index.display_pts, packet.pts)
         return number if number < self._last_wanted and number not in self._wanted else None

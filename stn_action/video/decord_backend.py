@@ -1,4 +1,4 @@
-"""decord behind the reader interface: fast where it is exact, and it says where it is not."""
+"""The decord backend: exact for some files, with a warning for the others."""
 
 import os
 import warnings
@@ -14,10 +14,10 @@ from stn_action.video.reader import VideoError, VideoReader, frame_seconds
 
 
 class DecordReader(VideoReader):
-    """Reads with decord's own seeking and length.
+    """Read with decord's own seeking and length.
 
-    Both are right for MP4 and Matroska with closed groups of pictures and for AVI without
-    B-frames. For any other file opening it warns.
+    Both are exact for MP4 and Matroska with closed groups of pictures and for AVI without
+    B-frames. Opening any other file warns.
     """
 
     backend = "decord"
@@ -28,14 +28,14 @@ class DecordReader(VideoReader):
         try:
             with _silent():
                 self._video = decord.VideoReader(str(path.absolute()), num_threads=1)
-                picture = self._video[0].asnumpy()
+                image = self._video[0].asnumpy()
         except (decord.DECORDError, RuntimeError, IndexError) as error:
             reason = str(error).strip().splitlines()[0]
             raise VideoError(f"{path}: is not a readable video for decord ({reason})") from error
-        if picture.shape[2] != 3:
-            # Seen on rotated pictures of fewer than 64 columns: rows with their padding.
-            raise VideoError(f"{path}: decord returns broken pictures of it; use backend pyav")
-        self._size_hw = picture.shape[0], picture.shape[1]
+        if image.shape[2] != 3:
+            # Observed for rotated frames of fewer than 64 columns: rows with their padding.
+            raise VideoError(f"{path}: decord returns broken frames; use backend pyav")
+        self._size_hw = image.shape[0], image.shape[1]
         self.fps = self._video.get_avg_fps() or 25.0
         times = self._video.get_frame_timestamp(range(len(self._video)))[:, 0]
         self._seconds = frame_seconds(times.tolist(), self.fps)
@@ -45,8 +45,8 @@ class DecordReader(VideoReader):
             raise self._length_error(len(self._video), self._num_frames)
         if doubt:
             warnings.warn(
-                f"{path}: frames read with decord can be wrong by some places, and their number "
-                f"by some frames: {doubt}; use backend pyav or opencv",
+                f"{path}: decord may return frames some positions off, and a wrong number of "
+                f"frames: {doubt}; use backend pyav or opencv",
                 stacklevel=2,
             )
 
@@ -61,7 +61,7 @@ class DecordReader(VideoReader):
         return self._size_hw
 
     def close(self) -> None:
-        """Give back the file and the decoder."""
+        """Close the file and the decoder."""
         if not self._closed:
             self._closed = True
             del self._video
@@ -70,16 +70,16 @@ class DecordReader(VideoReader):
         """Return when a frame is shown: see `VideoReader.seconds_at`."""
         return float(self._seconds[index])
 
-    def _picture_at(self, index: int) -> tuple[np.ndarray, float]:
+    def _image_at(self, index: int) -> tuple[np.ndarray, float]:
         try:
-            picture = self._video[index].asnumpy()
+            image = self._video[index].asnumpy()
         except (decord.DECORDError, RuntimeError, IndexError) as error:
             raise VideoError(f"{self.path}: decord cannot decode frame {index}") from error
-        return picture, self.seconds_at(index)
+        return image, self.seconds_at(index)
 
 
 def _doubt(path: Path) -> str | None:
-    """Tell why decord may be inexact for this file; None if it is exact."""
+    """Return why decord may be inexact for this file; None if it is exact."""
     try:
         from stn_action.video.container import packet_index
 
@@ -87,7 +87,7 @@ def _doubt(path: Path) -> str | None:
     except (ImportError, InputError):
         return "without PyAV its keyframes cannot be checked"
     if index is None:
-        return "its packets do not tell in which order frames are shown (such as AVI with B-frames)"
+        return "its packets do not give the order of frames (such as AVI with B-frames)"
     if index.open_groups:
         return "its groups of pictures are open (frames shown before the keyframe they follow)"
     return None
@@ -95,13 +95,13 @@ def _doubt(path: Path) -> str | None:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Turn stderr away for a moment: decord writes what it cannot open past its own log level."""
+    """Redirect stderr: decord ignores its own log level for files that it cannot open."""
     decord.logging.set_level(decord.logging.QUIET)
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)
-        os.close(nowhere)
+        os.close(null)

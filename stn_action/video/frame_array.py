@@ -1,4 +1,4 @@
-"""Frames that are in memory already, read as a video."""
+"""Frames in memory, read like a video."""
 
 from pathlib import Path
 
@@ -10,22 +10,22 @@ from stn_action.video.reader import VideoReader
 
 
 class FrameArray(VideoReader):
-    """A reader of decoded frames, such as a camera or another program gives."""
+    """A reader of decoded frames, for example from a camera or another program."""
 
     backend = "array"
 
     def __init__(
         self, frames: Tensor | np.ndarray, *, fps: float = 25.0, name: str = "frames"
     ) -> None:
-        """Take frames without copying them.
+        """Wrap frames without copying them.
 
         Args:
             frames: (T, H, W, 3) or (T, 3, H, W) uint8 RGB; a tensor may be on any device.
             fps: frames per second.
-            name: what messages call them.
+            name: of the frames, for messages.
 
         Raises:
-            InputError: the shape or type is another one, or there is no frame.
+            InputError: the shape or type is wrong, or there is no frame.
         """
         array = frames.detach().cpu().numpy() if isinstance(frames, Tensor) else np.asarray(frames)
         if array.ndim == 4 and array.shape[-1] != 3 and array.shape[1] == 3:
@@ -56,5 +56,5 @@ class FrameArray(VideoReader):
         """Return `index` / `fps`."""
         return index / self.fps
 
-    def _picture_at(self, index: int) -> tuple[np.ndarray, float]:
+    def _image_at(self, index: int) -> tuple[np.ndarray, float]:
         return self._frames[index], self.seconds_at(index)

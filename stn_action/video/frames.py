@@ -1,4 +1,4 @@
-"""Frames: decoded pictures and the times at which they are shown."""
+"""Decoded frames and their presentation times."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Frames:
-    """Decoded pictures of one video, in the order in which they were asked for."""
+    """Decoded frames of one video, in the order in which they were requested."""
 
     data: Tensor
-    """uint8 (T, 3, H, W), RGB. What the readers give lies in memory as (T, H, W, 3), so that
-    `data[t].permute(1, 2, 0).numpy()` is a contiguous picture without a copy."""
+    """uint8 (T, 3, H, W), RGB. The readers store it as (T, H, W, 3), so that
+    `data[t].permute(1, 2, 0).numpy()` is a contiguous image without a copy."""
 
     seconds: Tensor
-    """float64 (T,): presentation time of each frame, counted from the video's first frame."""
+    """float64 (T,): presentation time of each frame, from the first frame of the video or slice."""
 
     def __post_init__(self):
         if self.data.ndim != 4 or self.data.shape[1] != 3 or self.data.dtype != torch.uint8:
@@ -42,13 +42,13 @@ class Frames:
 
 def gather_frames(
     indices: Sequence[int],
-    picture_at: Callable[[int], tuple[np.ndarray, float]],
+    image_at: Callable[[int], tuple[np.ndarray, float]],
 ) -> Frames:
-    """Fetch every wanted frame once, in ascending order, and arrange them as they were asked for.
+    """Decode every requested frame once, in ascending order, and return them in the given order.
 
     Args:
-        indices: wanted frames, at least one, in any order, repeats allowed.
-        picture_at: gives frame i as a uint8 (H, W, 3) picture and its time in seconds.
+        indices: requested frames, at least one, in any order, repeats allowed.
+        image_at: returns frame i as a uint8 (H, W, 3) image and its time in seconds.
 
     Returns:
         As many frames as indices, in their order.
@@ -57,11 +57,11 @@ def gather_frames(
     seconds = np.empty(len(indices), dtype=np.float64)
     order = sorted(range(len(indices)), key=indices.__getitem__)
     for index, places in groupby(order, key=indices.__getitem__):
-        picture, second = picture_at(index)
+        image, second = image_at(index)
         if data is None:
-            data = np.empty((len(indices), *picture.shape), dtype=np.uint8)
+            data = np.empty((len(indices), *image.shape), dtype=np.uint8)
         for place in places:
-            data[place] = picture
+            data[place] = image
             seconds[place] = second
     assert data is not None, "no index was given"
     return Frames(torch.from_numpy(data).permute(0, 3, 1, 2), torch.from_numpy(seconds))

@@ -1,6 +1,6 @@
-"""Which frames of a video make a clip: pure functions from numbers to frame numbers.
+"""Indices of the frames that make up a clip, as pure functions.
 
-A video that is too short for the clip gives its last frame again and again.
+A video that is too short for the clip repeats its last frame.
 """
 
 import torch
@@ -20,7 +20,7 @@ def dense_indices(num_frames_in_video: int, *, num_frames: int, stride: int, sta
         int64 (T,), ascending; beyond the end the last frame is repeated.
 
     Raises:
-        ValueError: a count or the stride is below 1, or the start lies outside the video.
+        ValueError: a count or the stride is below 1, or the start is outside the video.
 
     >>> dense_indices(10, num_frames=4, stride=2, start=1).tolist()
     [1, 3, 5, 7]
@@ -67,7 +67,7 @@ def random_dense_indices(
 def uniform_dense_views(
     num_frames_in_video: int, *, num_frames: int, stride: int, num_clips: int
 ) -> Tensor:
-    """Spread clips evenly over the video, the first at its start and the last at its end.
+    """Place clips at equal distances, the first at the video's start and the last at its end.
 
     Args:
         num_frames_in_video: length of the video.
@@ -105,10 +105,10 @@ def uniform_dense_views(
 def segment_indices(
     num_frames_in_video: int, *, num_frames: int, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Cut the video into equal segments and take one frame of each.
+    """Divide the video into equal segments and take one frame of each.
 
     Source: temporal segment networks (Wang et al. 2016, arXiv 1608.00859, section 3.1). Departure:
-    segments need not be whole numbers of frames, so that they cover the video to its end.
+    segments may have fractional lengths, so that they cover the video to its end.
 
     Args:
         num_frames_in_video: length of the video.
@@ -116,7 +116,7 @@ def segment_indices(
         generator: takes a random frame of each segment; None: the middle one.
 
     Returns:
-        int64 (T,), ascending; a video of fewer than T frames gives all, then its last one again.
+        int64 (T,), ascending; a video of fewer than T frames repeats its last one.
 
     Raises:
         ValueError: a count is below 1.

@@ -1,4 +1,4 @@
-"""OpenCV's FFmpeg reader behind the reader interface: exact, by reading forwards."""
+"""The OpenCV backend: exact, by reading forwards only."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from stn_action.video.reader import VideoError, VideoReader, frame_seconds
 
 
 class OpenCVReader(VideoReader):
-    """Reads forwards from the start, because OpenCV's own seeking by frame number is not exact.
+    """Read forwards from the start, because OpenCV's own seeking by frame number is not exact.
 
     Its number of frames is an estimate too, so the first use decodes the video once to count.
     """
@@ -51,7 +51,7 @@ class OpenCVReader(VideoReader):
         return len(self._seconds)
 
     def close(self) -> None:
-        """Give back the file and the decoder."""
+        """Close the file and the decoder."""
         self._capture.release()
         self._held = None
         self._closed = True
@@ -60,14 +60,14 @@ class OpenCVReader(VideoReader):
         if self._closed:
             raise VideoError(f"{self.path}: the reader is closed; open the video again")
 
-    def _picture_at(self, index: int) -> tuple[np.ndarray, float]:
+    def _image_at(self, index: int) -> tuple[np.ndarray, float]:
         if self._held is None or self._held[0] != index:
             if not self._advance(index):
-                raise VideoError(f"{self.path}: frame {index} can no longer be decoded")
+                raise VideoError(f"{self.path}: frame {index} cannot be decoded anymore")
             self._held = index, self._retrieved()
         return self._held[1], self.seconds_at(index)
 
-    def _picture_or_end(self, index: int, *, seek: bool = False) -> tuple[np.ndarray, float] | None:
+    def _image_or_end(self, index: int, *, seek: bool = False) -> tuple[np.ndarray, float] | None:
         self._require_open()
         if not self._advance(index):
             return None
@@ -78,27 +78,27 @@ class OpenCVReader(VideoReader):
         return index / self.fps if self._seconds is None else float(self._seconds[index])
 
     def _retrieved(self) -> np.ndarray:
-        """Convert the frame that was grabbed last to RGB."""
-        _, picture = self._capture.retrieve()
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        """Convert the last grabbed frame to RGB."""
+        _, image = self._capture.retrieve()
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
     def _advance(self, index: int) -> bool:
-        """Grab forwards up to frame `index`; False, and the length is known: it ends before."""
+        """Grab forwards up to frame `index`; False if the video ends before it."""
         if self._seconds is not None and index >= len(self._seconds):
-            return self._refused(self._seconds)
+            return self._check_length(self._seconds)
         if index < self._next_index - 1 or self._ended:
             self._restart()
         while self._next_index <= index:
             if not self._capture.grab():
                 self._seconds = frame_seconds(self._reported, self.fps)
                 self._ended = True
-                return self._refused(self._seconds)
+                return self._check_length(self._seconds)
             if self._next_index == len(self._reported):
                 self._reported.append(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
             self._next_index += 1
         return True
 
-    def _refused(self, seconds: np.ndarray) -> bool:
+    def _check_length(self, seconds: np.ndarray) -> bool:
         if self._given_length not in (None, len(seconds)):
             raise self._length_error(len(seconds), self._given_length)
         return False
@@ -121,8 +121,8 @@ def _open(path: Path) -> cv2.VideoCapture:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep OpenCV and its FFmpeg from writing to the terminal about files they cannot open."""
-    name = "OPENCV_FFMPEG_LOGLEVEL"  # read once, when the process opens its first video
+    """Silence OpenCV and its FFmpeg about files that they cannot open."""
+    name = "OPENCV_FFMPEG_LOGLEVEL"  # read when the process opens its first video
     level, given = cv2.utils.logging.getLogLevel(), os.environ.get(name)
     os.environ.setdefault(name, "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -1,4 +1,4 @@
-"""Which frame comes where, told by a container's packets without decoding them."""
+"""The order of frames, from a container's packets without decoding them."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ TIMED_CONTAINERS = {"mov", "mp4", "matroska", "webm"}
 """Containers that store each frame's presentation time."""
 
 TIMED_CODECS = {"h264", "hevc", "mpeg4", "mjpeg", "ffv1", "vp9", "av1", "libdav1d"}
-"""Codecs that show one frame for each packet (VP8, for one, hides some)."""
+"""Codecs that show one frame per packet (VP8, for example, hides some)."""
 
 UNREORDERED_AVI_CODECS = {"mpeg4", "mjpeg"}
-"""Codecs whose header says reliably that they do not reorder; H.264 in AVI does not."""
+"""Codecs whose header reliably says that they do not reorder; not so H.264 in AVI."""
 
 
 class Packet(NamedTuple):
@@ -27,7 +27,7 @@ class Packet(NamedTuple):
     """In bytes."""
     keyframe: bool
     discard: bool
-    """The container says that the frame is decoded but not shown (edit lists)."""
+    """The frame is decoded but not shown (edit lists)."""
     corrupt: bool
 
 
@@ -46,24 +46,24 @@ class FrameIndex:
     """The order of a video's frames, known without decoding."""
 
     display_pts: tuple[int, ...]
-    """Presentation times in ascending order, one a frame, in units of the time base."""
+    """Presentation times in ascending order, one per frame, in units of the time base."""
 
     starts: tuple[Start, ...]
     """Keyframes by rank; the first is the first packet."""
 
     open_groups: bool
-    """Some frames are shown before the keyframe after which they are stored."""
+    """Some frames are shown before the keyframe that precedes them in the file."""
 
     def start_before(self, index: int) -> Start:
-        """Find the last keyframe that is not shown later than frame `index`."""
+        """Return the last keyframe that is not shown later than frame `index`."""
         return self.starts[bisect_right(self.starts, index, key=lambda start: start.rank) - 1]
 
 
 def shown_packets(packets: Sequence[Packet]) -> list[Packet]:
-    """Keep the packets that hold a frame to be shown.
+    """Return the packets of the frames that are shown.
 
     Packets of at most one byte are placeholders: AVI writes them for a B-frame that is packed
-    into the packet before, or for a repeated frame.
+    into the previous packet, or for a repeated frame.
     """
     return [packet for packet in packets if packet.size > 1 and not packet.discard]
 
@@ -71,7 +71,7 @@ def shown_packets(packets: Sequence[Packet]) -> list[Packet]:
 def index_frames(
     packets: Sequence[Packet], *, containers: set[str], codec: str, reorders: bool
 ) -> FrameIndex | None:
-    """Order the frames by the packets' times, if these can be trusted.
+    """Order the frames by the packets' times, if these are reliable.
 
     Args:
         packets: all packets of the stream, in decoding order.
@@ -81,7 +81,7 @@ def index_frames(
 
     Returns:
         The index, or None: the video can only be read from its start (raw streams, AVI with
-        B-frames, transport streams, streams cut in the middle of a group).
+        B-frames, transport streams, streams that start in the middle of a group).
     """
     kept = [packet for packet in packets if packet.size > 1]
     times = [packet.pts for packet in shown_packets(kept) if packet.pts is not None]
@@ -94,7 +94,7 @@ def index_frames(
     else:
         plain_avi = "avi" in containers and codec in UNREORDERED_AVI_CODECS and not reorders
         trusted = plain_avi and in_order
-    # A stream that begins with frames of a group cut off before it: decoders drop some of them.
+    # A stream that starts in the middle of a group: decoders drop some of these frames.
     if not trusted or not first.keyframe or first.pts is None or first.pts > min(times):
         return None
     display = tuple(sorted(times))

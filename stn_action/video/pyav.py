@@ -1,4 +1,4 @@
-"""PyAV (FFmpeg) behind the reader interface: exact, and the default."""
+"""The PyAV (FFmpeg) backend: exact, and the default."""
 
 import operator
 import sys
@@ -20,13 +20,13 @@ T = TypeVar("T")
 
 
 class PyAVReader(VideoReader):
-    """Reads by index: seeks where the packets' times can be trusted, else decodes forwards.
+    """Read by index: seek where the packets' times are reliable, else decode forwards.
 
-    A seek is checked, not believed: the first packet must be the keyframe's, the keyframe must
-    come out whole, and every frame after it must carry the time that the index foretells. Where
-    that fails, the reader falls back to decoding from the start. On the way to the wanted frames
-    those to which no other frame refers are not decoded. A file that is damaged in its middle may
-    show this, and have fewer frames, only when a frame near the damage is read.
+    Every seek is verified: the first packet must be the keyframe's, the keyframe must decode
+    intact, and every frame after it must have the time that the index predicts. If not, the reader
+    falls back to decoding from the start. Frames before the requested ones to which no other frame
+    refers are not decoded. In a file with damage in its middle, the lost frames are noticed only
+    when a frame near the damage is read.
     """
 
     backend = "pyav"
@@ -42,20 +42,20 @@ class PyAVReader(VideoReader):
         self._seconds: np.ndarray | None = None
         self._reformatter = VideoReformatter()
         self._held: av.VideoFrame | None = None
-        self._held_index, self._next_index = 0, sys.maxsize  # no frame has been reached yet
+        self._held_index, self._next_index = 0, sys.maxsize  # no frame was reached yet
         self._frames: NumberedFrames = iter(())
         self._size_hw: tuple[int, int] | None = None
         self._quarter_turns = 0
-        if self._decoder.index is None or not self._decoder.whole:
+        if self._decoder.index is None or not self._decoder.complete:
             try:
-                self._learn_size(self._first_frame())
+                self._set_size(self._first_frame())
             except BaseException:
                 self.close()
                 raise
 
     @property
     def num_decoded(self) -> int:
-        """Frames that the decoder has put out so far: what the reading has cost."""
+        """Frames decoded so far: the cost of reading."""
         return self._decoder.num_decoded
 
     def __len__(self) -> int:
@@ -73,7 +73,7 @@ class PyAVReader(VideoReader):
         """Height and width of the frames, in pixels, as they are meant to be shown (rotated)."""
         if self._size_hw is None:
             self._require_open()
-            self._learn_size(self._first_frame())
+            self._set_size(self._first_frame())
         assert self._size_hw is not None
         return self._size_hw
 
@@ -87,7 +87,7 @@ class PyAVReader(VideoReader):
 
     def _read(self, read: Callable[[Sequence[int]], T], indices: Sequence[int]) -> T:
         self._require_open()
-        len(self)  # where it is to be counted, nothing may be left out
+        len(self)  # counting may not skip frames
         self._decoder.want(operator.index(index) for index in indices)
         try:
             return read(indices)
@@ -98,7 +98,7 @@ class PyAVReader(VideoReader):
             self._decoder.want(None)
 
     def close(self) -> None:
-        """Give back the file and the decoder."""
+        """Close the file and the decoder."""
         self._frames = iter(())
         self._held = None
         self._decoder.close()
@@ -109,7 +109,7 @@ class PyAVReader(VideoReader):
             raise VideoError(f"{self.path}: the reader is closed; open the video again")
 
     def _forget_index(self) -> None:
-        """From now on decode from the start and number the frames by what comes out."""
+        """From now on decode from the start and number the frames as they come."""
         self._decoder.index = self._num_frames = None
         self.numbering += 1
         self._restart()
@@ -124,22 +124,22 @@ class PyAVReader(VideoReader):
             raise VideoError(f"{self.path}: no frame of this video can be decoded")
         return frame
 
-    def _learn_size(self, frame: av.VideoFrame) -> None:
+    def _set_size(self, frame: av.VideoFrame) -> None:
         self._quarter_turns = round(frame.rotation / 90) % 4
         self._size_hw = frame.height, frame.width
         if self._quarter_turns % 2:
             self._size_hw = frame.width, frame.height
 
-    def _picture_at(self, index: int) -> tuple[np.ndarray, float]:
+    def _image_at(self, index: int) -> tuple[np.ndarray, float]:
         frame = self._frame_at(index)
         if frame is None:
             if self._decoder.index is not None:
                 raise WrongIndexError
             self._note_end()
-            raise VideoError(f"{self.path}: frame {index} can no longer be decoded")
-        return self._picture(frame, index), self.seconds_at(index)
+            raise VideoError(f"{self.path}: frame {index} cannot be decoded anymore")
+        return self._image(frame, index), self.seconds_at(index)
 
-    def _picture_or_end(self, index: int, *, seek: bool = False) -> tuple[np.ndarray, float] | None:
+    def _image_or_end(self, index: int, *, seek: bool = False) -> tuple[np.ndarray, float] | None:
         self._require_open()
         try:
             frame = self._frame_at(index, skip_groups=seek)
@@ -149,25 +149,25 @@ class PyAVReader(VideoReader):
         if frame is None:
             self._note_end()
             return None
-        return np.ascontiguousarray(self._picture(frame, index)), self.seconds_at(index)
+        return np.ascontiguousarray(self._image(frame, index)), self.seconds_at(index)
 
-    def _picture(self, frame: av.VideoFrame, index: int) -> np.ndarray:
-        """Convert a frame to RGB (H, W, 3), as a view of the memory that FFmpeg converts into."""
+    def _image(self, frame: av.VideoFrame, index: int) -> np.ndarray:
+        """Convert a frame to RGB (H, W, 3), a view of FFmpeg's output buffer."""
         converted = self._reformatter.reformat(
             frame,
             format="rgb24",
-            interpolation="BICUBIC",  # OpenCV's choice; it matters for odd sizes only
+            interpolation="BICUBIC",  # as OpenCV does; it matters for odd sizes only
             threads=1,
         )
         if self._size_hw is None:
-            self._learn_size(frame)
-        picture = np.rot90(converted.to_ndarray(), self._quarter_turns)
-        if picture.shape[:2] != self.size_hw:
+            self._set_size(frame)
+        image = np.rot90(converted.to_ndarray(), self._quarter_turns)
+        if image.shape[:2] != self.size_hw:
             raise VideoError(
-                f"{self.path}: frame {index} is {picture.shape[0]}x{picture.shape[1]} pixels, the "
+                f"{self.path}: frame {index} is {image.shape[0]}x{image.shape[1]} pixels, the "
                 f"first {self.size_hw[0]}x{self.size_hw[1]}; re-encode the video to one size"
             )
-        return picture
+        return image
 
     def seconds_at(self, index: int) -> float:
         """Return when a frame is shown: see `VideoReader.seconds_at`."""
@@ -177,11 +177,11 @@ class PyAVReader(VideoReader):
         return index / self.fps if self._seconds is None else float(self._seconds[index])
 
     def _frame_at(self, index: int, *, skip_groups: bool = True) -> av.VideoFrame | None:
-        """Decode forwards to frame `index`; None: the video ends before it.
+        """Decode forwards to frame `index`; None if the video ends before it.
 
         Args:
             index: number of the frame.
-            skip_groups: leave out whole groups of pictures on the way, by seeking.
+            skip_groups: skip entire groups of pictures by seeking.
         """
         if self._held is not None and self._held_index == index:
             return self._held
@@ -205,7 +205,7 @@ class PyAVReader(VideoReader):
         return self._held
 
     def _note_end(self) -> None:
-        """Remember the length: the frames have been counted up to their end."""
+        """Store the length: the frames were counted up to the end."""
         self._num_frames = self._next_index
         if self._decoder.index is None:
             self._seconds = frame_seconds(self._times, self.fps)
@@ -214,7 +214,7 @@ class PyAVReader(VideoReader):
 
     def _find_length(self) -> int:
         given, index = self._given_length, self._decoder.index
-        if index is not None and (self._decoder.whole or (given or 0) > len(index.display_pts)):
+        if index is not None and (self._decoder.complete or (given or 0) > len(index.display_pts)):
             if given not in (None, len(index.display_pts)):
                 raise self._length_error(len(index.display_pts), given)
             return len(index.display_pts)
@@ -227,7 +227,7 @@ class PyAVReader(VideoReader):
         return self._next_index
 
     def _restart(self, start: Start | None = None) -> None:
-        """Let `_frames` go on with the frame at `start`, or with the first one."""
+        """Continue `_frames` with the frame at `start`, or with the first one."""
         self._held = None
         if self._decoder.index is not None:
             start = start or self._decoder.index.starts[0]

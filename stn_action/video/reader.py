@@ -1,4 +1,4 @@
-"""The interface of all video readers: frames by index, whatever library decodes them."""
+"""The interface of all video readers: frames by index, whichever library decodes them."""
 
 import operator
 from abc import ABC, abstractmethod
@@ -22,13 +22,13 @@ TIME_RESOLUTION = 1e-6
 
 
 class VideoError(InputError):
-    """A video that cannot be read; the message names the file and the reason."""
+    """A video that cannot be read; the message gives the file and the reason."""
 
 
 class VideoReader(ABC):
     """An open video whose frames are read by index. Open and close it in the same process.
 
-    Frame i is the i-th frame that decoding the whole file from its start puts out.
+    Frame i is the i-th frame of decoding the file from its start.
     """
 
     backend: str
@@ -38,13 +38,13 @@ class VideoReader(ABC):
     """The file."""
 
     fps: float
-    """Frames per second of the file on average; 25 where the file does not tell."""
+    """Frames per second of the file on average; 25 if the file does not say."""
 
     part: str = "video"
     """What is read: a video or a slice of one; for messages."""
 
     numbering: int = 0
-    """How often damage has given the frames other numbers than before."""
+    """How often the frames were renumbered because of damage."""
 
     @property
     @abstractmethod
@@ -53,39 +53,39 @@ class VideoReader(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Count the frames that decode; may have to decode the video, once."""
+        """Count the frames that decode; may need to decode the video once."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back the file and the decoder. Closing twice is allowed."""
+        """Close the file and the decoder. Closing twice is allowed."""
 
     @abstractmethod
     def seconds_at(self, index: int) -> float:
         """Return when a frame is shown, in seconds from the first frame; see `Frames.seconds`."""
 
     @abstractmethod
-    def _picture_at(self, index: int) -> tuple[np.ndarray, float]:
+    def _image_at(self, index: int) -> tuple[np.ndarray, float]:
         """Decode frame `index` to uint8 (H, W, 3) RGB and its time in seconds."""
 
     def read(self, indices: Sequence[int]) -> Frames:
         """Decode the frames of these indices.
 
         Args:
-            indices: T frame numbers counted from 0, in any order, repeats allowed. Frames are
+            indices: T frame indices, in any order, repeats allowed. Frames are
                 decoded in ascending order, and only these are converted to RGB.
 
         Returns:
             T frames in the order of `indices`.
 
         Raises:
-            VideoError: an index outside the video, or the file is damaged there.
+            VideoError: an index is outside the video, or the file is damaged there.
             TypeError: an index is not a whole number.
         """
         wanted = self._checked(indices)
         if not wanted:
             none = torch.empty((0, 3, *self.size_hw), dtype=torch.uint8)
             return Frames(none, torch.empty(0, dtype=torch.float64))
-        return gather_frames(wanted, self._picture_at)
+        return gather_frames(wanted, self._image_at)
 
     def read_images(self, indices: Sequence[int]) -> list[np.ndarray]:
         """Decode the frames of these indices without copying them into one array.
@@ -94,18 +94,18 @@ class VideoReader(ABC):
             indices: as for `read`.
 
         Returns:
-            T pictures uint8 (H, W, 3) RGB, the same as `read` gives. They may share memory and
-            their rows may lie apart: look at them, do not write to them.
+            T images uint8 (H, W, 3) RGB, the same as from `read`. They may share memory and
+            have strided rows: do not write to them.
 
         Raises:
             VideoError, TypeError: as `read`.
         """
         wanted = self._checked(indices)
-        found = {index: self._picture_at(index)[0] for index in sorted(set(wanted))}
+        found = {index: self._image_at(index)[0] for index in sorted(set(wanted))}
         return [found[index] for index in wanted]
 
     def frame_range(self, start_seconds: float | None, end_seconds: float | None) -> range:
-        """Find the frames shown in a span of time; may have to decode the video, once.
+        """Find the frames shown in a span of time; may need to decode the video once.
 
         Args:
             start_seconds: frames from this time on, counted from the first frame; None: from the
@@ -140,24 +140,24 @@ class VideoReader(ABC):
         return wanted
 
     def stream(self, every: int = 1) -> Iterator[tuple[int, np.ndarray, float]]:
-        """Decode forwards from the first frame to the last, once, and give every n-th frame.
+        """Decode once from the first frame to the last, and yield every n-th frame.
 
-        The video's end is found by reaching it, without counting first; afterwards `len` is known
-        at no cost. Frames between are decoded but not converted to RGB. Reading by index while a
-        stream is under way is allowed; the stream then decodes again what it has to.
+        The video's end is found by reaching it, without counting first; afterwards `len` is free.
+        Frames between are decoded but not converted to RGB. Reading by index during a stream is
+        allowed; the stream then decodes some frames again.
 
         Args:
-            every: n; frames 0, n, 2n, ... are given.
+            every: n; frames 0, n, 2n, ... are yielded.
 
         Yields:
-            The frame's index, the same uint8 (H, W, 3) RGB picture as `read` gives, which belongs
-            to the caller, and its time in seconds. Where only a whole pass tells whether the file's
-            times can be trusted (raw and transport streams, AVI with B-frames; with OpenCV any
-            file) and there was none yet, the time is index / fps.
+            The frame's index, the same uint8 (H, W, 3) RGB image as from `read`, owned by the
+            caller, and its time in seconds. If only a complete pass shows whether the file's times
+            are reliable (raw and transport streams, AVI with B-frames; with OpenCV any file) and
+            there was none yet, the time is index / fps.
 
         Raises:
             ValueError: `every` is below 1.
-            VideoError: the file cannot be read on, or the reader is closed.
+            VideoError: the rest of the file cannot be read, or the reader is closed.
         """
         if every < 1:
             raise ValueError(f"every must be at least 1, got {every}")
@@ -165,23 +165,23 @@ class VideoReader(ABC):
 
     def _stream_frames(self, every: int) -> Iterator[tuple[int, np.ndarray, float]]:
         index = 0
-        while (found := self._picture_or_end(index)) is not None:
+        while (found := self._image_or_end(index)) is not None:
             yield index, *found
             index += every
 
-    def _picture_or_end(self, index: int, *, seek: bool = False) -> tuple[np.ndarray, float] | None:
-        """As `_picture_at`, for a picture of the caller's own; None: the video ends before it.
+    def _image_or_end(self, index: int, *, seek: bool = False) -> tuple[np.ndarray, float] | None:
+        """As `_image_at`, for an image owned by the caller; None if the video ends before it.
 
         Args:
             index: of the frame.
-            seek: the frames before it may be passed over without decoding them.
+            seek: the frames before it may be skipped without decoding them.
         """
-        return self._picture_at(index) if index < len(self) else None
+        return self._image_at(index) if index < len(self) else None
 
     def _length_error(self, found: int, given: int) -> "VideoError":
         return VideoError(
             f"{self.path}: the {self.part} has {found} frames that can be decoded, not {given} "
-            f"as was said when it was opened; correct that number or leave it out"
+            f"as given when it was opened; correct that number or omit it"
         )
 
     def __enter__(self) -> Self:
@@ -197,10 +197,10 @@ class VideoReader(ABC):
 
 
 def frame_seconds(times: Sequence[float | None], fps: float) -> np.ndarray:
-    """Presentation times that count from the first frame, made from what a decoder reports.
+    """Compute presentation times from the first frame on, from the times that a decoder reports.
 
-    AVI and raw streams store no presentation times, and what decoders make up for their
-    reordered frames jumps to and fro; then the frames are taken as equally spaced.
+    AVI and raw streams store no presentation times, and the times that decoders make up for
+    reordered frames are not monotonic; such frames are assumed to be equally spaced.
 
     Args:
         times: the decoder's time of each of T frames, in seconds, None where it has none.

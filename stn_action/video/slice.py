@@ -99,25 +99,25 @@ class SliceReader(VideoReader):
         else:
             if self.file_frames == frames:
                 return found
-        # Damage was found on the way, and with it other numbers for the frames of the file.
+        # Damage was found, and the frames of the file were renumbered.
         frames = self.file_frames
         return read([frames[index] for index in self._checked(wanted)])
 
-    def _picture_at(self, index: int) -> tuple[np.ndarray, float]:
-        picture, seconds = self.video._picture_at(self.file_frames[index])
-        return picture, seconds - self._first_seconds
+    def _image_at(self, index: int) -> tuple[np.ndarray, float]:
+        image, seconds = self.video._image_at(self.file_frames[index])
+        return image, seconds - self._first_seconds
 
     def _stream_frames(self, every: int) -> Iterator[tuple[int, np.ndarray, float]]:
         for index in count(0, every):
-            picture = self._streamed(index)
-            if picture is None:
+            image = self._streamed(index)
+            if image is None:
                 return
-            yield index, picture, self.seconds_at(index)
+            yield index, image, self.seconds_at(index)
 
     def _streamed(self, index: int) -> np.ndarray | None:
         while index < len(frames := self.file_frames):
-            found = self.video._picture_or_end(frames[index], seek=index == 0)
-            if self.file_frames == frames:  # else damage was found on the way
+            found = self.video._image_or_end(frames[index], seek=index == 0)
+            if self.file_frames == frames:  # else damage was found
                 return None if found is None else found[0]
         return None
 

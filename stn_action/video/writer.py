@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 BT601 = 6
-"""FFmpeg's number for SMPTE 170M, the colour matrix by which RGB is converted here."""
+"""FFmpeg's number for SMPTE 170M, the color matrix by which RGB is converted here."""
 
 
 def write_video(
@@ -22,18 +22,18 @@ def write_video(
     gop: int | None = None,
     fast_decode: bool = False,
 ) -> None:
-    """Write frames to an H.264 MP4 (yuv420p), which appears under its name only when finished.
+    """Write frames to an H.264 MP4 (yuv420p), which gets its name only when finished.
 
     Equal frames give equal bytes. Odd sizes are padded by one row or column
     that repeats the edge, because yuv420p needs even ones.
 
     Args:
         path: the file, `.mp4`; its folder is created.
-        frames: uint8 RGB pictures of one size, (H, W, 3) or (3, H, W).
+        frames: uint8 RGB images of one size, (H, W, 3) or (3, H, W).
         fps: frames per second.
-        crf: constant rate factor, 0 to 51; lower is better and larger, 18 looks lossless.
-        gop: greatest distance between keyframes, in frames; None: x264's choice (250).
-        fast_decode: leave out what makes decoding slow (CABAC, deblocking, weighted prediction):
+        crf: constant rate factor, 0 to 51; lower is better and larger, 18 is visually lossless.
+        gop: largest distance between keyframes, in frames; None: x264's choice (250).
+        fast_decode: disable what makes decoding slow (CABAC, deblocking, weighted prediction):
             about half the time to decode, a file a tenth larger.
 
     Raises:
@@ -49,7 +49,7 @@ def write_video(
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    # With macroblock trees x264 gives other bytes in every run, even on one thread.
+    # With macroblock trees x264 writes different bytes in every run, even on one thread.
     options = {"crf": str(crf), "x264-params": "mbtree=0"}
     if gop is not None:
         options["g"] = str(gop)
@@ -73,38 +73,38 @@ def _encode(
         stream = None
         size_hw = (0, 0)
         for number, frame in enumerate(frames):
-            picture = _picture(frame, number)
+            image = _image(frame, number)
             if stream is None:
-                size_hw = picture.shape[:2]
+                size_hw = image.shape[:2]
                 stream = container.add_stream("libx264", rate=rate, options=options)
                 stream.height, stream.width = (side + side % 2 for side in size_hw)
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.thread_count = 1
                 stream.codec_context.colorspace = BT601
-            elif picture.shape[:2] != size_hw:
+            elif image.shape[:2] != size_hw:
                 raise ValueError(
-                    f"frames must have one size: frame {number} is {picture.shape[:2]}, "
+                    f"frames must have one size: frame {number} is {image.shape[:2]}, "
                     f"the first {size_hw}"
                 )
-            padded = np.pad(picture, ((0, size_hw[0] % 2), (0, size_hw[1] % 2), (0, 0)), "edge")
-            image = av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24")
-            image.pts, image.time_base = number, 1 / rate
-            image = image.reformat(format="yuv420p", interpolation="BICUBIC", threads=1)
-            container.mux(stream.encode(image))
+            padded = np.pad(image, ((0, size_hw[0] % 2), (0, size_hw[1] % 2), (0, 0)), "edge")
+            encoded = av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24")
+            encoded.pts, encoded.time_base = number, 1 / rate
+            encoded = encoded.reformat(format="yuv420p", interpolation="BICUBIC", threads=1)
+            container.mux(stream.encode(encoded))
         if stream is None:
             raise ValueError(f"there are no frames to write to {shown_path}")
         container.mux(stream.encode(None))
 
 
-def _picture(frame: np.ndarray | Tensor, number: int) -> np.ndarray:
-    """Bring one frame to (H, W, 3); of two readings the one with the channels last wins."""
-    picture = frame.detach().cpu().numpy() if isinstance(frame, Tensor) else np.asarray(frame)
-    if picture.ndim == 3 and picture.dtype == np.uint8 and 0 not in picture.shape:
-        if picture.shape[2] == 3:
-            return picture
-        if picture.shape[0] == 3:
-            return picture.transpose(1, 2, 0)
+def _image(frame: np.ndarray | Tensor, number: int) -> np.ndarray:
+    """Convert one frame to (H, W, 3); channels last wins if both layouts are possible."""
+    image = frame.detach().cpu().numpy() if isinstance(frame, Tensor) else np.asarray(frame)
+    if image.ndim == 3 and image.dtype == np.uint8 and 0 not in image.shape:
+        if image.shape[2] == 3:
+            return image
+        if image.shape[0] == 3:
+            return image.transpose(1, 2, 0)
     raise ValueError(
         f"frames must be uint8 (H, W, 3) or (3, H, W), frame {number} is "
-        f"{picture.dtype} {picture.shape}"
+        f"{image.dtype} {image.shape}"
     )

@@ -70,7 +70,7 @@ CLIPS = [
 
 
 def pictures(num_frames: int, size_hw: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Moving stripes; the grey of the top left corner tells the number of the frame."""
+    """Moving stripes; the gray of the top left corner tells the number of the frame."""
     y, x = np.mgrid[: size_hw[0], : size_hw[1]]
     for number in range(num_frames):
         stripes = [3 * x + 7 * number, 5 * y + 4 * number, x + y + 5 * number]

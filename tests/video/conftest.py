@@ -10,7 +10,7 @@ from tests.video.clips import CLIPS, write_clip
 
 @pytest.fixture(autouse=True, scope="session")
 def one_opencv_thread():
-    """Tests that come later fork workers, which would wait for OpenCV's threads for ever."""
+    """Tests that come later fork workers, which would wait for OpenCV's threads forever."""
     cv2.setNumThreads(1)
 
 

@@ -25,7 +25,7 @@ def test_files_without_a_warning_are_read_exactly(clip: Clip, clip_folder):
         with open_video(path, "decord") as video:
             assert len(video) == len(expected)
             frames = video.read(indices)
-    # decord converts the colours of odd sizes by nearest neighbours
+    # decord converts the colors of odd sizes by nearest neighbours
     tolerance = 40 if clip.name == "odd.avi" else 2
     for index, picture in zip(indices, frames.data.permute(0, 2, 3, 1).numpy(), strict=True):
         assert np.abs(picture - expected[index]).max() <= tolerance
@@ -34,7 +34,7 @@ def test_files_without_a_warning_are_read_exactly(clip: Clip, clip_folder):
 
 @clips_where("warns")
 def test_files_that_decord_reads_wrongly_are_named_in_a_warning(clip: Clip, clip_folder):
-    with pytest.warns(UserWarning, match=rf"{clip.name}.* wrong by some places.* use backend pyav"):
+    with pytest.warns(UserWarning, match=rf"{clip.name}.* some positions off.* use backend pyav"):
         video = open_video(clip_folder / clip.name, "decord")
     video.close()
 
@@ -55,5 +55,7 @@ def test_real_clips_with_b_frames_warn(shared):
 
 def test_narrow_turned_videos_are_refused(tmp_path):
     path = write_clip(tmp_path, Clip("narrow.mp4", size_hw=(48, 64), quarter_turns=1))
-    with pytest.raises(VideoError, match=r"narrow.mp4: decord returns broken pictures .* pyav"):
+    with pytest.raises(
+        VideoError, match=r"narrow.mp4: decord returns broken frames; use backend pyav"
+    ):
         open_video(path, "decord")

@@ -44,7 +44,7 @@ def test_times_are_equally_spaced_until_the_end_was_seen(backend, clip_folder):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", [*UNCOUNTED, "h264_b.mp4", "h264_open_gop.mkv", "mpeg4.avi"])
 def test_a_length_that_is_too_large_ends_in_an_error(name, backend, clip_folder):
-    message = rf"{name}: the video has 60 frames that can be decoded, not 70 as was said"
+    message = rf"{name}: the video has 60 frames that can be decoded, not 70 as given"
     with open_video(clip_folder / name, backend, num_frames=70) as video:
         with pytest.raises(VideoError, match=message):
             video.read([3, 65])

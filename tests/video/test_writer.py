@@ -24,12 +24,12 @@ def test_frames_come_back_in_order_and_nearly_equal(tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["pyav", "opencv", "decord"])
-def test_colours_survive(backend, tmp_path):
+def test_colors_survive(backend, tmp_path):
     frame = np.full((32, 32, 3), (200, 30, 60), dtype=np.uint8)
     write_video(tmp_path / "red.mp4", [frame] * 3, fps=25)
     with open_video(tmp_path / "red.mp4", backend) as video:
-        colour = video.read([1]).data[0, :, 16, 16]
-    np.testing.assert_allclose(colour.numpy(), (200, 30, 60), atol=4)
+        color = video.read([1]).data[0, :, 16, 16]
+    np.testing.assert_allclose(color.numpy(), (200, 30, 60), atol=4)
 
 
 def test_tensors_with_the_channels_first_are_taken(tmp_path):
