@@ -30,9 +30,10 @@ from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
 from benchmarks.timing import keep_freed_memory, medians
-from stn_action.data.clips import ClipDataset, ClipSampling
+from stn_action.data.clips import TrainClips
 from stn_action.data.footage import read_footage
-from stn_action.data.source import FootageSource
+from stn_action.data.frame_sampling import ClipSampling
+from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.person.crop import CropSpec, View
 from stn_action.video.backend_table import BACKENDS, open_video
@@ -118,7 +119,7 @@ def _row(source: Source, place: str, indices: list[int], repeats: int) -> list[s
         footage = read_footage(reader, clips, crop)
     variants: dict[str, Callable[[], object]] = {
         "read": partial(_read, path, indices),
-        "cut": lambda: footage.cut(0, footage.region(0), VIEW),
+        "cut": lambda: footage.cut(0, footage.region(None), VIEW),
     }
     for name in BACKENDS:
         variants[f"bare {name}"] = partial(bare[name], path, indices)
@@ -165,7 +166,7 @@ def _clip(
     with open_video(path, backend, num_frames=num_frames) as reader:
         len(reader)  # a clip's frames are chosen by it
         footage = read_footage(reader, clips, crop)
-    return footage.cut(0, footage.region(0), VIEW)[0]
+    return footage.cut(0, footage.region(None), VIEW)[0]
 
 
 def _read(path: Path, indices: list[int]) -> list[np.ndarray]:
@@ -253,8 +254,8 @@ def _open_in_a_row(folders: Sequence[Path], opens: int) -> None:
     paths = sorted(path for folder in folders for path in folder.iterdir())
     paths = [path for path in paths if path.suffix in (".avi", ".mp4")]
     videos = VideoTable(Video(path.stem, path, 0, path.stem) for path in paths)
-    source = FootageSource(videos, CropSpec((112, 112)))
-    dataset = ClipDataset(source, sampling=ClipSampling(FRAMES, STRIDE), train=True)
+    source = ClipSource(videos, CropSpec((112, 112)))
+    dataset = TrainClips(source, sampling=ClipSampling(FRAMES, STRIDE))
     for index in range(len(videos)):  # warm-up: every file once
         dataset[index]
     before = _resident_megabytes()

@@ -20,8 +20,8 @@ from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.build.people import people_of, tubes_of
 from stn_action.build.video_sets import unlabeled_video
 from stn_action.config.schema import Config
-from stn_action.data.clips import ClipSampling
 from stn_action.data.footage import read_footage
+from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.geometry.outlines import focus_outlines, join_heads
@@ -273,11 +273,12 @@ class Predictor:
             start, length = (0, len(reader))
             if each:
                 start, length = int(group[0].frame_indices[0]), group[0].span
-            clips = sampling.spread(length, evaluation.num_clips) + start
+            clips = sampling.evenly(length, evaluation.num_clips) + start
             footage = read_footage(reader, clips, crop, group, choice.select)
-            for number, clip, boxes in footage.test_views(evaluation.num_crops):
-                frames = footage.clips[number].contiguous()
-                samples.append(Sample(clip, torch.tensor(0), 0, len(samples), frames, boxes))
+            for view in footage.test_views(evaluation.num_crops):
+                frames = footage.clips[view.number].contiguous()
+                target, number = torch.tensor(0), len(samples)
+                samples.append(Sample(view.clip, target, 0, number, frames, view.edges))
         return samples, bool(kept)
 
     @torch.inference_mode()

@@ -10,24 +10,30 @@ from stn_action.batch import Item, collate
 from stn_action.build.people import people_of, tubes_of, with_people
 from stn_action.config.schema import Config
 from stn_action.data.augment import Augment
-from stn_action.data.clips import ClipDataset, ClipSampling, init_worker
+from stn_action.data.clips import TestClips, TrainClips, init_worker
 from stn_action.data.datasets.dataset_table import DATASETS
+from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.listing import Listing, hold_out_groups
 from stn_action.data.manifest import Manifest
-from stn_action.data.source import FootageSource
+from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
+from stn_action.person.video_people import People
 from stn_action.video.backend_table import BACKENDS
 
 
-def load_listing(config: Config) -> Listing:
+def load_listing(config: Config, people: People | None = None) -> Listing:
     """Return the labeled videos of `config.data` that are used; its fold must be a number.
+
+    Args:
+        config: the experiment.
+        people: of `people_of`, if they are open already.
 
     Raises:
         InputError: the data or the person boxes are missing, or not what they should be.
     """
-    return with_people(read_listing(config), config)
+    return with_people(read_listing(config), config, people)
 
 
 def read_listing(config: Config, *, require_files: bool = True) -> Listing:
@@ -52,7 +58,7 @@ def read_listing(config: Config, *, require_files: bool = True) -> Listing:
 
 
 def check_before_start(config: Config) -> None:
-    """Find out now what would otherwise end a run when it is half done.
+    """Check what would otherwise end a run after hours.
 
     Raises:
         InputError: the reader is not installed, or the folder of regions holds none.
@@ -89,27 +95,64 @@ def fold_configs(config: Config) -> list[Config]:
     ]
 
 
-def training_dataset(config: Config, videos: Sequence[Video], **settings: int) -> ClipDataset:
-    """Random clips of training videos; `settings` go to `ClipDataset`."""
-    return ClipDataset(
-        _source(config, videos),
+def open_source(config: Config, people: People | None = None) -> ClipSource:
+    """Return the source of clips, without videos yet: `select` gives it those of a data set.
+
+    Args:
+        config: the experiment.
+        people: of `people_of`, if they are open already.
+
+    Raises:
+        InputError: the person boxes or the manifest are missing, or not what they should be.
+    """
+    data = config.data
+    return ClipSource(
+        VideoTable(),
+        CropSpec(**dict(data.crop)),
+        people=people_of(config) if people is None else people,
+        tubes=tubes_of(config),
+        manifest=Manifest.open(data.manifest) if data.manifest is not None else None,
+        backend=data.reader,
+    )
+
+
+def training_dataset(
+    config: Config,
+    videos: VideoTable | Sequence[Video],
+    *,
+    source: ClipSource | None = None,
+    **settings: int,
+) -> TrainClips:
+    """Return random clips of training videos.
+
+    Args:
+        config: the experiment.
+        videos: to train on.
+        source: shared with other data sets; None: people and manifest are opened.
+        settings: go to `TrainClips`.
+    """
+    return TrainClips(
+        _selected(config, videos, source),
         sampling=ClipSampling(**dict(config.data.clip)),
-        train=True,
         augment=Augment(**dict(config.data.augment)),
         **{"seed": config.train.seed, **settings},
     )
 
 
 def evaluation_dataset(
-    config: Config, videos: Sequence[Video], *, clips: int | None = None, crops: int | None = None
-) -> ClipDataset:
-    """The fixed views of test videos; by default as many as `config.eval` says."""
-    return ClipDataset(
-        _source(config, videos),
+    config: Config,
+    videos: VideoTable | Sequence[Video],
+    *,
+    source: ClipSource | None = None,
+    clips: int | None = None,
+    crops: int | None = None,
+) -> TestClips:
+    """Return the fixed views of test videos; by default as many as `config.eval` says."""
+    return TestClips(
+        _selected(config, videos, source),
         sampling=ClipSampling(**dict(config.data.clip)),
-        train=False,
-        clips_per_video=config.eval.num_clips if clips is None else clips,
-        crops=config.eval.num_crops if crops is None else crops,
+        num_clips=config.eval.num_clips if clips is None else clips,
+        num_crops=config.eval.num_crops if crops is None else crops,
     )
 
 
@@ -121,9 +164,9 @@ def loader(
     shuffle: bool,
     workers: int | None = None,
 ) -> DataLoader:
-    """A loader of `batch.Batch`; `batch_size` counts items."""
+    """Return a loader of `batch.Batch`; `batch_size` counts items."""
     workers = config.data.num_workers if workers is None else workers
-    if workers:  # a process forked while OpenCV's threads are there waits for them for ever
+    if workers:  # a process forked while OpenCV's threads exist waits for them forever
         cv2.setNumThreads(1)
     return DataLoader(
         dataset,
@@ -139,13 +182,13 @@ def loader(
 def full_test_loader(
     config: Config, dataset: Dataset[Item], *, workers: int | None = None
 ) -> DataLoader:
-    """A loader of all views: as many whole videos as `eval.batch_size` views are, one at least."""
+    """Return a loader of all views, with as many videos as make `eval.batch_size` views."""
     items = max(1, config.eval.batch_size // (config.eval.num_clips * config.eval.num_crops))
     return loader(config, dataset, batch_size=items, shuffle=False, workers=workers)
 
 
 def protocol(config: Config, listing: Listing, num_failed: int) -> str:
-    """What a result was measured on and how, in one line."""
+    """Return what a result was measured on and how, in one line."""
     data = config.data
     clip = f"{data.clip.num_frames}x{data.clip.stride} frames"
     if data.clip.sampling == "segment":
@@ -173,13 +216,8 @@ def _crop_words(config: Config, listing: Listing) -> str:
     return f"person crop ({tubes}looseness {data.crop.looseness:g}{jitter}{alone})"
 
 
-def _source(config: Config, videos: Sequence[Video]) -> FootageSource:
-    data = config.data
-    return FootageSource(
-        videos if isinstance(videos, VideoTable) else VideoTable(videos),
-        CropSpec(**dict(data.crop)),
-        people=people_of(config),
-        tubes=tubes_of(config),
-        manifest=Manifest.open(data.manifest) if data.manifest is not None else None,
-        backend=data.reader,
-    )
+def _selected(
+    config: Config, videos: VideoTable | Sequence[Video], source: ClipSource | None
+) -> ClipSource:
+    table = videos if isinstance(videos, VideoTable) else VideoTable(videos)
+    return (source or open_source(config)).select(table)

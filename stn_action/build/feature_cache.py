@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from stn_action.batch import Failure
-from stn_action.build.data import evaluation_dataset, loader, training_dataset
+from stn_action.build.data import evaluation_dataset, loader, open_source, training_dataset
 from stn_action.build.model import example_clip
 from stn_action.config.fingerprint import Fingerprint
 from stn_action.config.schema import Config
@@ -42,7 +42,7 @@ class FeatureCache:
     It takes the place of `ClipData` (`build/run_data.py`) where stages are frozen.
     """
 
-    def __init__(self, config: Config, videos: Sequence[Video]) -> None:
+    def __init__(self, config: Config, videos: VideoTable) -> None:
         """Open the cache of an experiment, complete or not.
 
         Args:
@@ -55,7 +55,8 @@ class FeatureCache:
         assert config.model.freeze_until is not None
         self.config = config
         self.stage = config.model.freeze_until
-        self.videos = tuple(sorted(videos, key=lambda video: video.name))
+        order = sorted(range(len(videos)), key=videos.names().__getitem__)
+        self.videos = videos.select(order)
         backbone = config.model.backbone.replace("/", "-")
         default = Path("runs/cache") / f"{config.data.name}-{backbone}"
         self.folder = config.train.cache_folder or default
@@ -77,18 +78,21 @@ class FeatureCache:
             InputError: no video can be read.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        test = evaluation_dataset(self.config, self.videos)
+        source = open_source(self.config)
+        test = evaluation_dataset(self.config, self.videos, source=source)
         rows = range(len(self.videos))
         failures = self._store("test", test, rows, network, console)
         rows = [row for row in rows if row not in dict(failures)]
-        readable = [self.videos[row] for row in rows]
+        readable = self.videos.select(rows)
         views = self.config.train.cache_views
-        train = training_dataset(self.config, readable, views_per_video=views, seed=CACHE_SEED)
+        train = training_dataset(
+            self.config, readable, source=source, views_per_video=views, seed=CACHE_SEED
+        )
         failures += self._store("train", train, rows, network, console)
         meta = {
             "fingerprint": self.fingerprint.to_dict(),
             "failures": failures,
-            "without_tube": test.source.alone.nonzero().flatten().tolist(),
+            "without_tube": test.source.without_person.nonzero().flatten().tolist(),
         }
         unfinished = self.folder / f"{META}.tmp"
         unfinished.write_text(json.dumps(meta, indent=1), encoding="utf-8")

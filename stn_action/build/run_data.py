@@ -6,7 +6,7 @@ from rich.console import Console
 from torch.utils.data import Dataset
 
 from stn_action.batch import Item
-from stn_action.build.data import evaluation_dataset, training_dataset
+from stn_action.build.data import evaluation_dataset, open_source, training_dataset
 from stn_action.build.feature_cache import FeatureCache
 from stn_action.config.schema import Config
 from stn_action.data.video_table import VideoTable
@@ -40,17 +40,18 @@ class ClipData:
 
     def __init__(self, config: Config, network: FocusedNetwork) -> None:
         self.config = config
+        self.source = open_source(config)
         self.learner = network
         self.num_workers = config.data.num_workers
 
     def train(self, videos: VideoTable) -> Dataset[Item]:
         """See `RunData`."""
-        return training_dataset(self.config, videos)
+        return training_dataset(self.config, videos, source=self.source)
 
     def test(self, videos: VideoTable, *, quick: bool = False) -> Dataset[Item]:
         """See `RunData`."""
         number = {"clips": 1, "crops": 1} if quick else {}
-        return evaluation_dataset(self.config, videos, **number)
+        return evaluation_dataset(self.config, videos, source=self.source, **number)
 
 
 class CachedData:

@@ -1,4 +1,4 @@
-"""Random changes of a training clip: which view of the region, mirrored or not, its colours."""
+"""Random changes of a training clip: view of the region, mirroring and colors."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from stn_action.person.crop import View
 
 @dataclass(frozen=True)
 class Augment:
-    """What is drawn anew for each training clip; every frame of a clip gets the same."""
+    """Random changes, drawn for each training clip; all frames of a clip get the same."""
 
     scale: tuple[float, float] = (0.8, 1.0)
     """Range of the side of the view, as a share of the region's shorter side."""
@@ -30,12 +30,12 @@ class Augment:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
 
     def draw_view(self, generator: torch.Generator) -> View:
-        """Draw the share, the place and the side of a view, always in this order."""
+        """Draw the size, the place and the mirroring of a view, always in this order."""
         share, x, y, side = torch.rand(4, generator=generator).tolist()
         low, high = self.scale
         return View(low + share * (high - low), (x, y), side < self.hflip)
 
-    def jitter_colours(self, clip: Tensor, generator: torch.Generator) -> Tensor:
+    def jitter_colors(self, clip: Tensor, generator: torch.Generator) -> Tensor:
         """Change brightness, contrast and saturation, in this order, alike in all frames.
 
         Args:

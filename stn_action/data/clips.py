@@ -1,10 +1,10 @@
-"""Labelled videos -> clips with their inverse map, and batches of them.
+"""Data sets of clips: random ones to train on, fixed ones to test on.
 
-Letters: h, w size of the clip; the frames T of one clip; the clips C of one test video.
+Letters: h, w size of the clip; T frames of a clip; R as in `person/crop.py`.
 """
 
-from dataclasses import dataclass
-from typing import get_args
+from abc import abstractmethod
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,154 +14,135 @@ from torch.utils.data import Dataset
 
 from stn_action.batch import Failure, Item, Sample
 from stn_action.data.augment import Augment
-from stn_action.data.data_choices import FrameSampling
-from stn_action.data.source import FootageSource
+from stn_action.data.footage import ClipView, Footage
+from stn_action.data.frame_sampling import ClipSampling
+from stn_action.data.source import ClipSource
 from stn_action.errors import InputError
 from stn_action.person.crop import View
-from stn_action.video.indices import random_dense_indices, segment_indices, uniform_dense_views
 from stn_action.video.reader import VideoError
 
 
-@dataclass(frozen=True)
-class ClipSampling:
-    """Which frames of a video make a clip; a video with too few frames repeats its last one."""
+class ClipTrace(NamedTuple):
+    """A clip and what it was made from."""
 
-    num_frames: int = 16
-    """T."""
-    stride: int = 4
-    """Dense: source frames from one clip frame to the next."""
-    sampling: FrameSampling = "dense"
-    """`dense`: a run of frames; `segment`: one frame from each of T equal parts of the video."""
-
-    def __post_init__(self) -> None:
-        if self.num_frames < 1 or self.stride < 1:
-            raise ValueError(f"num_frames and stride must be at least 1, got {self}")
-        if self.sampling not in get_args(FrameSampling):
-            raise ValueError(f"sampling must be 'dense' or 'segment', got {self.sampling!r}")
-
-    def draw(self, video_length: int, generator: torch.Generator) -> Tensor:
-        """Draw the frames of a training clip: (T,) int64."""
-        if self.sampling == "segment":
-            return segment_indices(video_length, num_frames=self.num_frames, generator=generator)
-        return random_dense_indices(
-            video_length, num_frames=self.num_frames, stride=self.stride, generator=generator
-        )
-
-    def spread(self, video_length: int, num_clips: int) -> Tensor:
-        """Return the frames of `num_clips` test clips: (C, T) int64.
-
-        In segment mode every clip spans the video: clip c takes the frame at (c + 1/2) / C of each
-        segment, which is the middle one for a single clip.
-        """
-        if self.sampling == "segment":
-            if video_length < self.num_frames:
-                frames = segment_indices(video_length, num_frames=self.num_frames)
-                return frames.repeat(num_clips, 1)
-            parts = self.num_frames * num_clips
-            centers = (2 * torch.arange(parts) + 1) * video_length // (2 * parts)
-            return centers.reshape(self.num_frames, num_clips).T
-        return uniform_dense_views(
-            video_length, num_frames=self.num_frames, stride=self.stride, num_clips=num_clips
-        )
+    sample: Sample
+    images: list[np.ndarray]
+    """T source frames (H, W, 3) uint8 RGB."""
+    person_boxes: Tensor | None
+    """See `ClipView.person_boxes`."""
+    region: Tensor
+    """See `ClipView.region`."""
 
 
 class ClipDataset(Dataset[Item]):
-    """The clips of a list of videos; an item is everything that one opened video gives.
+    """What clips to train on and to test on share; an item is what one opened video gives."""
 
-    In training, item i holds `views_per_video` random clips of video i, or of one person in a video
-    where each is a sample of their own; a video that cannot be read is reported and replaced by
-    another item, drawn by the item's own generator. In a test, item i holds all `clips_per_video` x
-    `crops` views of video i (of every person in it); a video that cannot be read gives no sample
-    and one failure. What an item holds depends on (`seed`, epoch, i) only, not on workers or order.
+    def __init__(self, source: ClipSource, sampling: ClipSampling) -> None:
+        """Store what clips are made from; no video is opened yet.
+
+        Raises:
+            ValueError: there is no video.
+        """
+        if not source.videos:
+            raise ValueError("there must be a video, got none")
+        self.source, self.sampling = source, sampling
+
+    @property
+    def without_tube(self) -> int:
+        """Number of videos whose full frame is used though there are person boxes for others."""
+        return self.source.without_tube
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def trace(self, index: int) -> list[ClipTrace]:
+        """Return the clips of item `index` and what they were made from.
+
+        Raises:
+            IndexError: there is no such item.
+            VideoError: its video cannot be read.
+            InputError: a person box is wholly outside the frame of its video.
+        """
+
+    def _require_item(self, index: int) -> None:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must be in [0, {len(self)}), got {index}")
+
+    def _trace(self, video: int, number: int, footage: Footage, view: ClipView) -> ClipTrace:
+        """Return view `number` of a video as a sample and what it was made from."""
+        frame_indices = footage.clips[view.number].contiguous()
+        target = self.source.videos.target(video)
+        sample = Sample(view.clip, target, video, number, frame_indices, view.edges)
+        images = footage.images_of(view.number)
+        return ClipTrace(sample, images, view.person_boxes, view.region)
+
+
+class TrainClips(ClipDataset):
+    """Random clips of a video, or of one person in it if each is a sample.
+
+    A video that cannot be read is reported and replaced by another item, drawn by the item's own
+    generator. What an item holds depends on (`seed`, epoch, index) only, not on workers or order.
     """
 
     def __init__(
         self,
-        source: FootageSource,
+        source: ClipSource,
         *,
         sampling: ClipSampling,
-        train: bool,
         augment: Augment | None = None,
         views_per_video: int = 1,
-        clips_per_video: int = 1,
-        crops: int = 1,
         seed: int = 0,
         max_attempts: int = 10,
     ):
-        """Say what an item holds; no video is opened yet.
+        """Store what an item holds; no video is opened yet.
 
         Args:
-            source: the videos and their people; a sample's `video` is an index into its list. The
-                `box_jitter` of its crop applies in training only.
+            source: the videos and their people; a sample's `video` is an index into its table.
             sampling: which frames make a clip.
-            train: random clips, or the fixed views of a test.
-            augment: random view, side and colours in training; None: the centre view.
-            views_per_video: training: clips drawn from a video each time it is opened.
-            clips_per_video: test: clips at equal distances in time.
-            crops: test: views at equal distances along the longer side of the region.
+            augment: random view, mirroring and colors; None: the center view.
+            views_per_video: clips drawn from a video each time it is opened.
             seed: of everything random.
-            max_attempts: training: videos that one item may try.
+            max_attempts: number of videos that one item may try.
 
         Raises:
-            InputError: the crops of a square region would be the same.
             ValueError: a count is not positive, or there is no video.
         """
-        if not source.videos:
-            raise ValueError("there must be a video, got none")
-        for count in (views_per_video, clips_per_video, crops, max_attempts):
-            if count < 1:
-                raise ValueError(f"all counts must be at least 1, got {count}")
-        if not train and crops > 1 and source.crop.view_share == 1:
-            _require_distinct_crops(source, crops)
-        self.source, self.crop = source, source.crop
-        self.sampling, self.augment = sampling, augment
-        self.train, self.seed = train, seed
-        self.views_per_video, self.clips_per_video = views_per_video, clips_per_video
-        self.crops, self.max_attempts = crops, max_attempts
-        self._items = _items(source) if train else None
+        super().__init__(source, sampling)
+        _require_positive(views_per_video, max_attempts)
+        self.augment, self.seed = augment, seed
+        self.views_per_video, self.max_attempts = views_per_video, max_attempts
+        self._items = _training_items(source)
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
-    @property
-    def without_tube(self) -> int:
-        """Videos of which the whole frame is used though there are person boxes for others."""
-        return self.source.without_tube
-
     def __len__(self) -> int:
-        return len(self.source.videos) if self._items is None else len(self._items)
+        return len(self._items)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the random draws of an epoch; workers that already run see it too."""
         self._epoch.fill_(epoch)
 
+    def items_of(self, video: int) -> list[int]:
+        """Return the items of a video: one, or one for each person."""
+        return (self._items[:, 0] == video).nonzero().flatten().tolist()
+
     def __getitem__(self, index: int) -> Item:
         """Return the samples of an item and the failures on the way to them.
 
         Raises:
-            VideoError: in training, `max_attempts` videos in a row cannot be read.
-            InputError: a person box lies wholly outside its video's picture.
+            VideoError: `max_attempts` videos in a row cannot be read.
+            InputError: a person box is wholly outside the frame of its video.
         """
-        if not 0 <= index < len(self):
-            raise IndexError(f"index must be in [0, {len(self)}), got {index}")
-        if self.train:
-            return self._training_item(index)
-        try:
-            return self._test_samples(index), []
-        except VideoError as error:
-            return [], [(index, str(error))]
-
-    def _training_item(self, item: int) -> Item:
-        assert self._items is not None
-        entropy = np.random.SeedSequence([self.seed, int(self._epoch), item])
-        generator = torch.Generator().manual_seed(int(entropy.generate_state(1)[0]))
+        self._require_item(index)
+        item, generator = index, self._generator(index)
         failures: list[Failure] = []
         tried: set[int] = set()
         while True:
-            index, person = self._items[item].tolist()
             tried.add(item)
             try:
-                return self._training_samples(index, person, generator), failures
+                return [trace.sample for trace in self._draw(item, generator)], failures
             except VideoError as error:
-                failures.append((index, str(error)))
+                failures.append((int(self._items[item, 0]), str(error)))
                 if len(tried) in (self.max_attempts, len(self)):
                     raise VideoError(
                         f"{len(failures)} videos in a row cannot be read, the last of them: {error}"
@@ -169,60 +150,112 @@ class ClipDataset(Dataset[Item]):
             while item in tried:
                 item = int(torch.randint(len(self), (), generator=generator))
 
-    def _training_samples(
-        self, index: int, person: int, generator: torch.Generator
-    ) -> list[Sample]:
-        draws = range(self.views_per_video)
+    def trace(self, index: int) -> list[ClipTrace]:
+        """Return the clips of item `index`, as `ClipDataset.trace`; no other video replaces it."""
+        self._require_item(index)
+        return self._draw(index, self._generator(index))
+
+    def _generator(self, item: int) -> torch.Generator:
+        entropy = np.random.SeedSequence([self.seed, int(self._epoch), item])
+        return torch.Generator().manual_seed(int(entropy.generate_state(1)[0]))
+
+    def _draw(self, item: int, generator: torch.Generator) -> list[ClipTrace]:
+        """Draw the frames of all clips, then for each clip its region, its view and its colors."""
+        video, person = self._items[item].tolist()
+        numbers = range(self.views_per_video)
 
         def draw(num_frames: int) -> Tensor:
-            return torch.stack([self.sampling.draw(num_frames, generator) for _ in draws])
+            return torch.stack([self.sampling.draw(num_frames, generator) for _ in numbers])
 
-        footage = self.source.read(index, draw, person)
-        samples = []
-        for number in draws:
-            region = footage.region(number, generator)
-            view = View(self.crop.view_share)
+        footage = self.source.read(video, draw, person)
+        traces = []
+        for number in numbers:
+            boxes = footage.person_boxes(number)
+            region = footage.region(boxes, generator)
+            view = View(self.source.crop.view_share)
             if self.augment is not None:
                 view = self.augment.draw_view(generator)
-            clip, boxes = footage.cut(number, region, view)
+            clip, edges = footage.cut(number, region, view)
             if self.augment is not None:
-                frames = self.augment.jitter_colours(clip.transpose(0, 1), generator)
+                frames = self.augment.jitter_colors(clip.transpose(0, 1), generator)
                 clip = frames.transpose(0, 1).contiguous()
-            samples.append(self._sample(index, number, clip, footage.clips[number], boxes))
-        return samples
+            cut = ClipView(number, boxes, region, clip, edges)
+            traces.append(self._trace(video, number, footage, cut))
+        return traces
 
-    def _test_samples(self, index: int) -> list[Sample]:
-        def spread(num_frames: int) -> Tensor:
-            return self.sampling.spread(num_frames, self.clips_per_video)
 
-        samples = []
+class TestClips(ClipDataset):
+    """All fixed views of a video, of every person in it if each is a sample.
+
+    A video that cannot be read gives no sample and one failure.
+    """
+
+    __test__ = False  # pytest takes it for a class of tests
+
+    def __init__(
+        self, source: ClipSource, *, sampling: ClipSampling, num_clips: int = 1, num_crops: int = 1
+    ):
+        """Store what an item holds; no video is opened yet.
+
+        Args:
+            source: the videos and their people; a sample's `video` is an index into its table. The
+                `box_jitter` of its crop is not applied.
+            sampling: which frames make a clip.
+            num_clips: clips of a video, at equal distances in time.
+            num_crops: views of a clip, at equal distances along the longer side of the region.
+
+        Raises:
+            InputError: the crops of a square region would be the same.
+            ValueError: a count is not positive, or there is no video.
+        """
+        super().__init__(source, sampling)
+        _require_positive(num_clips, num_crops)
+        if num_crops > 1 and source.crop.view_share == 1:
+            _require_distinct_crops(source, num_crops)
+        self.num_clips, self.num_crops = num_clips, num_crops
+
+    def __len__(self) -> int:
+        return len(self.source.videos)
+
+    def __getitem__(self, index: int) -> Item:
+        """Return the samples of a video, or its failure.
+
+        Raises:
+            InputError: a person box is wholly outside the frame of its video.
+        """
+        try:
+            return [trace.sample for trace in self.trace(index)], []
+        except VideoError as error:
+            return [], [(index, str(error))]
+
+    def trace(self, index: int) -> list[ClipTrace]:
+        """Return the clips of video `index`, as `ClipDataset.trace`."""
+        self._require_item(index)
+
+        def choose(num_frames: int) -> Tensor:
+            return self.sampling.evenly(num_frames, self.num_clips)
+
+        traces: list[ClipTrace] = []
         for person in self.source.persons_of(index):
-            footage = self.source.read(index, spread, person)
-            for number, clip, boxes in footage.test_views(self.crops):
-                place = len(samples)
-                samples.append(self._sample(index, place, clip, footage.clips[number], boxes))
-        return samples
-
-    def _sample(
-        self, index: int, view: int, clip: Tensor, frame_indices: Tensor, boxes: Tensor
-    ) -> Sample:
-        target = self.source.videos.target(index)
-        return Sample(clip, target, index, view, frame_indices.contiguous(), boxes)
+            footage = self.source.read(index, choose, person)
+            for view in footage.test_views(self.num_crops):
+                traces.append(self._trace(index, len(traces), footage, view))
+        return traces
 
 
 def init_worker(worker_id: int) -> None:
     """Keep a `DataLoader` worker to one thread: pass it as `worker_init_fn`.
 
-    Call `cv2.setNumThreads(1)` before the loader starts where OpenCV was used already: its threads
-    do not survive a fork, and the worker would wait for them for ever.
+    Call `cv2.setNumThreads(1)` before the loader starts if OpenCV was used already: its threads do
+    not survive a fork, and the worker would wait for them forever.
     """
     del worker_id
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 
 
-def _items(source: FootageSource) -> Tensor:
-    """(items, 2) int64: video and person of each training item."""
+def _training_items(source: ClipSource) -> Tensor:
+    """Return (items, 2) int64: video and person of each training item."""
     if source.tubes.select != "all":
         videos = torch.arange(len(source.videos))
         return torch.stack([videos, torch.zeros_like(videos)], dim=1)
@@ -234,11 +267,17 @@ def _items(source: FootageSource) -> Tensor:
     return torch.tensor(pairs)
 
 
-def _require_distinct_crops(source: FootageSource, crops: int) -> None:
+def _require_positive(*counts: int) -> None:
+    for count in counts:
+        if count < 1:
+            raise ValueError(f"all counts must be at least 1, got {count}")
+
+
+def _require_distinct_crops(source: ClipSource, num_crops: int) -> None:
     free = source.crop.aspect == "free"
     if free or source.people is not None:
         region = "a free region" if free else "the square region of a person"
         raise InputError(
-            f"{crops} crops of {region} are all the same with view_share 1; set view_share below 1 "
-            "(0.875 is usual) or crops to 1"
+            f"{num_crops} crops of {region} are all the same with view_share 1; set view_share "
+            "below 1 (0.875 is usual) or num_crops to 1"
         )

@@ -22,8 +22,11 @@ DrawClips = Callable[[int], Tensor]
 """Number of frames to choose from, to the frames (V, T) int64 of the clips."""
 
 
-class FootageSource:
-    """Opens videos and reads the frames that clips need, with the boxes of the right persons."""
+class ClipSource:
+    """Opens videos and reads the frames that clips need, with the boxes of the right people.
+
+    People and manifest are opened once; `select` shares them between the data sets of a run.
+    """
 
     def __init__(
         self,
@@ -35,14 +38,14 @@ class FootageSource:
         manifest: Manifest | None = None,
         backend: str = "auto",
     ) -> None:
-        """Find out who has boxes; no video is opened yet.
+        """Find out which videos have boxes; no video is opened yet.
 
         Args:
-            videos: the list.
+            videos: what `read` takes indices of.
             crop: how clips are cut out.
-            people: person boxes; None, or none for a video: the whole frame.
-            tubes: which persons count; None: the one seen longest in a clip.
-            manifest: lengths and checksums; None: they are found out.
+            people: person boxes; None, or none for a video: the full frame.
+            tubes: which people count; None: the one seen longest in a clip.
+            manifest: lengths and checksums; None: lengths are read from the files.
             backend: of `open_video`.
 
         Raises:
@@ -50,23 +53,43 @@ class FootageSource:
         """
         self.videos, self.crop, self.backend = videos, crop, backend
         self.people, self.tubes, self.manifest = people, tubes or TubeChoice(), manifest
-        names = [video.name for video in videos] if people is not None else []
-        spans = people.longest_spans(names) if people is not None else []
-        self.alone = torch.tensor([not span or span < self.tubes.min_span for span in spans])
-        """(N,) bool: videos without a person, of which the whole frame is used; empty without
+        spans = people.longest_spans(videos.names()) if people is not None else []
+        self.without_person = torch.tensor(
+            [not span or span < self.tubes.min_span for span in spans], dtype=torch.bool
+        )
+        """(N,) bool: videos without a person, of which the full frame is used; empty without
         `people`."""
         self._verified = torch.zeros(len(videos), dtype=torch.uint8).share_memory_()
+        self._selected: dict[int, ClipSource] = {}
 
     @property
     def without_tube(self) -> int:
-        """Videos without a person, of which the whole frame is used; 0 without `people`."""
-        return int(self.alone.sum())
+        """Number of videos without a person; 0 without `people`."""
+        return int(self.without_person.sum())
+
+    def select(self, videos: VideoTable) -> "ClipSource":
+        """Return the source of other videos, with the same people, manifest and crop.
+
+        One table always gives the same source, so that its videos are verified once.
+        """
+        known = self._selected.get(id(videos))
+        if known is None or known.videos is not videos:
+            known = ClipSource(
+                videos, self.crop, people=self.people, tubes=self.tubes,
+                manifest=self.manifest, backend=self.backend,
+            )  # fmt: skip
+            self._selected[id(videos)] = known
+        return known
+
+    def people_in(self, index: int) -> VideoPeople | None:
+        """Return everyone found in video `index`; None without boxes."""
+        return self.people.find(self.videos[index].name) if self.people is not None else None
 
     def persons_of(self, index: int) -> range:
-        """Numbers of the persons of video `index`, each a sample of its own; one if nobody is."""
+        """Return the numbers of the people in video `index` that are a sample each, or one."""
         if self.tubes.select != "all" or self.people is None:
             return range(1)
-        found = self.people.find(self.videos[index].name)
+        found = self.people_in(index)
         return range(max(1, len(self.tubes.kept(found.tubes)) if found else 1))
 
     def read(self, index: int, draw: DrawClips, person: int = 0) -> Footage:
@@ -74,7 +97,7 @@ class FootageSource:
 
         Args:
             index: of the video.
-            draw: chooses the frames; with `select="all"` among those in which the person is seen.
+            draw: chooses the frames; with `select="all"` among those that show the person.
             person: number of the person; only with `select="all"` there is more than one.
 
         Raises:
@@ -85,7 +108,7 @@ class FootageSource:
         entry = self.manifest.find(video.name) if self.manifest is not None else None
         if entry is not None and entry.error:
             raise VideoError(f"{video.path}: {entry.error}")
-        found = self.people.find(video.name) if self.people is not None else None
+        found = self.people_in(index)
         self._verify(index, entry, found)
         num_frames = entry.frames if entry is not None else None
         with video.open(self.backend, num_frames=num_frames) as reader:
@@ -101,7 +124,7 @@ class FootageSource:
             return read_footage(reader, clips, self.crop, persons, self.tubes.select)
 
     def _verify(self, index: int, entry: Entry | None, found: VideoPeople | None) -> None:
-        """Compare a video with what was looked at, once: whole files are read for that."""
+        """Compare a video's checksum with the recorded ones, once: all of the file is read."""
         known = [
             ("the manifest was written", "tools/check_videos.py", entry and entry.checksum),
             ("people were detected in it", "tools/detect_people.py", found and found.checksum),
@@ -117,7 +140,7 @@ class FootageSource:
             if digest and digest != own:
                 raise InputError(
                     f"{path}: the file has changed since {event} (its checksum is another one); "
-                    f"run `python {tool}` again, it looks at changed videos anew"
+                    f"run `python {tool}` again, it processes changed videos again"
                 )
         self._verified[index] = 1
 

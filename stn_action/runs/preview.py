@@ -1,10 +1,9 @@
-"""What a network will really see: the clips of a data set beside what they were cut from.
+"""Sheets of what a network will be given: the clips of a data set beside their source frames.
 
-Nothing is cut here: the clips come from the datasets of `loading`, whose source is watched.
+The clips are traced through the data sets of a run; nothing is cut here.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.batch import Sample
 from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
@@ -22,13 +20,10 @@ from stn_action.build.data import (
 from stn_action.build.feature_cache import CACHE_SEED
 from stn_action.build.video_sets import pick_evenly
 from stn_action.config.schema import Config
-from stn_action.data.clips import ClipDataset
-from stn_action.data.footage import Footage
+from stn_action.data.clips import ClipTrace, TestClips, TrainClips
 from stn_action.data.listing import Listing
-from stn_action.data.source import DrawClips, FootageSource
-from stn_action.data.video_table import Video
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
-from stn_action.person.select import select_boxes
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoError
 from stn_action.visualize.clip_sheet import PreviewClip, draw_overview, draw_preview, draw_summary
@@ -60,27 +55,28 @@ def preview(
     check_before_start(config)
     listing = load_listing(config)
     videos = listing.train if part == "train" else listing.test
-    numbers = {video.name: number for number, video in enumerate(_listed(config, listing, part))}
-    dataset, source = _watched(config, listing, part)
+    ordered = _videos_in_order(config, listing, part)
+    numbers = {name: number for number, name in enumerate(ordered.names())}
+    dataset = _dataset(config, ordered, part)
     summaries: list[Image] = []
     failures: list[str] = []
     chosen = pick_evenly(videos, limit)
     for place, video in enumerate(chosen, start=1):
         index = numbers[video.name]
         try:
-            shots = _shots(config, dataset, source, index, draws)
-            cuts = _cuts(config, source, index, shots)
+            found = dataset.source.people_in(index)
+            shots = _shots(config, dataset, index, draws)
+            clips = _preview_clips(video, config.data.reader, found, shots)
         except VideoError as error:
             failures.append(f"cannot be read: {video.name}: {error}")
             yield failures[-1]
             continue
         title = f"{video.name}: {', '.join(listing.classes[label] for label in video.labels)}"
-        found = _people_of(source, index)
-        sheet = draw_preview(cuts, title=title, notes=[_who(config, found), _how(config, part)])
+        sheet = draw_preview(clips, title=title, notes=[_who(config, found), _how(config, part)])
         file = out / f"{place:02d}_{video.name.replace('/', '_')}.png"
         save_png(file, sheet)
-        count = f" ({_count(found)})" if source.people is not None else ""
-        summaries.append(draw_summary(cuts, title=title + count))
+        count = f" ({_count(found)})" if config.data.people is not None else ""
+        summaries.append(draw_summary(clips, title=title + count))
         yield str(file)
     if not summaries:
         raise InputError(f"none of {len(chosen)} videos can be read; the first {failures[0]}")
@@ -89,148 +85,89 @@ def preview(
     yield str(out / OVERVIEW)
 
 
-class WatchedSource(FootageSource):
-    """A source that keeps what was read of the last videos, and which regions were cut of it."""
-
-    def __init__(self, source: FootageSource) -> None:
-        super().__init__(
-            source.videos, source.crop, people=source.people, tubes=source.tubes,
-            manifest=source.manifest, backend=source.backend,
-        )  # fmt: skip
-        self.footage: list[WatchedFootage] = []
-        """In the order of reading."""
-
-    def read(self, index: int, draw: DrawClips, person: int = 0) -> Footage:
-        """As `FootageSource.read`."""
-        footage = WatchedFootage(**vars(super().read(index, draw, person)))
-        self.footage.append(footage)
-        return footage
-
-
-@dataclass(frozen=True, eq=False)
-class WatchedFootage(Footage):
-    """Footage that remembers the regions it gave."""
-
-    regions: dict[int, Tensor] = field(default_factory=dict)
-    """Number of the clip to (R, 4)."""
-
-    def region(self, number: int, generator: torch.Generator | None = None) -> Tensor:
-        """As `Footage.region`."""
-        self.regions[number] = super().region(number, generator)
-        return self.regions[number]
-
-
 class _Shot(NamedTuple):
-    """A sample and where it comes from."""
+    """A clip to draw, and its name."""
 
-    sample: Sample
-    footage: WatchedFootage
-    number: int
-    """Of its clip in the footage."""
+    trace: ClipTrace
     name: str
 
 
-def _listed(config: Config, listing: Listing, part: Part) -> Sequence[Video]:
-    """The videos in the order that their random draws depend on."""
+def _videos_in_order(config: Config, listing: Listing, part: Part) -> VideoTable:
+    """Return the videos in the order that their random draws depend on."""
     if part == "test":
         return listing.test
     if config.train.cache_features:
-        return sorted([*listing.train, *listing.test], key=lambda video: video.name)
+        videos = listing.all_videos
+        return videos.select(sorted(range(len(videos)), key=videos.names().__getitem__))
     return listing.train
 
 
-def _watched(config: Config, listing: Listing, part: Part) -> tuple[ClipDataset, WatchedSource]:
-    """The dataset of a run, or the one that its cache is filled from."""
-    videos = _listed(config, listing, part)
+def _dataset(config: Config, videos: VideoTable, part: Part) -> TrainClips | TestClips:
+    """Return the data set of a run, or the one that its cache is filled from."""
     if part == "test":
-        dataset = evaluation_dataset(config, videos)
-    elif config.train.cache_features:
+        return evaluation_dataset(config, videos)
+    if config.train.cache_features:
         views = config.train.cache_views
-        dataset = training_dataset(config, videos, views_per_video=views, seed=CACHE_SEED)
-    else:
-        dataset = training_dataset(config, videos)
-    dataset.source = source = WatchedSource(dataset.source)
-    return dataset, source
+        return training_dataset(config, videos, views_per_video=views, seed=CACHE_SEED)
+    return training_dataset(config, videos)
 
 
-def _shots(
-    config: Config, dataset: ClipDataset, source: WatchedSource, index: int, draws: int
-) -> list[_Shot]:
-    """At most `draws` clips of a video.
+def _shots(config: Config, dataset: TrainClips | TestClips, index: int, draws: int) -> list[_Shot]:
+    """Return at most `draws` clips of a video.
 
     Raises:
         VideoError: it cannot be read.
     """
-    persons = len(source.persons_of(index))
-    if not dataset.train:
-        samples = _samples(dataset, source, index)
-        picked = evenly_spaced(len(samples), draws)
-        return [_test_shot(dataset, source, samples[place], persons) for place in picked]
-    first = sum(len(source.persons_of(before)) for before in range(index))
+    if isinstance(dataset, TestClips):
+        return _test_shots(dataset, index, draws)
+    items = dataset.items_of(index)
     if config.train.cache_features:
-        samples = _samples(dataset, source, first)
-        name = f"view {{}} of {len(samples)} in the cache"
-        return [
-            _Shot(sample, source.footage[0], sample.view, name.format(sample.view + 1))
-            for sample in samples[:draws]
-        ]
+        traces = dataset.trace(items[0])
+        name = f"view {{}} of {len(traces)} in the cache"
+        return [_Shot(trace, name.format(trace.sample.view + 1)) for trace in traces[:draws]]
     shots = []
     for draw in range(draws):
         dataset.set_epoch(draw + 1)  # as runs count them
-        sample = _samples(dataset, source, first + draw % persons)[0]
-        who = f", person {draw % persons + 1} of {persons}" if persons > 1 else ""
-        shots.append(_Shot(sample, source.footage[0], 0, f"epoch {draw + 1}{who}"))
+        person = draw % len(items)
+        who = f", person {person + 1} of {len(items)}" if len(items) > 1 else ""
+        shots.append(_Shot(dataset.trace(items[person])[0], f"epoch {draw + 1}{who}"))
     return shots
 
 
-def _test_shot(dataset: ClipDataset, source: WatchedSource, sample: Sample, persons: int) -> _Shot:
-    clip, crop = divmod(sample.view, dataset.crops)
-    person, clip = divmod(clip, dataset.clips_per_video)
-    name = f"clip {clip + 1} of {dataset.clips_per_video}"
-    name += f", crop {crop + 1} of {dataset.crops}" if dataset.crops > 1 else ""
-    name += f", person {person + 1} of {persons}" if persons > 1 else ""
-    return _Shot(sample, source.footage[person], clip, name)
+def _test_shots(dataset: TestClips, index: int, draws: int) -> list[_Shot]:
+    traces = dataset.trace(index)
+    persons = len(dataset.source.persons_of(index))
+    shots = []
+    for place in evenly_spaced(len(traces), draws):
+        clip, crop = divmod(traces[place].sample.view, dataset.num_crops)
+        person, clip = divmod(clip, dataset.num_clips)
+        name = f"clip {clip + 1} of {dataset.num_clips}"
+        name += f", crop {crop + 1} of {dataset.num_crops}" if dataset.num_crops > 1 else ""
+        name += f", person {person + 1} of {persons}" if persons > 1 else ""
+        shots.append(_Shot(traces[place], name))
+    return shots
 
 
-def _samples(dataset: ClipDataset, source: WatchedSource, item: int) -> list[Sample]:
-    """The samples of an item; in training another video's would take the place of an unreadable."""
-    source.footage.clear()
-    samples, failures = dataset[item]
-    if failures:
-        raise VideoError(failures[0][1])
-    return samples
-
-
-def _cuts(
-    config: Config, source: WatchedSource, index: int, shots: Sequence[_Shot]
+def _preview_clips(
+    video: Video, reader: str, found: VideoPeople | None, shots: Sequence[_Shot]
 ) -> list[PreviewClip]:
-    """All that is drawn of the clips of one video."""
-    needed = torch.cat([shot.sample.frame_indices for shot in shots]).unique()
-    with source.videos[index].open(config.data.reader) as reader:
-        seconds = reader.read(needed.tolist()).seconds
-    found = _people_of(source, index)
-    cuts = []
-    for sample, footage, number, name in shots:
-        pictures = np.stack([footage.pictures[place] for place in footage.places[number].tolist()])
-        frames = torch.from_numpy(pictures).permute(0, 3, 1, 2)  # (T, 3, H, W)
-        indices = sample.frame_indices
-        whom = None
-        if footage.tubes:
-            window = footage.crop.smooth_window
-            whom = select_boxes(footage.tubes, indices, footage.select, window)
-        cuts.append(
+    """Return all that is drawn of the clips of one video."""
+    needed = torch.cat([shot.trace.sample.frame_indices for shot in shots]).unique()
+    with video.open(reader) as opened:
+        seconds = opened.read(needed.tolist()).seconds
+    clips = []
+    for trace, name in shots:
+        frames = torch.from_numpy(np.stack(trace.images)).permute(0, 3, 1, 2)  # (T, 3, H, W)
+        indices = trace.sample.frame_indices
+        clips.append(
             PreviewClip(
-                frames, sample.clip, indices, seconds[torch.searchsorted(needed, indices)],
+                frames, trace.sample.clip, indices, seconds[torch.searchsorted(needed, indices)],
                 persons=_boxes(found, indices, (frames.shape[2], frames.shape[3])),
-                person_boxes=whom, regions=footage.regions[number].expand(len(frames), 4),
-                edges=sample.boxes, name=name,
+                person_boxes=trace.person_boxes, regions=trace.region.expand(len(frames), 4),
+                edges=trace.sample.boxes, name=name,
             )
         )  # fmt: skip
-    return cuts
-
-
-def _people_of(source: FootageSource, index: int) -> VideoPeople | None:
-    return source.people.find(source.videos[index].name) if source.people is not None else None
+    return clips
 
 
 def _boxes(found: VideoPeople | None, indices: Tensor, size_hw: tuple[int, int]) -> Tensor:

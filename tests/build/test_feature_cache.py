@@ -116,7 +116,7 @@ def test_a_cache_of_other_videos_is_refused(copied, cached, tiny_data):
     data = Path(shutil.copytree(tiny_data, copied / "data"))
     videos = load_listing(tiny_config(data)).train
     same = cached_config(data, copied, "run", f"data.people={tiny_data / 'people'}")
-    assert FeatureCache(same, [*videos, *load_listing(tiny_config(data)).test]).complete
+    assert FeatureCache(same, load_listing(tiny_config(data)).all_videos).complete
     videos[0].path.write_bytes(videos[-1].path.read_bytes())
     with pytest.raises(InputError, match="other settings: videos was"):
         train(same)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from stn_action.config.data_schema import AugmentConfig, ClipConfig, CropConfig, TubesConfig
 from stn_action.config.schema import FocusConfig, ModelConfig, OptimConfig
 from stn_action.data.augment import Augment
-from stn_action.data.clips import ClipSampling
+from stn_action.data.frame_sampling import ClipSampling
 from stn_action.geometry.family import Transform
 from stn_action.geometry.transforms import TRANSFORMS
 from stn_action.models.heads import FocusHeads

@@ -10,14 +10,12 @@ from torch.utils.data import DataLoader
 
 from stn_action.batch import Batch, Sample, collate
 from stn_action.data.augment import Augment
-from stn_action.data.clips import (
-    ClipDataset,
-    ClipSampling,
-    init_worker,
-)
-from stn_action.data.source import FootageSource
+from stn_action.data.clips import ClipDataset, TestClips, TrainClips, init_worker
+from stn_action.data.frame_sampling import ClipSampling
+from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
+from stn_action.geometry.boxes import box_sizes
 from stn_action.person.crop import CropSpec
 from stn_action.person.store.tube_folder import TubeFolder, write_tube_csv
 from stn_action.person.tube import Tube
@@ -58,8 +56,8 @@ def dataset_of(folder, *names: str, train: bool = False, **settings) -> ClipData
         for key in ("crop", "people", "tubes", "manifest", "backend")
         if key in settings
     }
-    source = FootageSource(VideoTable(videos_of(folder, *names)), **of_source)
-    return ClipDataset(source, train=train, **settings)
+    source = ClipSource(VideoTable(videos_of(folder, *names)), **of_source)
+    return TrainClips(source, **settings) if train else TestClips(source, **settings)
 
 
 def levels(sample: Sample) -> torch.Tensor:
@@ -113,7 +111,7 @@ def message_from_worker(dataset: ClipDataset) -> str:
 class TestTestItems:
     def test_hold_all_clips_and_crops_in_order(self, folder):
         crop = CropSpec(size=(20, 20), view_share=0.75)
-        dataset = dataset_of(folder, "0", "1", crop=crop, clips_per_video=2, crops=3)
+        dataset = dataset_of(folder, "0", "1", crop=crop, num_clips=2, num_crops=3)
         samples, failures = dataset[1]
         assert failures == []
         assert [sample.view for sample in samples] == [0, 1, 2, 3, 4, 5]
@@ -128,7 +126,7 @@ class TestTestItems:
         ]
 
     def test_show_the_frames_that_they_name(self, folder):
-        samples, _ = dataset_of(folder, "0", clips_per_video=3)[0]
+        samples, _ = dataset_of(folder, "0", num_clips=3)[0]
         for sample in samples:
             assert sample.clip.shape == (3, 4, 64, 96)
             assert sample.clip.dtype == torch.uint8
@@ -137,9 +135,10 @@ class TestTestItems:
             assert sample.frame_indices.diff().tolist() == [2, 2, 2]
             assert_spot_is_found(sample)
 
-    def test_do_not_depend_on_seed_or_epoch(self, folder):
-        one, other = (dataset_of(folder, "0", seed=seed) for seed in (1, 2))
-        other.set_epoch(5)
+    def test_are_the_same_every_time(self, folder):
+        one, other = (dataset_of(folder, "0") for _ in range(2))
+        assert torch.equal(one[0][0][0].clip, other[0][0][0].clip)
+        torch.manual_seed(5)
         assert torch.equal(one[0][0][0].clip, other[0][0][0].clip)
 
     def test_repeat_the_last_frame_of_a_short_video(self, folder):
@@ -152,26 +151,20 @@ class TestTestItems:
         (single,), _ = dataset_of(folder, "0", sampling=sampling)[0]
         assert torch.equal(levels(single), single.frame_indices)
         assert single.frame_indices.diff().tolist() == [6, 6, 6]
-        pair, _ = dataset_of(folder, "0", sampling=sampling, clips_per_video=2)[0]
+        pair, _ = dataset_of(folder, "0", sampling=sampling, num_clips=2)[0]
         together = torch.stack([sample.frame_indices for sample in pair], dim=1).flatten()
         assert together.diff().tolist() == [3] * 7
-
-    def test_of_segments_span_a_short_video_too(self):
-        spread = ClipSampling(4, sampling="segment").spread
-        assert spread(8, 1).tolist() == [[1, 3, 5, 7]]
-        assert spread(8, 4).tolist() == [[0, 2, 4, 6], [0, 2, 4, 6], [1, 3, 5, 7], [1, 3, 5, 7]]
-        assert spread(2, 2).tolist() == [[0, 1, 1, 1], [0, 1, 1, 1]]
 
     def test_of_a_video_that_was_cut_short_show_what_is_left(self, shared, tmp_path):
         whole = (shared / "data/ut_interaction_set1/0_1_4.avi").read_bytes()
         (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])
-        samples, failures = dataset_of(tmp_path, "half", clips_per_video=3)[0]
+        samples, failures = dataset_of(tmp_path, "half", num_clips=3)[0]
         assert (len(samples), failures) == (3, [])
         assert samples[-1].frame_indices[-1] < 100
 
     @pytest.mark.parametrize("name", ["empty", "text", "cut", "absent"])
     def test_of_an_unreadable_video_are_one_failure_that_names_it(self, folder, name):
-        samples, failures = dataset_of(folder, "0", name, clips_per_video=2)[1]
+        samples, failures = dataset_of(folder, "0", name, num_clips=2)[1]
         assert samples == []
         assert [video for video, _ in failures] == [1]
         assert f"{name}.mp4" in failures[0][1]
@@ -238,6 +231,68 @@ class TestTrainingItems:
             dataset_of(folder, *names[:4], train=True, max_attempts=2)[0]
         with pytest.raises(VideoError, match="4 videos in a row cannot be read"):
             dataset_of(folder, *names[:4], train=True)[0]
+
+
+class TestTraces:
+    def test_of_training_clips_are_what_their_items_were_made_from(self, folder, tmp_path):
+        write_person(tmp_path, "1", left=15.0)
+        crop = CropSpec((32, 32), box_jitter=0.3)
+        settings = {"crop": crop, "people": TubeFolder(tmp_path), "augment": Augment()}
+        dataset = dataset_of(folder, "0", "1", train=True, views_per_video=2, **settings)
+        assert isinstance(dataset, TrainClips)
+        traces, (samples, _) = dataset.trace(1), dataset[1]
+        for trace, sample in zip(traces, samples, strict=True):
+            assert torch.equal(trace.sample.clip, sample.clip)
+            assert torch.equal(trace.sample.boxes, sample.boxes)
+            shown = [torch.from_numpy(image).double().median() for image in trace.images]
+            frames = ((torch.stack(shown) - 20) / 6).round().long()
+            assert torch.equal(frames, sample.frame_indices)
+            assert trace.person_boxes is not None
+            # 15 + 1 px a frame, 30 x 40 px, smoothed along a straight line
+            expected = torch.tensor([15.0, 5, 45, 45]) + sample.frame_indices[
+                :, None
+            ] * torch.tensor([1.0, 0, 1, 0])
+            torch.testing.assert_close(trace.person_boxes, expected)
+            x0, y0, x1, y1 = trace.region[0].tolist()
+            corners = sample.boxes[0].tolist()
+            assert all(x0 - 1 <= x <= x1 + 1 for x in corners[::2])
+            assert all(y0 - 1 <= y <= y1 + 1 for y in corners[1::2])
+        sizes = box_sizes(torch.cat([trace.region for trace in traces]))
+        assert sizes[0].tolist() != sizes[1].tolist()  # jittered apart
+        assert dataset.trace(0)[0].person_boxes is None
+        assert dataset.trace(0)[0].region.tolist() == [[0, 0, 96, 64]]
+
+    def test_of_test_clips_are_one_for_each_view(self, folder):
+        crop = CropSpec((20, 20), view_share=0.75)
+        dataset = dataset_of(folder, "0", crop=crop, num_clips=2, num_crops=3)
+        assert [trace.sample.view for trace in dataset.trace(0)] == list(range(6))
+        assert {len(trace.images) for trace in dataset.trace(0)} == {4}
+
+    def test_of_an_unreadable_video_are_an_error_not_another_video(self, folder):
+        for train in (False, True):
+            with pytest.raises(VideoError, match=r"empty.mp4: the video file is empty"):
+                dataset_of(folder, "empty", "0", train=train).trace(0)
+
+
+class TestSlices:
+    def test_are_counted_from_their_first_frame(self, folder):
+        parts = [(None, 0.4), (0.4, None), (0.2, 0.68)]
+        videos = VideoTable(
+            Video(str(number), folder / "0.mp4", 0, "0", *part) for number, part in enumerate(parts)
+        )
+        dataset = TestClips(ClipSource(videos, WHOLE), sampling=ClipSampling(4, 2))
+        firsts = [0, 10, 5]  # 25 frames a second
+        for index, first in enumerate(firsts):
+            (sample,), failures = dataset[index]
+            assert failures == []
+            assert torch.equal(levels(sample), sample.frame_indices + first)
+
+    def test_train_on_their_own_frames_alone(self, folder):
+        video = Video("0", folder / "0.mp4", 0, "0", 0.4, 0.8)
+        source = ClipSource(VideoTable([video]), WHOLE)
+        dataset = TrainClips(source, sampling=ClipSampling(2, 1), views_per_video=20)
+        shown = torch.cat([levels(sample) for sample in dataset[0][0]])
+        assert (shown.min(), shown.max()) == (10, 19)
 
 
 class TestWorkers:
@@ -325,17 +380,25 @@ class TestSettings:
         write_person(tmp_path, "0", left=15.0)
         crop = CropSpec((32, 32), aspect=aspect, view_share=1.0)
         with pytest.raises(InputError, match=r"3 crops of .* all the same .* view_share below 1"):
-            dataset_of(folder, "0", crop=crop, crops=3, people=TubeFolder(tmp_path))
+            dataset_of(folder, "0", crop=crop, num_crops=3, people=TubeFolder(tmp_path))
 
     def test_square_crops_of_whole_frames_may_fill_the_shorter_side(self, folder):
         crop = CropSpec((32, 32), view_share=1.0)
-        samples, _ = dataset_of(folder, "0", crop=crop, crops=3)[0]
+        samples, _ = dataset_of(folder, "0", crop=crop, num_crops=3)[0]
         assert [sample.boxes[0, 0].item() for sample in samples] == [0, 16, 32]
 
-    @pytest.mark.parametrize("name", ["views_per_video", "clips_per_video", "crops"])
-    def test_counts_are_positive(self, folder, name):
+    @pytest.mark.parametrize(
+        ("name", "train"),
+        [
+            ("views_per_video", True),
+            ("max_attempts", True),
+            ("num_clips", False),
+            ("num_crops", False),
+        ],
+    )
+    def test_counts_are_positive(self, folder, name, train):
         with pytest.raises(ValueError, match="all counts must be at least 1, got 0"):
-            dataset_of(folder, "0", **{name: 0})
+            dataset_of(folder, "0", train=train, **{name: 0})
 
     def test_a_list_holds_videos_and_an_index_lies_in_it(self, folder):
         with pytest.raises(ValueError, match="there must be a video"):
@@ -343,16 +406,10 @@ class TestSettings:
         with pytest.raises(IndexError, match=r"index must be in \[0, 1\), got 1"):
             dataset_of(folder, "0")[1]
 
-    def test_sampling_is_checked(self):
-        with pytest.raises(ValueError, match="num_frames and stride must be at least 1"):
-            ClipSampling(0)
-        with pytest.raises(ValueError, match="sampling must be 'dense' or 'segment', got 'sparse'"):
-            ClipSampling(4, sampling="sparse")
-
 
 class TestBatches:
     def test_put_samples_of_several_items_together(self, folder):
-        dataset = dataset_of(folder, "0", "empty", "2", clips_per_video=2)
+        dataset = dataset_of(folder, "0", "empty", "2", num_clips=2)
         batch = collate([dataset[0], dataset[1], dataset[2]])
         assert batch.clip.shape == (4, 3, 4, 64, 96)
         assert batch.video.tolist() == [0, 0, 2, 2]

@@ -8,9 +8,10 @@ import torch
 
 from stn_action.batch import Sample
 from stn_action.checksum import checksum
-from stn_action.data.clips import ClipDataset, ClipSampling
+from stn_action.data.clips import ClipDataset, TestClips, TrainClips
+from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.manifest import Manifest, to_line, write_manifest
-from stn_action.data.source import FootageSource
+from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.jobs.inspection import inspect_video
@@ -47,9 +48,8 @@ def file_of(tmp_path, *people: VideoPeople) -> PeopleFile:
 
 def dataset(path, *, train: bool = False, names=("one",), **more) -> ClipDataset:
     videos = [Video(name, path, 0, name) for name in names]
-    return ClipDataset(
-        FootageSource(VideoTable(videos), CROP, **more), sampling=SAMPLING, train=train
-    )
+    source = ClipSource(VideoTable(videos), CROP, **more)
+    return (TrainClips if train else TestClips)(source, sampling=SAMPLING)
 
 
 def two_people(**more) -> VideoPeople:
@@ -162,8 +162,8 @@ def test_clips_of_a_slice_show_its_frames_and_its_people(path, tmp_path):
     people = VideoPeople("one_1", tubes, (HEIGHT, WIDTH), LENGTH - start, checksum=film.checksum())
 
     def read(video: Video, **more) -> Sample:
-        source = FootageSource(VideoTable([video]), CROP, people=file_of(tmp_path, people), **more)
-        (sample,), failures = ClipDataset(source, sampling=SAMPLING, train=False)[0]
+        source = ClipSource(VideoTable([video]), CROP, people=file_of(tmp_path, people), **more)
+        (sample,), failures = TestClips(source, sampling=SAMPLING)[0]
         assert failures == []
         return sample
 
@@ -184,3 +184,14 @@ def test_a_wrong_length_in_the_manifest_is_told(path, tmp_path, frames):
     assert samples == []
     assert "one.mp4" in failures[0][1]
     assert f"{frames}" in failures[0][1]
+
+
+def test_selected_sources_share_people_and_one_table_one_source(path, tmp_path):
+    people = file_of(tmp_path, two_people())
+    source = ClipSource(VideoTable(), CROP, people=people, tubes=TubeChoice(min_span=2))
+    tables = [VideoTable([Video(name, path, 0, name)]) for name in ("one", "other")]
+    one, other = (source.select(table) for table in tables)
+    assert source.select(tables[0]) is one
+    assert one.people is other.people is people
+    assert [one.without_tube, other.without_tube] == [0, 1]
+    assert (len(one.people_in(0).tubes), other.people_in(0)) == (2, None)

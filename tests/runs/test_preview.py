@@ -14,11 +14,10 @@ from stn_action.build.data import evaluation_dataset, load_listing, training_dat
 from stn_action.build.feature_cache import CACHE_SEED
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
-from stn_action.geometry.boxes import box_sizes
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
-from stn_action.runs.preview import OVERVIEW, WatchedSource, preview
+from stn_action.runs.preview import OVERVIEW, preview
 from tests.tiny import WITHOUT_PERSON, tiny_config
 
 LARGER = 3
@@ -85,23 +84,6 @@ def test_with_a_cache_its_views_are_shown(tiny_data, tmp_path):
     dataset = training_dataset(config, videos, views_per_video=2, seed=CACHE_SEED)
     samples = dataset[[video.name for video in videos].index(name)][0]
     assert [shows(sheet_of(tmp_path, name), sample) for sample in samples] == [True, True]
-
-
-def test_a_watched_source_changes_nothing_and_keeps_the_regions(tiny_data):
-    config = tiny_config(tiny_data, "data.crop.box_jitter=0.3")
-    videos = load_listing(config).train
-    plain, watched = (training_dataset(config, videos, views_per_video=2) for _ in range(2))
-    watched.source = source = WatchedSource(watched.source)
-    for one, other in zip(plain[3][0], watched[3][0], strict=True):
-        assert torch.equal(one.clip, other.clip)
-        assert torch.equal(one.boxes, other.boxes)
-        region = source.footage[0].regions[other.view]
-        x0, y0, x1, y1 = region[0].tolist()
-        corners = other.boxes[0].tolist()
-        assert all(x0 - 1 <= x <= x1 + 1 for x in corners[::2])
-        assert all(y0 - 1 <= y <= y1 + 1 for y in corners[1::2])
-    drawn = torch.cat(list(source.footage[0].regions.values()))
-    assert box_sizes(drawn)[0].tolist() != box_sizes(drawn)[1].tolist()  # jittered apart
 
 
 @pytest.fixture
