@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from stn_action.geometry import boxes as B
@@ -17,7 +17,7 @@ TOLERANCE = 1e-4
 
 @st.composite
 def boxes_in(draw: st.DrawFn, reach: float = 0.0, count: int = 3):
-    """A image's size and boxes (count, 4) in it, or beyond it by up to `reach` of its sides."""
+    """An image's size and boxes (count, 4) in it, or beyond it by up to `reach` of its sides."""
     height, width = draw(SIZES)
     rows = []
     for _ in range(count):
@@ -102,10 +102,11 @@ def test_boxes_scaled_to_another_size_and_back(drawn, factor):
     if min(height, width) < 200:  # rounding to whole pixels changes the aspect of small images
         height, width = height + 200, width + 200
     other = round(height * factor), round(width * factor)
+    expected = B.clip_boxes(boxes.float(), (height, width))
+    assume((B.box_sizes(expected) > 0).all())  # one that starts on the edge is outside, and refused
     tube = Tube(torch.arange(3), boxes.float(), torch.ones(3))
     there = VideoPeople("v", (tube,), (height, width)).tubes_in(other)
     (back,) = VideoPeople("v", there, other).tubes_in((height, width))
-    expected = B.clip_boxes(boxes.float(), (height, width))
     assert (back.boxes - expected).abs().max() <= 4e-7 * 4 * max(height, width) + TOLERANCE
 
 
