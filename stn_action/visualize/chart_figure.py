@@ -4,7 +4,9 @@ Figures are made without pyplot, so no global state remains, and in one style re
 user's matplotlibrc. Text is plain: "$" and "_" in names have no meaning.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -46,9 +48,13 @@ _CHARACTERS_PER_INCH = 11
 _LONGEST_NAME = 60
 
 
-def chart_style() -> Any:
-    """Return matplotlib's own defaults with the changes of this project, for a `with` block."""
-    return style.context(["default", CHART_STYLE])
+@contextmanager
+def chart_style() -> Iterator[None]:
+    """Set matplotlib's own defaults with the changes of this project, in a `with` block."""
+    with style.context(["default", CHART_STYLE]), warnings.catch_warnings():
+        # names in other scripts: the PNG shows empty boxes, the SVG has the text
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        yield
 
 
 def new_figure(

@@ -45,6 +45,11 @@ def test_the_style_is_that_of_the_project_and_leaves_nothing_behind(tmp_path):
             assert mpl.rcParams["axes.titlesize"] != 40
 
 
+def test_names_in_any_script_are_text_of_the_svg(tmp_path):
+    _, vector = save_figure(tmp_path / "a.png", figure_of("打篮球"))
+    assert ">打篮球</text>" in vector.read_text(encoding="utf-8")
+
+
 def test_where_a_chart_cannot_be_written_is_told(tmp_path):
     with pytest.raises(InputError, match=r"a\.jpg: charts are written as PNG and SVG"):
         save_figure(tmp_path / "a.jpg", figure_of())
