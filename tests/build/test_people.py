@@ -107,5 +107,5 @@ def test_every_person_is_trained_on_and_tested(tiny_data, people, tmp_path):
 
 def test_a_cache_cannot_hold_every_person(tiny_data, people):
     more = ["data.tubes.select=all", "train.cache_features=true", "model.freeze_until=stage2"]
-    with pytest.raises(InputError, match=r"data.tubes.select=all gives each video another number"):
+    with pytest.raises(InputError, match=r"with data.tubes.select=all the number of samples"):
         config_of(tiny_data, people, *more)
