@@ -93,7 +93,7 @@ def _row(path: Path, folder: Path, repeats: int) -> list[str]:
     for pair in pairs:
         for stride in STRIDES:
             runs = {
-                name: partial(late_clip, one.path, one.box, stride=stride)
+                name: partial(late_clip, Video(name, one.path, 0, ""), one.box, stride=stride)
                 for name, one in zip(("before", "after"), pair, strict=True)
             }
             seconds = medians(runs, repeats=repeats)

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Self
 
-from stn_action.checksum import slice_label, split_checksum, video_checksum
+from stn_action.checksum import slice_label, split_checksum
 from stn_action.config.fingerprint import Fingerprint
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
@@ -53,11 +53,11 @@ class CopyRecords:
             return False
         if record["boxes"] != _boxes_digest(self.plan.people_of(video)):
             return False
-        start, end = video.start_seconds, video.end_seconds
         _, label = split_checksum(record["source_checksum"])
         state = [record["source_bytes"], record["source_modified"], label]
-        same = state == [status.st_size, status.st_mtime_ns, slice_label(start, end)]
-        return same or video_checksum(video.path, start, end) == record["source_checksum"]
+        own_label = slice_label(video.start_seconds, video.end_seconds)
+        same = state == [status.st_size, status.st_mtime_ns, own_label]
+        return same or video.checksum() == record["source_checksum"]
 
     def record(self, video: Video, result: ReencodedVideo | Failed) -> Failed | None:
         """See `JobSpec.record`; the boxes of the video are written too."""

@@ -18,7 +18,6 @@ from stn_action.jobs.pool import Failed, run_pool
 from stn_action.jobs.reencode.plan import ReencodeItem, ReencodePlan
 from stn_action.jobs.reencode.reencoded_video import Recipe, reencode_video
 from stn_action.person.crop import crop_frames
-from stn_action.video.backend_table import open_video
 
 TRIALS = 3
 """Videos that are re-encoded for the forecast."""
@@ -75,27 +74,23 @@ def forecast(plan: ReencodePlan, waiting: Sequence[Video], *, in_process: bool) 
 
 
 def late_clip(
-    path: str | Path,
+    video: Video,
     box: tuple[int, int, int, int] | None = None,
     *,
     num_frames: int = 16,
     stride: int = 1,
     size_hw: tuple[int, int] = (224, 224),
-    start_seconds: float | None = None,
-    end_seconds: float | None = None,
 ) -> Tensor:
     """Open a video, read a clip that ends at nine tenths of it, crop and resize, close.
 
     How long it takes to reach a clip near the end tells how well a file is suited for training.
 
     Args:
-        path: the file.
+        video: the video.
         box: x0, y0, x1, y1 of the crop, source pixels; None: the full frame.
         num_frames: T; a video that is too short repeats its first frame.
         stride: source frames from one frame of the clip to the next.
         size_hw: height and width of the clip, pixels.
-        start_seconds: of the slice of the file that is the video, see `open_video`.
-        end_seconds: likewise.
 
     Returns:
         (T, 3, *size_hw) uint8.
@@ -103,7 +98,7 @@ def late_clip(
     Raises:
         VideoError: the video cannot be read.
     """
-    with open_video(path, start_seconds=start_seconds, end_seconds=end_seconds) as reader:
+    with video.open() as reader:
         last = int(CLIP_END * (len(reader) - 1))
         steps = range(num_frames - 1, -1, -1)
         frames = reader.read([max(0, last - stride * step) for step in steps]).data
@@ -126,11 +121,11 @@ def _try_out(recipe: Recipe, folder: Path, item: ReencodeItem) -> Trial | Failed
     video, target = item.video, folder / "trial.mp4"
     try:
         copy = reencode_video(video, target, recipe, item.people, scratch=folder)
-        read_source = partial(
-            late_clip, video.path, copy.kept_xyxy,
-            start_seconds=video.start_seconds, end_seconds=video.end_seconds,
-        )  # fmt: skip
-        seconds = (_median_seconds(read_source), _median_seconds(partial(late_clip, target)))
+        copied = Video(video.name, target, video.target, video.group)
+        seconds = (
+            _median_seconds(lambda: late_clip(video, copy.kept_xyxy)),
+            _median_seconds(lambda: late_clip(copied)),
+        )
     except InputError as error:
         return Failed(str(error))
     return Trial((copy.source_bytes, copy.bytes), seconds)

@@ -187,9 +187,10 @@ def test_fast_decoding_shows_the_same_frames(tmp_path):
 
 def test_a_late_clip_ends_at_nine_tenths(tmp_path):
     path = write_clip(tmp_path, CLIPS[0])
-    clip = late_clip(path, num_frames=3, stride=10, size_hw=(48, 64))
+    video = Video("a", path, 0, "")
+    clip = late_clip(video, num_frames=3, stride=10, size_hw=(48, 64))
     assert [number_shown(frame.permute(1, 2, 0).numpy()) for frame in clip] == [33, 43, 53]
-    clip = late_clip(path, (0, 0, 16, 16), num_frames=8, stride=30, size_hw=(16, 16))
+    clip = late_clip(video, (0, 0, 16, 16), num_frames=8, stride=30, size_hw=(16, 16))
     assert [number_shown(frame.permute(1, 2, 0).numpy()) for frame in clip] == [0] * 6 + [23, 53]
 
 
