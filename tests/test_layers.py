@@ -24,6 +24,7 @@ ROOMS = {
         "checksum",
         "precision",
         "data.data_choices",
+        "evaluation.evaluation_choices",
         "geometry.transform_choices",
         "models.model_choices",
         "person.person_choices",

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from rich.console import Console
@@ -18,6 +18,7 @@ from stn_action.build.model import build_network, describe_groups
 from stn_action.build.run_data import RunData, build_run_data
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
+from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy, seed_everything
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus
@@ -50,9 +51,11 @@ class Run:
     learner: Any
     """What is trained, prepared: the network, or its part behind the cached stage."""
     batches: DataLoader
-    quick_test: DataLoader
-    """One view per video, for the curves."""
-    full_test: DataLoader
+    curve_part: Literal["val", "test"]
+    """The part that is evaluated every `eval_interval` epochs: val if there is one."""
+    curve_batches: DataLoader
+    """Its views, as few as cost little."""
+    test_batches: DataLoader
     """All views, for the result."""
     objective: ClassificationLoss
     step: OptimizerStep
@@ -62,9 +65,15 @@ class Run:
     """What is trained at which rates: a line for each parameter group."""
     transforms: tuple[BatchTransform, ...] = ()
     first_epoch: int = 1
-    best: float = -1.0
+    best: float | None = None
+    """The monitored metric of `best.pt`; None: there is none."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Training videos that could not be read, and why."""
+
+    @property
+    def curve_videos(self) -> VideoTable:
+        """The videos of `curve_part`."""
+        return self.listing.val if self.curve_part == "val" else self.listing.test
 
     @property
     def num_steps(self) -> int:
@@ -103,11 +112,12 @@ def build_run(
     )
     described = describe_groups(config, data.learner, groups)
     optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum)
-    train_data, quick_data = data.train(listing.train), data.test(listing.test, quick=True)
     workers = data.num_workers
+    train_data = data.train(listing.train)
     batches = loader(config, train_data, batch_size=train.batch_size, shuffle=True, workers=workers)
-    quick = loader(
-        config, quick_data, batch_size=config.eval.batch_size, shuffle=False, workers=workers
+    curve_data = data.test(listing.val or listing.test, quick=True)
+    curve = loader(
+        config, curve_data, batch_size=config.eval.batch_size, shuffle=False, workers=workers
     )
     full = full_test_loader(config, data.test(listing.test), workers=workers)
     learner, prepared, batches = strategy.prepare(data.learner, optimizer, batches)
@@ -125,30 +135,31 @@ def build_run(
         data=data,
         learner=learner,
         batches=batches,
-        quick_test=strategy.share(quick),
-        full_test=strategy.share(full),
-        objective=build_objective(config),
+        curve_part="val" if listing.val else "test",
+        curve_batches=strategy.share(curve),
+        test_batches=strategy.share(full),
+        objective=build_objective(config, multi_label=listing.multi_label),
         step=OptimizerStep(prepared, schedule, strategy, clipping),
         monitor=HeadMonitor(frozen_on_purpose=optim.relative_lr == 0),
         groups=described,
     )
 
 
-def build_objective(config: Config) -> ClassificationLoss:
-    """Return the configured training loss."""
-    focus, smoothing = config.model.focus, config.optim.label_smoothing
+def build_objective(config: Config, *, multi_label: bool = False) -> ClassificationLoss:
+    """Return the configured training loss; terms of the heads only where there are heads."""
+    focus = config.model.focus
+    plain = ClassificationLoss(config.optim.label_smoothing, multi_label=multi_label)
     if focus is None:
-        return ClassificationLoss(smoothing, branch_loss=0.0)
+        return replace(plain, branch_loss=0.0)
+    plain = replace(plain, branch_loss=focus.branch_loss)
     if focus.heads == 0:
-        return ClassificationLoss(smoothing, focus.branch_loss)
-    head_losses: list[Callable[[Focus], Tensor]] = []
+        return plain
+    terms: list[Callable[[Focus], Tensor]] = []
     if focus.diversity_loss:
-        head_losses.append(DiversityLoss(focus.diversity_loss))
+        terms.append(DiversityLoss(focus.diversity_loss))
     if focus.in_bounds_loss:
-        head_losses.append(InBoundsLoss(focus.in_bounds_loss))
-    return ClassificationLoss(
-        smoothing, focus.branch_loss, focus.random_glimpse_loss, tuple(head_losses)
-    )
+        terms.append(InBoundsLoss(focus.in_bounds_loss))
+    return replace(plain, random_glimpse_loss=focus.random_glimpse_loss, head_losses=tuple(terms))
 
 
 def announce(run: Run, console: Console) -> None:
@@ -157,10 +168,11 @@ def announce(run: Run, console: Console) -> None:
     data = run.batches.dataset
     without = getattr(data, "without_tube", 0)
     boxes = f", {without} without person boxes (whole frame)" if config.data.people else ""
+    validation = f"{len(listing.val)} validation videos, " if listing.val else ""
     processes = run.strategy.num_processes
     console.print(
         f"{listing.name}: {len(listing.train)} training videos{boxes}, "
-        f"{len(listing.test)} test videos, {len(listing.classes)} classes; "
+        f"{validation}{len(listing.test)} test videos, {len(listing.classes)} classes; "
         f"{config.model.backbone} on {run.strategy.device}, {run.strategy.precision}"
         + (f", {processes} processes" if processes > 1 else ""),
         markup=False,

@@ -26,6 +26,7 @@ from stn_action.config.types import (
     Whole,
 )
 from stn_action.errors import InputError
+from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.geometry.transform_choices import Padding, TrainableSampler, TransformName
 from stn_action.models.model_choices import (
     BACKBONE_LIBRARIES,
@@ -192,6 +193,8 @@ class TrainConfig(Section):
     """Stop after this number of optimizer steps; null: no limit."""
     eval_interval: Count = 5
     """Epochs between evaluations; the last epoch is always evaluated."""
+    monitor: MetricName = "top1"
+    """Metric that chooses best.pt on the validation videos; without any there is no best.pt."""
     output_dir: Path | None = None
     """Run folder; null: a folder in runs/ named by data set, trunk and time."""
 

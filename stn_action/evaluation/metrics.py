@@ -1,126 +1,256 @@
-"""Scores of videos that were seen in several views. N videos, R views of them, C classes."""
+"""Metrics of videos that were predicted in several views. N videos, R views of them, C classes.
 
-from typing import NamedTuple
+A metric is one class and one row of `METRICS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.functional.classification import (
-    multiclass_accuracy,
+    binary_average_precision,
     multiclass_confusion_matrix,
 )
 
-
-class Scores(NamedTuple):
-    """The scores of a list of videos; a failed video is wrong in each of them."""
-
-    top1: float
-    top5: float
-    """A video is right when its class is among the five (or all, if fewer) most probable."""
-    mean_class: float
-    """The mean of the classes' top-1 accuracies, over the classes that have a video."""
-    confusion: Tensor
-    """(C, C) int64: rows are the true classes, columns the predicted ones; no failed videos."""
-    failed_per_class: Tensor
-    """(C,) int64: the videos without a prediction; `confusion` and these add up to N."""
-    probabilities: Tensor
-    """(N, C) float32: the mean of the softmax over a video's views; NaN for a failed video."""
-    correct: Tensor
-    """(N,) bool: top-1 is right; false for a failed video."""
+from stn_action.errors import InputError
+from stn_action.evaluation.evaluation_choices import MetricName
+from stn_action.evaluation.views import ViewPredictions
 
 
-class VideoScores(Metric):
-    """Top-1, top-5, mean-class accuracy and confusion of videos, from the softmax of their views.
+class Metric(Protocol):
+    """What is computed from the predictions of a list of videos."""
 
-    Correct across processes: each may see any part of the views. A video without a view has
-    failed and counts as wrong.
-    """
+    def update(self, predictions: ViewPredictions) -> None:
+        """Add the predictions of views; those of `evaluate` are of all processes."""
+        ...
 
-    full_state_update = False
-    sums: Tensor
-    counts: Tensor
+    def compute(self) -> dict[str, float]:
+        """Return numbers by name; none if the metric has only artefacts."""
+        ...
 
-    def __init__(self, labels: Tensor, num_classes: int, *, sync_on_compute: bool = True) -> None:
-        """Prepare for a list of videos.
+    def artefacts(self) -> dict[str, Tensor]:
+        """Return tensors by name, such as a confusion matrix; often none."""
+        ...
+
+
+class VideoMetric:
+    """The mean prediction of each video over its views; a video without a view has failed."""
+
+    def __init__(self, targets: Tensor, num_classes: int) -> None:
+        """Start without views.
 
         Args:
-            labels: (N,) int64, the true class of each video of the list.
+            targets: (N,) int64, the class of each video of the list; or (N, C) float32 of zeros
+                and ones with several labels.
             num_classes: C.
-            sync_on_compute: add up the processes' views; False when each process has them all.
 
         Raises:
-            ValueError: labels are not (N,) class numbers.
+            ValueError: targets are not class indices or rows of labels.
         """
-        super().__init__(sync_on_compute=sync_on_compute)
-        if (
-            labels.ndim != 1
-            or len(labels) == 0
-            or not (labels >= 0).logical_and(labels < num_classes).all()
-        ):
-            raise ValueError(
-                f"labels must be (N,), N > 0, each from 0 to {num_classes - 1}, got shape "
-                f"{tuple(labels.shape)}"
-            )
+        _check_targets(targets, num_classes)
+        self.targets = targets
         self.num_classes = num_classes
-        self.register_buffer("labels", labels.long(), persistent=False)
-        shape = (len(labels), num_classes)
-        self.add_state("sums", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("counts", torch.zeros(len(labels)), dist_reduce_fx="sum")
+        self._sums = torch.zeros(len(targets), num_classes, dtype=torch.float64)
+        self._counts = torch.zeros(len(targets))
 
-    def update(self, video: Tensor, probabilities: Tensor, label: Tensor) -> None:
-        """Add views.
-
-        Args:
-            video: (R,) int64, the place of each view's video in the list.
-            probabilities: (R, C), the softmax of each view.
-            label: (R,) int64, the class each view came with.
+    def update(self, predictions: ViewPredictions) -> None:
+        """Add the predictions of views.
 
         Raises:
-            ValueError: a view's class is not the one of its video.
+            ValueError: a view's target is not the one of its video.
         """
-        labels = self._labels()
-        video = video.to(labels.device)
-        wrong = (labels[video] != label.to(labels.device)).nonzero().flatten()
-        if len(wrong):
-            row = int(wrong[0])
+        video, target = predictions.video, predictions.target
+        differs = self.targets[video] != target
+        rows = (differs if differs.ndim == 1 else differs.any(1)).nonzero().flatten().tolist()
+        if rows:
+            number = int(video[rows[0]])
             raise ValueError(
-                f"video {int(video[row])} has label {int(labels[video[row]])}, got a view of it "
-                f"labelled {int(label[row])}: the views are of another list of videos"
+                f"video {number} has target {self.targets[number].tolist()}, got a view of it "
+                f"with {target[rows[0]].tolist()}: the views are of another list of videos"
             )
-        self.sums.index_add_(0, video, probabilities.to(self.sums))
-        self.counts.index_add_(0, video, torch.ones_like(video, dtype=self.counts.dtype))
+        self._sums.index_add_(0, video, predictions.probabilities.to(self._sums))
+        self._counts.index_add_(0, video, torch.ones_like(video, dtype=self._counts.dtype))
 
-    def compute(self) -> dict[str, Tensor]:
-        """The probabilities (N, C), NaN for failed videos; see `scores` for all else."""
-        return {"probabilities": (self.sums / self.counts[:, None]).float()}
+    def compute(self) -> dict[str, float]:
+        """See `Metric`."""
+        return {}
 
-    def scores(self) -> Scores:
-        """All scores of the views so far."""
-        probabilities = self.compute()["probabilities"].cpu()
-        labels = self._labels().cpu()
-        failed = probabilities.isnan().any(1)
-        correct = (probabilities.argmax(1) == labels) & ~failed
-        seen, seen_labels = probabilities[~failed], labels[~failed]
-        per_class = torch.bincount(labels, minlength=self.num_classes)
-        confusion = multiclass_confusion_matrix(seen, seen_labels, self.num_classes).long()
-        recalls = confusion.diagonal() / per_class
-        return Scores(
-            top1=float(correct.float().mean()),
-            top5=self._share_in_top(min(5, self.num_classes), seen, seen_labels),
-            mean_class=float(recalls[per_class > 0].mean()),
-            confusion=confusion,
-            failed_per_class=torch.bincount(labels[failed], minlength=self.num_classes),
-            probabilities=probabilities,
-            correct=correct,
+    def artefacts(self) -> dict[str, Tensor]:
+        """See `Metric`."""
+        return {}
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(N, C) float32: the mean over a video's views; NaN for a failed video."""
+        return (self._sums / self._counts[:, None]).float()
+
+    @property
+    def failed(self) -> Tensor:
+        """(N,) bool: the videos without a view."""
+        return self._counts == 0
+
+
+class TopK(VideoMetric):
+    """The share of videos whose class is among the k (or all, if fewer) most probable."""
+
+    def __init__(self, targets: Tensor, num_classes: int, k: int) -> None:
+        super().__init__(targets, num_classes)
+        self.k = k
+
+    def compute(self) -> dict[str, float]:
+        """See `Metric`; a failed video is wrong."""
+        return {f"top{self.k}": float(self.correct().float().mean())}
+
+    def correct(self) -> Tensor:
+        """Return (N,) bool: whether a video's class is among them; false for a failed video."""
+        if self.k == 1:  # of equal probabilities the first class
+            top = self.probabilities.argmax(1, keepdim=True)
+        else:
+            top = self.probabilities.topk(min(self.k, self.num_classes)).indices
+        return (top == self.targets[:, None]).any(1) & ~self.failed
+
+
+class ConfusionMatrix(VideoMetric):
+    """The confusion matrix, and the mean of the classes' accuracies."""
+
+    def compute(self) -> dict[str, float]:
+        """See `Metric`; the mean is over the classes that have a video."""
+        per_class = torch.bincount(self.targets, minlength=self.num_classes)
+        recalls = self._confusion().diagonal() / per_class
+        return {"mean_class": float(recalls[per_class > 0].mean())}
+
+    def artefacts(self) -> dict[str, Tensor]:
+        """Return "confusion", (C, C) int64, and "failed_per_class", (C,) int64.
+
+        Rows of the confusion are the true classes, columns the predicted ones; both tensors
+        together add up to N.
+        """
+        failed = torch.bincount(self.targets[self.failed], minlength=self.num_classes)
+        return {"confusion": self._confusion(), "failed_per_class": failed}
+
+    def _confusion(self) -> Tensor:
+        seen = ~self.failed
+        probabilities, targets = self.probabilities[seen], self.targets[seen]
+        return multiclass_confusion_matrix(probabilities, targets, self.num_classes).long()
+
+
+class MeanAveragePrecision(VideoMetric):
+    """The mean of the classes' average precisions, for videos with several labels."""
+
+    def compute(self) -> dict[str, float]:
+        """See `Metric`; over the classes that a video has. A failed video has no class."""
+        probabilities, targets = self.probabilities.nan_to_num(0.0), self.targets.long()
+        precisions = [
+            binary_average_precision(probabilities[:, label], targets[:, label])
+            for label in targets.any(0).nonzero().flatten().tolist()
+        ]
+        return {"mean_ap": float(torch.stack(precisions).mean())}
+
+
+class VideoProbabilities(VideoMetric):
+    """The mean prediction of each video."""
+
+    def artefacts(self) -> dict[str, Tensor]:
+        """Return "probabilities", (N, C) float32; NaN for a failed video."""
+        return {"probabilities": self.probabilities}
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """A row of `METRICS`."""
+
+    label: str
+    """What a table or a line calls it."""
+    build: Callable[[Tensor, int], Metric]
+    """(targets, number of classes) to the metric."""
+    multi_label: bool = False
+    """For videos with several labels; else for those with one."""
+
+
+METRICS: dict[MetricName, MetricSpec] = {
+    "top1": MetricSpec("top-1", partial(TopK, k=1)),
+    "top5": MetricSpec("top-5", partial(TopK, k=5)),
+    "mean_class": MetricSpec("mean class", ConfusionMatrix),
+    "mean_ap": MetricSpec("mAP", MeanAveragePrecision, multi_label=True),
+}
+"""The metrics with a number."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The metrics of a list of videos."""
+
+    numbers: dict[str, float]
+    """By name, in the order of `METRICS`."""
+    artefacts: dict[str, Tensor]
+    """By name: "probabilities" (N, C), NaN for a failed video; and those of the metrics."""
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(N, C) float32: the mean over a video's views; NaN for a failed video."""
+        return self.artefacts["probabilities"]
+
+    def line(self) -> str:
+        """Return the numbers with their labels, as a tool prints them."""
+        return "  ".join(
+            f"{spec.label} {self.numbers[name]:.1%}"
+            for name, spec in METRICS.items()
+            if name in self.numbers
         )
 
-    def _share_in_top(self, k: int, seen: Tensor, seen_labels: Tensor) -> float:
-        if len(seen) == 0:
-            return 0.0
-        accuracy = multiclass_accuracy(
-            seen, seen_labels, self.num_classes, average="micro", top_k=k
-        )
-        return float(accuracy) * len(seen) / len(self._labels())
 
-    def _labels(self) -> Tensor:
-        return self.get_buffer("labels")
+def metric_names(*, multi_label: bool) -> list[MetricName]:
+    """Return the names of the metrics of a task: one label a video, or several."""
+    return [name for name, spec in METRICS.items() if spec.multi_label == multi_label]
+
+
+def score_videos(predictions: ViewPredictions, targets: Tensor, num_classes: int) -> Scores:
+    """Return the metrics of a list of videos; a video without a view counts as wrong.
+
+    Args:
+        predictions: of the views; `predictions.video` are places in the list.
+        targets: (N,) int64, or (N, C) float32 with several labels.
+        num_classes: C.
+
+    Raises:
+        ValueError: the predictions are of another list of videos.
+    """
+    names = metric_names(multi_label=targets.ndim == 2)
+    metrics: list[Metric] = [METRICS[name].build(targets, num_classes) for name in names]
+    metrics.append(VideoProbabilities(targets, num_classes))
+    numbers: dict[str, float] = {}
+    artefacts: dict[str, Tensor] = {}
+    for metric in metrics:
+        metric.update(predictions)
+        numbers |= metric.compute()
+        artefacts |= metric.artefacts()
+    return Scores(numbers, artefacts)
+
+
+def check_monitor(name: MetricName, *, multi_label: bool) -> None:
+    """Refuse a metric that the task does not have.
+
+    Raises:
+        InputError: with the names of those it has.
+    """
+    names = metric_names(multi_label=multi_label)
+    if name not in names:
+        labels = "several labels" if multi_label else "one label"
+        raise InputError(
+            f"train.monitor: {name} is not a metric of videos with {labels}, expected one of "
+            f"{', '.join(names)}"
+        )
+
+
+def _check_targets(targets: Tensor, num_classes: int) -> None:
+    if targets.ndim == 2 and targets.shape[1] == num_classes and len(targets):
+        return
+    if targets.ndim == 1 and len(targets) and 0 <= targets.min() <= targets.max() < num_classes:
+        return
+    raise ValueError(
+        f"targets must be (N,), N > 0, each from 0 to {num_classes - 1}, or (N, {num_classes}), "
+        f"got shape {tuple(targets.shape)}"
+    )

@@ -17,8 +17,11 @@ from torch import Tensor
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.errors import InputError
 from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
+from stn_action.evaluation.evaluation_choices import MetricName
+from stn_action.evaluation.metrics import METRICS
 from stn_action.runs.folder import differences_from_start, writing_to
 from stn_action.runs.folds import FOLD_CHECKPOINTS, train_folds
+from stn_action.runs.test import shuffled_name
 from stn_action.runs.train import train
 
 ARMS = {
@@ -45,9 +48,19 @@ class ArmResult:
     """(N,) int64: videos that may resemble each other have one number."""
 
     @property
-    def top1(self) -> list[float]:
-        """Top-1 of each seed."""
-        return [result["top1"] for result in self.results]
+    def values(self) -> list[float]:
+        """The metric that counts, `train.monitor`, of every seed."""
+        return [result[self.monitor] for result in self.results]
+
+    @property
+    def label(self) -> str:
+        """The label of that metric."""
+        return METRICS[self.monitor].label
+
+    @property
+    def monitor(self) -> MetricName:
+        """The name of that metric."""
+        return self.results[0]["monitor"]
 
 
 def run_arms(
@@ -109,18 +122,19 @@ def compare(better: ArmResult, worse: ArmResult) -> PairedDifference:
 
 def table_rows(results: Sequence[ArmResult]) -> list[list[str]]:
     """Return the header and one row for each arm."""
-    header = ["arm", "top-1 per seed", "mean", "deviation", "theta shuffled", "hit", "shuffled",
-              "random", "window area"]  # fmt: skip
+    seeds = f"{results[0].label} per seed"
+    header = ["arm", seeds, "mean", "deviation", "theta shuffled", "hit", "shuffled", "random",
+              "window area"]  # fmt: skip
     rows = [header]
     for result in results:
-        top1 = torch.tensor(result.top1, dtype=torch.float64)
-        deviation = f"{100 * top1.std():.1f}" if len(top1) > 1 else "–"
+        values = torch.tensor(result.values, dtype=torch.float64)
+        deviation = f"{100 * values.std():.1f}" if len(values) > 1 else "–"
         row = [
             result.arm,
-            " ".join(f"{100 * value:.1f}" for value in result.top1),
-            f"{100 * top1.mean():.1f}",
+            " ".join(f"{100 * value:.1f}" for value in result.values),
+            f"{100 * values.mean():.1f}",
             deviation,
-            _mean(result, "top1_shuffled_theta"),
+            _mean(result, shuffled_name(result.monitor)),
         ]
         row += [_region(result, name) for name in ("hit", "shuffled", "random", "area")]
         rows.append(row)

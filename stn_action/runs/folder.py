@@ -105,7 +105,7 @@ def write_result(
     folder: Path, name: str, result: dict[str, Any], scores: Scores,
     videos: Sequence[Video], classes: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Write scores, confusion matrix (CSV, PNG and SVG) and the prediction of every video.
+    """Write metrics, confusion matrix (CSV, PNG and SVG) and the prediction of every video.
 
     Args:
         folder: of the run.
@@ -117,19 +117,24 @@ def write_result(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
-    with (folder / f"{name}_confusion.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["true \\ predicted", *classes, "failed"])
-        failed = scores.failed_per_class.tolist()
-        for label, row in enumerate(scores.confusion.tolist()):
-            writer.writerow([classes[label], *row, failed[label]])
-    save_figure(folder / f"{name}_confusion.png", draw_confusion(scores.confusion, classes))
+    if "confusion" in scores.artefacts:
+        _write_confusion(folder / f"{name}_confusion", scores, classes)
     _write_predictions(folder / f"{name}_predictions.csv", scores, videos, classes)
 
 
 def command_line() -> str:
     """Return the command that this process was started with."""
     return shlex.join(["python", *sys.argv])
+
+
+def _write_confusion(path: Path, scores: Scores, classes: tuple[str, ...]) -> None:
+    confusion, failed = scores.artefacts["confusion"], scores.artefacts["failed_per_class"]
+    with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["true \\ predicted", *classes, "failed"])
+        for name, row, number in zip(classes, confusion.tolist(), failed.tolist(), strict=True):
+            writer.writerow([name, *row, number])
+    save_figure(path.with_suffix(".png"), draw_confusion(confusion, classes))
 
 
 def _write_predictions(

@@ -1,4 +1,4 @@
-"""Every fold of a data set trained and tested, their predictions pooled."""
+"""Training and test of every fold of a data set, the predictions pooled."""
 
 import json
 from collections.abc import Sequence
@@ -11,8 +11,10 @@ from stn_action.build.data import fold_configs, load_listing, protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import VideoTable
+from stn_action.distributed import build_strategy
 from stn_action.errors import InputError
-from stn_action.evaluation.metrics import VideoScores
+from stn_action.evaluation.metrics import score_videos
+from stn_action.evaluation.views import ViewPredictions
 from stn_action.runs.folder import (
     check_folder,
     differences_from_start,
@@ -25,20 +27,20 @@ from stn_action.runs.test import TestResult
 from stn_action.runs.train import train
 
 FOLD_CHECKPOINTS = "split_*/last.pt"
-"""What a run over folds leaves in its folder."""
+"""The checkpoints in the folder of a run over folds."""
 
 
 def train_folds(
     config: Config, *, command: str = "", resume: bool = False, console: Console | None = None
 ) -> TestResult:
-    """Train one network per fold and score all test videos together.
+    """Train one network per fold and compute the metrics of all test videos together.
 
     Each fold has a folder of its own in the run folder. A fold that has a result is not trained
     again when resuming.
 
     Args:
         config: the experiment, with `data.fold` "all".
-        command: to be written down.
+        command: recorded in the run folder.
         resume: go on with the first fold that is not finished.
         console: where to print; the standard output by default.
 
@@ -46,35 +48,40 @@ def train_folds(
         InputError: as `train`; or the data set has no folds.
     """
     console = Console(soft_wrap=True, highlight=False) if console is None else console
-    folder = run_folder(config)
+    strategy = build_strategy(config.train.precision)
+    folder = strategy.broadcast(run_folder(config))
     folds = [writing_to(fold, folder / f"split_{fold.data.fold}") for fold in fold_configs(config)]
     check_folder(folder, config, resume=resume, checkpoints=FOLD_CHECKPOINTS)
     if resume:
         _check_same(folder, config)
     load_listing(folds[0])
-    write_start(folder, config, command, resume=resume)
+    strategy.wait()  # no process has a run in the folder before all have looked
+    if strategy.is_main:
+        write_start(folder, config, command, resume=resume)
     listings: list[Listing] = []
     rows, failures = [], []
     for fold in folds:
         fold_folder = run_folder(fold)
         listing = load_listing(fold)
         finished = fold_folder / "probabilities.json"
-        if not (resume and finished.is_file()):
-            going_on = resume and (fold_folder / "last.pt").is_file()
+        if not strategy.broadcast(resume and finished.is_file()):
+            going_on = strategy.broadcast(resume and (fold_folder / "last.pt").is_file())
             result = train(fold, command=command, resume=going_on, console=console)
-            finished.write_text(
-                json.dumps([result.scores.probabilities.tolist(), result.failures]),
-                encoding="utf-8",
-            )
+            if strategy.is_main:
+                content = [result.scores.probabilities.tolist(), result.failures]
+                finished.write_text(json.dumps(content), encoding="utf-8")
+            strategy.wait()
         probabilities, failed = json.loads(finished.read_text(encoding="utf-8"))
         rows.append(torch.tensor(probabilities))
         failures += [(name, reason) for name, reason in failed]
         listings.append(listing)
     pooled = pooled_listing(config, listings)
     result = pooled_result(config, pooled, torch.cat(rows), failures)
-    write_result(folder, "test", result.numbers(), result.scores, pooled.test, pooled.classes)
+    if strategy.is_main:
+        write_result(folder, "test", result.numbers(), result.scores, pooled.test, pooled.classes)
     for line in [*result.lines(), f"written to {folder}"]:
         console.print(line, markup=False)
+    strategy.wait()
     return result
 
 
@@ -111,7 +118,7 @@ def pooled_listing(config: Config, listings: Sequence[Listing]) -> Listing:
 def pooled_result(
     config: Config, pooled: Listing, probabilities: torch.Tensor, failures: list[tuple[str, str]]
 ) -> TestResult:
-    """What all folds together found.
+    """Return the test of all folds together.
 
     Args:
         config: of any fold.
@@ -119,9 +126,10 @@ def pooled_result(
         probabilities: (N, classes) of its test videos; NaN: the video could not be read.
         failures: names and reasons of those.
     """
-    labels = pooled.test.targets
-    metric = VideoScores(labels, len(pooled.classes), sync_on_compute=False)
+    targets = pooled.test.targets
     seen = (~probabilities.isnan().any(1)).nonzero().flatten()
-    metric.update(seen, probabilities[seen], labels[seen])
+    view = torch.zeros_like(seen)  # the mean over the views, as if it were the only one
+    predictions = ViewPredictions(seen, view, targets[seen], probabilities[seen], failures=[])
+    scores = score_videos(predictions, targets, len(pooled.classes))
     line = protocol(config, pooled, len(failures))
-    return TestResult(line, metric.scores(), None, None, failures)
+    return TestResult(line, scores, config.train.monitor, None, None, failures)

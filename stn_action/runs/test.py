@@ -1,4 +1,4 @@
-"""The test: a network's predictions on all views of the test videos, and what they are worth."""
+"""The test: predictions of a network for all views of the test videos, and their metrics."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ from stn_action.batch import Batch
 from stn_action.build.data import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
-from stn_action.data.video_table import Video, VideoTable
+from stn_action.data.video_table import Video
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.evaluation.attention import TargetScores, score_targets
-from stn_action.evaluation.metrics import Scores, VideoScores
+from stn_action.evaluation.evaluation_choices import MetricName
+from stn_action.evaluation.metrics import METRICS, Scores, score_videos
 from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_theta
 from stn_action.geometry.boxes import box_centers
 from stn_action.geometry.outlines import clip_outlines, join_heads, source_to_clip
@@ -31,30 +32,31 @@ CONTROL_SEED = 0
 
 @dataclass(frozen=True)
 class TestResult:
-    """What a test found."""
+    """The result of a test."""
 
     protocol: str
     """On what and how, in one line."""
     scores: Scores
+    monitor: MetricName
+    """The metric that counts, `train.monitor`."""
     regions: TargetScores | None
     """How often the windows hold the target regions, if these are known."""
-    shuffled_top1: float | None
-    """Top-1 with every video looking where another one should be looked at."""
+    shuffled: float | None
+    """The monitored metric with the windows of each video on another one."""
     failures: list[tuple[str, str]]
     """Names of the videos that could not be read, and why."""
 
     __test__ = False
 
     def numbers(self) -> dict[str, Any]:
-        """Plain types, for a file or a log."""
+        """Return plain types, for a file or a log."""
         numbers: dict[str, Any] = {
             "protocol": self.protocol,
-            "top1": self.scores.top1,
-            "top5": self.scores.top5,
-            "mean_class": self.scores.mean_class,
+            "monitor": self.monitor,
+            **self.scores.numbers,
         }
-        if self.shuffled_top1 is not None:
-            numbers["top1_shuffled_theta"] = self.shuffled_top1
+        if self.shuffled is not None:
+            numbers[shuffled_name(self.monitor)] = self.shuffled
         if self.regions is not None:
             numbers["regions"] = self.regions.table()
         if self.failures:
@@ -62,14 +64,11 @@ class TestResult:
         return numbers
 
     def lines(self) -> list[str]:
-        """What a tool prints."""
-        scores = self.scores
-        lines = [
-            self.protocol,
-            f"top-1 {scores.top1:.1%}  top-5 {scores.top5:.1%}  mean class {scores.mean_class:.1%}",
-        ]
-        if self.shuffled_top1 is not None:
-            lines.append(f"top-1 with theta shuffled across videos {self.shuffled_top1:.1%}")
+        """Return the lines that a tool prints."""
+        lines = [self.protocol, self.scores.line()]
+        if self.shuffled is not None:
+            label = METRICS[self.monitor].label
+            lines.append(f"{label} with theta shuffled across videos {self.shuffled:.1%}")
         if self.regions is not None:
             lines.append("target region's center in the window (share of frames):")
             for name, row in self.regions.table().items():
@@ -88,10 +87,9 @@ def run_test(
     listing: Listing,
     strategy: Strategy,
     *,
-    thorough: bool = True,
     console: Console | None = None,
 ) -> TestResult:
-    """Evaluate on the test videos of a listing.
+    """Evaluate on the test videos of a listing: metrics, attention, theta shuffled.
 
     Args:
         config: the experiment.
@@ -99,7 +97,6 @@ def run_test(
         batches: all views of `listing.test`.
         listing: the videos.
         strategy: of the run.
-        thorough: also score the attention, and the accuracy with theta shuffled.
         console: where progress is shown; None: nowhere.
     """
     at_once = config.eval.batch_size
@@ -111,31 +108,30 @@ def run_test(
         )  # fmt: skip
 
     predictions = evaluate(
-        network, shown("testing"), strategy, collect_focus=thorough, views_at_once=at_once
+        network, shown("testing"), strategy, collect_focus=True, views_at_once=at_once
     )
-    scores = video_scores(predictions, listing.test, len(listing.classes))
+    targets, num_classes = listing.test.targets, len(listing.classes)
+    scores = score_videos(predictions, targets, num_classes)
     regions = shuffled = None
-    looks = thorough and bool(predictions.focus)
-    if looks and config.data.regions is not None:
+    has_heads = bool(predictions.focus)
+    if has_heads and config.data.regions is not None:
         regions = attention_scores(predictions, listing.test, config.data.regions)
-    if looks and config.eval.shuffled_theta and len(listing.test) > 1:
+    if has_heads and config.eval.shuffled_theta and len(listing.test) > 1:
         generator = torch.Generator().manual_seed(CONTROL_SEED)
         source = shuffled_theta(predictions, generator)
         again = evaluate(
             network, shown("testing with shuffled theta"), strategy, theta_source=source,
             views_at_once=at_once,
         )  # fmt: skip
-        shuffled = video_scores(again, listing.test, len(listing.classes)).top1
+        shuffled = score_videos(again, targets, num_classes).numbers[config.train.monitor]
     failures = [(listing.test[index].name, message) for index, message in predictions.failures]
     line = protocol(config, listing, len(failures))
-    return TestResult(line, scores, regions, shuffled, failures)
+    return TestResult(line, scores, config.train.monitor, regions, shuffled, failures)
 
 
-def video_scores(predictions: ViewPredictions, videos: VideoTable, num_classes: int) -> Scores:
-    """Scores of videos from the predictions of their views; one without a view is wrong."""
-    metric = VideoScores(videos.targets, num_classes, sync_on_compute=False)
-    metric.update(predictions.video, predictions.probabilities, predictions.target)
-    return metric.scores()
+def shuffled_name(monitor: MetricName) -> str:
+    """Return the name of a metric with theta shuffled, as in `test.json`."""
+    return f"{monitor}_shuffled_theta"
 
 
 def attention_scores(
@@ -155,13 +151,13 @@ def attention_scores(
     assert predictions.boxes is not None
     rows = _middle_views(predictions)
     regions = TubeFolder(folder)
-    centres = torch.full((len(rows), predictions.boxes.shape[1], 2), torch.nan)
+    centers = torch.full((len(rows), predictions.boxes.shape[1], 2), torch.nan)
     for place, row in enumerate(rows):
         path = regions.path_of(videos[int(predictions.video[row])].name)
         if path is not None:
             points = box_centers(read_tube_csv(path).boxes_at(predictions.frame_indices[row]))
-            centres[place] = source_to_clip(points, predictions.boxes[row]).float()
-    if centres.isnan().all():
+            centers[place] = source_to_clip(points, predictions.boxes[row]).float()
+    if centers.isnan().all():
         raise InputError(
             f"data.regions: {folder} has no CSV named like any of the {len(videos)} test videos"
         )
@@ -169,11 +165,11 @@ def attention_scores(
         [clip_outlines(focus.theta[rows], focus.cells) for focus in predictions.focus]
     )
     generator = torch.Generator().manual_seed(CONTROL_SEED)
-    return score_targets(outlines, centres, generator=generator)
+    return score_targets(outlines, centers, generator=generator)
 
 
 def _middle_views(predictions: ViewPredictions) -> Tensor:
-    """(N,) the row of the middle view of every video that has one."""
+    """(N,) the row of the middle view of each video that has one."""
     rows = []
     for video in predictions.video.unique():
         own = (predictions.video == video).nonzero().flatten()

@@ -19,6 +19,8 @@ from stn_action.config.fingerprint import FINGERPRINT_FILE, HARMLESS, Fingerprin
 from stn_action.config.schema import Config, to_dict
 from stn_action.data.listing import Listing
 from stn_action.errors import InputError
+from stn_action.evaluation.evaluation_choices import MetricName
+from stn_action.evaluation.metrics import METRICS
 from stn_action.runs.checkpoint_test import CheckpointTest, config_for, run_checkpoint_test
 from stn_action.runs.folder import write_result
 from stn_action.runs.folds import pooled_listing, pooled_result
@@ -27,7 +29,6 @@ from stn_action.runs.test import TestResult
 from stn_action.visualize.chart_figure import Figure, save_figure
 from stn_action.visualize.charts import draw_bars, draw_curves
 
-SCORES = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
 NO_CACHE = "train.cache_features=false"
 """A test looks at the videos: what a cache cannot hold is no obstacle."""
 LOG_FROM = 100.0
@@ -46,6 +47,16 @@ class SweepRow:
     """`test.json`: protocol and scores."""
     found: bool
     """Whether it was tested before, under the same settings."""
+
+    @property
+    def monitored(self) -> float:
+        """The metric that counts, `train.monitor`."""
+        return self.numbers[self.numbers["monitor"]]
+
+    @property
+    def label(self) -> str:
+        """Its label."""
+        return METRICS[self.numbers["monitor"]].label
 
 
 def sweep_checkpoints(
@@ -92,7 +103,7 @@ def sweep_checkpoints(
         place = folder / _file_name(subject.name) / _file_name(value)
         rows.append(_row(subject, value, configs, config_file, given, place))
         known = ", tested before" if rows[-1].found else ""
-        told = f"{subject.name}, {key}={value}: top-1 {rows[-1].numbers['top1']:.1%}{known}"
+        told = f"{subject.name}, {key}={value}: {rows[-1].label} {rows[-1].monitored:.1%}{known}"
         console.print(told, markup=False)
     write_sweep(folder, key, rows)
     print_sweep(rows, key, console)
@@ -105,9 +116,10 @@ def write_sweep(folder: Path, key: str, rows: Sequence[SweepRow]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["checkpoint", key, *SCORES, "protocol"])
+        names = _metrics_in(rows)
+        writer.writerow(["checkpoint", key, *names, "protocol"])
         for row in rows:
-            scores = [f"{row.numbers[name]:.6f}" for name in SCORES]
+            scores = [f"{row.numbers[name]:.6f}" for name in names]
             writer.writerow([row.checkpoint, row.value, *scores, row.numbers["protocol"]])
     content = {
         "key": key,
@@ -118,25 +130,25 @@ def write_sweep(folder: Path, key: str, rows: Sequence[SweepRow]) -> None:
 
 
 def draw_sweep(key: str, rows: Sequence[SweepRow]) -> Figure:
-    """Draw top-1 against the value, a curve for each checkpoint; bars if a value is no number."""
+    """Draw the metric against the value: a curve per checkpoint, bars if a value is no number."""
     values = list(dict.fromkeys(row.value for row in rows))
     numbers = [_number(value) for value in values]
-    top1: dict[str, dict[str, float]] = {}
+    scores: dict[str, dict[str, float]] = {}
     for row in rows:
-        top1.setdefault(row.checkpoint, {})[row.value] = 100 * row.numbers["top1"]
+        scores.setdefault(row.checkpoint, {})[row.value] = 100 * row.monitored
     words: dict[str, Any] = {
         "x_label": key,
-        "y_label": "top-1 (%)",
+        "y_label": f"{rows[0].label} (%)",
         "title": rows[0].numbers["protocol"].partition(";")[0],
     }
     if not all(math.isfinite(number) for number in numbers):
         bars = {
-            name: [found.get(value, math.nan) for value in values] for name, found in top1.items()
+            name: [found.get(value, math.nan) for value in values] for name, found in scores.items()
         }
         return draw_bars(bars, values, **words)
     curves = {
         name: [(float(value), score) for value, score in found.items()]
-        for name, found in top1.items()
+        for name, found in scores.items()
     }
     log_x = min(numbers) > 0 and max(numbers) / min(numbers) >= LOG_FROM
     return draw_curves(curves, log_x=log_x, y_bounds=(0, 100), **words)
@@ -147,12 +159,17 @@ def print_sweep(rows: Sequence[SweepRow], key: str, console: Console) -> None:
     table = Table(box=SIMPLE)
     table.add_column("checkpoint", overflow="fold")
     table.add_column(key, overflow="fold")
-    for name in SCORES.values():
-        table.add_column(name, justify="right", no_wrap=True)
+    names = _metrics_in(rows)
+    for name in names:
+        table.add_column(METRICS[name].label, justify="right", no_wrap=True)
     for row in rows:
-        scores = [f"{100 * row.numbers[name]:.1f}" for name in SCORES]
+        scores = [f"{100 * row.numbers[name]:.1f}" for name in names]
         table.add_row(row.checkpoint, row.value, *scores)
     console.print(table)
+
+
+def _metrics_in(rows: Sequence[SweepRow]) -> list[MetricName]:
+    return [name for name in METRICS if name in rows[0].numbers]
 
 
 def _configs(subject: Subject, config_file: str | None, overrides: Sequence[str]) -> list[Config]:

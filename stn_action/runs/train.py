@@ -13,6 +13,9 @@ from stn_action.config.schema import Config, to_dict
 from stn_action.data.listing import NAMES_SHOWN
 from stn_action.distributed import build_strategy, seed_everything
 from stn_action.errors import InputError
+from stn_action.evaluation.metrics import METRICS, check_monitor, score_videos
+from stn_action.evaluation.views import evaluate
+from stn_action.progress import show_progress
 from stn_action.runs.folder import (
     check_folder,
     differences_from_start,
@@ -40,6 +43,8 @@ def train(
 ) -> TestResult:
     """Train on one fold, test the last state on all views, write both into the run folder.
 
+    `best.pt` is the state that is best on the validation videos; without any there is none.
+
     Args:
         config: the experiment; its fold is a number.
         command: recorded in the run folder.
@@ -63,6 +68,7 @@ def train(
     seed_everything(config.train.seed)
     listing = load_listing(config)
     check_before_start(config)
+    check_monitor(config.train.monitor, multi_label=listing.multi_label)
     folder = strategy.broadcast(run_folder(config))
     check_folder(folder, config, resume=resume)
     before = _last_checkpoint(folder, config) if resume else None
@@ -73,7 +79,7 @@ def train(
         write_start(folder, config, command, resume=resume)
     announce(run, console)
     _train_epochs(run, console)
-    result = run_test(config, run.learner, run.full_test, listing, strategy, console=console)
+    result = run_test(config, run.learner, run.test_batches, listing, strategy, console=console)
     if strategy.is_main:
         write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
     for line in [*result.lines(), f"written to {folder}"]:
@@ -120,13 +126,12 @@ def _after_epoch(
         "data_wait": stats.data_wait_share,
     }  # fmt: skip
     shown = numbers | _mean_of_heads(report)
-    test = None
+    scores = None
     if ended or epoch % run.config.train.eval_interval == 0:
-        test = run_test(
-            run.config, run.learner, run.quick_test, run.listing, run.strategy, thorough=False,
-            console=None if progress.console.is_terminal else progress.console,  # one bar at a time
-        )  # fmt: skip
-        shown[f"test top-1 ({run.data.quick_views})"] = test.scores.top1
+        scores = _evaluate_curve(run, progress.console)
+        monitor = run.config.train.monitor
+        name = f"{run.curve_part} {METRICS[monitor].label} ({run.data.quick_views})"
+        shown[name] = scores[monitor]
     progress.end_epoch(epoch, shown)
     for warning in run.monitor.warnings(
         report, epoch=epoch, patience=0 if ended else WARNING_PATIENCE
@@ -135,16 +140,40 @@ def _after_epoch(
     _note_unreadable(run, stats, progress)
     if log is not None:
         log.write("train", epoch, numbers | report.numbers())
-        if test is not None:
-            key = f"top1_{run.data.quick_views.replace(' ', '_')}"
-            log.write("test", epoch, {key: test.scores.top1})
-    _save(run, epoch, test)
+        if scores is not None:
+            views = run.data.quick_views.replace(" ", "_")
+            log.write(
+                run.curve_part, epoch, {f"{name}_{views}": value for name, value in scores.items()}
+            )
+    _save(run, epoch, is_best=_is_best(run, scores))
 
 
-def _save(run: Run, epoch: int, test: TestResult | None) -> None:
-    """Write `last.pt`, and `best.pt` if it is better than before. Collective."""
-    before = run.best
-    run.best = max(before, test.scores.top1 if test else -1.0)
+def _evaluate_curve(run: Run, console: Console) -> dict[str, float]:
+    """Return the metrics of the validation videos; without any those of the test videos."""
+    shown = show_progress(
+        run.curve_batches, total=len(run.curve_batches), what="evaluating", unit="batches",
+        console=console,
+        enabled=run.strategy.is_main and not console.is_terminal,  # one bar at a time
+    )  # fmt: skip
+    at_once = run.config.eval.batch_size
+    predictions = evaluate(run.learner, shown, run.strategy, views_at_once=at_once)
+    targets, num_classes = run.curve_videos.targets, len(run.listing.classes)
+    return score_videos(predictions, targets, num_classes).numbers
+
+
+def _is_best(run: Run, scores: dict[str, float] | None) -> bool:
+    """Whether the validation videos say so: what test videos choose is not to be tested on them."""
+    if scores is None or run.curve_part != "val":
+        return False
+    score, before = scores[run.config.train.monitor], run.best
+    if before is not None and score <= before:
+        return False
+    run.best = score
+    return True
+
+
+def _save(run: Run, epoch: int, *, is_best: bool) -> None:
+    """Write `last.pt`, and `best.pt` if it is the best. Collective."""
     content = {
         "config": to_dict(run.config),
         "classes": list(run.listing.classes),
@@ -158,7 +187,7 @@ def _save(run: Run, epoch: int, test: TestResult | None) -> None:
     if not run.strategy.is_main:
         return
     save_checkpoint(run.folder / "last.pt", content)
-    if run.best > before:
+    if is_best:
         save_checkpoint(run.folder / "best.pt", content)
 
 

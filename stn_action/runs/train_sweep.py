@@ -88,7 +88,16 @@ def describe_sweep(points: Sequence[SweepPoint], sweep: str) -> list[str]:
     """Return lines of Markdown: the protocols, and a table of all points and arms with gains."""
     key = parse_sweep(sweep)[0].rpartition(".")[2]
     lines = [f"{point.name}: {point.results[-1].results[0]['protocol']}" for point in points]
-    header = [key, "arm", "top-1 per seed", "mean", "deviation", "heads gain", "95 % interval", "p"]
+    header = [
+        key,
+        "arm",
+        f"{points[0].results[0].label} per seed",
+        "mean",
+        "deviation",
+        "heads gain",
+        "95 % interval",
+        "p",
+    ]
     lines += ["", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     for point in points:
         for result in point.results:
@@ -100,7 +109,7 @@ def describe_sweep(points: Sequence[SweepPoint], sweep: str) -> list[str]:
                     f"{100 * d.difference:+.1f}", f"{100 * d.low:+.1f} to {100 * d.high:+.1f}",
                     f"{d.p:.2g}",
                 ]  # fmt: skip
-            seeds = " ".join(f"{100 * value:.1f}" for value in result.top1)
+            seeds = " ".join(f"{100 * value:.1f}" for value in result.values)
             row = [point.name, result.arm, seeds, f"{mean:.1f}", _shown(deviation), *gain]
             lines.append("| " + " | ".join(row) + " |")
     return lines
@@ -125,7 +134,7 @@ def draw_arm_sweep(points: Sequence[SweepPoint], sweep: str) -> Figure:
     names = [point.name for point in points]
     words: dict[str, Any] = {
         "x_label": parse_sweep(sweep)[0],
-        "y_label": "top-1 (%)",
+        "y_label": f"{points[0].results[0].label} (%)",
         "reference": reference,
         "deviations": deviations,
     }
@@ -144,9 +153,9 @@ def _changed(config: Config, overrides: list[str], folder: Path) -> Config:
 
 
 def _mean_and_deviation(result: ArmResult) -> tuple[float, float]:
-    top1 = 100 * torch.tensor(result.top1, dtype=torch.float64)
-    deviation = float(top1.std()) if len(top1) > 1 else math.nan
-    return float(top1.mean()), deviation
+    values = 100 * torch.tensor(result.values, dtype=torch.float64)
+    deviation = float(values.std()) if len(values) > 1 else math.nan
+    return float(values.mean()), deviation
 
 
 def _shown(deviation: float) -> str:

@@ -12,6 +12,8 @@ from stn_action.config.schema import Config
 from stn_action.data.data_choices import DatasetName, FrameSampling
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.distributed import PRECISIONS
+from stn_action.evaluation.evaluation_choices import MetricName
+from stn_action.evaluation.metrics import METRICS
 from stn_action.geometry.transform_choices import (
     PADDINGS,
     SAMPLERS,
@@ -57,6 +59,7 @@ CHOICES = {
     "optim.name": OptimizerName,
     "optim.schedule": ScheduleName,
     "train.precision": Precision,
+    "train.monitor": MetricName,
 }
 """The settings that are a choice between names, and the declaration in the implementing room."""
 TABLES = [
@@ -73,6 +76,7 @@ TABLES = [
     (OptimizerName, OPTIMIZERS),
     (OptimizerName, DEFAULT_GAIN),
     (Precision, PRECISIONS),
+    (MetricName, METRICS),
     (Backend, BACKENDS),
     (Reader, ["auto", *BACKENDS]),
 ]

@@ -1,7 +1,13 @@
+from typing import get_args
+
 import pytest
 import torch
 
-from stn_action.evaluation.metrics import VideoScores
+from stn_action.config.schema import TrainConfig
+from stn_action.errors import InputError
+from stn_action.evaluation.evaluation_choices import MetricName
+from stn_action.evaluation.metrics import METRICS, TopK, check_monitor, score_videos
+from stn_action.evaluation.views import ViewPredictions
 
 # Five videos of three classes; video 4 is never seen.
 LABELS = torch.tensor([0, 0, 1, 2, 2])
@@ -17,70 +23,132 @@ PROBABILITIES = torch.tensor(
 )
 
 
-def scored(rows: torch.Tensor, **kwargs) -> VideoScores:
-    scores = VideoScores(LABELS, 3, **kwargs)
-    scores.update(VIDEO[rows], PROBABILITIES[rows], LABELS[VIDEO[rows]])
-    return scores
+def views(video, probabilities, target) -> ViewPredictions:
+    return ViewPredictions(video, torch.zeros_like(video), target, probabilities, failures=[])
+
+
+def some(rows) -> ViewPredictions:
+    return views(VIDEO[rows], PROBABILITIES[rows], LABELS[VIDEO[rows]])
+
+
+def scored(rows):
+    return score_videos(some(rows), LABELS, 3)
 
 
 def test_views_are_averaged_and_a_failed_video_is_wrong_everywhere():
-    scores = scored(torch.arange(5)).scores()
-    assert scores.top1 == pytest.approx(3 / 5)
-    assert scores.top5 == pytest.approx(4 / 5)  # of three classes all are among the top five
-    assert scores.mean_class == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
-    assert scores.correct.tolist() == [True, False, True, True, False]
+    scores = scored(torch.arange(5))
+    assert scores.numbers == pytest.approx(
+        # of three classes all are among the top five
+        {"top1": 3 / 5, "top5": 4 / 5, "mean_class": (1 / 2 + 1 + 1 / 2) / 3}
+    )
+    top1 = TopK(LABELS, 3, k=1)
+    top1.update(some(torch.arange(5)))
+    assert top1.correct().tolist() == [True, False, True, True, False]
+
+
+def test_the_line_names_the_metrics_as_a_reader_does():
+    assert scored(torch.arange(5)).line() == "top-1 60.0%  top-5 80.0%  mean class 66.7%"
 
 
 def test_the_confusion_has_true_classes_in_rows_and_failures_apart():
-    scores = scored(torch.arange(5)).scores()
-    assert scores.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
-    assert scores.failed_per_class.tolist() == [0, 0, 1]
+    artefacts = scored(torch.arange(5)).artefacts
+    assert artefacts["confusion"].tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert artefacts["failed_per_class"].tolist() == [0, 0, 1]
 
 
 def test_the_probabilities_of_each_video_come_out():
-    probabilities = scored(torch.arange(5)).scores().probabilities
+    probabilities = scored(torch.arange(5)).probabilities
     torch.testing.assert_close(probabilities[0], torch.tensor([0.65, 0.3, 0.05]))
     torch.testing.assert_close(probabilities[2], PROBABILITIES[3])
     assert probabilities[4].isnan().all()
 
 
-def test_processes_that_each_saw_a_part_agree_with_one_that_saw_all():
-    whole = scored(torch.arange(5)).scores()
-    parts = scored(torch.tensor([0, 2]))
-    parts.merge_state(scored(torch.tensor([1, 3, 4])))
-    merged = parts.scores()
-    assert merged[:3] == whole[:3]
-    assert torch.equal(merged.confusion, whole.confusion)
+@pytest.mark.parametrize("name", [name for name, spec in METRICS.items() if not spec.multi_label])
+def test_views_added_in_parts_count_as_all_at_once(name):
+    whole, parts = METRICS[name].build(LABELS, 3), METRICS[name].build(LABELS, 3)
+    whole.update(some(torch.arange(5)))
+    parts.update(some(torch.tensor([0, 2])))
+    parts.update(some(torch.tensor([1, 3, 4])))
+    assert parts.compute() == whole.compute()
+    for one, other in zip(parts.artefacts().values(), whole.artefacts().values(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_top5_counts_the_five_most_probable_of_seven():
     probabilities = torch.tensor([[0.3, 0.2, 0.15, 0.13, 0.1, 0.07, 0.05]]).expand(2, 7)
     labels = torch.tensor([4, 5])
-    scores = VideoScores(labels, 7)
-    scores.update(torch.arange(2), probabilities, labels)
-    assert scores.scores().top5 == pytest.approx(0.5)
-    assert scores.scores().mean_class == 0.0  # only classes 4 and 5 have videos
+    numbers = score_videos(views(torch.arange(2), probabilities, labels), labels, 7).numbers
+    assert numbers["top5"] == pytest.approx(0.5)
+    assert numbers["mean_class"] == 0.0  # only classes 4 and 5 have videos
+
+
+def test_of_equally_probable_classes_the_first_is_predicted():
+    labels = torch.tensor([0, 1])
+    even = torch.full((2, 3), 1 / 3)
+    assert score_videos(views(torch.arange(2), even, labels), labels, 3).numbers["top1"] == 0.5
 
 
 def test_nothing_seen_is_nothing_right():
-    scores = VideoScores(LABELS, 3)
-    empty = torch.zeros(0, dtype=torch.int64)
-    scores.update(empty, torch.zeros(0, 3), empty)
-    assert scores.scores()[:3] == (0.0, 0.0, 0.0)
-    assert scores.scores().failed_per_class.tolist() == [2, 1, 2]
+    scores = scored(torch.zeros(0, dtype=torch.int64))
+    assert set(scores.numbers.values()) == {0.0}
+    assert scores.artefacts["failed_per_class"].tolist() == [2, 1, 2]
 
 
 def test_one_video_of_one_view_is_scored():
-    scores = VideoScores(torch.tensor([1]), 2)
-    scores.update(torch.tensor([0]), torch.tensor([[0.2, 0.8]]), torch.tensor([1]))
-    assert scores.scores()[:3] == (1.0, 1.0, 1.0)
+    label = torch.tensor([1])
+    scores = score_videos(views(torch.tensor([0]), torch.tensor([[0.2, 0.8]]), label), label, 2)
+    assert scores.numbers == {"top1": 1.0, "top5": 1.0, "mean_class": 1.0}
 
 
 def test_views_of_another_list_are_refused():
-    with pytest.raises(ValueError, match="video 1 has label 0, got a view of it labelled 2"):
-        VideoScores(LABELS, 3).update(torch.tensor([1]), PROBABILITIES[:1], torch.tensor([2]))
+    other = views(torch.tensor([1]), PROBABILITIES[:1], torch.tensor([2]))
+    with pytest.raises(ValueError, match="video 1 has target 0, got a view of it with 2"):
+        score_videos(other, LABELS, 3)
 
 
-def test_labels_must_be_class_numbers():
-    with pytest.raises(ValueError, match=r"labels must be \(N,\), N > 0, each from 0 to 1"):
-        VideoScores(LABELS, 2)
+def test_targets_must_be_class_indices():
+    with pytest.raises(ValueError, match=r"targets must be \(N,\), N > 0, each from 0 to 1"):
+        score_videos(some(torch.arange(5)), LABELS, 2)
+
+
+# Three videos of two classes with several labels; average precision by hand:
+# class 0: ranked 0 (true), 2 (false), 1 (true): (1 + 2/3) / 2; class 1: video 1 is ranked first: 1.
+LABEL_ROWS = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+SCORES = torch.tensor([[0.9, 0.2], [0.1, 0.8], [0.5, 0.3]])
+
+
+def test_several_labels_are_scored_by_mean_average_precision():
+    scores = score_videos(views(torch.arange(3), SCORES, LABEL_ROWS), LABEL_ROWS, 2)
+    assert scores.numbers == pytest.approx({"mean_ap": ((1 + 2 / 3) / 2 + 1) / 2})
+    assert scores.line() == "mAP 91.7%"
+    assert "confusion" not in scores.artefacts
+
+
+def test_a_class_without_a_video_has_no_average_precision():
+    rows = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    scores = torch.cat([SCORES, torch.ones(3, 1)], 1)
+    numbers = score_videos(views(torch.arange(3), scores, rows), rows, 3).numbers
+    assert numbers == pytest.approx({"mean_ap": ((1 + 2 / 3) / 2 + 1) / 2})
+
+
+def test_a_failed_video_with_labels_was_not_found():
+    seen = torch.tensor([0, 2])
+    numbers = score_videos(views(seen, SCORES[seen], LABEL_ROWS[seen]), LABEL_ROWS, 2).numbers
+    # class 0: ranked 0 (true), 2 (false), 1 (true); class 1: video 1 is last: 1/3
+    assert numbers == pytest.approx({"mean_ap": ((1 + 2 / 3) / 2 + 1 / 3) / 2})
+
+
+def test_every_name_of_a_metric_has_a_row_and_computes_that_number():
+    assert set(METRICS) == set(get_args(MetricName))
+    for name, spec in METRICS.items():
+        targets = LABEL_ROWS if spec.multi_label else LABELS
+        assert name in spec.build(targets, targets.shape[-1] if spec.multi_label else 3).compute()
+
+
+def test_a_metric_of_another_task_is_refused_as_monitor():
+    assert TrainConfig().monitor == "top1"
+    check_monitor("top1", multi_label=False)
+    with pytest.raises(InputError, match=r"train.monitor: top1 is not .* expected one of mean_ap"):
+        check_monitor("top1", multi_label=True)
+    with pytest.raises(InputError, match="expected one of top1, top5, mean_class"):
+        check_monitor("mean_ap", multi_label=False)

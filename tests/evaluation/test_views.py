@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from stn_action.errors import InputError
-from stn_action.evaluation.metrics import VideoScores
+from stn_action.evaluation.metrics import score_videos
 from stn_action.evaluation.views import evaluate, shuffled_theta
 
 
@@ -27,10 +27,17 @@ def test_a_video_that_failed_is_told_and_counts_as_wrong(looking_network, clips,
     batches = [clips(2), clips(0, failures=[(3, "d.avi: empty"), (2, "c.avi: 0 bytes")])]
     predictions = evaluate(looking_network(), batches, strategy)
     assert predictions.failures == [(2, "c.avi: 0 bytes"), (3, "d.avi: empty")]
-    scores = VideoScores(torch.tensor([0, 1, 2, 0]), 3)
-    scores.update(predictions.video, predictions.probabilities, predictions.target)
-    assert scores.scores().failed_per_class.tolist() == [1, 0, 1]
-    assert scores.scores().top5 == 0.5
+    scores = score_videos(predictions, torch.tensor([0, 1, 2, 0]), 3)
+    assert scores.artefacts["failed_per_class"].tolist() == [1, 0, 1]
+    assert scores.numbers["top5"] == 0.5
+
+
+def test_several_labels_are_predicted_apart(looking_network, clips, strategy):
+    network, batch = looking_network(), clips(2)
+    labels = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    predictions = evaluate(network, [batch._replace(target=labels)], strategy)
+    torch.testing.assert_close(predictions.probabilities, network(batch.clip).logits.sigmoid())
+    assert torch.equal(predictions.target, labels)
 
 
 def test_focus_is_collected_when_asked(looking_network, clips, strategy):

@@ -67,7 +67,7 @@ def test_the_table_and_the_differences_are_written(compared, config):
     rows = rows_of(compared / "heads_seed1/test_predictions.csv")
     right = [row["true"] == row["predicted"] for row in rows]
     assert results[2].correct[1].tolist() == right
-    assert results[2].top1[1] == pytest.approx(sum(right) / 6)
+    assert results[2].values[1] == pytest.approx(sum(right) / 6)
     assert describe(results) == lines
     shown = io.StringIO()
     print_arms(results, Console(file=shown, width=200))

@@ -28,7 +28,7 @@ def test_every_family_is_trained_evaluated_and_drawn(transform, tiny_data, tmp_p
     focus = f"model.focus.transform={transform}", "model.focus.diversity_loss=0.1"
     config = tiny_config(tiny_data, *ONE_EPOCH, *focus, f"train.output_dir={folder}")
     result = train(config, console=Console(quiet=True))
-    assert 0 <= result.scores.top1 <= 1
+    assert 0 <= result.scores.numbers["top1"] <= 1
     (line,) = [line for line in lines_of(folder) if line["kind"] == "train"]
     figures = [line[f"heads/stage3.{head}/{name}"] for head in (0, 1) for name in (
         "spread", "displacement", "in_bounds", "scale", "overlap")]  # fmt: skip

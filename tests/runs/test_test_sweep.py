@@ -16,6 +16,7 @@ from stn_action.runs.folds import train_folds
 from stn_action.runs.sweep_plan import parse_sweep
 from stn_action.runs.test_sweep import SweepRow, draw_sweep, sweep_checkpoints
 from stn_action.runs.train import train
+from stn_action.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.tiny import rows_of, tiny_config, tiny_settings
 from tests.ucf101_tree import write_ucf101
 
@@ -89,16 +90,17 @@ def test_another_checkpoint_in_the_same_place_is_tested_anew(checkpoint, tmp_pat
     assert not sweep_checkpoints([run], f"{LOOSE}=0", None, FAST, console=QUIET)[0].found
     assert sweep_checkpoints([run], f"{LOOSE}=0", None, FAST, console=QUIET)[0].found
     assert (run / f"sweep_{LOOSE}/sweep.csv").is_file()
-    shutil.copy(checkpoint.parent / "best.pt", run / "last.pt")
-    same = (run / "last.pt").read_bytes() == checkpoint.read_bytes()
-    assert sweep_checkpoints([run], f"{LOOSE}=0", None, FAST, console=QUIET)[0].found is same
+    content = load_checkpoint(checkpoint)
+    save_checkpoint(run / "last.pt", {**content, "epoch": content["epoch"] + 1})
+    assert not sweep_checkpoints([run], f"{LOOSE}=0", None, FAST, console=QUIET)[0].found
 
 
 def test_several_checkpoints_give_a_curve_each(checkpoint, tmp_path):
     for name in ("heads", "no_heads"):
         (tmp_path / name).mkdir()
         shutil.copy(checkpoint, tmp_path / name / "last.pt")
-    given = [tmp_path / "heads/last.pt", tmp_path / "no_heads", checkpoint.parent / "best.pt"]
+    shutil.copy(checkpoint, tmp_path / "best.pt")
+    given = [tmp_path / "heads/last.pt", tmp_path / "no_heads", tmp_path / "best.pt"]
     rows = sweep_checkpoints(
         given, "data.tubes.select=longest,union", None, FAST, tmp_path / "out", console=QUIET
     )
@@ -212,7 +214,9 @@ def test_values_in_brackets_hold_together():
 
 def chart_of(values: list[str]):
     rows = [
-        SweepRow("a", value, {"top1": top1, "protocol": "x: 3 videos; y"}, found=False)
+        SweepRow(
+            "a", value, {"monitor": "top1", "top1": top1, "protocol": "x: 3 videos; y"}, found=False
+        )
         for value, top1 in zip(values, [0.5, 0.7, 0.6], strict=True)
     ]
     return draw_sweep("key", rows).axes[0]

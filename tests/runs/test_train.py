@@ -2,7 +2,11 @@
 
 import io
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,10 +15,12 @@ from rich.console import Console
 
 from stn_action.config.schema import load_config
 from stn_action.errors import InputError
+from stn_action.evaluation.metrics import METRICS
 from stn_action.runs.train import train
 from stn_action.training.checkpoint import load_checkpoint
-from tests.tiny import rows_of, same, tiny_config
+from tests.tiny import rows_of, same, tiny_config, tiny_settings, write_config
 
+ROOT = Path(__file__).parents[2]
 QUIET = {"console": Console(quiet=True)}
 
 
@@ -91,14 +97,33 @@ def test_every_epoch_is_logged_with_what_each_head_did(tiny_run):
     assert train_lines[1]["heads/stage3.0/displacement"] > 0
 
 
-def test_last_and_best_are_checkpoints_that_know_configuration_and_classes(tiny_run, tiny_data):
+def test_a_checkpoint_knows_configuration_and_classes(tiny_run, tiny_data):
     last = load_checkpoint(tiny_run.folder / "last.pt")
     assert (last["epoch"], last["classes"]) == (2, ["down", "left", "right"])
     assert last["config"]["data"]["root"] == str(tiny_data)
-    tops = [line["top1_one_view"] for line in lines_of(tiny_run.folder) if line["kind"] == "test"]
-    best = load_checkpoint(tiny_run.folder / "best.pt")
-    assert best["best"] == last["best"] == max(tops)
-    assert best["epoch"] == 1 + tops.index(max(tops))
+
+
+def test_without_validation_videos_the_test_is_a_curve_and_chooses_no_checkpoint(tiny_run):
+    assert not (tiny_run.folder / "best.pt").exists()
+    assert load_checkpoint(tiny_run.folder / "last.pt")["best"] is None
+    assert "test top-1 (one view)" in tiny_run.printed
+    lines = [line for line in lines_of(tiny_run.folder) if line["kind"] == "test"]
+    assert lines[0].keys() >= {"top1_one_view", "top5_one_view", "mean_class_one_view"}
+
+
+@pytest.mark.parametrize("monitor", ["top1", "mean_class"])
+def test_the_best_checkpoint_is_chosen_on_the_validation_videos(monitor, tiny_data, tmp_path):
+    settings = "data.val_share=0.25", f"train.monitor={monitor}", "train.epochs=3"
+    text = printed_by(tiny_config(tiny_data, f"train.output_dir={tmp_path}", *settings))
+    assert "9 training videos" in text
+    assert "3 validation videos, 6 test videos" in text
+    assert f"val {METRICS[monitor].label} (one view)" in text
+    assert {line["kind"] for line in lines_of(tmp_path)} == {"train", "val"}
+    values = [line[f"{monitor}_one_view"] for line in lines_of(tmp_path) if line["kind"] == "val"]
+    best, last = (load_checkpoint(tmp_path / name) for name in ("best.pt", "last.pt"))
+    assert best["best"] == last["best"] == max(values)
+    assert best["epoch"] == 1 + values.index(max(values))
+    assert json.loads((tmp_path / "test.json").read_text())["monitor"] == monitor
 
 
 def test_the_start_tells_the_groups_with_their_rates_after_warm_up(tiny_run):
@@ -132,6 +157,38 @@ def test_a_resumed_run_is_the_straight_one_to_the_last_bit(tiny_run, tiny_data, 
     ]
     assert logged[0] == logged[1]
     assert json.loads((tmp_path / "run/run.json").read_text())["resumed"] is True
+
+
+KILLED = """
+import os, signal, sys
+from rich.console import Console
+from stn_action.config.schema import load_config
+from stn_action.runs.train import train
+
+class Killed(Console):
+    def print(self, *words, **settings):
+        if words and str(words[0]).startswith("epoch 2/2"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+train(load_config(sys.argv[1]), console=Killed())
+"""
+
+
+def test_a_killed_run_goes_on_to_the_last_bit(tiny_run, tiny_data, tmp_path):
+    settings = tiny_settings(tiny_data, f"train.output_dir={tmp_path / 'run'}")
+    config = write_config(tmp_path / "tiny.yaml", settings)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", KILLED, str(config)]
+    killed = subprocess.run(command, check=False, env=environment, timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+    assert load_checkpoint(tmp_path / "run/last.pt")["epoch"] == 1
+    train(load_config(config), resume=True, **QUIET)
+    straight, resumed = (
+        load_checkpoint(f / "last.pt") for f in (tiny_run.folder, tmp_path / "run")
+    )
+    assert same(without_config(straight), without_config(resumed))
+    name = "test_predictions.csv"
+    assert (tmp_path / "run" / name).read_bytes() == (tiny_run.folder / name).read_bytes()
 
 
 def test_a_finished_run_that_is_resumed_is_only_tested_again(tiny_run, tiny_data, tmp_path):

@@ -70,7 +70,7 @@ def test_a_wrong_sweep_is_told_before_anything_is_trained(tiny_data, tmp_path, c
 def sweep_point(name: str, *means: float) -> SweepPoint:
     """Three arms of two seeds each, a tenth below and above a mean."""
     arms = ("no heads", "frozen heads", "heads")
-    results = [[{"top1": mean + seed} for seed in (-0.1, 0.1)] for mean in means]
+    results = [[{"monitor": "top1", "top1": mean + seed} for seed in (-0.1, 0.1)] for mean in means]
     made = [
         ArmResult(arm, found, torch.zeros(2, 0), torch.zeros(0, dtype=torch.int64))
         for arm, found in zip(arms, results, strict=True)
