@@ -19,21 +19,22 @@ from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
-from stn_action.person.video_people import People
 from stn_action.video.backend_table import BACKENDS
 
 
-def load_listing(config: Config, people: People | None = None) -> Listing:
+def load_listing(config: Config, source: ClipSource | None = None) -> Listing:
     """Return the labeled videos of `config.data` that are used; its fold must be a number.
 
     Args:
         config: the experiment.
-        people: of `people_of`, if they are open already.
+        source: of `open_source`, for its people; None: they are opened.
 
     Raises:
         InputError: the data or the person boxes are missing, or not what they should be.
     """
-    return with_people(read_listing(config), config, people)
+    return with_people(
+        read_listing(config), config, people_of(config) if source is None else source.people
+    )
 
 
 def read_listing(config: Config, *, require_files: bool = True) -> Listing:
@@ -95,12 +96,8 @@ def fold_configs(config: Config) -> list[Config]:
     ]
 
 
-def open_source(config: Config, people: People | None = None) -> ClipSource:
+def open_source(config: Config) -> ClipSource:
     """Return the source of clips, without videos yet: `select` gives it those of a data set.
-
-    Args:
-        config: the experiment.
-        people: of `people_of`, if they are open already.
 
     Raises:
         InputError: the person boxes or the manifest are missing, or not what they should be.
@@ -109,7 +106,7 @@ def open_source(config: Config, people: People | None = None) -> ClipSource:
     return ClipSource(
         VideoTable(),
         CropSpec(**dict(data.crop)),
-        people=people_of(config) if people is None else people,
+        people=people_of(config),
         tubes=tubes_of(config),
         manifest=Manifest.open(data.manifest) if data.manifest is not None else None,
         backend=data.reader,

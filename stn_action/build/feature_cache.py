@@ -14,11 +14,12 @@ import torch
 from rich.console import Console
 
 from stn_action.batch import Failure
-from stn_action.build.data import evaluation_dataset, loader, open_source, training_dataset
+from stn_action.build.data import evaluation_dataset, loader, training_dataset
 from stn_action.build.model import example_clip
 from stn_action.config.fingerprint import Fingerprint
 from stn_action.config.schema import Config
 from stn_action.data.clips import ClipDataset
+from stn_action.data.source import ClipSource
 from stn_action.data.stored_views import StoredViews, ViewArrays
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -65,20 +66,22 @@ class FeatureCache:
         if self.complete:
             self._require_same(Fingerprint.from_dict(self._meta()["fingerprint"]))
 
-    def fill(self, network: FocusedNetwork, console: Console | None = None) -> None:
+    def fill(
+        self, network: FocusedNetwork, source: ClipSource, console: Console | None = None
+    ) -> None:
         """Compute and store everything; `cache.json` is written last.
 
         The network computes where it is. Videos that cannot be read are recorded and left out.
 
         Args:
             network: the whole one.
+            source: of `open_source`.
             console: where progress is shown; None: the standard error.
 
         Raises:
             InputError: no video can be read.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        source = open_source(self.config)
         test = evaluation_dataset(self.config, self.videos, source=source)
         rows = range(len(self.videos))
         failures = self._store("test", test, rows, network, console)

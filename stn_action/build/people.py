@@ -35,13 +35,12 @@ def tubes_of(config: Config) -> TubeChoice:
     return TubeChoice(**dict(config.data.tubes))
 
 
-def with_people(listing: Listing, config: Config, people: People | None = None) -> Listing:
+def with_people(listing: Listing, config: Config, people: People | None) -> Listing:
     """Count, or leave out, the videos without a person, as configured.
 
     Raises:
         InputError: the boxes are of another data set, or some videos were never looked at.
     """
-    people = people_of(config) if people is None else people
     if people is None:
         return listing
     parts = {"train": listing.train, "val": listing.val, "test": listing.test}

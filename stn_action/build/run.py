@@ -18,6 +18,7 @@ from stn_action.build.model import build_network, describe_groups
 from stn_action.build.run_data import RunData, build_run_data
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
+from stn_action.data.source import ClipSource
 from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy, seed_everything
 from stn_action.models.network import FocusedNetwork
@@ -97,8 +98,9 @@ class Run:
 
 
 def build_run(
-    config: Config, listing: Listing, folder: Path, strategy: Strategy, console: Console
-) -> Run:
+    config: Config, listing: Listing, source: ClipSource, folder: Path, strategy: Strategy,
+    console: Console,
+) -> Run:  # fmt: skip
     """Build network, data, loaders, objective, optimizer and schedule: a line per feature.
 
     Raises:
@@ -106,7 +108,7 @@ def build_run(
     """
     optim, train = config.optim, config.train
     network = build_network(config, len(listing.classes))
-    data = build_run_data(config, listing.all_videos, network, strategy, console)
+    data = build_run_data(config, source, listing.all_videos, network, strategy, console)
     groups = parameter_groups(
         data.learner, lr=optim.lr, relative_lr=optim.relative_lr, weight_decay=optim.weight_decay
     )

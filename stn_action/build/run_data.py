@@ -6,9 +6,10 @@ from rich.console import Console
 from torch.utils.data import Dataset
 
 from stn_action.batch import Item
-from stn_action.build.data import evaluation_dataset, open_source, training_dataset
+from stn_action.build.data import evaluation_dataset, training_dataset
 from stn_action.build.feature_cache import FeatureCache
 from stn_action.config.schema import Config
+from stn_action.data.source import ClipSource
 from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy
 from stn_action.models.network import FocusedNetwork
@@ -38,9 +39,9 @@ class ClipData:
 
     quick_views = "one view"
 
-    def __init__(self, config: Config, network: FocusedNetwork) -> None:
+    def __init__(self, config: Config, source: ClipSource, network: FocusedNetwork) -> None:
         self.config = config
-        self.source = open_source(config)
+        self.source = source
         self.learner = network
         self.num_workers = config.data.num_workers
 
@@ -74,8 +75,8 @@ class CachedData:
 
 
 def build_run_data(
-    config: Config, videos: VideoTable, network: FocusedNetwork, strategy: Strategy,
-    console: Console,
+    config: Config, source: ClipSource, videos: VideoTable, network: FocusedNetwork,
+    strategy: Strategy, console: Console,
 ) -> RunData:  # fmt: skip
     """Return clips, or stored features where `train.cache_features` asks for them.
 
@@ -83,6 +84,7 @@ def build_run_data(
 
     Args:
         config: the experiment.
+        source: of `open_source`.
         videos: all that will be trained or tested on.
         network: the whole one.
         strategy: of the run.
@@ -92,13 +94,13 @@ def build_run_data(
         InputError: a cache was made from something else, or the network cannot be cut.
     """
     if not config.train.cache_features:
-        return ClipData(config, network)
+        return ClipData(config, source, network)
     cache = FeatureCache(config, videos)
     if not cache.complete and strategy.is_main:
         where = f"{len(cache.videos)} videos in {cache.folder}"
         console.print(f"caching the features of {cache.stage} of {where}", markup=False)
         network.to(strategy.device)
-        cache.fill(network, console)
+        cache.fill(network, source, console)
         network.cpu()
     strategy.wait()
     return CachedData(cache, network)

@@ -11,6 +11,7 @@ from stn_action.build.data import (
     evaluation_dataset,
     full_test_loader,
     load_listing,
+    open_source,
 )
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.config.schema import Config, load_config
@@ -70,7 +71,8 @@ def run_checkpoint_test(
     """
     content = load_checkpoint(path)
     config = config_for(content, path, config_file, overrides)
-    listing = load_listing(config)
+    source = open_source(config)
+    listing = load_listing(config, source)
     check_before_start(config)
     if list(listing.classes) != list(content["classes"]):
         raise InputError(
@@ -81,7 +83,7 @@ def run_checkpoint_test(
         )
     network = network_from_checkpoint(content, config, path)
     strategy = build_strategy(config.train.precision)
-    batches = full_test_loader(config, evaluation_dataset(config, listing.test))
+    batches = full_test_loader(config, evaluation_dataset(config, listing.test, source=source))
     network, batches = strategy.place(network), strategy.share(batches)
     console = Console(stderr=True)
     result = run_test(config, network, batches, listing, strategy, console=console)

@@ -15,6 +15,7 @@ from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
     load_listing,
+    open_source,
     training_dataset,
 )
 from stn_action.build.feature_cache import CACHE_SEED
@@ -22,6 +23,7 @@ from stn_action.build.video_sets import pick_evenly
 from stn_action.config.schema import Config
 from stn_action.data.clips import ClipTrace, TestClips, TrainClips
 from stn_action.data.listing import Listing
+from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.person.video_people import VideoPeople
@@ -53,11 +55,12 @@ def preview(
         InputError: the configuration or the data are wrong, or no video can be read.
     """
     check_before_start(config)
-    listing = load_listing(config)
+    source = open_source(config)
+    listing = load_listing(config, source)
     videos = listing.train if part == "train" else listing.test
     ordered = _videos_in_order(config, listing, part)
     numbers = {name: number for number, name in enumerate(ordered.names())}
-    dataset = _dataset(config, ordered, part)
+    dataset = _dataset(config, source, ordered, part)
     summaries: list[Image] = []
     failures: list[str] = []
     chosen = pick_evenly(videos, limit)
@@ -102,14 +105,18 @@ def _videos_in_order(config: Config, listing: Listing, part: Part) -> VideoTable
     return listing.train
 
 
-def _dataset(config: Config, videos: VideoTable, part: Part) -> TrainClips | TestClips:
+def _dataset(
+    config: Config, source: ClipSource, videos: VideoTable, part: Part
+) -> TrainClips | TestClips:
     """Return the data set of a run, or the one that its cache is filled from."""
     if part == "test":
-        return evaluation_dataset(config, videos)
+        return evaluation_dataset(config, videos, source=source)
     if config.train.cache_features:
         views = config.train.cache_views
-        return training_dataset(config, videos, views_per_video=views, seed=CACHE_SEED)
-    return training_dataset(config, videos)
+        return training_dataset(
+            config, videos, source=source, views_per_video=views, seed=CACHE_SEED
+        )
+    return training_dataset(config, videos, source=source)
 
 
 def _shots(config: Config, dataset: TrainClips | TestClips, index: int, draws: int) -> list[_Shot]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from stn_action.build.data import check_before_start, load_listing
+from stn_action.build.data import check_before_start, load_listing, open_source
 from stn_action.build.run import Run, announce, build_run
 from stn_action.config.schema import Config, to_dict
 from stn_action.data.listing import NAMES_SHOWN
@@ -66,13 +66,14 @@ def train(
     if not strategy.is_main:
         console.quiet = True
     seed_everything(config.train.seed)
-    listing = load_listing(config)
+    source = open_source(config)
+    listing = load_listing(config, source)
     check_before_start(config)
     check_monitor(config.train.monitor, multi_label=listing.multi_label)
     folder = strategy.broadcast(run_folder(config))
     check_folder(folder, config, resume=resume)
     before = _last_checkpoint(folder, config) if resume else None
-    run = build_run(config, listing, folder, strategy, console)
+    run = build_run(config, listing, source, folder, strategy, console)
     if before is not None:
         _restore(run, before)
     if strategy.is_main:

@@ -12,6 +12,7 @@ from stn_action.build.data import (
     fold_configs,
     load_listing,
     loader,
+    open_source,
     protocol,
     training_dataset,
 )
@@ -43,6 +44,20 @@ def test_a_share_of_the_training_videos_is_held_out_by_seed(tiny_data):
     assert parts[0].val.names() == parts[1].val.names() != parts[2].val.names()
     assert set(parts[0].train.names()) | set(parts[0].val.names()) == set(listing.train.names())
     assert parts[0].test.names() == listing.test.names()
+
+
+def test_the_data_sets_of_a_run_share_one_source(tiny_data):
+    config = tiny_config(tiny_data)
+    source = open_source(config)
+    listing = load_listing(config, source)
+    training = training_dataset(config, listing.train, source=source)
+    quick, full = (
+        evaluation_dataset(config, listing.test, source=source, clips=clips) for clips in (1, 2)
+    )
+    assert quick.source is full.source is not training.source
+    assert training.source.people is full.source.people is source.people
+    alone = evaluation_dataset(config, listing.test, clips=2)
+    assert all((a.clip == b.clip).all() for a, b in zip(full[0][0], alone[0][0], strict=True))
 
 
 def test_folds_have_their_numbers(tiny_data):
