@@ -1,4 +1,4 @@
-"""How well found boxes agree with annotated ones.
+"""Agreement of detected boxes with annotated ones.
 
 Letters: M annotated boxes.
 """
@@ -12,22 +12,22 @@ from stn_action.person.video_people import VideoPeople
 
 
 def best_overlaps(found: VideoPeople, truth: VideoPeople, *, looseness: float = 0.0) -> Tensor:
-    """The overlap of each annotated box with the found box that fits best in the same frame.
+    """Compute the overlap of each annotated box with the best detected box of the same frame.
 
-    Between detections found boxes are interpolated; a person is there from the first to the last.
+    Boxes are interpolated between detections; a person is present from the first to the last.
     Boxes are compared in the pixels of `found`: annotations of another size are scaled.
 
     Args:
-        found: what a detector and a tracker found.
+        found: detected and tracked people.
         truth: annotations of the same video.
-        looseness: pads found boxes first, by this share on each side; annotators leave room.
+        looseness: pads detected boxes first, by this share on each side; annotators leave a margin.
 
     Returns:
-        (M,) float32 intersection over union, 0 where nobody was found.
+        (M,) float32 intersection over union, 0 where no person was found.
 
     Raises:
-        ValueError: the size of the found boxes' picture is not known.
-        InputError: the sizes are not of one video.
+        ValueError: the image size of the detected boxes is not known.
+        InputError: the sizes do not belong to one video.
 
     The recall at an overlap of 0.5, as detection benchmarks count it, is `(best >= 0.5).mean()`.
     """
@@ -48,7 +48,7 @@ def best_overlaps(found: VideoPeople, truth: VideoPeople, *, looseness: float = 
 
 
 def share_of_frames(found: VideoPeople) -> float:
-    """Share of the video's frames in which somebody is present.
+    """Return the share of the video's frames in which a person is present.
 
     Raises:
         ValueError: the number of frames is not known.

@@ -1,4 +1,4 @@
-"""Which stored name belongs to a video: names agree from their end, folder by folder."""
+"""Matching of video names with stored names, from the end, folder by folder."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
@@ -10,11 +10,11 @@ class NameIndex:
     """Stored names, found by the names of videos."""
 
     def __init__(self, names: Iterable[str], source: object) -> None:
-        """Take in the names.
+        """Index the names.
 
         Args:
             names: with `/` between folders, without suffix.
-            source: where they are stored, for messages.
+            source: of the names, for messages.
         """
         self.source = source
         self._by_stem: dict[str, list[str]] = {}
@@ -25,21 +25,21 @@ class NameIndex:
         return sum(len(names) for names in self._by_stem.values())
 
     def find(self, video_name: str) -> str | None:
-        """Return the stored name of a video, None where there is none.
+        """Return the stored name of a video, None if there is none.
 
-        It is called like the video; where both carry folders, those must agree, counted from the
-        end: `train/wave/001.mp4` may be stored as `001`, `wave/001` or `boxes/train/wave/001`, but
-        never as `kick/001`. The longest agreement wins.
+        The file names must be equal; if both have folders, these must be equal too, counted from
+        the end: `train/wave/001.mp4` may be stored as `001`, `wave/001` or `boxes/train/wave/001`,
+        but never as `kick/001`. The longest match wins.
 
         Args:
             video_name: the video's name in its list, with or without a suffix, `/` between folders.
 
         Raises:
-            InputError: several names fit equally well.
+            InputError: several names match equally well.
         """
         name = PurePosixPath(video_name)
         for candidate in (name, name.with_suffix("")):
-            stored = self._longest_agreement(candidate)
+            stored = self._longest_match(candidate)
             if stored is not None:
                 return stored
         return None
@@ -48,7 +48,7 @@ class NameIndex:
         """Return `find` of each video.
 
         Raises:
-            InputError: several names fit a video, or two videos share a name.
+            InputError: several names match a video, or two videos share a name.
         """
         found = [self.find(name) for name in video_names]
         owners: dict[str, str] = {}
@@ -60,17 +60,17 @@ class NameIndex:
                 )
         return found
 
-    def _longest_agreement(self, name: PurePosixPath) -> str | None:
-        agreements = {}
+    def _longest_match(self, name: PurePosixPath) -> str | None:
+        matches = {}
         for stored in self._by_stem.get(name.name, []):
             parts = PurePosixPath(stored).parts
             pairs = zip(reversed(parts), reversed(name.parts), strict=False)
             if all(a == b for a, b in pairs):
-                agreements[stored] = min(len(parts), len(name.parts))
-        if not agreements:
+                matches[stored] = min(len(parts), len(name.parts))
+        if not matches:
             return None
-        longest = max(agreements.values())
-        best = [stored for stored, length in agreements.items() if length == longest]
+        longest = max(matches.values())
+        best = [stored for stored, length in matches.items() if length == longest]
         if len(best) > 1:
             raise InputError(
                 f"{self.source}: the boxes of {name} may be those called {best[0]} or {best[1]}; "

@@ -1,4 +1,4 @@
-"""Which of the persons in a video a clip is about.
+"""Selection of the person that a clip is about.
 
 Letters: T frames of a clip.
 """
@@ -21,12 +21,12 @@ class TubeChoice:
 
     select: Select = "longest"
     """Within the clip: the person seen in most frames (`longest`), with the largest boxes
-    (`largest`) or the best detections (`score`); everybody together (`union`, for interactions);
-    or every person in a sample of their own (`all`)."""
+    (`largest`) or the best detections (`score`); all people together (`union`, for interactions);
+    or each person in a sample of their own (`all`)."""
     min_span: int = 1
-    """Tubes of fewer frames, from first to last box, are passed over."""
+    """Tubes with fewer frames, from first to last box, are ignored."""
     nobody: WithoutPerson = "frame"
-    """Videos without such a tube: use the whole `frame`, or `skip` them."""
+    """Videos without such a tube: use the full `frame`, or `skip` them."""
 
     def __post_init__(self) -> None:
         if self.select not in get_args(Select):
@@ -35,23 +35,23 @@ class TubeChoice:
             raise ValueError(f"min_span must be at least 1, got {self.min_span}")
 
     def kept(self, tubes: Sequence[Tube]) -> tuple[Tube, ...]:
-        """The tubes that are long enough."""
+        """Return the tubes that are long enough."""
         return tuple(tube for tube in tubes if tube.span >= self.min_span)
 
 
 def select_boxes(
     tubes: Sequence[Tube], frame_indices: Tensor, select: Select, smooth_window: int = 1
 ) -> Tensor:
-    """The boxes of a clip: of the person that it is about, or around everybody in it.
+    """Return the boxes of a clip: of the person that it is about, or around all people in it.
 
-    Only persons seen between the clip's first and last frame count; where there is none, all of the
-    video do, with their boxes held beyond the time in which they were seen.
+    Only persons seen between the clip's first and last frame count; if there is none, all persons
+    of the video count, with their first or last boxes held.
 
     Args:
         tubes: of one video, at least one.
         frame_indices: (T,) int64 source frames of the clip.
-        select: see `TubeChoice.select`; ties go to the first tube. With `all` the caller gives the
-            one tube of the sample.
+        select: see `TubeChoice.select`; ties go to the first tube. With `all` the caller passes
+            the one tube of the sample.
         smooth_window: frames over which boxes are averaged, odd; 1 only fills gaps.
 
     Returns:
@@ -74,7 +74,7 @@ def select_boxes(
 
 
 def _seen(tube: Tube, first: int, last: int) -> Tensor:
-    """(N,) which of a tube's boxes lie between two frames; a gap between boxes counts as seen."""
+    """Return (N,) which of a tube's boxes are between two frames; gaps between boxes count."""
     inside = (tube.frame_indices >= first) & (tube.frame_indices <= last)
     if not inside.any() and tube.frame_indices[0] < first and tube.frame_indices[-1] > last:
         inside = tube.frame_indices == tube.frame_indices[tube.frame_indices < first].max()
@@ -92,7 +92,7 @@ def _value(tube: Tube, first: int, last: int, select: str) -> float:
 
 
 def _union(tubes: Sequence[Tube], frame_indices: Tensor, *, held: bool) -> Tensor:
-    """Around everybody present in each frame; in a frame without anybody, around all of them."""
+    """Return the box around all people present in each frame; if none is, around all of them."""
     boxes = torch.stack([tube.boxes_at(frame_indices) for tube in tubes])  # (people, T, 4)
     present = torch.stack(
         [

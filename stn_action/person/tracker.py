@@ -1,7 +1,7 @@
-"""Detections of single frames -> tubes of persons, by ByteTrack.
+"""Tracking: detections of single frames to tubes of persons, by ByteTrack.
 
 Source: Zhang et al. 2022, arXiv 2110.06864, as the package `trackers` implements it. One departure:
-its tracker names a person only at the second sighting; the box of the first is put back here.
+its tracker assigns an id only at the second detection; the box of the first is restored here.
 """
 
 from collections.abc import Iterable
@@ -16,16 +16,16 @@ from stn_action.person.detectors.detector_base import Detections
 from stn_action.person.tube import Tube
 
 MIN_SCORE_OF_NEW = 0.5
-"""A person begins with a detection of this score; weaker ones only continue one."""
+"""A track starts with a detection of this score; weaker ones only continue a track."""
 SECONDS_LOST = 1.0
-"""A person not seen for longer is another one when seen again."""
+"""A person not detected for longer gets a new track."""
 MIN_IOU_OF_FIRST = 0.3
-"""Between the first and the second box of a person."""
+"""Minimum overlap of the first and the second box of a person."""
 
 
 @dataclass
 class _Track:
-    """What is known of one person so far."""
+    """The boxes of one person so far."""
 
     frames: list[int] = field(default_factory=list)
     boxes: list[Tensor] = field(default_factory=list)
@@ -43,15 +43,15 @@ class _Track:
 def track_people(
     found: Iterable[tuple[int, Detections]], *, detections_per_second: float
 ) -> tuple[Tube, ...]:
-    """Follow the persons of one video.
+    """Track the persons of one video.
 
     Args:
-        found: frame number and detections of every frame that was looked at, in order of time,
-            those without any detection too.
-        detections_per_second: frames that were looked at in one second of the video.
+        found: frame number and detections of every processed frame, in order of time,
+            including frames without a detection.
+        detections_per_second: processed frames per second of video.
 
     Returns:
-        One tube per person, in order of appearance; a person seen once only is none.
+        One tube per person, in order of appearance; persons detected only once are dropped.
 
     Raises:
         ModuleNotFoundError: the extra `people` is not installed.
@@ -76,7 +76,7 @@ def track_people(
 
 
 def require_tracker() -> None:
-    """Find out now whether people can be tracked.
+    """Check that people can be tracked.
 
     Raises:
         ModuleNotFoundError: the extra `people` is not installed.
@@ -97,7 +97,7 @@ def _tracker(detections_per_second: float):
 
 
 def _update(tracker, detections: Detections) -> tuple[list[int], list[int]]:
-    """Rows of the detections that belong to a person, and the persons' numbers."""
+    """Return the rows of the detections that belong to a track, and the tracks' ids."""
     import supervision
 
     given = supervision.Detections(
@@ -113,7 +113,7 @@ def _update(tracker, detections: Detections) -> tuple[list[int], list[int]]:
 
 
 def _begun(before: tuple[int, Detections] | None, box: Tensor) -> _Track:
-    """A track that starts with the box by which the tracker first saw the person, if there is."""
+    """Start a track, with the box of the person's first detection if there is one."""
     track = _Track()
     if before is None or len(before[1].scores) == 0:
         return track

@@ -1,4 +1,4 @@
-"""One tracked person: Tube(frame indices, boxes, scores)."""
+"""The boxes of one tracked person."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from stn_action.geometry.boxes import smooth_boxes
 
 @dataclass(frozen=True, eq=False)
 class Tube:
-    """The boxes of one person through one video; frames without a detection are left out."""
+    """The boxes of one person through one video; frames without a detection are omitted."""
 
     frame_indices: Tensor
     """(N,) int64, strictly increasing, the first frame of the video is 0."""
     boxes: Tensor
-    """(N, 4) float32 xyxy, pixels of the source picture."""
+    """(N, 4) float32 xyxy, pixels of the source image."""
     scores: Tensor
     """(N,) float32, confidence of the detector."""
 
@@ -47,7 +47,7 @@ class Tube:
         return int(self.frame_indices[-1] - self.frame_indices[0]) + 1
 
     def boxes_at(self, indices: Tensor) -> Tensor:
-        """Boxes at any frames: linear between known frames, held beyond the first and the last.
+        """Interpolate the boxes at any frames; the first and the last box are held beyond.
 
         Args:
             indices: (T,) int64 frame indices, in any order.

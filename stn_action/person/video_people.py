@@ -1,4 +1,4 @@
-"""Everybody found in one video: the type that detectors, importers and people files exchange."""
+"""All people of one video: the type that detectors, importers and people files exchange."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,15 +12,14 @@ from stn_action.geometry.boxes import box_sizes, clip_boxes
 from stn_action.person.tube import Tube
 
 MAX_ASPECT_CHANGE = 0.03
-"""By so much the aspect ratios of two sizes of one video may differ: 340x256 is 320x240."""
+"""Maximum difference in aspect ratio of two sizes of one video: 340x256 is 320x240."""
 
 
 @dataclass(frozen=True, eq=False)
 class VideoPeople:
-    """The tubes of one video and what is known of the video that they were found in.
+    """The tubes of one video, and what is known about the video.
 
-    A video in which nobody was found has no tubes; that is not the same as a video that nobody has
-    looked at, which has no `VideoPeople`.
+    A video without a person has no tubes. A video that was never processed has no `VideoPeople`.
     """
 
     name: str
@@ -28,17 +27,17 @@ class VideoPeople:
     tubes: tuple[Tube, ...]
     """One per person."""
     size_hw: tuple[int, int] | None = None
-    """Height and width of the picture that the boxes lie in, pixels; None: unknown."""
+    """Height and width of the images of the boxes, pixels; None: unknown."""
     num_frames: int | None = None
     """Frames of the video; None: unknown."""
     fps: float | None = None
     """Frames per second on average; None: unknown."""
     checksum: str | None = None
-    """`video.checksum.checksum` of the file that was looked at; None: unknown."""
+    """`checksum.video_checksum` of the file, and of the slice of it; None: unknown."""
     labels: tuple[str | None, ...] = field(default=())
-    """What each tube's person does, where annotations tell; empty: nothing is told."""
+    """Action of each tube's person, from annotations; empty: unknown."""
     source: str = ""
-    """File, and place in it, that the boxes come from; for messages."""
+    """File, and position in it, of the boxes; for messages."""
 
     def __post_init__(self) -> None:
         if self.labels and len(self.labels) != len(self.tubes):
@@ -46,18 +45,18 @@ class VideoPeople:
 
     @property
     def longest_span(self) -> int:
-        """Frames from the first box to the last of the longest tube; 0: nobody was found."""
+        """Frames from the first box to the last of the longest tube; 0 if no person was found."""
         return max((tube.span for tube in self.tubes), default=0)
 
     def tubes_in(self, size_hw: tuple[int, int]) -> tuple[Tube, ...]:
-        """The tubes in the pixels of a picture of this size, clipped to it.
+        """Return the tubes in the pixels of images of this size, clipped to them.
 
         Args:
-            size_hw: height and width of the video's picture, pixels. Boxes made for another size
+            size_hw: height and width of the video's frames, pixels. Boxes made for another size
                 (of a re-encoded copy of the video) are scaled.
 
         Raises:
-            InputError: the sizes are not of one video, or a box lies wholly outside.
+            InputError: the sizes do not belong to one video, or a box is entirely outside.
         """
         scale = None
         if self.size_hw is not None and self.size_hw != size_hw:
@@ -86,7 +85,7 @@ class People(Protocol):
         ...
 
     def find(self, video_name: str) -> VideoPeople | None:
-        """Everybody in a video; None: nobody has looked at this video.
+        """Return all tubes of a video; None if it was never processed.
 
         Raises:
             InputError: the boxes are malformed, or several entries fit the name.
@@ -94,9 +93,9 @@ class People(Protocol):
         ...
 
     def longest_spans(self, video_names: Sequence[str]) -> list[int | None]:
-        """Frames from first to last box of each video's longest tube.
+        """Return the frames from first to last box of each video's longest tube.
 
-        0 where nobody was found, None where nobody has looked.
+        0 if no person was found, None if the video was never processed.
 
         Raises:
             InputError: two videos share an entry, or one is malformed.
@@ -105,15 +104,15 @@ class People(Protocol):
 
 
 def fit_to_image(tube: Tube, size_hw: tuple[int, int], source: str | Path) -> Tube:
-    """Clip the boxes of a tube to the picture, and refuse one that lies wholly outside.
+    """Clip the boxes of a tube to the image; a box entirely outside is an error.
 
     Args:
         tube: boxes in source pixels.
-        size_hw: height and width of the picture, pixels.
-        source: where the tube comes from, for the message.
+        size_hw: height and width of the image, pixels.
+        source: of the tube, for the message.
 
     Raises:
-        InputError: a box lies wholly outside the picture.
+        InputError: a box is entirely outside the image.
     """
     clipped = clip_boxes(tube.boxes, size_hw)
     outside = (box_sizes(clipped) <= 0).any(dim=1)
@@ -121,8 +120,8 @@ def fit_to_image(tube: Tube, size_hw: tuple[int, int], source: str | Path) -> Tu
         worst = int(outside.nonzero()[0])
         corners = ", ".join(f"{value:g}" for value in tube.boxes[worst].tolist())
         raise InputError(
-            f"{source}: the box ({corners}) of frame {int(tube.frame_indices[worst])} lies wholly "
-            f"outside the picture, which is {size_hw[1]} wide and {size_hw[0]} high "
+            f"{source}: the box ({corners}) of frame {int(tube.frame_indices[worst])} is entirely "
+            f"outside the image, which is {size_hw[1]} wide and {size_hw[0]} high "
             f"({int(outside.sum())} such boxes); are these boxes of another video, or in another "
             "resolution?"
         )

@@ -363,7 +363,7 @@ class TestPeople:
     def test_a_box_wholly_outside_the_picture_ends_the_run_with_one_message(self, folder, tmp_path):
         write_person(tmp_path, "0", left=300.0)
         dataset = dataset_of(folder, "0", people=TubeFolder(tmp_path))
-        message = r"0.csv: the box .* of frame 0 lies wholly outside the picture, which is 96 wide"
+        message = r"0.csv: the box .* of frame 0 is entirely outside the image, which is 96 wide"
         with pytest.raises(InputError, match=message):
             dataset[0]
         assert message_from_worker(dataset).startswith(str(tmp_path))

@@ -160,7 +160,7 @@ class TestCropping:
             (
                 torch.zeros((1, 3, 4, 4), dtype=torch.uint8),
                 boxes_of(0, 0.5, 2, 2),
-                "boxes must have whole-numbered corners",
+                "boxes must have integer corners",
             ),
             (
                 torch.zeros((1, 3, 4, 4), dtype=torch.uint8),

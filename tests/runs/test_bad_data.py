@@ -100,8 +100,8 @@ def test_a_test_of_nothing_that_can_be_read_ends(data, capsys):
     [
         ("5,nan,1,20,20", "holds NaN or infinity", 0),
         ("5,30,10,20,20", "x0 < x1 and y0 < y1 must hold", 0),
-        ("5,400,300,440,340", "lies wholly outside the picture, which is 64 wide and 48 high", 0),
-        ("5,400,300,440,340", "lies wholly outside the picture, which is 64 wide and 48 high", 1),
+        ("5,400,300,440,340", "is entirely outside the image, which is 64 wide and 48 high", 0),
+        ("5,400,300,440,340", "is entirely outside the image, which is 64 wide and 48 high", 1),
     ],
 )
 def test_a_box_that_cannot_be_right_ends_a_run_at_once(data, row, message, workers, capsys):

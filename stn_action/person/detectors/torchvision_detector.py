@@ -24,10 +24,10 @@ class TorchvisionDetector:
             model: name in torchvision, for instance `fasterrcnn_mobilenet_v3_large_320_fpn`.
             weights: file of a state dict; None: torchvision's best weights, downloaded once.
             min_score: weaker detections are dropped.
-            device: where it computes.
+            device: of the network.
 
         Raises:
-            InputError: no such network, or its weights cannot be had or do not fit.
+            InputError: no such network, or its weights are not available or do not fit.
         """
         known = list_models(module=detection)
         if model not in known:
@@ -52,9 +52,9 @@ class TorchvisionDetector:
     def detect(self, frames: Tensor) -> list[Detections]:
         """Find the persons: see `Detector.detect`; all frames go through the network at once."""
         check_frames(frames)
-        pictures = list(frames.to(self.device).float().div(255))
+        images = list(frames.to(self.device).float().div(255))
         with torch.inference_mode():
-            found = self.network(pictures)
+            found = self.network(images)
         return [self._persons(one) for one in found]
 
     def _persons(self, found: dict[str, Tensor]) -> Detections:

@@ -1,8 +1,8 @@
 """YOLOX networks in ONNX files, run by OpenCV, behind the Detector protocol.
 
 Source: Ge et al. 2021, arXiv 2107.08430; input and output as the authors' export writes them: BGR
-0 to 255, scaled to fit into a square whose rest is grey 114; one row of 85 per cell of three grids
-(strides 8, 16, 32): centre relative to the cell and log size, both in strides, objectness, and the
+0 to 255, scaled to fit into a square padded with gray 114; one row of 85 per cell of three grids
+(strides 8, 16, 32): center relative to the cell and log size, both in strides, objectness, and the
 scores of 80 classes.
 """
 
@@ -20,16 +20,16 @@ from stn_action.person.detectors.detector_base import Detections, check_frames
 from stn_action.weights import short_digest
 
 STRIDES = (8, 16, 32)
-GREY = 114
+GRAY = 114
 ROW = 85
 PERSON = 0
-"""The place of COCO's class `person` among the 80."""
+"""Index of COCO's class `person` among the 80."""
 NMS_IOU = 0.45
-"""Of the authors' demonstration."""
+"""As in the authors' demo."""
 
 
 class YoloxDetector:
-    """One frame after another: on a CPU OpenCV is not faster for several at once (measured)."""
+    """Run frame by frame: on a CPU OpenCV is not faster for batches (measured)."""
 
     def __init__(self, path: str | Path, side: int | None = None, *, min_score: float) -> None:
         """Read the network.
@@ -54,13 +54,13 @@ class YoloxDetector:
     def detect(self, frames: Tensor) -> list[Detections]:
         """Find the persons: see `Detector.detect`."""
         check_frames(frames)
-        pictures = frames.permute(0, 2, 3, 1).numpy()  # (B, H, W, 3)
-        return [self._persons(picture) for picture in pictures]
+        images = frames.permute(0, 2, 3, 1).numpy()  # (B, H, W, 3)
+        return [self._persons(image) for image in images]
 
-    def _persons(self, picture: np.ndarray) -> Detections:
-        scale = min(self.side / picture.shape[0], self.side / picture.shape[1])
-        rows = self._run(letterbox(picture, self.side, scale))
-        boxes, scores = decode(rows, self.corners, self.strides)
+    def _persons(self, image: np.ndarray) -> Detections:
+        scale = min(self.side / image.shape[0], self.side / image.shape[1])
+        rows = self._run(letterbox(image, self.side, scale))
+        boxes, scores = decode_rows(rows, self.corners, self.strides)
         boxes = boxes / scale
         keep = scores >= self.min_score
         boxes, scores = torch.from_numpy(boxes[keep]), torch.from_numpy(scores[keep])
@@ -90,25 +90,25 @@ class YoloxDetector:
             )
 
 
-def letterbox(picture: np.ndarray, side: int, scale: float) -> np.ndarray:
-    """Scale a picture into the upper left of a grey square.
+def letterbox(image: np.ndarray, side: int, scale: float) -> np.ndarray:
+    """Scale an image into the upper left of a gray square.
 
     Args:
-        picture: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB.
         side: of the square, pixels.
-        scale: square pixels per picture pixel.
+        scale: square pixels per image pixel.
 
     Returns:
         (1, 3, side, side) float32 BGR in [0, 255].
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     size = max(1, min(side, int(width * scale))), max(1, min(side, int(height * scale)))
-    square = np.full((side, side, 3), GREY, dtype=np.uint8)
-    square[: size[1], : size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
+    square = np.full((side, side, 3), GRAY, dtype=np.uint8)
+    square[: size[1], : size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     return cv2.dnn.blobFromImage(square, swapRB=True)
 
 
-def decode(
+def decode_rows(
     rows: np.ndarray, corners: np.ndarray, strides: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Turn the network's rows into boxes in the square and the scores of the class person.
@@ -144,17 +144,17 @@ def _read(path: Path) -> cv2.dnn.Net:
         return cv2.dnn.readNetFromONNX(str(path))
     except cv2.error as error:
         raise InputError(
-            f"{path}: is no ONNX network that OpenCV reads ({_first_line(error)})"
+            f"{path}: is not an ONNX network that OpenCV can read ({_first_line(error)})"
         ) from None
 
 
 def _declared_side(network: cv2.dnn.Net, path: Path) -> int:
-    """The side that the file declares, read out of OpenCV's description of the network."""
+    """Return the side that the file declares, from OpenCV's description of the network."""
     found = re.search(r"<Input> \w+ \[1 x 3 x (\d+) x (\d+)\]", network.dump())
     if found is None or found[1] != found[2]:
         raise InputError(
-            f"{path}: its input is not declared as one square picture of three channels; give the "
-            f"side of a YOLOX network yourself: onnx:{path}@640"
+            f"{path}: its input is not declared as one square image of three channels; give the "
+            f"side of a YOLOX network: onnx:{path}@640"
         )
     return int(found[1])
 

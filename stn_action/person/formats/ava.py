@@ -1,9 +1,9 @@
-"""AVA and AVA-Kinetics: actions of persons at single moments.
+"""AVA and AVA-Kinetics: actions of persons at single timestamps.
 
 Convention: a line is `video_id,timestamp,x1,y1,x2,y2,action_id,person_id`, without a header. The
-timestamp is in seconds of the whole film (AVA: 902 to 1798, once a second), the corners are shares
+timestamp is in seconds of the full film (AVA: 902 to 1798, once a second), the corners are shares
 of width and height, and a person has one line per action. A line that ends after the timestamp, or
-whose other cells are empty, says that nobody is there (AVA-Kinetics).
+whose other cells are empty, says that no person is present (AVA-Kinetics).
 """
 
 import re
@@ -23,25 +23,25 @@ from stn_action.person.formats.text_files import csv_rows, format_float32, read_
 from stn_action.person.video_people import VideoPeople
 
 SEPARATOR = "; "
-"""Between the actions of one person: no name of an action holds it."""
+"""Between the actions of one person; no action's name contains it."""
 OUTSIDE = 0.01
-"""Corners may lie outside the picture by this share; more is a box in pixels."""
+"""Corners may be outside the image by this share; more means a box in pixels."""
 _ENTRY = re.compile(r"(\w+)\s*\{([^{}]*)\}\s*")
 _FIELD = re.compile(r'(\w+)\s*:\s*("(?:[^"\\]|\\.)*"|\w+)\s*')
 
 
 class AvaVideo(NamedTuple):
-    """What AVA's csv does not tell of a video."""
+    """Properties of a video that AVA's csv does not contain."""
 
     size_hw: tuple[int, int]
     """Height and width of the picture, pixels."""
     fps: float
     """Frames per second."""
     start_seconds: float = 0.0
-    """When the first frame of our file is shown in the whole film: 900 where AVA's quarter of an
-    hour from 900 to 1800 was cut out."""
+    """Time of the file's first frame in the full film: 900 if the file is AVA's quarter of an hour
+    from 900 to 1800."""
     num_frames: int | None = None
-    """Frames of our file; None: unknown."""
+    """Frames of the file; None: unknown."""
 
 
 class _Person:
@@ -50,7 +50,7 @@ class _Person:
     def __init__(self) -> None:
         self.boxes: dict[int, tuple[tuple[float, ...], str]] = {}
         self.actions: set[int] = set()
-        self.moments: set[tuple[int, int]] = set()
+        self.occurrences: set[tuple[int, int]] = set()
 
 
 def read_ava(
@@ -60,24 +60,23 @@ def read_ava(
     actions: str | Path | None = None,
     excluded: str | Path | None = None,
 ) -> list[VideoPeople]:
-    """Read persons and what they do.
+    """Read persons and their actions.
 
-    A person is one tube with a box at each of their moments; the label names all that they do in
-    the video, in the order of the actions' ids, joined by `; `. So when each action happens is not
-    kept.
+    A person is one tube with a box at each timestamp; the label lists all actions of the person
+    in the video, in the order of their ids, joined by `; `. The time of each action is not kept.
 
     Args:
         path: `ava_train_v2.2.csv` or alike.
-        video: size, frame rate and start of all videos, or a function that tells them by video id.
+        video: size, frame rate and start of all videos, or a function of the video id.
         actions: `ava_action_list_v2.2.pbtxt`; None: labels are ids.
-        excluded: csv of timestamps to pass over.
+        excluded: csv of timestamps to ignore.
 
     Returns:
         Videos in order of appearance; persons in the order of their ids.
 
     Raises:
-        InputError: the file is malformed, a box is not in shares of the picture, a moment lies
-            outside the video, a person has two boxes at a moment, or an action has no name.
+        InputError: the file is malformed, a box is not in shares of the image, a timestamp is
+            outside the video, a person has two boxes at a timestamp, or an action has no name.
     """
     names = None if actions is None else read_ava_actions(actions)
     skipped = set() if excluded is None else read_ava_excluded(excluded)
@@ -88,16 +87,16 @@ def read_ava(
         if len(cells) not in (2, 8) or not cells[0]:
             raise InputError(
                 f"{where}: eight cells video_id,timestamp,x1,y1,x2,y2,action_id,person_id "
-                f"expected, or two where nobody is, got {len(cells)}"
+                f"expected, or two if no person is present, got {len(cells)}"
             )
         if cells[0] not in videos:
             videos[cells[0]] = (video if isinstance(video, AvaVideo) else video(cells[0]), {})
-        told, persons = videos[cells[0]]
+        about, persons = videos[cells[0]]
         seconds = parse_number(cells[1], where, "the timestamp")
         if (cells[0], seconds) not in skipped and any(cells[2:]):
-            _add(persons, cells, _frame(seconds, told, where), told, where)
+            _add(persons, cells, _frame(seconds, about, where), about, where)
     if is_empty:
-        raise InputError(f"{path}: there is no line in it; was the file cut off?")
+        raise InputError(f"{path}: the file has no lines; was it truncated?")
     return [_people(path, name, *rest, names) for name, rest in videos.items()]
 
 
@@ -112,12 +111,12 @@ def write_ava(
 
     Args:
         path: the csv file.
-        people: with size, frame rate and a label for every person, as `read_ava` gives them.
-        start_seconds: when the first frame is shown in the whole film.
+        people: with size, frame rate and a label for every person, as `read_ava` returns them.
+        start_seconds: time of the first frame in the full film.
         actions: list of the names in the labels; None: labels are ids.
 
     Raises:
-        InputError: something of that is missing, or an action is not in the list.
+        InputError: one of these is missing, or an action is not in the list.
     """
     names = None if actions is None else read_ava_actions(actions)
     ids = None if names is None else {name: str(key) for key, name in names.items()}
@@ -125,7 +124,7 @@ def write_ava(
     for video in people:
         where = f"{path}, video {video.name}"
         if video.size_hw is None or video.fps is None:
-            raise InputError(f"{where}: AVA needs the size of the picture and the frame rate")
+            raise InputError(f"{where}: AVA needs the size of the image and the frame rate")
         if "," in video.name or not video.name.strip() or not video.name.isprintable():
             raise InputError(f"{where}: this name cannot be a cell of AVA's csv")
         if not video.tubes:
@@ -150,7 +149,7 @@ def read_ava_actions(path: str | Path) -> dict[int, str]:
         Names by id, in the order of the file. Ids of the subset have gaps.
 
     Raises:
-        InputError: the file is malformed, or an id or a name is there twice.
+        InputError: the file is malformed, or an id or a name is duplicated.
     """
     text = read_text(path)
     actions: dict[int, str] = {}
@@ -159,14 +158,14 @@ def read_ava_actions(path: str | Path) -> dict[int, str]:
         where = f"{path}, line {text.count(chr(10), 0, place) + 1}"
         entry = _ENTRY.match(text, place)
         if entry is None or entry[1] not in ("label", "item"):
-            raise InputError(f"{where}: an entry label {{ name: ... label_id: ... }} is expected")
+            raise InputError(f"{where}: expected an entry label {{ name: ... label_id: ... }}")
         key, name = _parse_action(entry[2], where)
         if key in actions or name in actions.values():
-            raise InputError(f"{where}: the action {key} or the name {name!r} is there twice")
+            raise InputError(f"{where}: the action {key} or the name {name!r} is duplicated")
         actions[key] = name
         place = entry.end()
     if not actions:
-        raise InputError(f"{path}: there is no action in it")
+        raise InputError(f"{path}: the file has no action")
     return actions
 
 
@@ -174,7 +173,7 @@ def read_ava_excluded(path: str | Path) -> set[tuple[str, float]]:
     """Read `ava_*_excluded_timestamps_v2.2.csv`: videos and seconds, without a header.
 
     Raises:
-        InputError: the file is malformed. An empty one is not: nothing is excluded.
+        InputError: the file is malformed. An empty file is valid: nothing is excluded.
     """
     excluded = set()
     for where, cells in csv_rows(path):
@@ -185,10 +184,10 @@ def read_ava_excluded(path: str | Path) -> set[tuple[str, float]]:
 
 
 def _frame(seconds: float, video: AvaVideo, where: str) -> int:
-    index = round(min((seconds - video.start_seconds) * video.fps, 1e15))  # it may be infinite
+    index = round(min((seconds - video.start_seconds) * video.fps, 1e15))  # may be infinite
     if index < 0:
         raise InputError(
-            f"{where}: {seconds:g} s lies before the start of the video, {video.start_seconds:g} s"
+            f"{where}: {seconds:g} s is before the start of the video, {video.start_seconds:g} s"
         )
     return parse_frame_index(index, where, first=0, num_frames=video.num_frames)
 
@@ -200,7 +199,7 @@ def _add(
     corners = check_corners(shares, where)
     if min(corners) < -OUTSIDE or max(corners) > 1 + OUTSIDE:
         raise InputError(
-            f"{where}: corners must be shares of the picture from 0 to 1, got "
+            f"{where}: corners must be shares of the image from 0 to 1, got "
             f"({', '.join(cells[2:6])}); boxes in pixels must be divided by its size"
         )
     action, key = (
@@ -208,13 +207,13 @@ def _add(
         parse_integer(cells[7], where, "person_id"),
     )
     person = persons.setdefault(key, _Person())
-    if (frame, action) in person.moments:
+    if (frame, action) in person.occurrences:
         raise InputError(f"{where}: person {key} does action {action} twice at {cells[1]} s")
     height, width = video.size_hw
     box = tuple(share * side for share, side in zip(corners, (width, height) * 2, strict=True))
     if person.boxes.setdefault(frame, (box, where))[0] != box:
         raise InputError(f"{where}: person {key} has a second, different box at {cells[1]} s")
-    person.moments.add((frame, action))
+    person.occurrences.add((frame, action))
     person.actions.add(action)
 
 
@@ -246,7 +245,7 @@ def _action_name(action: int, names: dict[int, str] | None, path: str | Path) ->
 
 
 def _action_ids(label: str | None, ids: dict[str, str] | None, where: str) -> list[str]:
-    """Ids, as text, of the actions in a label."""
+    """Return the ids, as text, of the actions in a label."""
     if not label:
         raise InputError(f"{where}: AVA needs a label, the actions of the person")
     actions = label.split(SEPARATOR)

@@ -1,6 +1,6 @@
-"""What every reader of people files checks: frame numbers, boxes, one box per person and frame.
+"""Checks of all readers of box files: frame indices, boxes, one box per person and frame.
 
-`where` in an argument is the start of an error message: the file and its line or key.
+`where` is the start of an error message: the file and its line or key.
 """
 
 import math
@@ -15,7 +15,7 @@ from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
 
 MAX_FRAMES = 10**7
-"""Four days at 30 frames per second; a larger frame number is a damaged one."""
+"""Four days at 30 frames per second; a larger frame index is an error in the file."""
 
 
 class BoxCollector:
@@ -36,14 +36,14 @@ class BoxCollector:
         label: str | None = None,
         where: str,
     ) -> None:
-        """Take one box.
+        """Add one box.
 
         Args:
-            person: who it is, unique in the video.
+            person: id of the person, unique in the video.
             frame: counted from 0.
             box: xyxy, pixel edges.
             score: confidence.
-            label: what the person does in the whole video; the same for all boxes of a person.
+            label: action of the person in the video; the same for all boxes of a person.
             where: start of a message.
 
         Raises:
@@ -57,7 +57,7 @@ class BoxCollector:
             )
         if boxes and label != self._labels[person]:
             raise InputError(
-                f"{where}: person {person} is labelled {label!r} here and "
+                f"{where}: person {person} is labeled {label!r} here and "
                 f"{self._labels[person]!r} before; give persons of two labels two numbers"
             )
         self._labels[person] = label
@@ -72,7 +72,7 @@ class BoxCollector:
         fps: float | None = None,
         sort_persons: bool = False,
     ) -> VideoPeople:
-        """Build everybody of the video, in order of appearance in the file or of their ids.
+        """Build the people of the video, in order of appearance in the file or of their ids.
 
         Raises:
             InputError: a box is too large or too thin for float32.
@@ -99,16 +99,16 @@ class BoxCollector:
             worst = int(wrong.nonzero()[0])
             raise InputError(
                 f"{self._source}: the box {rows[worst][:4]} of person {person} in frame "
-                f"{frames[worst]} is too large or too thin to be one in pixels"
+                f"{frames[worst]} is too large or too thin for a box in pixels"
             )
         return Tube(torch.tensor(frames), boxes, table[:, 4].contiguous())
 
 
 def parse_number(value: object, where: str, what: str) -> float:
-    """Read a finite number out of the text of a cell or a value of a JSON file.
+    """Parse a finite number from the text of a cell or a value of a JSON file.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not one.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise InputError(f"{where}: {what} must be a number, got {_shown(value)}")
@@ -122,23 +122,21 @@ def parse_number(value: object, where: str, what: str) -> float:
 
 
 def parse_integer(value: object, where: str, what: str, *, first: int = 0) -> int:
-    """Read a whole number from `first` upwards.
+    """Parse an integer of at least `first`.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not one.
     """
     result = parse_number(value, where, what)
     if result != int(result) or not first <= result < 2**53:
-        raise InputError(
-            f"{where}: {what} must be a whole number from {first}, got {_shown(value)}"
-        )
+        raise InputError(f"{where}: {what} must be an integer from {first}, got {_shown(value)}")
     return int(result)
 
 
 def parse_frame_index(
     value: object, where: str, *, first: int, num_frames: int | None = None
 ) -> int:
-    """Read a frame number and count it from 0.
+    """Parse a frame number and convert it to an index from 0.
 
     Args:
         value: the number in the file.
@@ -147,12 +145,12 @@ def parse_frame_index(
         num_frames: frames of the video; None: unknown.
 
     Raises:
-        InputError: it is no frame number, or lies beyond the video.
+        InputError: it is not a frame number, or is beyond the video.
     """
     index = parse_integer(value, where, "frame", first=first) - first
     if num_frames is not None and index >= num_frames:
         raise InputError(
-            f"{where}: frame {index + first} lies beyond the video, whose {num_frames} frames are "
+            f"{where}: frame {index + first} is beyond the video, whose {num_frames} frames are "
             f"{first} to {num_frames - 1 + first}; are these boxes of another video?"
         )
     if index >= MAX_FRAMES:
@@ -170,13 +168,13 @@ def check_corners(corners: Sequence[float], where: str) -> tuple[float, float, f
     if x1 <= x0 or y1 <= y0:
         raise InputError(
             f"{where}: x0 < x1 and y0 < y1 must hold, got ({x0:g}, {y0:g}, {x1:g}, {y1:g}); "
-            "corners are top left and bottom right, not centre or width and height"
+            "corners are top left and bottom right, not center or width and height"
         )
     return x0, y0, x1, y1
 
 
 def corners_from_xywh(xywh: Sequence[float], where: str) -> tuple[float, float, float, float]:
-    """Turn left, top, width and height into corners.
+    """Convert left, top, width and height to corners.
 
     Raises:
         InputError: width or height is not above 0.

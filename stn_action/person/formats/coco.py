@@ -1,8 +1,8 @@
-"""COCO JSON of videos: COCO-VID with `videos`, or pictures called `<video>/<frame number>.jpg`.
+"""COCO JSON of videos: COCO-VID with `videos`, or images named `<video>/<frame number>.jpg`.
 
-Convention: bbox is [left, top, width, height] in pixel edges counted from 0, as in COCO itself. A
-picture's frame is its `frame_id`, counted from 0; without one, the last number in its file name,
-counted from 1 as ffmpeg numbers pictures (`first_frame` says otherwise). The video is named by
+Convention: bbox is [left, top, width, height] in pixel edges counted from 0, as in COCO itself. An
+image's frame is its `frame_id`, counted from 0; without one, the last number in its file name,
+counted from 1 as ffmpeg numbers images (or from `first_frame`). The video is named by
 `video_id` and the list `videos`; without one, by the folder in the file name.
 """
 
@@ -27,7 +27,7 @@ PERSON_NAMES = ("person", "pedestrian", "human", "people")
 TRACK_KEYS = ("track_id", "instance_id")
 
 
-class _Picture(NamedTuple):
+class _Frame(NamedTuple):
     video: str
     frame: int
 
@@ -59,16 +59,16 @@ class _Video:
 def read_coco(path: str | Path, *, first_frame: int = 1) -> list[VideoPeople]:
     """Read the persons of a COCO file; a person is a `track_id` (or `instance_id`) in a video.
 
-    Only annotations of the category `person` (or a like one) are read, and no crowds. `score` is 1
-    where it is missing; `label` says what the person does.
+    Only annotations of the category `person` (or a like one) are read, and no crowds. A missing
+    `score` is 1; `label` is the action of the person.
 
     Args:
         path: the JSON file.
-        first_frame: number of a video's first picture, where only file names number them.
+        first_frame: number of a video's first image, if only file names number them.
 
     Returns:
-        Videos in the order of `videos`, else of their pictures; persons in the order of their ids.
-        A video whose pictures have no annotation has nobody.
+        Videos in the order of `videos`, else of their images; persons in the order of their ids.
+        A video whose images have no annotation has no person.
 
     Raises:
         InputError: the file is malformed, or persons have no identity.
@@ -81,33 +81,33 @@ def read_coco(path: str | Path, *, first_frame: int = 1) -> list[VideoPeople]:
     for where, entry in _list_entries(content, "videos", path, required=False):
         name = _read_string(entry, "name", where)
         if _read_id(entry, "id", where) in names or name in videos:
-            raise InputError(f"{where}: the video {name!r} or its id is there twice")
+            raise InputError(f"{where}: the video {name!r} or its id is duplicated")
         names[entry["id"]] = name
         videos[name] = _Video(path, entry, where)
-    pictures = _pictures(content, path, names, videos, first_frame)
+    frames = _frames_by_id(content, path, names, videos, first_frame)
     for where, entry in _list_entries(content, "annotations", path):
-        picture = pictures.get(_read_id(entry, "image_id", where))
-        if picture is None:
-            raise InputError(f"{where}: there is no picture with the id {entry['image_id']!r}")
+        frame_of_image = frames.get(_read_id(entry, "image_id", where))
+        if frame_of_image is None:
+            raise InputError(f"{where}: there is no image with the id {entry['image_id']!r}")
         if _read_id(entry, "category_id", where) in categories and not entry.get("iscrowd"):
-            _add(videos[picture.video].gathered, picture.frame, entry, where)
+            _add(videos[frame_of_image.video].gathered, frame_of_image.frame, entry, where)
     if not videos:
-        raise InputError(f"{path}: there are no pictures in it")
+        raise InputError(f"{path}: the file has no images")
     return [video.people(name) for name, video in videos.items()]
 
 
 def write_coco(path: str | Path, people: Iterable[VideoPeople]) -> None:
     """Write COCO-VID: `videos`, `images` for frames with a person, `annotations` with `track_id`.
 
-    Persons are numbered from 1 in each video. Pictures are called `<video>/<frame from 1>.jpg`.
+    Persons are numbered from 1 in each video. Images are named `<video>/<frame from 1>.jpg`.
     """
     content: dict[str, list[dict[str, Any]]] = {"videos": [], "images": [], "annotations": []}
     for video_id, video in enumerate(people, start=1):
         size = dict(zip(("height", "width"), video.size_hw or (), strict=False))
-        told = {"length": video.num_frames, "fps": video.fps}
+        known = {"length": video.num_frames, "fps": video.fps}
         entry = {"id": video_id, "name": video.name, **size}
         content["videos"].append(
-            {**entry, **{key: value for key, value in told.items() if value is not None}}
+            {**entry, **{key: value for key, value in known.items() if value is not None}}
         )
         _append_frames(content, video, video_id, size)
     categories = [{"id": 1, "name": "person"}]
@@ -124,7 +124,7 @@ def _append_frames(content: dict, video: VideoPeople, video_id: int, size: dict)
         content["images"].append({"id": images[frame], **place, **size})
     for track_id, tube in enumerate(video.tubes, start=1):
         label = video.labels[track_id - 1] if video.labels else None
-        told = {} if label is None else {"label": label}
+        known = {} if label is None else {"label": label}
         for frame, (x0, y0, x1, y1), score in zip(
             tube.frame_indices.tolist(), tube.boxes.tolist(), tube.scores.tolist(), strict=True
         ):
@@ -139,13 +139,13 @@ def _append_frames(content: dict, video: VideoPeople, video_id: int, size: dict)
                 "area": width * height,
                 "iscrowd": 0,
                 "score": score,
-                **told,
+                **known,
             }
             content["annotations"].append(annotation)
 
 
 def _persons(categories: list[tuple[str, dict]], path: Path) -> set[Any]:
-    """Ids of the categories that are persons."""
+    """Return the ids of the categories that are persons."""
     names = {
         _read_id(entry, "id", where): _read_string(entry, "name", where)
         for where, entry in categories
@@ -159,23 +159,23 @@ def _persons(categories: list[tuple[str, dict]], path: Path) -> set[Any]:
     return persons
 
 
-def _pictures(
+def _frames_by_id(
     content: dict, path: Path, names: dict[Any, str], videos: dict[str, _Video], first_frame: int
-) -> dict[Any, _Picture]:
-    """Video and frame of every picture; videos that only file names tell are added."""
-    pictures: dict[Any, _Picture] = {}
+) -> dict[Any, _Frame]:
+    """Return video and frame of every image; videos known from file names alone are added."""
+    frames: dict[Any, _Frame] = {}
     for where, entry in _list_entries(content, "images", path):
         key = _read_id(entry, "id", where)
-        if key in pictures:
-            raise InputError(f"{where}: the id {key!r} is there twice")
+        if key in frames:
+            raise InputError(f"{where}: the id {key!r} is duplicated")
         video = _video_name(entry, names, where)
         if video not in videos:
             videos[video] = _Video(
                 path, {name: entry.get(name) for name in ("height", "width")}, where
             )
         frame = _frame(entry, where, first_frame, videos[video].num_frames)
-        pictures[key] = _Picture(video, frame)
-    return pictures
+        frames[key] = _Frame(video, frame)
+    return frames
 
 
 def _video_name(entry: dict[str, Any], names: dict[Any, str], where: str) -> str:
@@ -211,7 +211,7 @@ def _add(gathered: BoxCollector, frame: int, entry: dict[str, Any], where: str) 
     if track is None:
         raise InputError(
             f"{where}: there is neither track_id nor instance_id; these are detections, not "
-            "persons: track them first"
+            "tracks: track them first"
         )
     bbox = entry.get("bbox")
     if not isinstance(bbox, list) or len(bbox) != 4:
@@ -240,16 +240,16 @@ def _load_coco(path: Path) -> dict[str, Any]:
     """Read the file.
 
     Raises:
-        InputError: it is no JSON, or a list of results.
+        InputError: it is not JSON, or is a list of results.
     """
     try:
         content = json.loads(read_text(path))
     except RecursionError:
-        raise InputError(f"{path}: this JSON is nested too deep to be one of boxes") from None
+        raise InputError(f"{path}: this JSON is nested too deeply for a file of boxes") from None
     except ValueError as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: this is no JSON, or it was cut off: {error}") from error
+        raise InputError(f"{path}: this is not JSON, or it was truncated: {error}") from error
     if isinstance(content, list):
         raise InputError(
             f"{path}: this is a list of results, which names neither videos nor persons; a "
@@ -263,10 +263,10 @@ def _load_coco(path: Path) -> dict[str, Any]:
 def _list_entries(
     content: dict, key: str, path: Path, *, required: bool = True
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return the dictionaries of a list, each with where it stands.
+    """Return the dictionaries of a list, each with its position in the file.
 
     Raises:
-        InputError: the list is missing though required, or holds something else.
+        InputError: the list is missing though required, or contains something else.
     """
     if key not in content and not required:
         return []
@@ -295,7 +295,7 @@ def _read_string(entry: dict[str, Any], key: str, where: str) -> str:
     """Return a text.
 
     Raises:
-        InputError: it is missing, empty or no text.
+        InputError: it is missing, empty or not text.
     """
     value = entry.get(key)
     if not isinstance(value, str) or not value:

@@ -1,4 +1,4 @@
-"""The formats of people files by name: what a tool chooses from."""
+"""Formats of box files by name."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -20,14 +20,14 @@ from stn_action.person.video_people import VideoPeople
 
 
 class Format(NamedTuple):
-    """One kind of people file."""
+    """One kind of box file."""
 
     read: Callable[..., Iterable[VideoPeople]]
-    """Takes the path first; further arguments by keyword. It may be lazy: errors can come late."""
+    """Takes the path first, further arguments by keyword; may be lazy, with late errors."""
     write: Callable[..., None] | None
-    """Takes the path and people; None: there is no use in writing it."""
+    """Takes the path and people; None: the format cannot be written."""
     what: str
-    """What the path is, for a help text."""
+    """What the path is, for help texts."""
 
 
 FORMATS: dict[str, Format] = {
@@ -48,7 +48,7 @@ def find_format(name: str, *, to_write: bool = False) -> Format:
     """Return a format by its name.
 
     Raises:
-        InputError: there is none of that name, or it cannot be written.
+        InputError: there is no such format, or it cannot be written.
     """
     known = [key for key, value in FORMATS.items() if value.write is not None or not to_write]
     if name not in known:

@@ -2,8 +2,8 @@
 
 Convention: the zip holds `<class>_<video>_<frame, five digits from 1>.txt` with one line `<class
 number> xmin ymin xmax ymax`. Corners are the first and the last pixel of the person, counted from 1
-(in the file they reach from 1 to 320 and 240, the size of the pictures), so pixel edges are
-x0 = xmin - 1 and x1 = xmax. The zip is read where it lies; nothing is unpacked.
+(in the file they reach from 1 to 320 and 240, the size of the images), so pixel edges are
+x0 = xmin - 1 and x1 = xmax. The zip is read in place; nothing is unpacked.
 """
 
 import lzma
@@ -25,7 +25,7 @@ from stn_action.person.formats.box_collector import (
 from stn_action.person.video_people import VideoPeople
 
 SIZE_HW = (240, 320)
-"""The picture that the boxes lie in, pixels."""
+"""Size of the images of the boxes, pixels."""
 CLASSES = (
     *("brush_hair", "catch", "clap", "climb_stairs", "golf", "jump", "kick_ball", "pick", "pour"),
     *("pullup", "push", "run", "shoot_ball", "shoot_bow", "shoot_gun", "sit", "stand"),
@@ -45,11 +45,11 @@ def read_jhmdb(path: str | Path) -> list[VideoPeople]:
     """Read the boxes of a zip of frames.
 
     Returns:
-        One per video in the order of their names, called `<class>/<video>`, with one person each.
+        One per video in the order of their names, named `<class>/<video>`, with one person each.
 
     Raises:
-        InputError: the file is no such zip, a member is too large or malformed, or a video has two
-            boxes in a frame or two classes.
+        InputError: the file is not such a zip, a member is too large or malformed, or a video has
+            two boxes in a frame or two classes.
     """
     videos: dict[str, BoxCollector] = {}
     try:
@@ -57,7 +57,7 @@ def read_jhmdb(path: str | Path) -> list[VideoPeople]:
             for name, frame, text, where in _frames(archive, path):
                 label, box = _box(text, where)
                 if not name.startswith(f"{label}_"):
-                    raise InputError(f"{where}: its class is {label}, which its name does not say")
+                    raise InputError(f"{where}: its class is {label}, but its name says otherwise")
                 video = f"{label}/{name.removeprefix(f'{label}_')}"
                 gathered = videos.setdefault(video, BoxCollector(path))
                 gathered.add(1, frame, box, label=label, where=where)
@@ -66,12 +66,12 @@ def read_jhmdb(path: str | Path) -> list[VideoPeople]:
     except _NO_ZIP as error:
         raise InputError(f"{path}: this zip cannot be read: {error}") from error
     if not videos:
-        raise InputError(f"{path}: there is no box in this zip")
+        raise InputError(f"{path}: this zip has no boxes")
     return [videos[name].people(name, size_hw=SIZE_HW) for name in sorted(videos)]
 
 
 def _frames(archive: zipfile.ZipFile, path: str | Path) -> Iterator[tuple[str, int, bytes, str]]:
-    """Class and video, frame from 0, content, and where that stands."""
+    """Yield class and video, frame index, content, and the position in the file."""
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) > MAX_MEMBERS:
         raise InputError(f"{path}: {len(members)} members are more than JHMDB has frames")
@@ -80,7 +80,7 @@ def _frames(archive: zipfile.ZipFile, path: str | Path) -> Iterator[tuple[str, i
         match = _MEMBER.fullmatch(member.filename)
         if match is None:
             raise InputError(f"{where}: names must be <class>_<video>_<frame, five digits>.txt")
-        with archive.open(member) as file:  # the size that the zip tells may be a lie
+        with archive.open(member) as file:  # the size that the zip declares may be false
             text = file.read(MAX_MEMBER_BYTES + 1)
         if len(text) > MAX_MEMBER_BYTES:
             raise InputError(f"{where}: more than {MAX_MEMBER_BYTES} bytes are no single box")
@@ -103,5 +103,5 @@ def _box(text: bytes, where: str) -> tuple[str, tuple[float, float, float, float
     x0, y0, x1, y1 = (parse_number(cell, where, "every corner") for cell in cells[1:])
     height, width = SIZE_HW
     if x0 < 1 or y0 < 1 or x1 > width or y1 > height:
-        raise InputError(f"{where}: {lines[0]!r} does not lie in the picture, {width} x {height}")
+        raise InputError(f"{where}: {lines[0]!r} is not inside the image, {width} x {height}")
     return CLASSES[label - 1], check_corners((x0 - 1, y0 - 1, x1, y1), where)

@@ -1,6 +1,6 @@
 """JHMDB's official puppet masks: `puppet_mask/<class>/<video>/puppet_mask.mat`.
 
-Convention: `part_mask` is (height, width, frames), 0 where the person is not. The box of a frame
+Convention: `part_mask` is (height, width, frames), 0 outside the person. The box of a frame
 reaches from the outer edge of the first column and row with a person to that of the last.
 """
 
@@ -26,7 +26,7 @@ _DAMAGED = (
 
 
 def read_jhmdb_masks(path: str | Path) -> Iterator[VideoPeople]:
-    """Read the boxes of puppet masks, one person per video; frames without a mask have none.
+    """Read the boxes of puppet masks, one person per video; frames without a mask have no box.
 
     Args:
         path: the folder above `<class>/<video>/puppet_mask.mat`; `part_mask` is (H, W, T), 0 where
@@ -41,7 +41,7 @@ def read_jhmdb_masks(path: str | Path) -> Iterator[VideoPeople]:
     for file in files:
         video, label = file.parent.name, file.parent.parent.name
         if label not in CLASSES:
-            raise InputError(f"{file}: its folder {label!r} is no class; they are {CLASSES}")
+            raise InputError(f"{file}: its folder {label!r} is not one of {CLASSES}")
         masks = _masks(file)
         tube = _tube_of(masks, file)
         yield VideoPeople(
@@ -50,7 +50,7 @@ def read_jhmdb_masks(path: str | Path) -> Iterator[VideoPeople]:
 
 
 def _masks(file: Path) -> np.ndarray:
-    """Where the person is: (H, W, T) bool."""
+    """Return the mask of the person: (H, W, T) bool."""
     try:
         from scipy.io import loadmat, whosmat
     except ModuleNotFoundError as error:
@@ -61,22 +61,22 @@ def _masks(file: Path) -> np.ndarray:
     _check_mask(_from_mat(whosmat, file), file)
     masks = _from_mat(lambda name: loadmat(name, variable_names=["part_mask"]), file)["part_mask"]
     if not isinstance(masks, np.ndarray) or masks.dtype.kind not in "buif":
-        raise InputError(f"{file}, part_mask: numbers expected, 0 where the person is not")
+        raise InputError(f"{file}, part_mask: numbers expected, 0 outside the person")
     return (masks if masks.ndim == 3 else masks[..., None]) != 0
 
 
 def _check_mask(variables: list[tuple[str, tuple[int, ...], str]], file: Path) -> None:
-    """Refuse a file by what its headers tell, before its contents are unpacked."""
+    """Check a file by its headers, before its contents are unpacked."""
     shapes = {name: tuple(shape) for name, shape, _ in variables}
     shape = shapes.get("part_mask")
     if shape is None:
-        raise InputError(f"{file}: it holds {sorted(shapes)}, not part_mask")
+        raise InputError(f"{file}: it contains {sorted(shapes)}, not part_mask")
     if len(shape) not in (2, 3) or not 0 < np.prod(shape, dtype=np.float64) <= MAX_MASK_BYTES:
         raise InputError(f"{file}, part_mask: (height, width, frames) expected, got {shape}")
 
 
 def _from_mat(read: Any, file: Path) -> Any:
-    """Read a MATLAB file; scipy meets a damaged one with whatever breaks first."""
+    """Read a MATLAB file; scipy raises all kinds of errors on a damaged one."""
     from scipy.io.matlab import MatReadError
 
     try:

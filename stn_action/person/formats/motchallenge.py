@@ -34,7 +34,7 @@ from stn_action.person.video_people import VideoPeople
 PERSON_CLASSES = (1, 2, 7)
 """Pedestrian, person on a vehicle, static person."""
 NOT_GIVEN = -1
-"""A confidence of results that tells nothing; it is read as 1."""
+"""A confidence that was not given; it is read as 1."""
 
 
 class _Row(NamedTuple):
@@ -46,7 +46,7 @@ class _Row(NamedTuple):
 
 
 class _Sequence(NamedTuple):
-    """What `seqinfo.ini` tells."""
+    """The contents of `seqinfo.ini`."""
 
     size_hw: tuple[int, int] | None = None
     num_frames: int | None = None
@@ -58,8 +58,8 @@ def read_mot(path: str | Path) -> Iterator[VideoPeople]:
     """Read the persons of one file or of every `<video>/gt/gt.txt` below a folder.
 
     A person is an id; tubes are in the order of their ids. Scores are the confidences, which
-    ground truth uses as a flag: 0 is a person that the benchmark does not count. Of nine cells only
-    the classes of persons are read. `seqinfo.ini` in the folder of the video is made use of.
+    ground truth uses as a flag: 0 is a person that the benchmark ignores. Of nine cells only
+    the classes of persons are read. `seqinfo.ini` in the folder of the video is used.
 
     Args:
         path: `gt.txt`, results of a tracker (`<video>.txt`), or a folder of videos.
@@ -74,17 +74,17 @@ def read_mot(path: str | Path) -> Iterator[VideoPeople]:
         return
     files = sorted(path.rglob("gt/gt.txt"))
     if not files:
-        raise InputError(f"{path}: there is no <video>/gt/gt.txt below it")
+        raise InputError(f"{path}: no <video>/gt/gt.txt below it")
     for file in files:
         name = file.parent.parent.relative_to(path).as_posix()
         yield _read_video(file, path.resolve().name if name == "." else name)
 
 
 def read_mot_detections(path: str | Path) -> list[tuple[int, Detections]]:
-    """Read detections without identity, as `tracking.track_people` takes them.
+    """Read detections without identity, as input of `track_people`.
 
     Args:
-        path: `det.txt`; ids are passed over.
+        path: `det.txt`; ids are ignored.
 
     Returns:
         Frame, counted from 0, and its detections, best first: every frame from the first of the
@@ -107,8 +107,8 @@ def read_mot_detections(path: str | Path) -> list[tuple[int, Detections]]:
 def write_mot(path: str | Path, people: Iterable[VideoPeople]) -> None:
     """Write `<video>/gt/gt.txt` and `<video>/seqinfo.ini` of every video below a folder.
 
-    Persons get the ids 1, 2, ... in their order; labels are not kept. Of a video without anybody
-    `seqinfo.ini` says `people=0`.
+    Persons get the ids 1, 2, ... in their order; labels are not kept. For a video without a person
+    `seqinfo.ini` has `people=0`.
 
     Raises:
         InputError: a video's name cannot be a folder.
@@ -147,7 +147,7 @@ def _read_video(path: Path, name: str) -> VideoPeople:
 
 
 def _rows(path: Path, sequence: _Sequence) -> Iterator[_Row]:
-    """Every person of the file."""
+    """Yield the row of every person in the file."""
     is_empty = True
     for where, cells in csv_rows(path):
         is_empty = False
@@ -166,7 +166,7 @@ def _rows(path: Path, sequence: _Sequence) -> Iterator[_Row]:
         if len(cells) != 9 or values[5] in PERSON_CLASSES:
             yield _Row(where, frame, person, (x0 - 1, y0 - 1, x1 - 1, y1 - 1), score)
     if is_empty and not sequence.is_empty:
-        raise InputError(f"{path}: there is no box in it; was the file cut off?")
+        raise InputError(f"{path}: the file has no boxes; was it truncated?")
 
 
 def _detections(rows: list[_Row]) -> Detections:
@@ -183,18 +183,18 @@ def _sequence(path: Path) -> _Sequence:
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(read_text(ini), source=str(ini))
-        told = parser["Sequence"]
+        known = parser["Sequence"]
     except (configparser.Error, KeyError) as error:
         what = " ".join(str(error).split())
         raise InputError(f"{ini}: a section [Sequence] of key=value is expected: {what}") from error
 
     def count(key: str) -> int | None:
-        return parse_integer(told[key], f"{ini}, {key}", key, first=1) if key in told else None
+        return parse_integer(known[key], f"{ini}, {key}", key, first=1) if key in known else None
 
     height, width = count("imHeight"), count("imWidth")
     fps = (
-        parse_number(told["frameRate"], f"{ini}, frameRate", "frameRate")
-        if "frameRate" in told
+        parse_number(known["frameRate"], f"{ini}, frameRate", "frameRate")
+        if "frameRate" in known
         else None
     )
     if fps is not None and fps <= 0:
@@ -203,18 +203,18 @@ def _sequence(path: Path) -> _Sequence:
         None if height is None or width is None else (height, width),
         count("seqLength"),
         fps,
-        told.get("people") == "0",
+        known.get("people") == "0",
     )
 
 
 def _sequence_text(video: VideoPeople) -> str:
-    told: dict[str, object] = {"name": video.name}
+    known: dict[str, object] = {"name": video.name}
     if video.fps is not None:
-        told["frameRate"] = f"{video.fps:.17g}"
+        known["frameRate"] = f"{video.fps:.17g}"
     if video.num_frames is not None:
-        told["seqLength"] = video.num_frames
+        known["seqLength"] = video.num_frames
     if video.size_hw is not None:
-        told["imHeight"], told["imWidth"] = video.size_hw
+        known["imHeight"], known["imWidth"] = video.size_hw
     if not video.tubes:
-        told["people"] = 0
-    return "[Sequence]\n" + "".join(f"{key}={value}\n" for key, value in told.items())
+        known["people"] = 0
+    return "[Sequence]\n" + "".join(f"{key}={value}\n" for key, value in known.items())

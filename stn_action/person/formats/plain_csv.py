@@ -1,4 +1,4 @@
-"""Our own CSV files: a folder with one person per file, or one long file for everybody."""
+"""Plain CSV files: a folder with one person per file, or one long file for all people."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +19,7 @@ LABEL = "label"
 
 
 def read_tube_folder(path: str | Path) -> list[VideoPeople]:
-    """Read a folder of `<video>.csv`, as `store.TubeFolder` takes it: one person per video.
+    """Read a folder of `<video>.csv`, as `TubeFolder` reads it: one person per video.
 
     Raises:
         InputError: there is no such folder, or a file is malformed.
@@ -32,7 +32,7 @@ def read_tube_folder(path: str | Path) -> list[VideoPeople]:
 
 
 def write_tube_folder(path: str | Path, people: Iterable[VideoPeople]) -> None:
-    """Write `<video>.csv` below a folder; a video without anybody gets no file, as that means.
+    """Write `<video>.csv` below a folder; a video without a person gets no file.
 
     Raises:
         InputError: a video has several persons, or its name cannot be a path.
@@ -41,7 +41,7 @@ def write_tube_folder(path: str | Path, people: Iterable[VideoPeople]) -> None:
         if len(video.tubes) > 1:
             raise InputError(
                 f"{path}: {video.name} has {len(video.tubes)} persons, this format one per video; "
-                "write the long CSV file, or choose one person"
+                "write the long CSV file, or select one person"
             )
         target = path_below(path, video.name)
         for tube in video.tubes:
@@ -51,9 +51,9 @@ def write_tube_folder(path: str | Path, people: Iterable[VideoPeople]) -> None:
 def read_long_csv(path: str | Path) -> list[VideoPeople]:
     """Read `video,person,frame,x0,y0,x1,y1,score`.
 
-    Columns are found by name; a `label` says what the person does, others are passed over. `frame`
+    Columns are found by name; `label` is the action of the person, others are ignored. `frame`
     counts from 0, corners are pixel edges, an empty or missing score is 1, `person` is any text. A
-    line with nothing but `video` says that nobody was found in it.
+    line with only `video` says that no person was found in it.
 
     Returns:
         Videos and persons in order of appearance.
@@ -81,14 +81,14 @@ def read_long_csv(path: str | Path) -> list[VideoPeople]:
         if any(values[name] for name in COLUMNS[1:7]):
             _add(gathered, values, where)
     if not videos:
-        raise InputError(f"{path}: there is no box in it; was the file cut off?")
+        raise InputError(f"{path}: the file has no boxes; was it truncated?")
     return [gathered.people(name) for name, gathered in videos.items()]
 
 
 def write_long_csv(path: str | Path, people: Iterable[VideoPeople]) -> None:
-    """Write everybody into one file; persons are numbered from 1 in each video.
+    """Write all people to one file; persons are numbered from 1 in each video.
 
-    Labels, where there are any, go into a ninth column; sizes and lengths of videos are not kept.
+    Labels, if any, are written to a ninth column; sizes and lengths of videos are not kept.
 
     Raises:
         InputError: a name or a label could not be read back.
@@ -129,7 +129,7 @@ def _add(gathered: BoxCollector, values: dict[str, str], where: str) -> None:
 
 def _cell(text: str, path: str | Path) -> str:
     if text != text.strip() or any(character in text for character in "\r\n\0"):
-        raise InputError(f"{path}: {text!r} cannot be a cell; blanks at its ends would be lost")
+        raise InputError(f"{path}: {text!r} cannot be a cell; outer blanks would be lost")
     if any(character in text for character in ',"'):
         return '"' + text.replace('"', '""') + '"'
     return text

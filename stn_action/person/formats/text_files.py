@@ -1,4 +1,4 @@
-"""Text files and CSV lines, read and written; a failure is an InputError that names the file."""
+"""Reading and writing of text files and CSV lines; errors name the file."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from stn_action.errors import InputError
 
 
 def read_bytes(path: str | Path, *, max_bytes: int) -> bytes:
-    """Read a whole file.
+    """Read a file.
 
     Raises:
         InputError: it cannot be read, is empty or larger than `max_bytes`.
@@ -21,12 +21,12 @@ def read_bytes(path: str | Path, *, max_bytes: int) -> bytes:
     try:
         if (size := path.stat().st_size) > max_bytes:
             raise InputError(
-                f"{path}: {size} bytes are more than people files of this kind ever have "
+                f"{path}: {size} bytes are more than any file of this format has "
                 f"({max_bytes}); is this another file?"
             )
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: these boxes cannot be read: {error}") from error
+        raise InputError(f"{path}: the boxes cannot be read: {error}") from error
     if not data:
         raise InputError(f"{path}: the file is empty")
     return data
@@ -41,7 +41,7 @@ def read_text(path: str | Path) -> str:
     try:
         return Path(path).read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path}: these boxes cannot be read: {error}") from error
+        raise InputError(f"{path}: the boxes cannot be read: {error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: this file must be text in UTF-8: {error}") from error
 
@@ -50,7 +50,7 @@ def csv_rows(path: str | Path) -> Iterator[tuple[str, list[str]]]:
     """Yield `<file>, line <n>` and the cells of every line that is not blank.
 
     Raises:
-        InputError: it cannot be read, or is no CSV.
+        InputError: it cannot be read, or is not CSV.
     """
     reader = csv.reader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
     try:
@@ -58,11 +58,11 @@ def csv_rows(path: str | Path) -> Iterator[tuple[str, list[str]]]:
             if any(cell.strip() for cell in row):
                 yield f"{path}, line {reader.line_num}", [cell.strip() for cell in row]
     except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: this is no CSV: {error}") from error
+        raise InputError(f"{path}, line {reader.line_num}: this is not CSV: {error}") from error
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file, first to a temporary name, then renamed."""
+    """Write a text file to a temporary file that is then renamed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -71,17 +71,17 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def path_below(root: str | Path, video_name: str) -> Path:
-    """Return where the files of a video go below a folder.
+    """Return the path of a video's files below a folder.
 
     Raises:
-        InputError: the name leads out of the folder.
+        InputError: the name points outside the folder.
     """
     name = PurePosixPath(video_name)
     if name.is_absolute() or ".." in name.parts or not name.parts or "\0" in video_name:
-        raise InputError(f"{root}: {video_name!r} is no name of a video that can be a path below")
+        raise InputError(f"{root}: {video_name!r} cannot be a path below this folder")
     return Path(root) / name
 
 
 def format_float32(value: float | Tensor) -> str:
-    """Format a number so that reading gives the same float32 back."""
+    """Format a number so that parsing returns the same float32."""
     return f"{float(value):.9g}"

@@ -1,10 +1,10 @@
 """UCF101-24: `pyannot.pkl` and `pyannot_with_class_names.pkl` of corrected-UCF101-Annots.
 
 Convention: `sf` counts from 0 and `ef` is the frame after the last. Boxes x, y, w, h come from
-MATLAB: x and y count from 1, and x + w is the number of the last column that belongs to the box (in
-the file the smallest x is 1 and the largest x + w is 320, the picture's width). So pixel edges are
-x0 = x - 1 and x1 = x + w, and alike for y. Evaluation scripts of others take (x, y, x + w, y + h);
-that differs by one pixel at the left and the top.
+MATLAB: x and y count from 1, and x + w is the number of the last column of the box (in
+the file the smallest x is 1 and the largest x + w is 320, the image's width). So pixel edges are
+x0 = x - 1 and x1 = x + w, and alike for y. Other evaluation scripts use (x, y, x + w, y + h),
+which differs by one pixel at the left and the top.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
 
 SIZE_HW = (240, 320)
-"""The picture that the boxes lie in, pixels."""
+"""Size of the images of the boxes, pixels."""
 CLASSES = (
     *("Basketball", "BasketballDunk", "Biking", "CliffDiving", "CricketBowling", "Diving"),
     *("Fencing", "FloorGymnastics", "GolfSwing", "HorseRiding", "IceDancing", "LongJump"),
@@ -35,10 +35,10 @@ def read_ucf101_24(path: str | Path) -> list[VideoPeople]:
     """Read the official boxes; a tube lasts as long as its action.
 
     Args:
-        path: `pyannot.pkl` or `pyannot_with_class_names.pkl`; nothing in it is run.
+        path: `pyannot.pkl` or `pyannot_with_class_names.pkl`; no code in it is run.
 
     Returns:
-        One per video in the order of the file, called `Basketball/v_Basketball_g01_c01`.
+        One per video in the order of the file, named `Basketball/v_Basketball_g01_c01`.
 
     Raises:
         InputError: the file is damaged, harmful, or another one.
@@ -94,13 +94,13 @@ def _check_boxes(boxes: np.ndarray, first: int, where: str) -> None:
         worst = int(np.flatnonzero(~(inside & ordered))[0])
         raise InputError(
             f"{where}, 'boxes': the box of frame {first + worst}, "
-            f"({', '.join(f'{value:g}' for value in boxes[worst])}), has no positive size or does "
-            f"not lie in the picture of {width} x {height}"
+            f"({', '.join(f'{value:g}' for value in boxes[worst])}), has no positive size or is "
+            f"not inside the image of {width} x {height}"
         )
 
 
 def _whole(value: Any, where: str, low: int, high: int) -> int:
     if type(value) is not int or not low <= value <= high:
         shown = value if isinstance(value, (int, float)) else type(value).__name__
-        raise InputError(f"{where}: a whole number from {low} to {high} expected, got {shown}")
+        raise InputError(f"{where}: expected an integer from {low} to {high}, got {shown}")
     return value

@@ -1,6 +1,6 @@
-"""The tubes of a whole data set in one crash-safe file (SQLite).
+"""The tubes of a data set in one crash-safe file (SQLite).
 
-A video is in the file or not, never half: everything about it is written in one transaction. Boxes
+A video is in the file completely or not at all: it is written in one transaction. Boxes
 are little-endian float32, frame numbers int32, so a file reads the same on every machine.
 """
 
@@ -26,18 +26,18 @@ from stn_action.person.store.people_sql import (
 from stn_action.person.store.tube_folder import TubeFolder
 from stn_action.person.video_people import People, VideoPeople
 
-AT_ONCE = 500
-"""Names in one query, videos in one transaction."""
+BATCH = 500
+"""Names per query, videos per transaction."""
 
 
 class PeopleFile:
-    """A people file; it may be open in many processes at once, and goes to others by its path."""
+    """A people file; many processes may open it at once. It is pickled as its path."""
 
     def __init__(self, path: str | Path) -> None:
-        """Open a people file that is there.
+        """Open an existing people file.
 
         Raises:
-            InputError: no such file, or it is no people file.
+            InputError: no such file, or it is not a people file.
         """
         self.path = Path(path)
         if not self.path.is_file():
@@ -52,14 +52,14 @@ class PeopleFile:
 
     @classmethod
     def create(cls, path: str | Path, made_by: str) -> "PeopleFile":
-        """Open a people file, and write an empty one where there is none.
+        """Open a people file, and create an empty one if there is none.
 
         Args:
             path: the file.
-            made_by: detector and settings, or the source of the boxes; a file holds those of one.
+            made_by: detector and settings, or the source of the boxes; one per file.
 
         Raises:
-            InputError: the file is there and was made by something else.
+            InputError: the file exists and was made by something else.
         """
         path = Path(path)
         if not path.exists():
@@ -83,25 +83,25 @@ class PeopleFile:
         return self._about()["made_by"]
 
     def __len__(self) -> int:
-        """Count the videos that were looked at."""
+        """Count the processed videos."""
         return self._file.query("SELECT COUNT(*) FROM videos")[0][0]
 
     def __iter__(self) -> Iterator[VideoPeople]:
-        """Everybody in every video, in the order of names."""
+        """Yield the people of every video, in the order of names."""
         for name in self.names():
             yield from self._read(name)
 
     def names(self) -> list[str]:
-        """The names of all videos that were looked at, in order."""
+        """Return the names of all processed videos, in order."""
         return [name for (name,) in self._file.query("SELECT name FROM videos ORDER BY name")]
 
     def errors(self) -> dict[str, str]:
-        """Name of each video that could not be read, and why."""
+        """Return the name of each video that could not be read, and why."""
         rows = self._file.query("SELECT name, error FROM videos WHERE error IS NOT NULL")
         return dict(sorted(rows))
 
     def find(self, video_name: str) -> VideoPeople | None:
-        """Everybody in a video: see `People.find`; names agree as in `NameIndex.find`."""
+        """Return all tubes of a video: see `People.find`; names match as in `NameIndex.find`."""
         found = self._read(video_name)
         if not found and (stored := self._index().find(video_name)) is not None:
             found = self._read(stored)
@@ -110,8 +110,8 @@ class PeopleFile:
     def longest_spans(self, video_names: Sequence[str]) -> list[int | None]:
         """See `People.longest_spans`."""
         spans: dict[str, int] = {}
-        for start in range(0, len(video_names), AT_ONCE):
-            names = video_names[start : start + AT_ONCE]
+        for start in range(0, len(video_names), BATCH):
+            names = video_names[start : start + BATCH]
             marks = ", ".join("?" * len(names))
             spans |= self._file.query(
                 f"SELECT name, longest_span FROM videos WHERE name IN ({marks})", *names
@@ -144,11 +144,11 @@ class PeopleFile:
         return state == _state(path) or checksum(path) == digest
 
     def add(self, people: VideoPeople, path: Path | None = None, error: str | None = None) -> None:
-        """Write everybody in a video, in place of what was known of it, in one transaction.
+        """Write the people of a video, replacing its previous entry, in one transaction.
 
         Args:
-            people: what was found.
-            path: the file that was looked at; None: not known.
+            people: all tubes of the video.
+            path: of the video; None: unknown.
             error: why it could not be read.
 
         Raises:
@@ -159,17 +159,17 @@ class PeopleFile:
         self._names = None
 
     def add_all(self, people: Iterable[VideoPeople]) -> int:
-        """Write many videos of which the files are not known; a few hundred in one transaction.
+        """Write many videos without their files; a few hundred per transaction.
 
         Returns:
-            How many.
+            The number of videos.
 
         Raises:
             InputError: the file cannot be written.
         """
         number = 0
         rest = iter(people)
-        while some := list(islice(rest, AT_ONCE)):
+        while some := list(islice(rest, BATCH)):
             with self._file.writing() as connection:
                 for one in some:
                     insert_video(connection, one, [None, None], None)
@@ -178,9 +178,9 @@ class PeopleFile:
         return number
 
     def claim(self, video_name: str) -> bool:
-        """Take a video in hand; False where another process that still lives has it.
+        """Claim a video; False if a live process holds it.
 
-        `add` gives it back.
+        `add` releases it.
         """
         own = process_label()
         with self._file.writing() as connection:
@@ -193,10 +193,10 @@ class PeopleFile:
         return True
 
     def merge(self, other: "PeopleFile") -> int:
-        """Take over the videos of another file that this one lacks or could not read.
+        """Copy the videos of another file that are missing here or could not be read.
 
         Returns:
-            How many were taken over.
+            The number of videos copied.
 
         Raises:
             InputError: the file was made by something else.
@@ -204,7 +204,7 @@ class PeopleFile:
         if other.made_by != self.made_by:
             raise InputError(
                 f"{other.path}: its boxes were made by {other.made_by!r}, those of {self.path} by "
-                f"{self.made_by!r}; only files that were made alike can be joined"
+                f"{self.made_by!r}; only files made by the same can be merged"
             )
         self._file.query("ATTACH DATABASE ? AS other", str(other.path))
         try:
@@ -222,7 +222,7 @@ class PeopleFile:
         return number
 
     def close(self) -> None:
-        """Give back the file; it is opened again when it is needed."""
+        """Close the file; it is reopened when needed."""
         self._file.close()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -242,7 +242,7 @@ class PeopleFile:
         return self._names
 
     def _read(self, name: str) -> list[VideoPeople]:
-        """The video of exactly this name, if it is there."""
+        """Return the video of exactly this name, if there is one."""
         rows = self._file.query(
             "SELECT id, height, width, num_frames, fps, checksum FROM videos WHERE name = ?", name
         )
@@ -267,7 +267,7 @@ class PeopleFile:
 
 
 def open_people(path: Path) -> People:
-    """Open a people file, or a folder with one CSV of boxes per video.
+    """Open a people file, or a folder with one CSV file of boxes per video.
 
     Raises:
         InputError: it is neither.
@@ -276,6 +276,6 @@ def open_people(path: Path) -> People:
 
 
 def _state(path: Path) -> list[int]:
-    """Bytes and time of change of a file."""
+    """Return the size and modification time of a file."""
     status = path.stat()
     return [status.st_size, status.st_mtime_ns]

@@ -1,4 +1,4 @@
-"""The SQLite side of a people file: schema, connections, rows, and whose turn it is to write."""
+"""SQLite of a people file: schema, connections, rows and process labels."""
 
 import os
 import sqlite3
@@ -16,7 +16,7 @@ from stn_action.person.video_people import VideoPeople
 
 FORMAT = "stn_action people 1"
 SECONDS_TO_WAIT = 60.0
-"""For another process that is writing."""
+"""Timeout while another process is writing."""
 SCHEMA = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE videos (
@@ -45,7 +45,7 @@ JOIN main.videos AS new ON new.name = old.name WHERE new.id > ?
 
 
 class Connection:
-    """A people file, opened by each process for itself when it is first needed."""
+    """A connection to a people file, opened by each process at first use."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,13 +53,13 @@ class Connection:
         self._process = 0
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """The rows that a SELECT gives."""
+        """Return the rows of a SELECT."""
         with _plain_errors(self.path):
             return self._open().execute(statement, values).fetchall()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: what happens in the block is written as a whole or not at all."""
+        """Run the block as one transaction: all of it is written, or nothing."""
         with _plain_errors(self.path):
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
@@ -72,7 +72,7 @@ class Connection:
                 raise
 
     def close(self) -> None:
-        """Give back the file; it is opened again when it is needed."""
+        """Close the file; it is reopened when needed."""
         if self._connection is not None and self._process == os.getpid():
             self._connection.close()
         self._connection = None
@@ -85,14 +85,14 @@ class Connection:
 
 
 def connect_file(path: Path) -> sqlite3.Connection:
-    """Open a file in which each statement is its own transaction unless one is begun."""
+    """Open a file with autocommit: each statement is a transaction unless one is begun."""
     connection = sqlite3.connect(path, timeout=SECONDS_TO_WAIT, isolation_level=None)
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
 
 
 def create_file(path: Path, made_by: str) -> None:
-    """Write an empty people file, unless another process has done so at the same moment."""
+    """Write an empty people file, unless another process does so at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -103,7 +103,7 @@ def create_file(path: Path, made_by: str) -> None:
             connection.executemany("INSERT INTO about VALUES (?, ?)", rows)
             connection.close()
         try:
-            path.hardlink_to(unfinished)  # fails where the file is there: the first one wins
+            path.hardlink_to(unfinished)  # fails if the file exists: the first process wins
         except FileExistsError:
             pass
         except OSError:  # a file system without links
@@ -118,12 +118,12 @@ def insert_video(
     state: Sequence[int | None],
     error: str | None,
 ) -> None:
-    """Write a video, in place of what was known of it, in the transaction under way.
+    """Write a video, replacing its previous entry, in the current transaction.
 
     Args:
         connection: of `Connection.writing`.
-        people: everybody in the video.
-        state: bytes and time of change of its file.
+        people: all tubes of the video.
+        state: size and modification time of its file.
         error: why it could not be read.
     """
     size_hw = people.size_hw or (None, None)
@@ -143,7 +143,7 @@ def insert_video(
 
 
 def pack_tube(tube: Tube) -> tuple[bytes, bytes, bytes]:
-    """Frames, boxes and scores as bytes: little-endian int32 and float32."""
+    """Pack frames, boxes and scores as bytes: little-endian int32 and float32."""
     return (
         tube.frame_indices.numpy().astype("<i4").tobytes(),
         tube.boxes.numpy().astype("<f4").tobytes(),
@@ -152,7 +152,7 @@ def pack_tube(tube: Tube) -> tuple[bytes, bytes, bytes]:
 
 
 def unpack_tube(frames: bytes, boxes: bytes, scores: bytes) -> Tube:
-    """The inverse of `packed`.
+    """Unpack a tube: the inverse of `pack_tube`.
 
     Raises:
         ValueError: they are of unequal length.
@@ -165,24 +165,24 @@ def unpack_tube(frames: bytes, boxes: bytes, scores: bytes) -> Tube:
 
 
 def process_label() -> str:
-    """This process, told apart from a later one that gets its number."""
+    """Return the label of this process: its id and start time, since ids are reused."""
     return f"{os.getpid()} {_started(os.getpid())}"
 
 
 def is_alive(process: str) -> bool:
-    """Whether a process of this machine, named by `this_process`, still runs."""
+    """Return whether the process of a label still runs on this machine."""
     number, _, started = process.partition(" ")
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # it belongs to someone else
+        pass  # it belongs to another user
     return _started(int(number)) == started
 
 
 def _started(process: int) -> str:
-    """When a process began, in clock ticks; empty where the system does not tell."""
+    """Return the start time of a process, in clock ticks; empty if unknown."""
     try:
         line = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -198,11 +198,9 @@ def _plain_errors(path: Path) -> Iterator[None]:
         said = str(error)
         remedy = "is it a people file? `python tools/detect_people.py` writes one"
         if "disk" in said or "full" in said:
-            remedy = (
-                "free some space and start again: all videos finished before are safe in the file"
-            )
+            remedy = "free some space and start again: all finished videos are safe in the file"
         elif "locked" in said:
             remedy = f"another process has been writing for {SECONDS_TO_WAIT:.0f} s; try again"
         elif "readonly" in said:
-            remedy = "give a file that may be written"
+            remedy = "give a writable file"
         raise InputError(f"{path}: {said}; {remedy}") from None

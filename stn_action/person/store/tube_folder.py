@@ -22,23 +22,23 @@ def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> T
     """Read the boxes of one person from a CSV file.
 
     The header is `frame,x0,y0,x1,y1` with `score` as an optional sixth column; other columns are
-    passed over. `frame` counts from 0 and increases from line to line; the corners are pixel edges
-    of the source picture; a missing score is 1.
+    ignored. `frame` counts from 0 and increases from line to line; the corners are pixel edges
+    of the source image; a missing score is 1.
 
     Args:
         path: the CSV file.
-        size_hw: height and width of the picture, if they are known: boxes are clipped to it.
+        size_hw: height and width of the image, if known: boxes are clipped to it.
 
     Raises:
         InputError: the file cannot be read, a column is missing, a value is no number or not
-            finite, corners are swapped, frames do not increase, or a box lies wholly outside.
+            finite, corners are swapped, frames do not increase, or a box is entirely outside.
     """
     path = Path(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file, skipinitialspace=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: these boxes cannot be read: {error}") from error
+        raise InputError(f"{path}: the boxes cannot be read: {error}") from error
     columns = _column_places(path, rows[0] if rows else [])
     values = [
         _parse_row(path, line, row, columns)
@@ -46,7 +46,7 @@ def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> T
         if any(cell.strip() for cell in row)
     ]
     if not values:
-        raise InputError(f"{path}: there is no box in it; leave the file out if nobody was found")
+        raise InputError(f"{path}: no box in it; omit the file if no person was found")
     table = torch.tensor(values, dtype=torch.float64)
     if (backward := (table[:, 0].diff() <= 0).nonzero()).numel():
         frame = int(table[int(backward[0]) + 1, 0])
@@ -56,9 +56,9 @@ def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> T
 
 
 def write_tube_csv(path: str | Path, tube: Tube) -> None:
-    """Write a tube as `frame,x0,y0,x1,y1,score`, first to a temporary name, then renamed.
+    """Write a tube as `frame,x0,y0,x1,y1,score`, to a temporary file that is then renamed.
 
-    Values are written so that reading gives the same float32 numbers back.
+    Reading returns the same float32 numbers.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,13 +71,13 @@ def write_tube_csv(path: str | Path, tube: Tube) -> None:
 
 
 class TubeFolder:
-    """CSV files of tubes anywhere below a folder, found by the name of their video."""
+    """CSV files of tubes below a folder, found by the name of their video."""
 
     def __init__(self, root: str | Path):
         """List the files below `root`.
 
         Raises:
-            InputError: `root` is no folder, or there is no CSV file below it.
+            InputError: `root` is not a folder, or there is no CSV file below it.
         """
         self.root = Path(root)
         if not self.root.is_dir():
@@ -102,18 +102,18 @@ class TubeFolder:
         return self.root
 
     def path_of(self, video_name: str) -> Path | None:
-        """Return the file that holds the boxes of a video, None where there is none.
+        """Return the file with the boxes of a video, None if there is none.
 
-        The file is called like the video; see `NameIndex.find`.
+        The file has the video's name; see `NameIndex.find`.
 
         Raises:
-            InputError: several files fit equally well.
+            InputError: several files match equally well.
         """
         stored = self._names.find(video_name)
         return None if stored is None else self.root / f"{stored}.csv"
 
     def find(self, video_name: str) -> VideoPeople | None:
-        """Read the tube of a video, None where there is none; see `path_of` and `read_tube_csv`."""
+        """Return the tube of a video, None if there is none; see `path_of` and `read_tube_csv`."""
         path = self.path_of(video_name)
         return (
             None
@@ -142,7 +142,7 @@ def _column_places(path: Path, header: list[str]) -> list[int | None]:
 
 
 def _parse_row(path: Path, line: int, row: list[str], columns: list[int | None]) -> list[float]:
-    """The six numbers of one line, checked on their own."""
+    """Parse and check the six numbers of one line."""
     try:
         values = [1.0 if column is None else float(row[column]) for column in columns]
     except (ValueError, IndexError) as error:
@@ -151,11 +151,11 @@ def _parse_row(path: Path, line: int, row: list[str], columns: list[int | None])
     if not all(math.isfinite(value) for value in values):
         raise InputError(f"{path}, line {line}: {','.join(row)!r} holds NaN or infinity")
     if frame < 0 or frame != int(frame):
-        raise InputError(f"{path}, line {line}: frame must be a whole number from 0, got {frame:g}")
+        raise InputError(f"{path}, line {line}: frame must be an integer from 0, got {frame:g}")
     if x1 <= x0 or y1 <= y0:
         raise InputError(
             f"{path}, line {line}: x0 < x1 and y0 < y1 must hold, got ({x0:g}, {y0:g}, {x1:g}, "
-            f"{y1:g}); corners are top left and bottom right, not centre or width and height"
+            f"{y1:g}); corners are top left and bottom right, not center or width and height"
         )
     return values
 

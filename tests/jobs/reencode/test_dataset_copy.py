@@ -226,7 +226,7 @@ def test_boxes_of_another_video_are_a_failure(tiny_data, tmp_path):
         )
         summary = reencode(plan)
         assert summary.job.done == 1
-        assert "lies wholly outside the picture" in summary.job.failures["0"]
+        assert "is entirely outside the image" in summary.job.failures["0"]
 
 
 def test_the_forecast_tells_size_and_speed(folder, tmp_path):

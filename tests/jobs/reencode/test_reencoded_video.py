@@ -158,7 +158,7 @@ def test_a_source_that_cannot_be_re_encoded_leaves_nothing(tmp_path):
     recipe = Recipe(256, margin=0.5)
     with pytest.raises(InputError, match=r"the file has changed since people were detected in it"):
         reencoded(path, tmp_path, recipe, PeopleExtent((0, 0, 5, 5), None, "00ff"))
-    with pytest.raises(InputError, match=r"lies wholly outside the picture"):
+    with pytest.raises(InputError, match=r"is entirely outside the image"):
         reencoded(path, tmp_path, recipe, PeopleExtent((90, 0, 95, 5), None, None))
     assert not (tmp_path / "out").exists()
 

@@ -7,7 +7,7 @@ from torchvision.ops import box_iou
 
 from stn_action.errors import InputError
 from stn_action.person.detectors.detector_table import build_detector
-from stn_action.person.detectors.yolox import GREY, decode, letterbox
+from stn_action.person.detectors.yolox import GRAY, decode_rows, letterbox
 from stn_action.video.backend_table import open_video
 
 
@@ -65,14 +65,14 @@ def test_the_letterbox_is_grey_at_the_lower_right_and_bgr():
     blob = letterbox(picture, 32, 32 / 40)
     assert blob.shape == (1, 3, 32, 32)
     assert (blob[0, :, :16] == np.array([30, 20, 10])[:, None, None]).all()
-    assert (blob[0, :, 16:] == GREY).all()
+    assert (blob[0, :, 16:] == GRAY).all()
 
 
 def test_a_row_is_decoded_by_hand():
     rows = np.zeros((2, 85), dtype=np.float32)
     rows[1, :6] = 0.5, 0.25, np.log(2), np.log(4), 0.8, 0.5
     corners, strides = np.array([[0, 0], [3, 1]]), np.array([[8], [16]])
-    boxes, scores = decode(rows, corners, strides)
+    boxes, scores = decode_rows(rows, corners, strides)
     # centre ((3 + 0.5) * 16, (1 + 0.25) * 16), size (2 * 16, 4 * 16)
     assert boxes[1].tolist() == pytest.approx([56 - 16, 20 - 32, 56 + 16, 20 + 32])
     assert scores.tolist() == pytest.approx([0, 0.4])
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_network_is_told(shared, tmp_path, content):
     path = tmp_path / "model.onnx"
     whole = (shared / "models/yolox_nano.onnx").read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if content is None else content)
-    with pytest.raises(InputError, match=r"model.onnx: is no ONNX network that OpenCV reads"):
+    with pytest.raises(InputError, match=r"model.onnx: is not an ONNX network that OpenCV"):
         build_detector(f"onnx:{path}")
 
 

@@ -118,19 +118,19 @@ def test_written_people_read_back(made):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"there is no line in it; was the file cut off"),
+        ("", r"the file has no lines; was it truncated"),
         (f"{CSV}-FL,0905,0.5,0.5,0.7", r"line 5: eight cells .*, got 5"),
         (f"{CSV},0905,0.5,0.5,0.7,0.7,12,1", r"line 5: eight cells"),
         (
             "video_id,timestamp,x1,y1,x2,y2,action_id,person_id\n",
             r"line 1: the timestamp must be a",
         ),
-        ("a,0899,0,0,1,1,12,1\n", r"line 1: 899 s lies before the start of the video, 900 s"),
+        ("a,0899,0,0,1,1,12,1\n", r"line 1: 899 s is before the start of the video, 900 s"),
         ("a,nan,0,0,1,1,12,1\n", r"line 1: the timestamp must be finite, got 'nan'"),
         ("a,902,nan,0,1,1,12,1\n", r"line 1: every corner must be finite, got 'nan'"),
         ("a,902,1,0,0,1,12,1\n", r"line 1: x0 < x1 and y0 < y1 must hold, got \(1, 0, 0, 1\)"),
-        ("a,902,10,20,30,40,12,1\n", r"line 1: corners must be shares of the picture from 0 to 1"),
-        ("a,902,0,0,1,1,0,1\n", r"line 1: action_id must be a whole number from 1, got '0'"),
+        ("a,902,10,20,30,40,12,1\n", r"line 1: corners must be shares of the image from 0 to 1"),
+        ("a,902,0,0,1,1,0,1\n", r"line 1: action_id must be an integer from 1, got '0'"),
         ("a,902,0,0,1,1,12,\n", r"line 1: person_id must be a number, got ''"),
         ("a,902,0,0,1,1,13,1\n", r"action 13 is not in the list, whose ids are \[12, 79\]"),
         (f"{CSV}-FL,0902,0,0,1,1,12,0\n", r"line 5: person 0 does action 12 twice at 0902 s"),
@@ -146,7 +146,7 @@ def test_a_broken_file_is_refused_with_its_line(tmp_path, text, message):
 
 
 def test_a_moment_beyond_the_video_is_refused(tmp_path):
-    message = r"line 4: frame 100 lies beyond the video, whose 100 frames are 0 to 99"
+    message = r"line 4: frame 100 is beyond the video, whose 100 frames are 0 to 99"
     with pytest.raises(InputError, match=message):
         read_ava(stored(tmp_path, CSV), VIDEO._replace(num_frames=100))
 
@@ -154,15 +154,15 @@ def test_a_moment_beyond_the_video_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"there is no action in it"),
-        ("hello", r"line 1: an entry label \{ name"),
-        ("\nlabel {\n name: ", r"line 2: an entry label \{ name"),
+        ("", r"the file has no action"),
+        ("hello", r"line 1: expected an entry label \{ name"),
+        ("\nlabel {\n name: ", r"line 2: expected an entry label \{ name"),
         ("label { }", r"line 1: an entry needs a name in quotes and a label_id or id"),
         ('label { name: "a" }', r"an entry needs a name in quotes"),
         ("label { name: a label_id: 1 }", r"an entry needs a name in quotes"),
         ('label { name: "a" label_id: x }', r"label_id must be a number, got 'x'"),
         ('label { name: "a" id: 1 ! }', r"an entry needs a name in quotes"),
-        ('item { name: "a" id: 1 }\n' * 2, r"line 2: the action 1 or the name 'a' is there twice"),
+        ('item { name: "a" id: 1 }\n' * 2, r"line 2: the action 1 or the name 'a' is duplicated"),
     ],
 )
 def test_a_broken_list_of_actions_is_refused(tmp_path, text, message):
@@ -175,14 +175,14 @@ def test_a_broken_list_of_excluded_moments_is_refused(tmp_path):
         read_ava_excluded(stored(tmp_path, "a0902\n", "excluded.csv"))
     with pytest.raises(InputError, match=r"excluded.csv, line 2: the timestamp must be a number"):
         read_ava_excluded(stored(tmp_path, "a,0902\na,x\n", "excluded.csv"))
-    with pytest.raises(InputError, match=r"these boxes cannot be read: .*directory"):
+    with pytest.raises(InputError, match=r"the boxes cannot be read: .*directory"):
         read_ava_excluded(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"fps": None}, r"video v: AVA needs the size of the picture and the frame rate"),
+        ({"fps": None}, r"video v: AVA needs the size of the image and the frame rate"),
         ({"labels": ()}, r"video v, person 0: AVA needs a label"),
         ({"labels": ("run",)}, r"\['run'\] are not in the list of actions, \['stand', 'talk"),
         ({"name": "a,b"}, r"video a,b: this name cannot be a cell"),

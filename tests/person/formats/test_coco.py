@@ -77,15 +77,15 @@ def test_pictures_may_be_numbered_from_zero(tmp_path):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("", r"this is no JSON, or it was cut off: Expecting value"),
-        (json.dumps(content())[:-30], r"this is no JSON, or it was cut off: .*line 1"),
+        ("", r"this is not JSON, or it was truncated: Expecting value"),
+        (json.dumps(content())[:-30], r"this is not JSON, or it was truncated: .*line 1"),
         ("[" * 100000, r"this JSON is nested too deep"),
         ("[]", r"this is a list of results"),
         ("3", r"a dictionary of images, annotations and categories"),
         ({}, r"categories: there must be a list 'categories'"),
         (content(images=3), r"images: there must be a list 'images'"),
         (content(annotations=[3]), r"annotations\[0\]: a dictionary is expected"),
-        (content(images=[], annotations=[]), r"there are no pictures in it"),
+        (content(images=[], annotations=[]), r"the file has no images"),
         (content(categories=[{"id": 1, "name": "cat"}]), r"none is a person .* there are \['cat'"),
         (content(categories=[{"name": "cat"}]), r"categories\[0\]: there must be a number 'id'"),
         (content(images=[{"id": 1}]), r"images\[0\]: there must be a text 'file_name'"),
@@ -95,13 +95,13 @@ def test_pictures_may_be_numbered_from_zero(tmp_path):
         (content(images=[{"id": 1, "video_id": 9}]), r"there is no video with the id 9 in `video"),
         (
             content(images=[{"id": 1, "file_name": "a/1.jpg"}] * 2),
-            r"\[1\]: the id 1 is there twice",
+            r"\[1\]: the id 1 is duplicated",
         ),
         (content(videos=[{"id": 1, "name": "a"}] * 2), r"videos\[1\]: the video 'a' or its id is"),
-        (vid(frame=3), r"images\[0\]: frame 3 lies beyond the video, whose 3 frames are 0 to 2"),
-        (vid(frame=-1), r"images\[0\]: frame must be a whole number from 0, got -1"),
+        (vid(frame=3), r"images\[0\]: frame 3 is beyond the video, whose 3 frames are 0 to 2"),
+        (vid(frame=-1), r"images\[0\]: frame must be an integer from 0, got -1"),
         (vid(frame=True), r"images\[0\]: frame must be a number, got True"),
-        (vid(image_id=5), r"annotations\[0\]: there is no picture with the id 5"),
+        (vid(image_id=5), r"annotations\[0\]: there is no image with the id 5"),
         (vid(image_id=[5]), r"annotations\[0\]: there must be a number 'image_id'"),
         (vid(instance_id=None), r"neither track_id nor instance_id; these are detections"),
         (vid(instance_id="x"), r"instance_id must be a number, got 'x'"),
@@ -121,7 +121,7 @@ def test_a_broken_file_is_refused_with_its_key(tmp_path, value, message):
 
 
 def test_a_folder_and_another_encoding_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"these boxes cannot be read: .*directory"):
+    with pytest.raises(InputError, match=r"the boxes cannot be read: .*directory"):
         read_coco(tmp_path)
     path = tmp_path / "boxes.json"
     path.write_bytes(json.dumps(content()).encode("utf-16"))

@@ -42,7 +42,7 @@ def test_a_video_of_one_frame_loses_its_last_dimension(tmp_path):
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"other": np.ones(3)}, r"it holds \['other'\], not part_mask"),
+        ({"other": np.ones(3)}, r"it contains \['other'\], not part_mask"),
         ({"part_mask": np.zeros((2, 3, 4))}, r"part_mask: there is no person in it"),
         ({"part_mask": np.zeros((2, 3, 4, 5))}, r"\(height, width, frames\) expected, got \(2, 3"),
         ({"part_mask": np.zeros((0, 3, 4))}, r"\(height, width, frames\) expected, got \(0, 3"),
@@ -75,7 +75,7 @@ def test_an_unknown_class_a_missing_file_and_a_missing_scipy_are_refused(tmp_pat
     with pytest.raises(InputError, match=r"there is no <class>/<video>/puppet_mask.mat below it"):
         list(read_jhmdb_masks(tmp_path))
     stored(tmp_path / "a", label="dance", part_mask=masks())
-    with pytest.raises(InputError, match=r"its folder 'dance' is no class"):
+    with pytest.raises(InputError, match=r"its folder 'dance' is not one of"):
         list(read_jhmdb_masks(tmp_path / "a"))
     stored(tmp_path / "b", part_mask=masks())
     monkeypatch.setitem(sys.modules, "scipy.io", None)

@@ -63,14 +63,14 @@ def test_detections_come_frame_by_frame_best_first(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"gt.txt: there is no box in it; was the file cut off"),
+        ("", r"gt.txt: the file has no boxes; was it truncated"),
         ("1,2,11,21,30\n", r"line 1: there must be 7 to 10 cells, .*, got 5"),
         (f"{GOOD}2,1,11,2", r"line 5: there must be 7 to 10 cells, .*, got 4"),
         ("1,2,11,21,30,x,1\n", r"line 1: every cell must be a number, got 'x'"),
         ("1,2,nan,21,30,4,1\n", r"line 1: every cell must be finite, got 'nan'"),
-        ("0,2,11,21,30,4,1\n", r"line 1: frame must be a whole number from 1, got '0'"),
-        ("1.5,2,11,21,30,4,1\n", r"line 1: frame must be a whole number from 1, got '1.5'"),
-        ("3,2,11,21,30,4,1\n", r"frame 3 lies beyond the video, whose 2 frames are 1 to 2"),
+        ("0,2,11,21,30,4,1\n", r"line 1: frame must be an integer from 1, got '0'"),
+        ("1.5,2,11,21,30,4,1\n", r"line 1: frame must be an integer from 1, got '1.5'"),
+        ("3,2,11,21,30,4,1\n", r"frame 3 is beyond the video, whose 2 frames are 1 to 2"),
         ("1,2,11,21,30,-4,1\n", r"line 1: width and height must be above 0, got 30 and -4"),
         ("1,2,1,2,3,4,1\n1,2,1,2,3,4,1\n", r"line 2: person 2 has a second box in frame 0"),
         ("1,-1,1,2,3,4,1\n", r"line 1: the id is -1, .* read it with `read_mot_detections`"),
@@ -99,16 +99,16 @@ def test_a_broken_seqinfo_is_refused(tmp_path, ini, message):
 
 
 def test_a_missing_file_and_a_folder_without_videos_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"there is no <video>/gt/gt.txt below it"):
+    with pytest.raises(InputError, match=r"no <video>/gt/gt.txt below it"):
         list(read_mot(tmp_path))
-    with pytest.raises(InputError, match=r"nowhere.txt: these boxes cannot be read"):
+    with pytest.raises(InputError, match=r"nowhere.txt: the boxes cannot be read"):
         list(read_mot(tmp_path / "nowhere.txt"))
-    with pytest.raises(InputError, match=r"these boxes cannot be read: .*directory"):
+    with pytest.raises(InputError, match=r"the boxes cannot be read: .*directory"):
         read_mot_detections(tmp_path)
 
 
 def test_a_name_that_leads_out_of_the_folder_is_not_written(tmp_path):
     people = [VideoPeople("../evil", (tube([0], [[0, 0, 1, 1]]),))]
-    with pytest.raises(InputError, match=r"'../evil' is no name of a video"):
+    with pytest.raises(InputError, match=r"'../evil' cannot be a path below"):
         write_mot(tmp_path / "out", people)
     assert list(tmp_path.iterdir()) == []

@@ -58,13 +58,13 @@ def test_lines_may_come_in_any_order_and_columns_too(tmp_path):
     [
         ("", r"the column video, person, frame, x0, y0, x1, y1 is missing"),
         ("video,frame,x0,y0,x1,y1\n", r"line 1: the column person is missing"),
-        (f"{HEADER}\n", r"there is no box in it; was the file cut off"),
+        (f"{HEADER}\n", r"the file has no boxes; was it truncated"),
         (f"{LINE}a,1,1,1,2", r"line 3: 8 cells expected, got 5"),
         (f"{LINE}a,1,1,1,2,3,4,5,6\n", r"line 3: 8 cells expected, got 9"),
         (f"{LINE},1,1,1,2,3,4,5\n", r"line 3: the name of the video is missing"),
         (f"{LINE}a,,1,1,2,3,4,5\n", r"line 3: the person is missing"),
         (f"{LINE}a,1,,1,2,3,4,5\n", r"line 3: frame must be a number, got ''"),
-        (f"{LINE}a,1,-1,1,2,3,4,5\n", r"line 3: frame must be a whole number from 0, got '-1'"),
+        (f"{LINE}a,1,-1,1,2,3,4,5\n", r"line 3: frame must be an integer from 0, got '-1'"),
         (f"{LINE}a,1,99999999,1,2,3,4,5\n", r"line 3: frame 99999999 is beyond all videos"),
         (f"{LINE}a,1,1e400,1,2,3,4,5\n", r"line 3: frame must be finite, got '1e400'"),
         (f"{LINE}a,1,1,1,nan,3,4,5\n", r"line 3: y0 must be finite, got 'nan'"),
@@ -72,8 +72,8 @@ def test_lines_may_come_in_any_order_and_columns_too(tmp_path):
         (f"{LINE}a,1,1,3,2,1,4,5\n", r"line 3: x0 < x1 and y0 < y1 must hold, got \(3, 2, 1, 4\)"),
         (f"{LINE}a,1,1,1,2,3,4,inf\n", r"line 3: score must be finite, got 'inf'"),
         (f"{LINE}a,1,0,1,2,3,4,5\n", r"line 3: person 1 has a second box in frame 0"),
-        (f"{HEADER},label\na,1,0,1,2,3,4,1,x\na,1,1,1,2,3,4,1,y\n", r"labelled 'y' here and 'x'"),
-        (f"{LINE}a,1,1,{'9' * 140000},2,3,4,5\n", r"line 3: this is no CSV: field larger"),
+        (f"{HEADER},label\na,1,0,1,2,3,4,1,x\na,1,1,1,2,3,4,1,y\n", r"labeled 'y' here and 'x'"),
+        (f"{LINE}a,1,1,{'9' * 140000},2,3,4,5\n", r"line 3: this is not CSV: field larger"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_line(tmp_path, text, message):
@@ -84,7 +84,7 @@ def test_a_broken_file_is_refused_with_its_line(tmp_path, text, message):
 
 
 def test_a_folder_and_another_encoding_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"these boxes cannot be read: .*directory"):
+    with pytest.raises(InputError, match=r"the boxes cannot be read: .*directory"):
         read_long_csv(tmp_path)
     path = tmp_path / "people.csv"
     path.write_bytes(LINE.encode("utf-16"))
@@ -100,7 +100,7 @@ def test_what_would_not_read_back_is_not_written(tmp_path):
         write_tube_folder(tmp_path, [VideoPeople("two", (one, one))])
     with pytest.raises(InputError, match=r"'a\\nb' cannot be a cell"):
         write_long_csv(tmp_path / "people.csv", [VideoPeople("a\nb", (one,))])
-    with pytest.raises(InputError, match=r"is no name of a video"):
+    with pytest.raises(InputError, match=r"cannot be a path below this folder"):
         write_tube_folder(tmp_path, [VideoPeople("/etc/x", (one,))])
     assert list(tmp_path.iterdir()) == []
 

@@ -54,17 +54,17 @@ def test_the_official_files_are_read_whole(shared, name):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"label": 24}, r"annotations\[0\], 'label': a whole number from 0 to 23 .*, got 24"),
-        ({"label": "x"}, r"'label': a whole number from 0 to 23 expected, got str"),
-        ({"sf": -1}, r"'sf': a whole number from 0 to 4 expected, got -1"),
-        ({"ef": 3}, r"'ef': a whole number from 4 to 5 expected, got 3"),
-        ({"ef": 6}, r"'ef': a whole number from 4 to 5 expected, got 6"),
+        ({"label": 24}, r"annotations\[0\], 'label': expected an integer from 0 to 23, got 24"),
+        ({"label": "x"}, r"'label': expected an integer from 0 to 23, got str"),
+        ({"sf": -1}, r"'sf': expected an integer from 0 to 4, got -1"),
+        ({"ef": 3}, r"'ef': expected an integer from 4 to 5, got 3"),
+        ({"ef": 6}, r"'ef': expected an integer from 4 to 5, got 6"),
         ({"ef": 4}, r"'boxes': numbers \(1, 4\) expected, got uint8 \(2, 4\)"),
         ({"boxes": [[1, 2, 3, 4]]}, r"'boxes': numbers \(2, 4\) expected, got none"),
         ({"boxes": np.array(["a", "b"])}, r"'boxes': numbers \(2, 4\) expected, got <U1"),
         ({"boxes": np.full((2, 4), np.nan)}, r"the box of frame 3, \(nan, .* no positive size"),
         ({"boxes": np.full((2, 4), 0)}, r"the box of frame 3, \(-1, -1, 0, 0\), has no positive"),
-        ({"boxes": np.full((2, 4), 200)}, r"not lie in the picture of 320 x 240"),
+        ({"boxes": np.full((2, 4), 200)}, r"is not inside the image of 320 x 240"),
         ({"boxes": np.array([[5, 5, 9, 9], [9, 9, -4, 5]])}, r"the box of frame 4, \(8, 8, 5, 14"),
     ],
 )
@@ -81,7 +81,7 @@ def test_a_broken_annotation_is_refused_with_its_key(tmp_path, changes, message)
         ({}, r"expected a dictionary from video names"),
         ({3: {}}, r"key 3: expected the name of a video and a dictionary"),
         ({NAME: []}, r"expected the name of a video and a dictionary"),
-        ({NAME: {"annotations": []}}, r"'numf': a whole number .*, got NoneType"),
+        ({NAME: {"annotations": []}}, r"'numf': expected an integer .*, got NoneType"),
         ({NAME: {"numf": 4}}, r"there must be a list 'annotations'"),
         ({NAME: {"numf": 4, "annotations": [3]}}, r"annotations\[0\]: expected a dictionary"),
         ({"db": {}, "classes": ["a"]}, r"key 'classes': these are not the 24 classes"),
@@ -98,7 +98,7 @@ def test_a_truncated_official_file_a_folder_and_a_large_file_are_refused(shared,
     path.write_bytes(data[: len(data) // 3])
     with pytest.raises(InputError, match=r"pyannot\.pkl: this is no pickle of boxes, or a damaged"):
         read_ucf101_24(path)
-    with pytest.raises(InputError, match=r"these boxes cannot be read: .*directory"):
+    with pytest.raises(InputError, match=r"the boxes cannot be read: .*directory"):
         read_ucf101_24(tmp_path)
     with path.open("wb") as file:
         file.truncate(2**28 + 1)

@@ -259,7 +259,7 @@ def test_a_full_disk_is_told_and_leaves_the_earlier_work_intact(tmp_path):
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     ).stdout
     number, _, message = said.partition(" ")
-    assert "all videos finished before are safe" in message
+    assert "all finished videos are safe" in message
     file = PeopleFile(shutil.copy(tmp_path / "people.sqlite", tmp_path / "copy.sqlite"))
     assert len(file) == int(number) > 5
     assert all(same(one, people(one.name, *range(20))) for one in file)

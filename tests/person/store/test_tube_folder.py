@@ -47,7 +47,7 @@ def test_a_box_partly_outside_is_clipped_when_the_size_is_known(tmp_path):
 def test_a_box_wholly_outside_is_refused_when_the_size_is_known(tmp_path):
     path = written(tmp_path, f"{LINE}3,210,20,230,60\n4,220,20,230,60\n")
     message = (
-        r"person.csv: the box \(210, 20, 230, 60\) of frame 3 lies wholly outside the picture, "
+        r"person.csv: the box \(210, 20, 230, 60\) of frame 3 is entirely outside the image, "
         r"which is 200 wide and 100 high \(2 such boxes\)"
     )
     with pytest.raises(InputError, match=message):
@@ -60,15 +60,15 @@ def test_a_box_wholly_outside_is_refused_when_the_size_is_known(tmp_path):
         ("", f"the column frame, x0, y0, x1, y1 is missing; the first line must be {HEADER}"),
         ("frame,x0,y0,x1\n0,1,2,3\n", "the column y1 is missing"),
         ("0,10,20,30,60\n", "the column frame, x0, y0, x1, y1 is missing.*got '0,10,20,30,60'"),
-        (f"{HEADER}\n", "there is no box in it; leave the file out"),
+        (f"{HEADER}\n", "no box in it; omit the file"),
         (f"{HEADER}\n0,nan,2,3,4\n", "line 2: '0,nan,2,3,4' holds NaN or infinity"),
         (f"{LINE}1,0,2,inf,4\n", "line 3: '1,0,2,inf,4' holds NaN or infinity"),
         (f"{HEADER}\n0,one,2,3,4\n", "line 2: '0,one,2,3,4' are not numbers"),
         (f"{HEADER}\n0,1,2,3\n", "line 2: '0,1,2,3' are not numbers"),
         (f"{HEADER}\n0,30,20,10,60\n", r"line 2: x0 < x1 and y0 < y1 must hold, got \(30, 20, 10"),
         (f"{HEADER}\n0,10,20,30,20\n", "x0 < x1 and y0 < y1 must hold"),
-        (f"{HEADER}\n-1,10,20,30,60\n", "frame must be a whole number from 0, got -1"),
-        (f"{HEADER}\n0.5,10,20,30,60\n", "frame must be a whole number from 0, got 0.5"),
+        (f"{HEADER}\n-1,10,20,30,60\n", "frame must be an integer from 0, got -1"),
+        (f"{HEADER}\n0.5,10,20,30,60\n", "frame must be an integer from 0, got 0.5"),
         (f"{LINE}5,1,2,3,4\n5,1,2,3,4\n", "frames must increase from line to line, but 5 does not"),
     ],
 )
@@ -79,10 +79,10 @@ def test_a_malformed_file_is_refused_with_its_name(tmp_path, text, message):
 
 def test_a_file_that_is_no_text_or_absent_is_refused(tmp_path):
     path = tmp_path / "person.csv"
-    with pytest.raises(InputError, match=r"these boxes cannot be read: .*No such file"):
+    with pytest.raises(InputError, match=r"the boxes cannot be read: .*No such file"):
         read_tube_csv(path)
     path.write_bytes(b"\xff\xfe\x00\x9c")
-    with pytest.raises(InputError, match=r"these boxes cannot be read: .*codec"):
+    with pytest.raises(InputError, match=r"the boxes cannot be read: .*codec"):
         read_tube_csv(path)
 
 
