@@ -1,4 +1,4 @@
-"""Clips with their targets, one by one and in batches: what data gives and networks take.
+"""Clips with their targets, one by one and in batches: from data sets to networks.
 
 Letters: h, w size of the clip.
 """

@@ -13,7 +13,7 @@ from stn_action.person.video_people import People
 
 
 def people_of(config: Config) -> People | None:
-    """The person boxes, or None where whole frames are used.
+    """Return the person boxes, or None if full frames are used.
 
     Raises:
         InputError: there is no such file or folder, or it holds no boxes.
@@ -31,7 +31,7 @@ def people_of(config: Config) -> People | None:
 
 
 def tubes_of(config: Config) -> TubeChoice:
-    """Which persons count."""
+    """Return which people count."""
     return TubeChoice(**dict(config.data.tubes))
 
 
@@ -39,7 +39,7 @@ def with_people(listing: Listing, config: Config, people: People | None) -> List
     """Count, or leave out, the videos without a person, as configured.
 
     Raises:
-        InputError: the boxes are of another data set, or some videos were never looked at.
+        InputError: the boxes are of another data set, or some videos were never processed.
     """
     if people is None:
         return listing

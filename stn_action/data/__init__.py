@@ -1,1 +1,1 @@
-"""Labelled videos to batches of clips."""
+"""Labeled videos to batches of clips."""

@@ -19,7 +19,7 @@ NAMES_SHOWN = 3
 
 @dataclass(frozen=True)
 class Listing:
-    """The labelled videos of a data set, in parts."""
+    """The labeled videos of a data set, in parts."""
 
     name: str
     """As in the protocol line: `ucf101 split 1`."""
@@ -36,7 +36,7 @@ class Listing:
     missing: int = 0
     """Listed test videos that are left out because the disk lacks them."""
     whole_frame: int = 0
-    """Test videos without a person, of which the whole frame is used though others are cropped."""
+    """Test videos without a person, of which the full frame is used though others are cropped."""
     skipped: int = 0
     """Test videos that are left out because they have no person."""
 
@@ -105,8 +105,8 @@ def require_separate_groups(parts: Mapping[str, VideoTable], *, what: str) -> No
 def hold_out_groups(listing: Listing, share: float, *, seed: int) -> Listing:
     """Move some groups of the training videos to an empty validation part.
 
-    Groups are moved in a random order until the share is reached, whole ones only. A group stays if
-    a class had no training video without it.
+    Groups are moved in a random order until the share is reached. A group stays if a class would
+    have no training video without it.
 
     Args:
         listing: without validation videos.

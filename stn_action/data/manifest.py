@@ -1,4 +1,4 @@
-"""What is known of every file of a data set: a table on disk that a million videos fit into.
+"""The manifest of a data set: what is known of a million video files, in a table on disk.
 
 The table is a text file of tab-separated columns, one line a video. It is memory-mapped; a line is
 parsed when its video is asked for. In memory are only where each line starts and a hash of each
@@ -17,38 +17,38 @@ import numpy as np
 from stn_action.errors import InputError
 
 ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
-REMEDY = "write it anew with `python tools/check_videos.py CONFIG_OR_FOLDER --out {path}`"
+REMEDY = "write it again with `python tools/check_videos.py CONFIG_OR_FOLDER --out {path}`"
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is known of one video's file; its fields are the columns of the table."""
+    """A row of the manifest: what is known of one video's file; fields are columns."""
 
     name: str
     """The video's name, as `Video.name`."""
     frames: int
-    """Frames that decode; what a reader's length is, exactly."""
+    """Number of frames that decode: the exact length of a reader."""
     fps: float
-    """Frames per second on average; 0 where the file cannot be read at all."""
+    """Frames per second on average; 0 if the file cannot be read."""
     width: int
-    """Of the pictures as shown, after rotation, pixels."""
+    """Width of the frames as shown, after rotation, in pixels."""
     height: int
-    """Likewise."""
+    """Height, likewise."""
     rotation: int
-    """Degrees by which decoded pictures are turned anticlockwise to be shown: 0, 90, 180, 270."""
+    """Degrees by which decoded frames are rotated counterclockwise to be shown: 0, 90, 180, 270."""
     codec: str
     """FFmpeg's name of the decoder."""
     bytes: int
     """Size of the file."""
     modified: int
-    """When the file was changed last, nanoseconds since 1970."""
+    """Time of the last change of the file, nanoseconds since 1970."""
     checksum: str
     """`video.checksum.checksum` of the file."""
     error: str = ""
-    """Why the file cannot be read; empty: it can."""
+    """Reason why the file cannot be read; empty if it can."""
     note: str = ""
-    """What is wrong with a file that can be read, in part at least; empty: nothing."""
+    """Damage of a file that can be read, in part at least; empty if there is none."""
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
@@ -56,7 +56,7 @@ HEADER = "\t".join(COLUMNS).encode() + b"\n"
 
 
 def to_line(entry: Entry) -> bytes:
-    """One line of the table, with its end."""
+    """Return one line of the table, with its end."""
     cells = [
         "".join(_ESCAPES.get(letter, letter) for letter in value)
         if isinstance(value, str)
@@ -92,7 +92,7 @@ class Manifest:
     """The table of a data set; a pickled one opens the file again where it is unpickled."""
 
     def __init__(self, path: str | Path):
-        """Open a table and look at the start of every line; see `open`."""
+        """Open a table and find the start of every line; see `open`."""
         self.path = Path(path)
         try:
             self._open()
@@ -130,7 +130,7 @@ class Manifest:
         return from_line(self._line(row), source=f"{self.path}, line {row + 2}")
 
     def find(self, name: str) -> Entry | None:
-        """Read the entry of a video; None where the table has none of that name.
+        """Read the entry of a video; None if the table has none of that name.
 
         Raises:
             InputError: a column does not hold what it should.
@@ -139,7 +139,7 @@ class Manifest:
         return None if row is None else self.entry(row)
 
     def line_of(self, name: str) -> bytes | None:
-        """The line of a video as it stands in the file; None where there is none."""
+        """Return the line of a video in the file; None if there is none."""
         row = self._row_of(_cell(name))
         return None if row is None else self._line(row)
 
@@ -179,13 +179,13 @@ class Manifest:
             first = self._row_of(name)
             if first is not None and first != row:
                 raise InputError(
-                    f"{self.path}, line {row + 2}: {name.decode(**ENCODING)} stands in line "
+                    f"{self.path}, line {row + 2}: {name.decode(**ENCODING)} is in line "
                     f"{first + 2} already; {REMEDY.format(path=self.path)}"
                 )
 
 
 def write_manifest(path: Path, lines: Iterable[bytes]) -> None:
-    """Write a table from finished lines: under another name first, renamed when it is whole.
+    """Write a table from finished lines: to a temporary name, renamed at the end.
 
     Raises:
         OSError: it cannot be written, for instance because the disk is full.
@@ -201,7 +201,7 @@ def write_manifest(path: Path, lines: Iterable[bytes]) -> None:
 
 
 def _scan(file: Iterable[bytes], path: Path, start: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the lines start, and where the last one ends (N + 1), and hashes of the names (N)."""
+    """Return the starts of the lines and the end of the last (N + 1), and hashes of names (N)."""
     starts, hashes = array("q", [start]), array("I")
     line = HEADER
     for number, line in enumerate(file, start=2):

@@ -1,4 +1,4 @@
-"""Labelled videos: one, and a table of a million that `DataLoader` workers share.
+"""Labeled videos: one, and a table of a million that `DataLoader` workers share.
 
 A Python object is written to whenever it is used (its reference count), so that every forked worker
 ends with its own copy of a list of objects; tensors are shared. Letters: N videos, L classes.
@@ -26,7 +26,7 @@ _COLUMNS = 3
 
 @dataclass(frozen=True)
 class Video:
-    """One labelled video: a file, or a slice of one."""
+    """One labeled video: a file, or a slice of one."""
 
     name: str
     """The name in its list, with folders, without suffix: `Archery/v_Archery_g01_c01`."""

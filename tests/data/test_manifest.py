@@ -122,14 +122,14 @@ ONE = to_line(ENTRY)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", r"line 1: not the header of a manifest; write it anew with `python tools/check_vid"),
+        (b"", r"line 1: not the header of a manifest; write it again with `python tools/check_vid"),
         (b"name\tframes\n" + ONE, r"line 1: not the header of a manifest"),
         (HEADER[:-1], r"line 1: not the header of a manifest"),
-        (HEADER + ONE + b"b\t12\n", r"line 3: expected 12 columns, got 2; write it anew"),
+        (HEADER + ONE + b"b\t12\n", r"line 3: expected 12 columns, got 2; write it again"),
         (HEADER + ONE + ONE[:10], r"line 3: expected 12 columns, got 2, where the file is cut off"),
-        (HEADER + ONE[:-2], r"line 2: the file is cut off in this line; write it anew"),
+        (HEADER + ONE[:-2], r"line 2: the file is cut off in this line; write it again"),
         (HEADER + ONE + b"\n", r"line 3: expected 12 columns, got 1"),
-        (HEADER + ONE + ONE, r"line 3: wave/a stands in line 2 already; write it anew"),
+        (HEADER + ONE + ONE, r"line 3: wave/a is in line 2 already; write it again"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path, text, message):

@@ -39,7 +39,7 @@ class DatasetSpec:
     files_may_be_missing: bool = False
     """Listed videos that the disk lacks are left out and counted, as is usual for Kinetics."""
     searched: str = "{root}"
-    """Where videos are looked for, for messages."""
+    """Folders in which videos are searched, for messages."""
     list_folder: str | None = None
     """Folder of official lists, in the root or beside it."""
 

@@ -1,4 +1,4 @@
-"""What the limbs of the sample data's people do: one action, and swaying for all other limbs.
+"""Motion of the people in the sample data: an action of one limb, swaying of all others.
 
 Angles are degrees seen from the front: 0 hangs down, 90 points sideways away from the body, 180
 points up. Each limb has two, of its upper and of its lower segment.
@@ -19,7 +19,7 @@ def _sine(phase: float) -> float:
 
 
 def _thrust(phase: float) -> float:
-    """0 at rest, 1 at full reach, once per turn, resting a little longer than reaching."""
+    """Return 0 at rest and 1 at full reach, once per turn, with a slightly longer rest."""
     return float((0.5 - 0.5 * np.cos(2 * np.pi * phase)) ** 1.3)
 
 
@@ -53,7 +53,7 @@ _LEG_POSE_SHARES = (0.8, 0.2)
 
 @dataclass(frozen=True)
 class Sway:
-    """The life of a limb that does not decide; its poses include moments of the actions."""
+    """Motion of a limb that does not decide; its poses include moments of the actions."""
 
     angles: tuple[float, float]
     swings: tuple[float, float]
@@ -83,16 +83,16 @@ class Sway:
 
 @dataclass(frozen=True)
 class Motion:
-    """What one person does throughout a clip."""
+    """Motion of one person throughout a clip."""
 
     action: str
     side: str
-    """Side of the picture on which the deciding limb is: left or right."""
+    """Side of the image on which the deciding limb is: left or right."""
     period_frames: float
     phase: float
     amplitude: float
     turn: int
-    """1 or -1: the sense in which the phase runs."""
+    """1 or -1: direction in which the phase runs."""
     sways: dict[str, Sway]
 
     @staticmethod

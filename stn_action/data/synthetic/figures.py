@@ -1,7 +1,7 @@
 """The sample data's people: textured, jointed figures seen from the front.
 
-Lengths are in units of the body's height until they meet the picture, where they are pixels; a
-point is (x, y) with y downwards. Left and right are the picture's.
+Lengths are in units of the body's height, in the image in pixels; a point is (x, y) with y
+downwards. Left and right are those of the image.
 """
 
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from stn_action.data.synthetic.sprites import (
 
 GLOVES = np.array([255, 225, 40])
 SHOES = np.array([245, 250, 255])
-"""Everybody wears big yellow gloves and white shoes, so that hands and feet are seen when small."""
+"""All figures wear big yellow gloves and white shoes: small hands and feet stay visible."""
 
 NECK = 0.02
 SOLE = 0.02
 LIMB_RADIUS = 0.045
-"""How far a limb's outline lies beyond its bones."""
+"""Distance from a limb's bones to its outline."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Body:
 
     @staticmethod
     def draw(rng: np.random.Generator) -> "Body":
-        """Draw the proportions of a grown person."""
+        """Draw the proportions of an adult."""
         head, torso = rng.uniform(0.145, 0.17), rng.uniform(0.29, 0.32)
         leg = 1 - head - NECK - torso - SOLE
         thigh = leg * rng.uniform(0.48, 0.52)
@@ -85,7 +85,7 @@ class Figure:
         lean_degrees: float,
         angles: dict[str, tuple[float, float]],
     ) -> dict[str, Points]:
-        """Place the bones in the picture.
+        """Place the bones in the image.
 
         Args:
             hips: (2,), the point between the hip joints, in pixels.
@@ -149,7 +149,7 @@ class Figure:
             self.parts[part].paste(canvas, bones[part], height_pixels)
 
     def limb_box(self, bones: dict[str, Points], limb: str, height_pixels: float) -> Points:
-        """Box of a limb: (4,) xyxy in pixels."""
+        """Return the box of a limb: (4,) xyxy in pixels."""
         points = np.concatenate([bones[f"{limb}_{part}"] for part in ("upper", "lower", "tip")])
         margin = LIMB_RADIUS * height_pixels
         return np.concatenate([points.min(0) - margin, points.max(0) + margin])
@@ -196,7 +196,7 @@ def _paint_torso(body: Body, shirt: Array) -> Sprite:
 def _paint_head(
     body: Body, skin: Array, hues: tuple[float, ...], rng: np.random.Generator
 ) -> Sprite:
-    """Paint hair or hat, face and neck; the bone runs from the crown to the neck's foot."""
+    """Paint hair or hat, face and neck; the bone runs from the crown to the end of the neck."""
     half_width, neck_width, length = 0.058, 0.03, NECK + body.head
     rows, columns = round(length * SPRITE_UNIT), 2 * int(half_width * SPRITE_UNIT + 1) + 1
     face = np.tile(skin[:1, :1], (rows, columns, 1))

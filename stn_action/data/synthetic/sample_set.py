@@ -1,13 +1,13 @@
 """The sample data set: generated clips of people whose class one limb decides.
 
 Every clip shows a person who performs one of six actions with one limb and sways with the others.
-In four of five clips a second, smaller person beside performs another action, so that a network
-that looks at the whole loose crop sees two. The labelled person is the one with a box: in the
-middle of the crop, in front, larger. Written below the root:
+In four of five clips a second, smaller person performs another action, so that a loose crop shows
+two. The labeled person is the one with a box: in the middle of the crop, in front, larger. Written
+below the root:
 
 - `train/<class>/<name>.mp4` and `test/<class>/<name>.mp4`;
-- `people/<name>.csv`, the labelled person's box per frame. It covers the body and its limbs' reach
-  and errs a little as a detector's would; it does not depend on the class;
+- `people/<name>.csv`, the labeled person's box per frame. It covers the body and its limbs' reach,
+  with small errors like those of a detector; it does not depend on the class;
 - `regions/<name>.csv`, the box of the deciding limb per frame;
 - `sample.json`, written last: the settings, the classes, what each clip shows, and a digest.
 """
@@ -42,29 +42,29 @@ from stn_action.video.writer import write_video
 CLASSES = tuple(sorted(ACTIONS))
 SPLITS = ("train", "test")
 VERSION = 1
-"""Of the generator; sets of different versions are different data."""
+"""Version of the generator; sets of different versions are different data."""
 
 _FIGURES = {"train": range(48), "test": range(48, 72)}
 _HUES = {
     "train": tuple(place / 12 for place in range(0, 12, 2)),
     "test": tuple(place / 12 for place in range(1, 12, 2)),
 }
-"""Train and test take the colours of clothes and backgrounds from different sectors."""
+"""Train and test take the colors of clothes and backgrounds from different sectors."""
 
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """What a clip shows; it follows from the seed and the clip's place in the set alone."""
+    """Content of a clip; it depends only on the seed and the clip's place in the set."""
 
     name: str
     split: str
     action: str
     side: str
-    """Where the deciding limb is: left or right of the person in the picture."""
+    """Side of the person on which the deciding limb is in the image: left or right."""
     figure: int
-    """Number of the labelled person."""
+    """Number of the labeled person."""
     other_action: str | None
-    """What the person beside does; None: nobody is beside."""
+    """Action of the second person; None: there is none."""
     other_figure: int | None
     num_frames: int
     seed: tuple[int, ...]
@@ -113,14 +113,14 @@ def generate_sample(
     num_workers: int = 2,
     progress: Callable[..., Iterable[str]] = lambda names, total: names,
 ) -> Path:
-    """Write the sample data set, or what an interrupted generation has left out of it.
+    """Write the sample data set, or the clips that an interrupted generation did not write.
 
     Args:
         root: folder of the set; created when absent.
         seed: of the set; equal seeds give equal pixels, whatever the number of workers.
         clips_per_class: in train and in test.
         num_workers: processes that draw; 0 draws in this one.
-        progress: passes on the names of finished clips, given `total`; as `show_progress`.
+        progress: iterates over the names of finished clips, given `total`; see `show_progress`.
 
     Returns:
         The folder.
@@ -173,14 +173,14 @@ def _plan_clip(seed: int, split: str, action: str, index: int) -> ClipPlan:
 
 
 def _check_folder(root: Path, settings: dict[str, object]) -> bool:
-    """Whether the folder holds a finished set with these settings; refuse anything else."""
+    """Return whether the folder holds a finished set with these settings; refuse other content."""
     for path in (root / "sample.json", _partial(root)):
         if path.exists():
             found = _read_settings(path)
             if found != settings:
                 raise InputError(
                     f"{root} holds a sample data set with other settings: {found}, "
-                    f"wanted {settings}; choose another folder or delete this one"
+                    f"expected {settings}; choose another folder or delete this one"
                 )
             return path.name == "sample.json"
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
@@ -195,7 +195,7 @@ def _read_settings(path: Path) -> object:
         return json.loads(path.read_text())["settings"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is damaged ({error}); delete the folder {path.parent} to generate it anew"
+            f"{path} is damaged ({error}); delete the folder {path.parent} to generate it again"
         ) from None
 
 
@@ -204,7 +204,7 @@ def _partial(root: Path) -> Path:
 
 
 def _paths(root: Path, plan: ClipPlan) -> tuple[Path, Path, Path]:
-    """Person boxes, region boxes, video: in the order in which they are written."""
+    """Return the paths of person boxes, target regions and video, in the order of writing."""
     return (
         root / "people" / f"{plan.name}.csv",
         root / "regions" / f"{plan.name}.csv",
@@ -228,7 +228,7 @@ def _write_all(root: Path, plans: list[ClipPlan], num_workers: int) -> Iterable[
 
 
 def _write_clip(root: Path, plan: ClipPlan) -> str:
-    """Write a clip's files, the video last, so that a video means a finished clip."""
+    """Write a clip's files, the video last: a clip with a video is finished."""
     clip = render_plan(plan)
     people_path, regions_path, video_path = _paths(root, plan)
     for path, boxes in ((people_path, clip.person_boxes), (regions_path, clip.target_boxes)):

@@ -22,7 +22,7 @@ SIZE_HW = (160, 208)
 FPS = 15
 _MARGIN = 36
 _REACH = 0.34
-"""From the middle of a body to the sides of its box."""
+"""Distance from the middle of a body to the sides of its box."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class RenderedClip:
     frames: NDArray[np.uint8]
     """(T, H, W, 3) RGB."""
     person_boxes: Points
-    """(T, 4) xyxy in pixels, inside the picture."""
+    """(T, 4) xyxy in pixels, inside the image."""
     target_boxes: Points
-    """(T, 4) xyxy in pixels, inside the picture: the deciding limb."""
+    """(T, 4) xyxy in pixels, inside the image: the target region, which is the deciding limb."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """A person in a scene: who, what and where."""
+    """A person in a scene: figure, motion and place."""
 
     figure: Figure
     motion: Motion
     height_pixels: float
     feet: Points
-    """(2,): where the person stands, in pixels."""
+    """(2,) place of the feet, in pixels."""
     sway: tuple[float, float, float]
     """Lean in degrees, its period in frames, its phase in turns."""
 
@@ -53,7 +53,7 @@ class Actor:
     def draw(
         figure: Figure, motion: Motion, height_pixels: float, feet: Points, rng: np.random.Generator
     ) -> "Actor":
-        """Place a person who sways a little."""
+        """Place a person and draw a small sway."""
         sway = (rng.uniform(0.5, 3), rng.uniform(16, 36), rng.uniform())
         return Actor(figure, motion, height_pixels, feet, sway)
 
@@ -66,9 +66,9 @@ class Actor:
         return self.feet + self.height_pixels * offset, lean * wave
 
     def box(self, frame: int) -> Points:
-        """Box of the body and of its limbs' reach, (4,) xyxy: the same for every action.
+        """Return the box of the body and its limbs' reach, (4,) xyxy: the same for every action.
 
-        A box that followed the outstretched limb would tell the class by its shape alone.
+        The shape of a box that followed the outstretched limb would give the class away.
         """
         hips, lean = self.hips(frame)
         body, unit = self.figure.body, self.height_pixels
@@ -80,7 +80,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Background:
-    """A cluttered wall that drifts, and things that move before it."""
+    """A cluttered wall that drifts, and objects that move in front of it."""
 
     wall: Array
     """(H + 2 margins, W + 2 margins, 3), 0–255."""
@@ -91,14 +91,14 @@ class Background:
 
     @staticmethod
     def draw(hues: tuple[float, ...], rng: np.random.Generator) -> "Background":
-        """Draw a background whose colours have the given hues."""
+        """Draw a background whose colors have the given hues."""
         things = tuple(_draw_thing(hues, rng) for _ in range(rng.integers(1, 4)))
         angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.4)
         drift = speed * np.array([np.cos(angle), np.sin(angle)])
         return Background(_paint_wall(hues, rng), drift, things)
 
     def at(self, frame: int, num_frames: int, shake: Points) -> Array:
-        """Paint it as a camera sees it that is `shake` (2,) pixels off."""
+        """Paint the view of a camera that is off by `shake` (2,) pixels."""
         offset = -_MARGIN + self.drift * (frame - num_frames / 2) + shake
         matrix = np.array([[1, 0, offset[0]], [0, 1, offset[1]]])
         canvas = cv2.warpAffine(self.wall, matrix, SIZE_HW[::-1], borderMode=cv2.BORDER_REFLECT)
@@ -121,11 +121,11 @@ def render_clip(
     """Draw all frames of a clip.
 
     Args:
-        main: the labelled person, drawn in front.
-        other: the person beside, or nobody.
+        main: the labeled person, drawn in front.
+        other: the second person, or None.
         background: what is behind them.
         num_frames: T.
-        rng: decides the camera's shake, the light and the boxes' inaccuracy.
+        rng: draws the camera's shake, the light and the errors of the boxes.
     """
     shakes = _wander(num_frames, 2, rng) * rng.uniform(0.1, 0.5)
     light, contrast = rng.uniform(-18, 18), rng.uniform(0.8, 1.05)
@@ -160,7 +160,7 @@ def _inside(boxes: Points) -> Points:
 
 
 def _wander(num_frames: int, size: int, rng: np.random.Generator) -> Points:
-    """Smooth random paths of about unit size: (T, size)."""
+    """Return smooth random paths of about unit size: (T, size)."""
     noise = rng.normal(size=(num_frames + 4, size))
     return (noise[:-4] + noise[1:-3] + noise[2:-2] + noise[3:-1] + noise[4:]) / np.sqrt(5)
 
@@ -177,11 +177,11 @@ def _paint_wall(hues: tuple[float, ...], rng: np.random.Generator) -> Array:
     for _ in range(rng.integers(18, 36)):
         mask = _paint_shape((height, width), rng)
         x, y, w, h = cv2.boundingRect(mask)
-        region = np.s_[y : y + h, x : x + w]
-        alpha = (mask[region] * (rng.uniform(0.5, 0.95) / 255)).astype(np.float32)[..., None]
+        area = np.s_[y : y + h, x : x + w]
+        alpha = (mask[area] * (rng.uniform(0.5, 0.95) / 255)).astype(np.float32)[..., None]
         color = draw_color(hues, (0.2, 0.95), rng).astype(np.float32)
-        paint = cloths[rng.integers(4)][region] if rng.uniform() < 0.6 else color
-        wall[region] += alpha * (paint - wall[region])
+        paint = cloths[rng.integers(4)][area] if rng.uniform() < 0.6 else color
+        wall[area] += alpha * (paint - wall[area])
     return np.clip(118 + 0.4 * (wall - 128), 0, 255).astype(np.float32)
 
 
@@ -202,7 +202,7 @@ def _paint_shape(size_hw: tuple[int, int], rng: np.random.Generator) -> NDArray[
 
 
 def _draw_thing(hues: tuple[float, ...], rng: np.random.Generator) -> tuple[Sprite, Points]:
-    """Draw a textured thing, often as long and thin as a limb, that drifts and swings."""
+    """Draw a textured object, often as long and thin as a limb, that drifts and swings."""
     half_width = rng.uniform(0.025, 0.09)
     shape = rounded(half_width, half_width * rng.uniform(0.5, 1.5), 0.15)
     sprite = paint_part(0.18, 0.02, shape, draw_cloth((48, 48), hues, rng))

@@ -20,7 +20,7 @@ class Sprite:
     """One painted part, its bone running down its middle column."""
 
     rgba: Array
-    """(h, w, 4), colours 0–255 already multiplied by alpha, alpha 0–1."""
+    """(h, w, 4), colors 0–255 already multiplied by alpha, alpha 0–1."""
     bone_rows: tuple[float, float]
     """Rows at which the bone starts and ends."""
 
@@ -49,13 +49,13 @@ class Sprite:
         )
         size_wh = (x_high - x_low, y_high - y_low)
         drawn = cv2.warpAffine(self.rgba, matrix, size_wh, flags=cv2.INTER_LINEAR)
-        region = canvas[y_low:y_high, x_low:x_high]
-        region *= 1 - drawn[..., 3:]
-        region += drawn[..., :3]
+        covered = canvas[y_low:y_high, x_low:x_high]
+        covered *= 1 - drawn[..., 3:]
+        covered += drawn[..., :3]
 
 
 def _span(start: float, across: float, along: float, limit: int) -> tuple[int, int]:
-    """Whole pixels that a parallelogram covers along one axis, inside 0..limit."""
+    """Return the pixels that a parallelogram covers along one axis, inside 0..limit."""
     low = start + min(across, 0) + min(along, 0)
     high = start + max(across, 0) + max(along, 0)
     return max(math.floor(low) - 1, 0), min(math.ceil(high) + 2, limit)
@@ -64,12 +64,12 @@ def _span(start: float, across: float, along: float, limit: int) -> tuple[int, i
 def draw_color(
     hues: tuple[float, ...], value: tuple[float, float], rng: np.random.Generator
 ) -> Points:
-    """Draw a colour.
+    """Draw a color.
 
     Args:
-        hues: places on the colour wheel, 0–1; the colour lies up to 0.06 beyond one of them.
+        hues: places on the color wheel, 0–1; the color is up to 0.06 beyond one of them.
         value: range of its brightness, 0–1.
-        rng: what decides.
+        rng: draws it.
 
     Returns:
         (3,) RGB, 0–255.
@@ -81,7 +81,7 @@ def draw_color(
 def draw_cloth(
     size_hw: tuple[int, int], hues: tuple[float, ...], rng: np.random.Generator
 ) -> Array:
-    """Paint a cloth of a dark and a light colour: plain, striped, checked, dotted or blotched.
+    """Paint a cloth of a dark and a light color: plain, striped, checked, dotted or blotched.
 
     Returns:
         (H, W, 3), 0–255.
@@ -134,7 +134,7 @@ def paint_part(
 
 
 def rounded(first: float, last: float, share: float) -> tuple[tuple[float, float], ...]:
-    """Half widths of a part with round ends.
+    """Return the half widths of a part with round ends.
 
     Args:
         first: half width at its start.
