@@ -1,1 +1,1 @@
-"""Predictions of views to metrics, and what these are worth."""
+"""Evaluation: predictions of views, metrics, attention scores, confidence intervals."""

@@ -1,4 +1,4 @@
-"""Whether one arm is better than another: a paired bootstrap over groups of videos."""
+"""Paired bootstrap over groups of videos: is one arm better than another?"""
 
 from typing import NamedTuple
 

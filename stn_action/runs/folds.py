@@ -95,7 +95,7 @@ def _check_same(folder: Path, config: Config) -> None:
 
 
 def pooled_listing(config: Config, listings: Sequence[Listing]) -> Listing:
-    """The test videos of all folds, as one listing.
+    """Return the test videos of all folds as one listing.
 
     Args:
         config: of any fold.

@@ -1,4 +1,4 @@
-"""A run from configuration to checkpoint and test."""
+"""A training run, from configuration to checkpoint and test."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -163,7 +163,7 @@ def _evaluate_curve(run: Run, console: Console) -> dict[str, float]:
 
 
 def _is_best(run: Run, scores: dict[str, float] | None) -> bool:
-    """Whether the validation videos say so: what test videos choose is not to be tested on them."""
+    """Whether the state is the best on the validation videos; test videos never choose one."""
     if scores is None or run.curve_part != "val":
         return False
     score, before = scores[run.config.train.monitor], run.best

@@ -1,1 +1,1 @@
-"""A network and batches to a trained network."""
+"""Training: the loop, the optimizer step, the loss, the monitor of the heads, checkpoints."""

@@ -15,7 +15,7 @@ METRICS_FILE = "metrics.jsonl"
 
 
 class RunLog:
-    """The numbers of a run: a JSON object a line in `metrics.jsonl`, and TensorBoard's curves.
+    """Log the numbers of a run: JSON lines in `metrics.jsonl`, and the curves of TensorBoard.
 
     For the main process alone. A context manager.
     """
@@ -76,7 +76,7 @@ class RunLog:
 
 
 class EpochProgress:
-    """Progress over all batches of a run: a bar with epoch, loss and accuracy, and messages.
+    """Show the progress of a run over all its batches, with epoch, loss and accuracy.
 
     Where the console is no terminal (a file, a pipe) there are plain lines now and then. An
     `after_step` object of `train_one_epoch`, and a context manager.

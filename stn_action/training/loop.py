@@ -13,9 +13,9 @@ from stn_action.training.objective import Objective
 from stn_action.training.step import OptimizerStep, StepRecord, TrainingError, check_finite
 
 BatchTransform = Callable[[Batch], Batch]
-"""Such as mixup: a batch to another one, on the device."""
+"""A batch to another one, on the device; mixup is one."""
 AfterStep = Callable[[StepRecord], None]
-"""Such as the monitor of the heads, the progress display or an average of the weights."""
+"""The monitor of the heads, the progress display or an average of the weights are such."""
 
 
 @dataclass(frozen=True)

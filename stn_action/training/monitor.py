@@ -1,7 +1,7 @@
 """Monitor of the heads: whether they move, the numbers that are always logged, the warnings.
 
 S is the number of windows a head has per clip: 1, or one per time step of its feature map; D the
-axes of a window's centre: 2, of a volumetric theta 3.
+axes of a window's center: 2, of a volumetric theta 3.
 """
 
 import math
@@ -48,7 +48,7 @@ class HeadStatistics(NamedTuple):
     stage: str
     head: int
     spread: float
-    """Standard deviation of the window centre over the clips of a batch, pooled over batches (so
+    """Standard deviation of the window center over the clips of a batch, pooled over batches (so
     that a drift from step to step is no spread), mean over x and y, of a volumetric theta and t;
     NaN if no batch had two."""
     displacement: float
@@ -248,8 +248,8 @@ def _warning(head: HeadStatistics, since: int) -> str:
 def _batch_sums(theta: Tensor, base: Tensor) -> Tensor:
     """(K, 6 + D) float64, what `_statistics` divides, of (B, K, S, *kind) and (K, *kind)."""
     theta = theta.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, *kind)
-    centres = theta[..., 3] if kind_of(theta) == VOLUMETRIC else window_centers(theta)
-    deviations = (centres - centres.mean(1, keepdim=True)).square().sum(1)  # (K, D)
+    centers = theta[..., 3] if kind_of(theta) == VOLUMETRIC else window_centers(theta)
+    deviations = (centers - centers.mean(1, keepdim=True)).square().sum(1)  # (K, D)
     boxes = enclosing_boxes(theta)
     count = torch.full_like(deviations[:, 0], theta.shape[1])
     displacement = (theta - base.double()[:, None]).square().mean((2, 3)).sum(1)

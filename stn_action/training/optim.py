@@ -15,24 +15,24 @@ from stn_action.training.training_choices import OptimizerName
 OPTIMIZERS = get_args(OptimizerName)
 LOCALIZATION_GROUP = "localization"
 DEFAULT_GAIN = {"sgd": 300.0, "adamw": 10_000.0}
-"""Of the equalised localization network, by optimizer family and never by the ratio: chosen by
+"""Of the equalized localization network, by optimizer family and never by the ratio: chosen by
 measurement (docs/results.md, relative learning rate) so that 1e-3, 1e-4 and 1e-5 all work."""
 
 
 class NetworkWithHeads(Protocol):
-    """What is asked of a network here; `models.network.FocusedNetwork` has it."""
+    """What this module needs of a network; `models.network.FocusedNetwork` has it."""
 
     @property
     def gain(self) -> float:
-        """By what the equalised layers of the localization network multiply their weights."""
+        """Factor by which equalized layers of the localization network multiply their weights."""
         ...
 
     def localization_parameters(self) -> list[nn.Parameter]:
-        """The parameters of every localization network; empty without heads."""
+        """Return the parameters of every localization network; empty without heads."""
         ...
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
-        """All parameters, as `nn.Module.parameters`."""
+        """Return all parameters, as `nn.Module.parameters`."""
         ...
 
 
@@ -62,7 +62,7 @@ def parameter_groups(
 
     Every parameter with `requires_grad` is in exactly one group, but for the localization
     networks' when `relative_lr` is 0: these are in none, so that the heads stay at their start.
-    Vectors (biases, scales of normalisation) are not decayed, localization networks neither.
+    Vectors (biases, scales of normalization) are not decayed, localization networks neither.
 
     Args:
         network: the network, not wrapped for several processes.
@@ -80,7 +80,7 @@ def parameter_groups(
     """
     for name, value in {"lr": lr, "relative_lr": relative_lr, "weight_decay": weight_decay}.items():
         if not (math.isfinite(value) and value >= 0):
-            raise InputError(f"{name} must be a number from 0 on, got {value}")
+            raise InputError(f"{name} must be a number of at least 0, got {value}")
     localization = [p for p in network.localization_parameters() if p.requires_grad]
     heads = {id(p) for p in network.localization_parameters()}
     others = [p for p in network.parameters() if p.requires_grad and id(p) not in heads]
@@ -101,10 +101,10 @@ def parameter_groups(
 
 
 def effective_relative_lr(optimizer_name: str, relative_lr: float, gain: float) -> float:
-    """The relative learning rate at which the weights move that the forward pass uses.
+    """Return the relative learning rate at which the weights move that the forward pass uses.
 
-    An equalised layer uses W = gain * w. Its gradient dL/dw is gain * dL/dW, and a step of w moves
-    W by gain times as much: SGD moves W at relative_lr * gain^2. Adam normalises the gradient:
+    An equalized layer uses W = gain * w. Its gradient dL/dw is gain * dL/dW, and a step of w moves
+    W by gain times as much: SGD moves W at relative_lr * gain^2. Adam normalizes the gradient:
     relative_lr * gain.
 
     Raises:
@@ -117,7 +117,7 @@ def effective_relative_lr(optimizer_name: str, relative_lr: float, gain: float) 
 def build_optimizer(
     name: str, groups: list[dict[str, Any]], *, momentum: float = 0.9
 ) -> torch.optim.Optimizer:
-    """SGD with momentum (not Nesterov's) or AdamW (default betas) over `parameter_groups`.
+    """Return SGD with momentum (not Nesterov's) or AdamW (default betas) over `parameter_groups`.
 
     Args:
         name: "sgd" or "adamw".
@@ -135,7 +135,7 @@ def build_optimizer(
 
 @dataclass(frozen=True)
 class HeadWarmup:
-    """Keeps the heads at their start while trunk and classifiers learn what to make of glimpses.
+    """Keep the heads at their start while trunk and classifiers learn to use glimpses.
 
     As the first stage of AdaFocus (Wang et al. 2021, arXiv 2105.03245), in which the
     networks are trained before the policy is. The rate of the localization networks is 0 for so
@@ -152,7 +152,7 @@ class HeadWarmup:
     def schedule(
         self, optimizer: torch.optim.Optimizer, factor: Callable[[int], float]
     ) -> LambdaLR:
-        """The schedule `factor`, held back for the localization group of `parameter_groups`."""
+        """Return the schedule `factor`, held back for the localization group."""
 
         def held_back(step: int) -> float:
             return factor(step) if step >= self.steps else 0.0
@@ -167,7 +167,7 @@ class HeadWarmup:
 def warmup_constant(
     optimizer: torch.optim.Optimizer, *, warmup_steps: int, head_warmup: HeadWarmup | None = None
 ) -> LambdaLR:
-    """A linear warm-up as of `warmup_cosine`, then the full rate for ever."""
+    """Return the schedule of a linear warm-up as in `warmup_cosine`, then the full rate forever."""
     head_warmup = head_warmup or HeadWarmup(0)
     return head_warmup.schedule(optimizer, lambda step: min(1.0, (step + 1) / (warmup_steps + 1)))
 
@@ -179,7 +179,7 @@ def warmup_cosine(
     total_steps: int,
     head_warmup: HeadWarmup | None = None,
 ) -> LambdaLR:
-    """A linear warm-up, then half a cosine down to 0, per optimizer step.
+    """Return the schedule of a linear warm-up, then half a cosine down to 0, per optimizer step.
 
     Step i (from 0) of the warm-up runs at (i + 1) / (warmup_steps + 1) of the rate, the first one
     after it at the full rate, and after `total_steps` the rate is 0. Call it on the bare optimizer

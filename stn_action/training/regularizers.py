@@ -1,6 +1,6 @@
-"""What keeps heads apart and on their map, as terms of the loss.
+"""Terms of the loss that keep heads apart and on their map.
 
-Both look at the boxes around what the heads look at, so they serve every family of transforms.
+Both use the boxes around the windows, so they serve every family of transforms.
 
 Letters: B clips, K heads, S thetas of a clip.
 """
@@ -15,13 +15,15 @@ from stn_action.geometry.boxes import box_areas, shared_areas
 from stn_action.geometry.theta import enclosing_boxes
 from stn_action.models.prediction import Focus
 
+_TINY = 1e-6
+
 
 @dataclass(frozen=True)
 class DiversityLoss:
-    """Heads should not look at the same place.
+    """Penalize heads whose windows overlap.
 
     The mean over pairs of heads of BC^2, with BC the Bhattacharyya coefficient of two windows as
-    uniform distributions: shared area / sqrt(area * area). This is the Hellinger regulariser of
+    uniform distributions: shared area / sqrt(area * area). This is the Hellinger regularizer of
     "Diversity regularized spatiotemporal attention" (Li et al. 2018, arXiv 1803.09882)
     on windows in place of attention maps. Windows that share nothing have no gradient.
     """
@@ -32,7 +34,7 @@ class DiversityLoss:
         _check_weight(self.weight)
 
     def __call__(self, focus: Focus) -> Tensor:
-        """The weighted loss () of theta (B, K, S, *kind); 0 for a single head."""
+        """Return the weighted loss () of theta (B, K, S, *kind); 0 for a single head."""
         boxes = enclosing_boxes(focus.theta).transpose(1, 2)  # (B, S, K, 4)
         K = boxes.shape[2]
         if K == 1:
@@ -46,9 +48,9 @@ class DiversityLoss:
 
 @dataclass(frozen=True)
 class InBoundsLoss:
-    """Windows should not leave the map: for unbounded families.
+    """Penalize windows that leave the map: for unbounded families.
 
-    The mean squared distance by which the sides of a window lie beyond the map's, in normalized
+    The mean squared distance by which the sides of a window are beyond the map's, in normalized
     units, as the inside constraint on the spatial transformers of "Learning deep context-aware
     features over body and latent parts" (Li et al. 2017, arXiv 1710.06555). 0, without
     gradient, for bounded families.
@@ -60,14 +62,11 @@ class InBoundsLoss:
         _check_weight(self.weight)
 
     def __call__(self, focus: Focus) -> Tensor:
-        """The weighted loss () of theta (B, K, S, *kind)."""
+        """Return the weighted loss () of theta (B, K, S, *kind)."""
         beyond = (enclosing_boxes(focus.theta).abs() - 1).clamp_min(0)
         return self.weight * beyond.square().mean()
 
 
 def _check_weight(weight: float) -> None:
     if not weight >= 0:
-        raise InputError(f"the weight of a loss must be from 0 on, got {weight}")
-
-
-_TINY = 1e-6
+        raise InputError(f"the weight of a loss must be at least 0, got {weight}")

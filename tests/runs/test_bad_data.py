@@ -56,7 +56,7 @@ def test_too_many_unreadable_videos_end_a_run(data, capsys):
     assert status == 2
     assert capsys.readouterr().err == (
         "error: 3 training videos cannot be read, more than data.max_unreadable (2): "
-        "train/down/0, train/left/0, train/right/3; mend or remove them, or raise "
+        "train/down/0, train/left/0, train/right/3; repair or remove them, or raise "
         "data.max_unreadable\n"
     )
 

@@ -54,6 +54,28 @@ def test_the_random_branch_and_the_heads_have_their_part():
     assert seen == [focus, focus]
 
 
+def test_probabilities_of_one_label_are_targets_too():
+    """As mixup makes them: the loss is the mean of the losses of the mixed labels."""
+    branches = torch.stack([LOGITS, LOGITS.flip(1)], 1)
+    prediction = Prediction(LOGITS, (), branches)
+    loss, other = ClassificationLoss(branch_loss=0.5), LABEL.flip(0)
+    rows = [torch.nn.functional.one_hot(labels, 3).float() for labels in (LABEL, other)]
+    mixed = loss(prediction, 0.3 * rows[0] + 0.7 * rows[1])
+    torch.testing.assert_close(mixed, 0.3 * loss(prediction, LABEL) + 0.7 * loss(prediction, other))
+
+
+def test_several_labels_are_learned_apart():
+    rows = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    loss = ClassificationLoss(multi_label=True)(Prediction(LOGITS, (), None), rows)
+    p = LOGITS.sigmoid()
+    expected = -torch.where(rows == 1, p, 1 - p).log().mean()
+    torch.testing.assert_close(loss, expected)
+    smooth = ClassificationLoss(label_smoothing=0.2, multi_label=True)
+    expected = -(0.9 * torch.where(rows == 1, p, 1 - p).log())
+    expected = (expected - 0.1 * torch.where(rows == 1, 1 - p, p).log()).mean()
+    torch.testing.assert_close(smooth(Prediction(LOGITS, (), None), rows), expected)
+
+
 def test_settings_out_of_range_are_named():
     with pytest.raises(InputError, match=r"label_smoothing must be in \[0, 1\), got 1.0"):
         ClassificationLoss(label_smoothing=1.0)

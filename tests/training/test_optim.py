@@ -177,7 +177,7 @@ def test_unusable_settings_are_named(looking_network):
         build_optimizer("lamb", [])
     with pytest.raises(InputError, match=r"one of sgd, adamw, got 'lamb'"):
         effective_relative_lr("lamb", 1.0, 1.0)
-    with pytest.raises(InputError, match="relative_lr must be a number from 0 on, got -1"):
+    with pytest.raises(InputError, match="relative_lr must be a number of at least 0, got -1"):
         parameter_groups(network, lr=0.1, relative_lr=-1, weight_decay=0.0)
     network.requires_grad_(False)
     with pytest.raises(InputError, match="no parameter is left to be trained"):

@@ -76,5 +76,5 @@ def test_every_family_has_a_finite_gradient(name):
 
 @pytest.mark.parametrize("loss", [DiversityLoss, InBoundsLoss])
 def test_a_negative_weight_is_refused(loss):
-    with pytest.raises(InputError, match="weight of a loss must be from 0 on, got -1"):
+    with pytest.raises(InputError, match="weight of a loss must be at least 0, got -1"):
         loss(-1)
