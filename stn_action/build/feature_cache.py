@@ -16,6 +16,7 @@ from rich.console import Console
 from stn_action.batch import Failure
 from stn_action.build.data import evaluation_dataset, loader, training_dataset
 from stn_action.build.model import example_clip
+from stn_action.checksum import slice_label
 from stn_action.config.fingerprint import Fingerprint
 from stn_action.config.schema import Config
 from stn_action.data.clips import ClipDataset
@@ -181,7 +182,11 @@ class FeatureCache:
 def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
     """Return what the stored maps depend on."""
     random_trunk = config.model.weights is None
-    lines = "\n".join(f"{video.name} {video.path.stat().st_size}" for video in videos)
+    lines = "\n".join(
+        f"{video.name} {video.path.stat().st_size}"
+        + slice_label(video.start_seconds, video.end_seconds)
+        for video in videos
+    )
     return Fingerprint.of(
         config,
         keys=DEPENDS_ON + (("train.seed",) if random_trunk else ()),

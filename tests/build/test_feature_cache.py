@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from rich.console import Console
 
 from stn_action.build.data import load_listing
-from stn_action.build.feature_cache import FeatureCache
+from stn_action.build.feature_cache import FeatureCache, cache_fingerprint
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
 from stn_action.runs.folder import writing_to
@@ -120,6 +121,18 @@ def test_a_cache_of_other_videos_is_refused(copied, cached, tiny_data):
     videos[0].path.write_bytes(videos[-1].path.read_bytes())
     with pytest.raises(InputError, match="other settings: videos was"):
         train(same)
+
+
+def test_a_cache_of_other_slices_is_told_apart(tiny_data, tmp_path):
+    config = cached_config(tiny_data, tmp_path, "run")
+    file = load_listing(config).train[0]
+    bounds = [(None, None), (0.0, None), (None, 0.2), (0.1, 0.2)]
+    digests = [
+        cache_fingerprint(config, [replace(file, start_seconds=start, end_seconds=end)])
+        for start, end in bounds
+    ]
+    assert not digests[0].compare(digests[1])
+    assert all("videos was" in str(digests[0].compare(other)) for other in digests[2:])
 
 
 def test_boxes_that_were_edited_in_a_folder_make_a_cache_stale(copied, tiny_data):
