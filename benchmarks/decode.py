@@ -37,6 +37,7 @@ from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.person.crop import CropSpec, View
 from stn_action.video.backend_table import BACKENDS, open_video
+from stn_action.video.video_choices import Reader
 from stn_action.video.writer import write_video
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -161,7 +162,7 @@ def _stream(path: Path) -> int:
 
 
 def _clip(
-    path: Path, clips: Tensor, crop: CropSpec, backend: str, num_frames: int | None = None
+    path: Path, clips: Tensor, crop: CropSpec, backend: Reader, num_frames: int | None = None
 ) -> Tensor:
     with open_video(path, backend, num_frames=num_frames) as reader:
         len(reader)  # a clip's frames are chosen by it

@@ -44,7 +44,7 @@ class Entry:
     modified: int
     """Time of the last change of the file, nanoseconds since 1970."""
     checksum: str
-    """`video.checksum.checksum` of the file."""
+    """`Video.checksum()`."""
     error: str = ""
     """Reason why the file cannot be read; empty if it can."""
     note: str = ""

@@ -17,6 +17,7 @@ from stn_action.person.select import TubeChoice
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
 from stn_action.video.reader import VideoError
+from stn_action.video.video_choices import Reader
 
 DrawClips = Callable[[int], Tensor]
 """Number of frames to choose from, to the frames (V, T) int64 of the clips."""
@@ -36,7 +37,7 @@ class ClipSource:
         people: People | None = None,
         tubes: TubeChoice | None = None,
         manifest: Manifest | None = None,
-        backend: str = "auto",
+        backend: Reader = "auto",
     ) -> None:
         """Find out which videos have boxes; no video is opened yet.
 
@@ -51,7 +52,8 @@ class ClipSource:
         Raises:
             InputError: boxes are malformed, or two videos share them.
         """
-        self.videos, self.crop, self.backend = videos, crop, backend
+        self.videos, self.crop = videos, crop
+        self.backend: Reader = backend
         self.people, self.tubes, self.manifest = people, tubes or TubeChoice(), manifest
         spans = people.longest_spans(videos.names()) if people is not None else []
         self.without_person = torch.tensor(

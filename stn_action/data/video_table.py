@@ -19,6 +19,7 @@ from torch import Tensor
 from stn_action.checksum import video_checksum
 from stn_action.video.backend_table import open_video
 from stn_action.video.reader import VideoReader
+from stn_action.video.video_choices import Reader
 
 _COLUMNS = 3
 """Texts of a video: name, path, group."""
@@ -58,7 +59,7 @@ class Video:
         """The indices of all its classes; one if `target` is one."""
         return self.target if isinstance(self.target, tuple) else (self.target,)
 
-    def open(self, backend: str = "auto", *, num_frames: int | None = None) -> VideoReader:
+    def open(self, backend: Reader = "auto", *, num_frames: int | None = None) -> VideoReader:
         """Open the file, or the slice of it, for reading: see `open_video`."""
         return open_video(
             self.path,

@@ -28,6 +28,7 @@ from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoError
+from stn_action.video.video_choices import Reader
 from stn_action.visualize.clip_sheet import PreviewClip, draw_overview, draw_preview, draw_summary
 from stn_action.visualize.focus_sheet import evenly_spaced
 from stn_action.visualize.images import Image, save_png
@@ -156,7 +157,7 @@ def _test_shots(dataset: TestClips, index: int, draws: int) -> list[_Shot]:
 
 
 def _preview_clips(
-    video: Video, reader: str, found: VideoPeople | None, shots: Sequence[_Shot]
+    video: Video, reader: Reader, found: VideoPeople | None, shots: Sequence[_Shot]
 ) -> list[PreviewClip]:
     """Return all that is drawn of the clips of one video."""
     needed = torch.cat([shot.trace.sample.frame_indices for shot in shots]).unique()

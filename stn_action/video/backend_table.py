@@ -7,8 +7,9 @@ from pathlib import Path
 from stn_action.errors import InputError
 from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.slice import SliceReader
+from stn_action.video.video_choices import Backend, Reader
 
-BACKENDS = {
+BACKENDS: dict[Backend, tuple[str, str, str]] = {
     "pyav": ("stn_action.video.pyav", "PyAVReader", "av"),
     "opencv": ("stn_action.video.opencv", "OpenCVReader", "opencv-python"),
     "decord": ("stn_action.video.decord_backend", "DecordReader", "decord"),
@@ -19,7 +20,7 @@ last because only decord can be off by some frames."""
 
 def open_video(
     path: str | Path,
-    backend: str = "auto",
+    backend: Reader = "auto",
     *,
     num_frames: int | None = None,
     start_seconds: float | None = None,
@@ -75,7 +76,7 @@ def open_video(
         raise
 
 
-def _open_file(path: Path, backend: str, num_frames: int | None) -> VideoReader:
+def _open_file(path: Path, backend: Reader, num_frames: int | None) -> VideoReader:
     if not path.exists():
         raise VideoError(f"{path}: no such video file")
     if not path.is_file():
@@ -93,7 +94,7 @@ def _open_file(path: Path, backend: str, num_frames: int | None) -> VideoReader:
     raise VideoError(f"{path}: no backend can read this video ({'; '.join(reasons)})")
 
 
-def _open_with(name: str, path: Path, num_frames: int | None) -> VideoReader:
+def _open_with(name: Backend, path: Path, num_frames: int | None) -> VideoReader:
     module_name, class_name, package = BACKENDS[name]
     try:
         module = importlib.import_module(module_name)

@@ -54,7 +54,7 @@ class FrameDecoder:
         self._last_wanted = 0
 
     def close(self) -> None:
-        """Give back the file and the decoder."""
+        """Close the file and the decoder."""
         self.container.close()
 
     def want(self, indices: Iterable[int] | None) -> None:
