@@ -49,6 +49,8 @@ def train_folds(
     """
     console = Console(soft_wrap=True, highlight=False) if console is None else console
     strategy = build_strategy(config.train.precision)
+    if not strategy.is_main:
+        console.quiet = True
     folder = strategy.broadcast(run_folder(config))
     folds = [writing_to(fold, folder / f"split_{fold.data.fold}") for fold in fold_configs(config)]
     check_folder(folder, config, resume=resume, checkpoints=FOLD_CHECKPOINTS)
