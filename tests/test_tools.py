@@ -29,7 +29,7 @@ def checkpoint(tiny_run) -> str:
     return str(tiny_run.folder / "last.pt")
 
 
-def colour_pixels(path: Path, head: int) -> int:
+def color_pixels(path: Path, head: int) -> int:
     picture = cv2.imread(str(path))[..., ::-1]
     return int((picture == head_color(head)).all(-1).sum())
 
@@ -235,9 +235,9 @@ def test_pictures_show_each_heads_window_and_videos_all_frames(
     assert len(pictures) == len(sorted(out.glob("*.mp4"))) == 2  # though both are called 0
     assert all(str(path) in text for path in out.iterdir())
     for picture in pictures:
-        assert colour_pixels(picture, 0) > 50
-        assert colour_pixels(picture, 1) > 50
-        assert colour_pixels(picture, 2) == 0  # there are two heads
+        assert color_pixels(picture, 0) > 50
+        assert color_pixels(picture, 1) > 50
+        assert color_pixels(picture, 2) == 0  # there are two heads
     with open_video(sorted(out.glob("*.mp4"))[0]) as drawn, open_video(names[0]) as source:
         assert len(drawn) == len(source) == 12
         assert (drawn.fps, source.fps) == (10, 10)
@@ -274,7 +274,7 @@ def test_every_kind_of_network_goes_all_the_way(tiny_data, tmp_path, capsys, set
     video = str(tiny_data / "test/left/0.mp4")
     assert visualize([*checkpoint, video, "--out", str(tmp_path / "out")]) == 0
     (sheet,) = (tmp_path / "out").glob("*test_left_0.png")
-    shown = [colour_pixels(sheet, head) > 20 for head in range(3)]
+    shown = [color_pixels(sheet, head) > 20 for head in range(3)]
     assert shown == [head < heads for head in range(3)]
 
 

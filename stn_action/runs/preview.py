@@ -228,5 +228,5 @@ def _how(config: Config, part: Part) -> str:
     mirror = f"{augment.hflip:.0%} of the clips mirrored" if augment.hflip else "never mirrored"
     return (
         f"training: {frames}; view {low:g} to {high:g} of the region's shorter side, {mirror}, "
-        f"colours changed by up to {augment.color_jitter:g}"
+        f"colors changed by up to {augment.color_jitter:g}"
     )

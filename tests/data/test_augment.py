@@ -48,7 +48,7 @@ def test_every_frame_gets_the_same_change_of_brightness():
     assert abs(float(factors.mean()) - 1) > 0.05
 
 
-def test_saturation_leaves_grey_alone_and_moves_colours():
+def test_saturation_leaves_grey_alone_and_moves_colors():
     augment = Augment(color_jitter=0.8)
     grey = grey_clip([40, 80])
     changed = augment.jitter_colors(grey, generator()).int()

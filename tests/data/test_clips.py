@@ -200,7 +200,7 @@ class TestTrainingItems:
         for other in [(1, 0, 0), (0, 1, 0), (0, 0, 1)]:
             assert not torch.equal(first(*other), reference)
 
-    def test_change_colours_alike_in_all_frames(self, folder):
+    def test_change_colors_alike_in_all_frames(self, folder):
         settings = {"train": True, "views_per_video": 2}
         plain, _ = dataset_of(folder, "0", augment=Augment(), **settings)[0]
         bright, _ = dataset_of(folder, "0", augment=Augment(color_jitter=0.9), **settings)[0]

@@ -20,7 +20,7 @@ from stn_action.person.store.people_file import PeopleFile
 from tests.person.scene import crossing, standing, write_scene
 from tests.person.store.test_people_file import same
 
-DETECTOR = "python:tests.person.scene:ColourDetector"
+DETECTOR = "python:tests.person.scene:ColorDetector"
 PLAN = DetectionPlan(DETECTOR)
 NUM_VIDEOS = 12
 TOOL = Path(__file__).parents[2] / "tools/detect_people.py"
@@ -67,7 +67,7 @@ def test_everybody_is_found_in_every_video(complete):
     assert [len(one.tubes) for one in complete] == [1] * 6 + [2] * 6
     assert [one.num_frames for one in complete] == [*range(30, 42, 2), *range(31, 42, 2)]
     assert all(one.checksum for one in complete)
-    assert complete.made_by == "colours 1, every 3 frames, scores from 0.1, ByteTrack"
+    assert complete.made_by == "colors 1, every 3 frames, scores from 0.1, ByteTrack"
 
 
 @pytest.mark.slow
@@ -145,7 +145,7 @@ def test_a_second_run_processes_new_and_changed_videos_only(tmp_path):
 
     assert again().startswith(
         "2 videos: 2 searched for people now, 0 known before, 0 failed; "
-        f"written to {out}: no person found in 0 of 2 videos; made by colours 1"
+        f"written to {out}: no person found in 0 of 2 videos; made by colors 1"
     )
     assert "2 videos: 0 searched for people now, 2 known before, 0 failed" in again()
     os.utime(root / "one.mp4", (1, 1))  # another date alone is no change

@@ -1,4 +1,4 @@
-"""A scene of coloured people whose ways are known, and a detector that sees colours."""
+"""A scene of colored people whose ways are known, and a detector that sees colors."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from stn_action.video.writer import write_video
 HEIGHT, WIDTH, LENGTH, FPS = 120, 240, 60, 30.0
 SIZE = 24, 60
 """Width and height of a person."""
-COLOURS = ((230, 60, 60), (60, 230, 60), (60, 60, 230))
+COLORS = ((230, 60, 60), (60, 230, 60), (60, 60, 230))
 
 
 def crossing(length: int = LENGTH) -> Tensor:
@@ -34,8 +34,8 @@ def draw(boxes: Tensor) -> list[np.ndarray]:
     pictures = []
     for now in boxes.transpose(0, 1).round().int().tolist():
         picture = np.full((HEIGHT, WIDTH, 3), 25, dtype=np.uint8)
-        for (x0, y0, x1, y1), colour in reversed(list(zip(now, COLOURS, strict=False))):
-            cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), colour, -1)
+        for (x0, y0, x1, y1), color in reversed(list(zip(now, COLORS, strict=False))):
+            cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), color, -1)
         pictures.append(picture)
     return pictures
 
@@ -45,18 +45,18 @@ def write_scene(path: Path, boxes: Tensor) -> Path:
     return path
 
 
-class ColourDetector:
-    """What is visible of each colour, as boxes without a name; the more of it, the surer."""
+class ColorDetector:
+    """What is visible of each color, as boxes without a name; the more of it, the surer."""
 
-    name = "colours 1"
+    name = "colors 1"
 
     def detect(self, frames: Tensor) -> list[Detections]:
         return [self._one(picture) for picture in frames.permute(0, 2, 3, 1).numpy()]
 
     def _one(self, picture: np.ndarray) -> Detections:
         boxes, scores = [], []
-        for colour in COLOURS:
-            near = (np.abs(picture.astype(int) - colour).max(axis=2) < 60).astype(np.uint8)
+        for color in COLORS:
+            near = (np.abs(picture.astype(int) - color).max(axis=2) < 60).astype(np.uint8)
             if near.sum() < 80:
                 continue
             x, y, width, height = cv2.boundingRect(near)

@@ -14,7 +14,7 @@ from stn_action.person.formats.ucf101_24 import read_ucf101_24
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.backend_table import open_video
 from stn_action.video.reader import VideoError
-from tests.person.scene import ColourDetector, crossing, standing, write_scene
+from tests.person.scene import ColorDetector, crossing, standing, write_scene
 
 YOLOX = "models/yolox_nano.onnx"
 
@@ -76,7 +76,7 @@ def test_people_are_found_in_most_frames_of_all_clips(shared, yolox):
 
 
 def test_every_nth_frame_is_looked_at_and_boxes_lie_inside(tmp_path):
-    class Wide(ColourDetector):
+    class Wide(ColorDetector):
         """Its boxes reach beyond the picture, one is wholly outside."""
 
         def detect(self, frames):
@@ -96,7 +96,7 @@ def test_every_nth_frame_is_looked_at_and_boxes_lie_inside(tmp_path):
 def test_batches_change_nothing(tmp_path):
     path = write_scene(tmp_path / "a.mp4", crossing(20))
     runs = [
-        detect_people(path, "a", ColourDetector(), every=1, batch_size=size) for size in (1, 7, 99)
+        detect_people(path, "a", ColorDetector(), every=1, batch_size=size) for size in (1, 7, 99)
     ]
     for people in runs[1:]:
         for one, other in zip(runs[0].tubes, people.tubes, strict=True):
@@ -106,8 +106,8 @@ def test_batches_change_nothing(tmp_path):
 def test_people_of_a_slice_are_counted_from_its_first_frame(tmp_path):
     path = write_scene(tmp_path / "a.mp4", crossing(40))  # 30 frames in a second
     part = write_scene(tmp_path / "part.mp4", crossing(40)[:, 12:30])
-    found = detect_people(path, "a_1", ColourDetector(), every=2, start_seconds=0.4, end_seconds=1)
-    alone = detect_people(part, "part", ColourDetector(), every=2)
+    found = detect_people(path, "a_1", ColorDetector(), every=2, start_seconds=0.4, end_seconds=1)
+    alone = detect_people(part, "part", ColorDetector(), every=2)
     assert (found.name, found.num_frames, found.fps) == ("a_1", 18, 30)
     assert len(found.tubes) == len(alone.tubes) == 2
     for one, other in zip(found.tubes, alone.tubes, strict=True):
@@ -120,11 +120,11 @@ def test_people_of_a_slice_are_counted_from_its_first_frame(tmp_path):
 def test_a_video_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "a.mp4").write_text("no video\n" * 99)
     with pytest.raises(VideoError, match=r"a.mp4: .*no backend can read this video"):
-        detect_people(tmp_path / "a.mp4", "a", ColourDetector())
+        detect_people(tmp_path / "a.mp4", "a", ColorDetector())
 
 
 def test_a_detector_that_fails_ends_it_and_leaves_no_thread_waiting(tmp_path):
-    class Failing(ColourDetector):
+    class Failing(ColorDetector):
         def detect(self, frames):
             raise RuntimeError("out of memory")
 

@@ -9,7 +9,7 @@ from stn_action.person.detect_video import detect_people
 from stn_action.person.detectors.detector_base import Detections
 from stn_action.person.tracker import track_people
 from stn_action.person.tube import Tube
-from tests.person.scene import ColourDetector, crossing, standing, write_scene
+from tests.person.scene import ColorDetector, crossing, standing, write_scene
 
 
 def seen(*boxes: Tensor, score: float = 0.9) -> Detections:
@@ -26,7 +26,7 @@ def walked(tube: Tube, truth: Tensor) -> Tensor:
 def test_people_who_cross_keep_their_identity(tmp_path, every):
     truth = crossing()
     path = write_scene(tmp_path / "crossing.mp4", truth)
-    people = detect_people(path, "crossing", ColourDetector(), every=every, batch_size=4)
+    people = detect_people(path, "crossing", ColorDetector(), every=every, batch_size=4)
     assert (people.size_hw, people.num_frames, people.fps) == ((120, 240), 60, 30.0)
     assert len(people.tubes) == 2
     in_order = sorted(people.tubes, key=lambda tube: float(tube.boxes[0, 0]))
@@ -74,6 +74,6 @@ def test_frames_must_increase():
 
 def test_nobody_is_no_tube(tmp_path):
     path = write_scene(tmp_path / "empty.mp4", torch.zeros(0, 9, 4))
-    people = detect_people(path, "empty", ColourDetector())
+    people = detect_people(path, "empty", ColorDetector())
     assert people.tubes == ()
     assert people.longest_span == 0

@@ -87,7 +87,7 @@ def test_a_frame_that_a_head_does_not_see_has_no_glimpse():
     assert places.max() - places.min() < GLIMPSE_HEIGHT
 
 
-def test_each_head_has_a_row_of_what_it_saw_with_its_colour_around():
+def test_each_head_has_a_row_of_what_it_saw_with_its_color_around():
     outlines = torch.stack([rectangle(10, 20, 50, 60), rectangle(100, 20, 140, 60)])
     sheet = draw_sheet([halves()] * 8, outlines.expand(8, 2, 4, 2), title="clip", columns=3)
     plain = draw_sheet([halves()] * 8, outlines.expand(8, 2, 4, 2), title="clip", columns=3,

@@ -26,7 +26,7 @@ def has_color(image: Image, color: tuple[int, int, int]) -> bool:
     return bool((image == np.array(color)).all(-1).any())
 
 
-def test_a_window_is_outlined_in_its_heads_colour_and_nothing_else_changes():
+def test_a_window_is_outlined_in_its_heads_color_and_nothing_else_changes():
     view = draw_windows(GRAY, rectangle(100, 60, 300, 200)[None], GRAY.shape[:2])
     for x, y in ((200, 200), (100, 130), (300, 130), (250, 60)):
         assert has_color(view[y - 2 : y + 2, x - 2 : x + 2], head_color(0)), (x, y)
@@ -46,7 +46,7 @@ def test_windows_grow_with_the_frame():
     assert at(view, 600, 300) == (90, 90, 90)
 
 
-def test_heads_keep_their_colours_and_neighbours_differ():
+def test_heads_keep_their_colors_and_neighbours_differ():
     windows = torch.stack([rectangle(10, 10 + 70 * k, 200, 60 + 70 * k) for k in range(4)])
     view = draw_windows(GRAY, windows, GRAY.shape[:2])
     for head in range(4):

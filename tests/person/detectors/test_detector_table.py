@@ -15,8 +15,8 @@ def test_an_unknown_kind_is_answered_with_the_known_ones(spec):
 
 
 def test_your_own_detector_is_imported():
-    detector = build_detector("python:tests.person.scene:ColourDetector")
-    assert detector.name == "colours 1"
+    detector = build_detector("python:tests.person.scene:ColorDetector")
+    assert detector.name == "colors 1"
     (found,) = detector.detect(torch.zeros(1, 3, 30, 30, dtype=torch.uint8))
     assert isinstance(found, Detections)
     with pytest.raises(InputError, match="python:nowhere:X: No module named 'nowhere'"):

@@ -19,7 +19,7 @@ from stn_action.person.store.people_sql import process_label
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
 
-MADE_BY = "colours 1, every 3 frames"
+MADE_BY = "colors 1, every 3 frames"
 
 
 def people(name: str, *lefts: float, length: int = 5, **more) -> VideoPeople:
@@ -212,7 +212,7 @@ def test_a_file_goes_to_other_processes_by_its_path(file):
 
 
 def test_other_settings_and_other_files_are_refused(tmp_path, file):
-    with pytest.raises(InputError, match=r"made by 'colours 1, every 3 frames', not by 'yolox'"):
+    with pytest.raises(InputError, match=r"made by 'colors 1, every 3 frames', not by 'yolox'"):
         PeopleFile.create(file.path, "yolox")
     with pytest.raises(InputError, match=r"gone.sqlite: no people file; `python tools/detect"):
         PeopleFile(tmp_path / "gone.sqlite")
