@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_overrides(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the images")
     parser.add_argument(
-        "--part", choices=("train", "test"), default="train", help="(default: train)"
+        "--part", choices=("train", "val", "test"), default="train", help="(default: train)"
     )
     parser.add_argument(
         "--limit", type=int, default=6, help="maximum number of videos (default: 6)"

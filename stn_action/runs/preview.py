@@ -33,7 +33,7 @@ from stn_action.visualize.clip_sheet import PreviewClip, draw_overview, draw_pre
 from stn_action.visualize.focus_sheet import evenly_spaced
 from stn_action.visualize.images import Image, save_png
 
-Part = Literal["train", "test"]
+Part = Literal["train", "val", "test"]
 OVERVIEW = "overview.png"
 
 
@@ -45,7 +45,7 @@ def preview(
     Args:
         config: the experiment; of the part with cached features the cached views are shown.
         out: folder; `01_<video>.png` and so on, and `overview.png`.
-        part: "train": random clips, of the first epochs; "test": the fixed views.
+        part: "train": random clips, of the first epochs; "val", "test": the fixed views.
         limit: videos at most, evenly spaced over the part.
         draws: clips of each video at most.
 
@@ -58,7 +58,9 @@ def preview(
     check_before_start(config)
     source = open_source(config)
     listing = load_listing(config, source)
-    videos = listing.train if part == "train" else listing.test
+    videos: VideoTable = getattr(listing, part)
+    if not videos:
+        raise InputError(f"{listing.name} has no {part} videos; choose another part")
     ordered = _videos_in_order(config, listing, part)
     numbers = {name: number for number, name in enumerate(ordered.names())}
     dataset = _dataset(config, source, ordered, part)
@@ -98,8 +100,8 @@ class _Shot(NamedTuple):
 
 def _videos_in_order(config: Config, listing: Listing, part: Part) -> VideoTable:
     """Return the videos in the order that their random draws depend on."""
-    if part == "test":
-        return listing.test
+    if part != "train":
+        return getattr(listing, part)
     if config.train.cache_features:
         videos = listing.all_videos
         return videos.select(sorted(range(len(videos)), key=videos.names().__getitem__))
@@ -110,7 +112,7 @@ def _dataset(
     config: Config, source: ClipSource, videos: VideoTable, part: Part
 ) -> TrainClips | TestClips:
     """Return the data set of a run, or the one that its cache is filled from."""
-    if part == "test":
+    if part != "train":
         return evaluation_dataset(config, videos, source=source)
     if config.train.cache_features:
         views = config.train.cache_views
@@ -219,10 +221,10 @@ def _how(config: Config, part: Part) -> str:
     frames = f"{data.clip.num_frames} frames, {data.clip.stride} apart"
     if data.clip.sampling == "segment":
         frames = f"{data.clip.num_frames} frames, one from each of equal parts"
-    if part == "test":
+    if part != "train":
         return (
-            f"test: {frames}; {config.eval.num_clips} clips x {config.eval.num_crops} crops, view "
-            f"{data.crop.view_share:g} of the region's shorter side"
+            f"{part}: {frames}; {config.eval.num_clips} clips x {config.eval.num_crops} crops, "
+            f"view {data.crop.view_share:g} of the region's shorter side"
         )
     low, high = augment.scale
     mirror = f"{augment.hflip:.0%} of the clips mirrored" if augment.hflip else "never mirrored"

@@ -74,6 +74,16 @@ def test_the_views_of_a_test_are_shown(tiny_data, tmp_path):
     assert [shows(sheet, sample) for sample in samples] == [True, False, True, True]
 
 
+def test_the_validation_part_is_shown_if_there_is_one(tiny_data, tmp_path):
+    config = tiny_config(tiny_data, "data.val_share=0.2")
+    files_of(config, tmp_path, part="val", limit=1, draws=1)
+    videos = load_listing(config).val
+    sample = evaluation_dataset(config, videos)[0][0][0]
+    assert shows(sheet_of(tmp_path, videos[0].name), sample)
+    with pytest.raises(InputError, match=r"folders has no val videos; choose another part"):
+        list(preview(tiny_config(tiny_data), tmp_path / "none", part="val"))
+
+
 def test_with_a_cache_its_views_are_shown(tiny_data, tmp_path):
     frozen = ["model.freeze_until=stage2", "train.cache_features=true", "train.cache_views=2"]
     config = tiny_config(tiny_data, *frozen)
