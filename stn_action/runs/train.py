@@ -187,9 +187,9 @@ def _save(run: Run, epoch: int, *, is_best: bool) -> None:
     }
     if not run.strategy.is_main:
         return
-    save_checkpoint(run.folder / "last.pt", content)
-    if is_best:
+    if is_best:  # first: a run that is killed in between repeats this epoch
         save_checkpoint(run.folder / "best.pt", content)
+    save_checkpoint(run.folder / "last.pt", content)
 
 
 def _last_checkpoint(folder: Path, config: Config) -> dict[str, Any]:
