@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.precision import Precision
+from stn_action.precision_choices import Precision
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,7 +21,11 @@ COMMANDS = [
 ]
 
 
-def test_the_python_examples_run_as_written():
+def test_the_python_examples_run_as_written(tiny_run, tiny_data, tmp_path, monkeypatch):
+    (tmp_path / "runs/demo/heads_seed0").mkdir(parents=True)
+    shutil.copy(tiny_run.folder / "last.pt", tmp_path / "runs/demo/heads_seed0")
+    shutil.copy(tiny_data / "test/left/0.mp4", tmp_path / "video.mp4")
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
         exec(compile(block, "README.md", "exec"), names)
@@ -29,6 +34,7 @@ def test_the_python_examples_run_as_written():
             assert prediction.logits.shape == (2, 101)
             assert prediction.focus[0].theta.shape == (2, 4, 1, 2, 3)
     assert names["scores"].shape == (8, 10)
+    assert names["prediction"].probabilities.shape == (3,)
     assert names["network"](torch.rand(2, 3, 224, 224)).logits.shape == (2, 200)
 
 

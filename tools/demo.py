@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = run_arms(config, [options.seed], options.out, command=command_line())
     predictor = Predictor.load(options.out / f"heads_seed{options.seed}" / "last.pt")
     videos = pick_evenly(videos_named(["test"], predictor.config), 6)
-    for _, files in visualize(predictor, videos, options.out / "pictures"):
+    for _, files in visualize(predictor, videos, options.out / "images"):
         for file in files:
             console.print(f"drawn: {file}")
     print_arms(results, console)

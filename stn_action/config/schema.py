@@ -37,7 +37,7 @@ from stn_action.models.model_choices import (
     backbone_choices,
     is_backbone_name,
 )
-from stn_action.precision import Precision
+from stn_action.precision_choices import Precision
 from stn_action.training.training_choices import OptimizerName, ScheduleName
 
 

@@ -35,7 +35,7 @@ from stn_action.models.model_choices import (
 )
 from stn_action.models.temporal import TEMPORAL
 from stn_action.person.person_choices import Aspect, Motion, Select, WithoutPerson
-from stn_action.precision import Precision
+from stn_action.precision_choices import Precision
 from stn_action.training.optim import DEFAULT_GAIN, OPTIMIZERS
 from stn_action.training.training_choices import OptimizerName, ScheduleName
 from stn_action.video.backend_table import BACKENDS
