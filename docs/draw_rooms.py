@@ -131,6 +131,8 @@ def draw_rooms(imports: Imports, words: dict[str, str], base: list[str]) -> Figu
 
 def _room_of(module: str, package: str) -> set[str]:
     parts = module.split(".")
+    if parts[-1].endswith("_choices"):  # plain names that any room may use
+        return set()
     return {parts[1]} if parts[0] == package and len(parts) > 1 else set()
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from stn_action.errors import InputError
+from stn_action.evaluation.video_prediction import VideoPrediction
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.clip_sampling import sample_clips, spatial_transformer
 from stn_action.geometry.family import Transform
@@ -35,7 +36,7 @@ from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.spatial_transformer import SpatialTransformer
 
 if TYPE_CHECKING:
-    from stn_action.predictor import Predictor, VideoPrediction
+    from stn_action.predictor import Predictor
 
 __all__ = [
     "TRANSFORMS",
@@ -78,8 +79,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import what needs decoders and configurations when it is first used."""
-    if name in ("Predictor", "VideoPrediction"):
-        from stn_action import predictor
+    if name == "Predictor":
+        from stn_action.predictor import Predictor
 
-        return getattr(predictor, name)
+        return Predictor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

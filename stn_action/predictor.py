@@ -5,7 +5,7 @@ Letters: V views of a video, T frames of a view, C classes, K heads.
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -24,7 +24,7 @@ from stn_action.data.footage import read_footage
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
-from stn_action.geometry.outlines import focus_outlines, join_heads
+from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.person.crop import CropSpec
@@ -35,63 +35,6 @@ from stn_action.training.checkpoint import load_checkpoint
 from stn_action.video.backend_table import open_video
 from stn_action.video.frame_array import FrameArray
 from stn_action.video.reader import VideoReader
-
-
-@dataclass(frozen=True, eq=False)
-class VideoPrediction:
-    """What a network predicts for one video, and where its heads looked; on the CPU."""
-
-    name: str
-    """Of the video."""
-    classes: tuple[str, ...]
-    """Names of the C classes."""
-    probabilities: Tensor
-    """(C,) float32, the mean over the views."""
-    view_probabilities: Tensor
-    """(V, C) float32."""
-    frame_indices: Tensor
-    """(V, T) int64, the frames of the video that each view shows."""
-    boxes: Tensor
-    """(V, T, 4) float32 xyxy, what each view shows of these frames: source pixels of its edges."""
-    focus: tuple[Focus, ...]
-    """Of each placement of heads; theta is (V, K, S, *kind)."""
-    person_found: bool
-    """Whether the views are crops of a person; False: of the whole frame."""
-
-    @property
-    def label(self) -> str:
-        """The most probable class."""
-        return self.classes[int(self.probabilities.argmax())]
-
-    def top(self, number: int) -> list[tuple[str, float]]:
-        """Return the most probable classes and their probabilities, the highest first."""
-        values, labels = self.probabilities.topk(min(number, len(self.classes)))
-        pairs = zip(labels.tolist(), values.tolist(), strict=True)
-        return [(self.classes[label], value) for label, value in pairs]
-
-    def outlines(self) -> Tensor:
-        """Return the heads' windows in source pixels: (V, T, K, P, 2), K = 0 without heads."""
-        num_views, num_frames = self.frame_indices.shape
-        if not self.focus:
-            return torch.zeros(num_views, num_frames, 0, 4, 2)
-        return torch.stack(
-            [
-                join_heads(
-                    [focus_outlines(one.theta[view], one.cells, boxes) for one in self.focus]
-                )
-                for view, boxes in enumerate(self.boxes)
-            ]
-        )
-
-
-@dataclass(frozen=True)
-class FailedPrediction:
-    """In place of a prediction: a video that cannot be read."""
-
-    name: str
-    """Of the video."""
-    failure: str
-    """Why it cannot be read."""
 
 
 class Predictor:

@@ -9,9 +9,9 @@ import torch
 
 from stn_action import Predictor
 from stn_action.errors import InputError
+from stn_action.evaluation.video_prediction import FailedPrediction
 from stn_action.geometry.outlines import focus_outlines
 from stn_action.person.store.tube_folder import read_tube_csv
-from stn_action.predictor import FailedPrediction
 from stn_action.video.backend_table import open_video
 from stn_action.video.reader import VideoError
 from tests.tiny import CLASSES, rows_of

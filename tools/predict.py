@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--top must be at least 1, got {options.top}")
 
     from stn_action.build.video_sets import videos_named
-    from stn_action.predictor import Predictor, VideoPrediction
+    from stn_action.evaluation.video_prediction import VideoPrediction
+    from stn_action.predictor import Predictor
     from stn_action.progress import show_progress
 
     predictor = Predictor.load(options.checkpoint, overrides)

@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--limit must be at least 1, got {options.limit}")
 
     from stn_action.build.video_sets import pick_evenly, videos_named
-    from stn_action.predictor import FailedPrediction, Predictor
+    from stn_action.evaluation.video_prediction import FailedPrediction
+    from stn_action.predictor import Predictor
     from stn_action.progress import show_progress
     from stn_action.runs.attention_images import visualize
 

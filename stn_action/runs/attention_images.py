@@ -9,12 +9,13 @@ from torch import Tensor
 
 from stn_action.config.schema import Config
 from stn_action.data.video_table import Video
+from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
 from stn_action.geometry.outlines import nearest_clip_frames
 from stn_action.person.person_choices import Select
 from stn_action.person.select import select_boxes
 from stn_action.person.store.people_file import open_people
 from stn_action.person.video_people import People
-from stn_action.predictor import FailedPrediction, Predictor, VideoPrediction
+from stn_action.predictor import Predictor
 from stn_action.video.reader import VideoReader
 from stn_action.video.writer import write_video
 from stn_action.visualize.focus_sheet import draw_sheet, evenly_spaced

@@ -26,7 +26,7 @@ from stn_action.runs.folder import (
 from stn_action.runs.test import TestResult
 from stn_action.runs.train import train
 
-FOLD_CHECKPOINTS = "split_*/last.pt"
+FOLD_CHECKPOINTS = "fold_*/last.pt"
 """The checkpoints in the folder of a run over folds."""
 
 
@@ -52,7 +52,7 @@ def train_folds(
     if not strategy.is_main:
         console.quiet = True
     folder = strategy.broadcast(run_folder(config))
-    folds = [writing_to(fold, folder / f"split_{fold.data.fold}") for fold in fold_configs(config)]
+    folds = [writing_to(fold, folder / f"fold_{fold.data.fold}") for fold in fold_configs(config)]
     check_folder(folder, config, resume=resume, checkpoints=FOLD_CHECKPOINTS)
     if resume:
         _check_same(folder, config)

@@ -133,7 +133,7 @@ def _members(path: Path) -> tuple[Member, ...]:
     if missing := [fold for fold in expected if fold not in members]:
         raise InputError(
             f"{path}: {len(missing)} of {len(expected)} folds have no checkpoint, the first is "
-            f"split_{missing[0]}/last.pt; finish the run with --resume, or give single checkpoints"
+            f"fold_{missing[0]}/last.pt; finish the run with --resume, or give single checkpoints"
         )
     return tuple(member for _, member in sorted(members.items()))
 

@@ -74,7 +74,7 @@ def sweep_checkpoints(
     `<out>/<checkpoint>/<value>/`, all together to `sweep.csv`, `.json`, `.png` and `.svg`.
 
     Args:
-        paths: checkpoints, or run folders: of one with `split_*/last.pt` all folds are pooled.
+        paths: checkpoints, or run folders: of one with `fold_*/last.pt` all folds are pooled.
         sweep: `key.sub=value,value`.
         config_file: a configuration in place of the checkpoints' own.
         overrides: `key.sub=value`, for all of them.

@@ -38,17 +38,17 @@ def test_the_predictions_of_all_folds_are_pooled(config, tmp_path):
     )
     assert json.loads((run / "test.json").read_text())["protocol"] == result.protocol
     pooled = rows_of(run / "test_predictions.csv")
-    apart = [row for fold in (1, 2) for row in rows_of(run / f"split_{fold}/test_predictions.csv")]
+    apart = [row for fold in (1, 2) for row in rows_of(run / f"fold_{fold}/test_predictions.csv")]
     assert pooled == apart
     assert len(pooled) == 6
     assert load_config(run / "config.yaml") == config
-    assert load_config(run / "split_2/config.yaml").data.fold == 2
+    assert load_config(run / "fold_2/config.yaml").data.fold == 2
     assert json.loads((run / "run.json").read_text())["command"] == "the command"
 
 
 def test_folds_go_on_where_they_were_interrupted(config, tmp_path):
     result = train_folds(config, **QUIET)
-    done, interrupted = (tmp_path / f"run/split_{fold}" for fold in (1, 2))
+    done, interrupted = (tmp_path / f"run/fold_{fold}" for fold in (1, 2))
     (interrupted / "probabilities.json").unlink()
     (interrupted / "last.pt").unlink()
     times = {path: path.stat().st_mtime_ns for path in done.iterdir()}
@@ -68,7 +68,7 @@ def test_folds_of_other_settings_are_not_pooled(config, tmp_path):
 
 
 def test_there_must_be_folds_to_resume_and_to_run(config, tmp_path):
-    with pytest.raises(InputError, match=r"there is no .*split_\*/last.pt to go on from"):
+    with pytest.raises(InputError, match=r"there is no .*fold_\*/last.pt to go on from"):
         train_folds(config, resume=True, **QUIET)
     missing = config.model_copy(
         update={"data": config.data.model_copy(update={"root": Path(tmp_path / "nowhere")})}

@@ -155,12 +155,12 @@ def test_folds_are_pooled_as_in_their_run(folds):
 
 
 def test_missing_folds_and_empty_folders_are_refused(folds, tmp_path):
-    shutil.rmtree(folds / "split_1")
-    message = r"run: 1 of 2 folds have no checkpoint, the first is split_1/last.pt; finish the run"
+    shutil.rmtree(folds / "fold_1")
+    message = r"run: 1 of 2 folds have no checkpoint, the first is fold_1/last.pt; finish the run"
     with pytest.raises(InputError, match=message):
         sweep_checkpoints([folds], "eval.num_clips=1", console=QUIET)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty: there is no last.pt and no split_\*/last.pt in"):
+    with pytest.raises(InputError, match=r"empty: there is no last.pt and no fold_\*/last.pt in"):
         sweep_checkpoints([tmp_path / "empty"], "eval.num_clips=1", console=QUIET)
 
 

@@ -48,7 +48,7 @@ def test_folds_share_the_cache_and_their_predictions_are_pooled(
     rows = rows_of(tmp_path / "run/test_predictions.csv")
     assert [row["group"] for row in rows] == ["6"] * 5 + ["8"] * 7
 
-    fold = tmp_path / "run/split_8"
+    fold = tmp_path / "run/fold_8"
     assert evaluate_tool(["--checkpoint", str(fold / "last.pt")]) == 0
     cached, whole = (probabilities(f / "test_predictions.csv") for f in (fold, fold / "evaluation"))
     assert (cached - whole).abs().max() < 5e-3  # features are kept in float16

@@ -1,0 +1,69 @@
+"""Predictions of whole videos, with where the heads looked.
+
+Letters: V views of a video, T frames of a view, C classes, K heads, P points of an outline.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stn_action.geometry.outlines import focus_outlines, join_heads
+from stn_action.models.prediction import Focus
+
+
+@dataclass(frozen=True, eq=False)
+class VideoPrediction:
+    """What a network predicts for one video, and where its heads looked; on the CPU."""
+
+    name: str
+    """Of the video."""
+    classes: tuple[str, ...]
+    """Names of the C classes."""
+    probabilities: Tensor
+    """(C,) float32, the mean over the views."""
+    view_probabilities: Tensor
+    """(V, C) float32."""
+    frame_indices: Tensor
+    """(V, T) int64, the frames of the video that each view shows."""
+    boxes: Tensor
+    """(V, T, 4) float32 xyxy, what each view shows of these frames: source pixels of its edges."""
+    focus: tuple[Focus, ...]
+    """Of each placement of heads; theta is (V, K, S, *kind)."""
+    person_found: bool
+    """Whether the views are crops of a person; False: of the whole frame."""
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return self.classes[int(self.probabilities.argmax())]
+
+    def top(self, number: int) -> list[tuple[str, float]]:
+        """Return the most probable classes and their probabilities, the highest first."""
+        values, labels = self.probabilities.topk(min(number, len(self.classes)))
+        pairs = zip(labels.tolist(), values.tolist(), strict=True)
+        return [(self.classes[label], value) for label, value in pairs]
+
+    def outlines(self) -> Tensor:
+        """Return the heads' windows in source pixels: (V, T, K, P, 2), K = 0 without heads."""
+        num_views, num_frames = self.frame_indices.shape
+        if not self.focus:
+            return torch.zeros(num_views, num_frames, 0, 4, 2)
+        return torch.stack(
+            [
+                join_heads(
+                    [focus_outlines(one.theta[view], one.cells, boxes) for one in self.focus]
+                )
+                for view, boxes in enumerate(self.boxes)
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class FailedPrediction:
+    """In place of a prediction: a video that cannot be read."""
+
+    name: str
+    """Of the video."""
+    failure: str
+    """Why it cannot be read."""
