@@ -22,19 +22,24 @@ from stn_action.person.crop import CropSpec
 from stn_action.video.backend_table import BACKENDS
 
 
-def load_listing(config: Config, source: ClipSource | None = None) -> Listing:
+def load_listing(config: Config) -> Listing:
     """Return the labeled videos of `config.data` that are used; its fold must be a number.
-
-    Args:
-        config: the experiment.
-        source: of `open_source`, for its people; None: they are opened.
 
     Raises:
         InputError: the data or the person boxes are missing, or not what they should be.
     """
-    return with_people(
-        read_listing(config), config, people_of(config) if source is None else source.people
-    )
+    return with_people(read_listing(config), config, people_of(config))
+
+
+def open_data(config: Config) -> tuple[Listing, ClipSource]:
+    """Return the labeled videos that are used, and the source of all their clips.
+
+    Raises:
+        InputError: as `load_listing`; or the manifest is wrong.
+    """
+    listing = read_listing(config)  # first: without videos no boxes are missed
+    source = open_source(config)
+    return with_people(listing, config, source.people), source
 
 
 def read_listing(config: Config, *, require_files: bool = True) -> Listing:

@@ -10,8 +10,7 @@ from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
     full_test_loader,
-    load_listing,
-    open_source,
+    open_data,
 )
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.config.schema import Config, load_config
@@ -71,8 +70,7 @@ def run_checkpoint_test(
     """
     content = load_checkpoint(path)
     config = config_for(content, path, config_file, overrides)
-    source = open_source(config)
-    listing = load_listing(config, source)
+    listing, source = open_data(config)
     check_before_start(config)
     if list(listing.classes) != list(content["classes"]):
         raise InputError(

@@ -14,8 +14,7 @@ from torch import Tensor
 from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
-    load_listing,
-    open_source,
+    open_data,
     training_dataset,
 )
 from stn_action.build.feature_cache import CACHE_SEED
@@ -56,8 +55,7 @@ def preview(
         InputError: the configuration or the data are wrong, or no video can be read.
     """
     check_before_start(config)
-    source = open_source(config)
-    listing = load_listing(config, source)
+    listing, source = open_data(config)
     videos: VideoTable = getattr(listing, part)
     if not videos:
         raise InputError(f"{listing.name} has no {part} videos; choose another part")

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from stn_action.build.data import check_before_start, load_listing, open_source
+from stn_action.build.data import check_before_start, open_data
 from stn_action.build.run import Run, announce, build_run
 from stn_action.config.schema import Config, to_dict
 from stn_action.data.listing import NAMES_SHOWN
@@ -66,8 +66,7 @@ def train(
     if not strategy.is_main:
         console.quiet = True
     seed_everything(config.train.seed)
-    source = open_source(config)
-    listing = load_listing(config, source)
+    listing, source = open_data(config)
     check_before_start(config)
     check_monitor(config.train.monitor, multi_label=listing.multi_label)
     folder = strategy.broadcast(run_folder(config))

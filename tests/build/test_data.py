@@ -12,7 +12,7 @@ from stn_action.build.data import (
     fold_configs,
     load_listing,
     loader,
-    open_source,
+    open_data,
     protocol,
     training_dataset,
 )
@@ -48,8 +48,8 @@ def test_a_share_of_the_training_videos_is_held_out_by_seed(tiny_data):
 
 def test_the_data_sets_of_a_run_share_one_source(tiny_data):
     config = tiny_config(tiny_data)
-    source = open_source(config)
-    listing = load_listing(config, source)
+    listing, source = open_data(config)
+    assert listing.train.names() == load_listing(config).train.names()
     training = training_dataset(config, listing.train, source=source)
     quick, full = (
         evaluation_dataset(config, listing.test, source=source, clips=clips) for clips in (1, 2)

@@ -38,7 +38,7 @@ def test_folds_share_the_cache_and_their_predictions_are_pooled(
     ]  # fmt: skip
     assert train_tool([CONFIG, *own]) == 0
     text = capsys.readouterr().out
-    assert text.count("caching image.blocks.6 (train views): 60 videos") == 1
+    assert text.count("caching the features of image.blocks.6 of 60 videos") == 1
     assert "ut_interaction set 1, sequence 6 held out: 55 training videos, 5 test videos" in text
     result = json.loads((tmp_path / "run/test.json").read_text())
     assert result["protocol"] == (
