@@ -50,7 +50,7 @@ def with_people(listing: Listing, config: Config, people: People | None) -> List
     smallest = config.data.tubes.min_span
     alone = {part: [not s or s < smallest for s in spans[part]] for part in parts}
     count = sum(alone["test"])
-    if config.data.tubes.nobody == "frame":
+    if config.data.tubes.no_person == "frame":
         return replace(listing, whole_frame=count)
     kept = {part: _with_a_person(parts[part], alone[part], people) for part in parts}
     return replace(listing, **kept, skipped=count)
@@ -81,7 +81,7 @@ def _with_a_person(videos: VideoTable, alone: Sequence[bool], people: People) ->
     kept = videos.select(index for index, skip in enumerate(alone) if not skip)
     if videos and not kept:
         raise InputError(
-            f"data.tubes.nobody=skip: {people.source} has a person in none of {len(videos)} "
-            "videos; lower data.tubes.min_span, or use data.tubes.nobody=frame"
+            f"data.tubes.no_person=skip: {people.source} has a person in none of {len(videos)} "
+            "videos; lower data.tubes.min_span, or use data.tubes.no_person=frame"
         )
     return kept

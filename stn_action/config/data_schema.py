@@ -57,7 +57,7 @@ class TubesConfig(Section):
     person)."""
     min_span: Count = 1
     """Ignore tubes with fewer frames from first to last box."""
-    nobody: WithoutPerson = "frame"
+    no_person: WithoutPerson = "frame"
     """Videos without a person: frame (use the whole frame) or skip (leave them out)."""
 
 

@@ -4,6 +4,7 @@ RENAMED = {
     "data.split": "data.fold",
     "data.workers": "data.num_workers",
     "data.crop.jitter": "data.crop.box_jitter",
+    "data.tubes.nobody": "data.tubes.no_person",
     "data.augment.mirror": "data.augment.hflip, a probability (true is 0.5, false is 0)",
     "data.augment.color": "data.augment.color_jitter",
     "eval.clips": "eval.num_clips",

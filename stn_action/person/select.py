@@ -25,7 +25,7 @@ class TubeChoice:
     or each person in a sample of their own (`all`)."""
     min_span: int = 1
     """Tubes with fewer frames, from first to last box, are ignored."""
-    nobody: WithoutPerson = "frame"
+    no_person: WithoutPerson = "frame"
     """Videos without such a tube: use the full `frame`, or `skip` them."""
 
     def __post_init__(self) -> None:

@@ -200,7 +200,7 @@ def _who(config: Config, found: VideoPeople | None) -> str:
     kept = sum(tube.span >= data.tubes.min_span for tube in found.tubes) if found else 0
     short = f", {kept} of them seen for {data.tubes.min_span} frames or more"
     count = _count(found) + (short if found and kept < len(found.tubes) else "")
-    return f"{count}: {'whole frame, nobody to cut out' if not kept else _crop_words(config)}"
+    return f"{count}: {'whole frame, no person to crop' if not kept else _crop_words(config)}"
 
 
 def _crop_words(config: Config) -> str:

@@ -53,7 +53,7 @@ def test_videos_without_a_person_are_counted_or_left_out(tiny_data, people):
     listing = load_listing(config_of(tiny_data, people))
     assert (len(listing.train), len(listing.test)) == (12, 6)
     assert (listing.whole_frame, listing.skipped) == (1, 0)
-    config = config_of(tiny_data, people, "data.tubes.nobody=skip")
+    config = config_of(tiny_data, people, "data.tubes.no_person=skip")
     listing = load_listing(config)
     assert WITHOUT_PERSON not in {video.name for video in listing.train}
     assert (len(listing.train), len(listing.test)) == (11, 5)
@@ -65,10 +65,10 @@ def test_videos_without_a_person_are_counted_or_left_out(tiny_data, people):
     assert (len(pooled.test), pooled.skipped) == (10, 2)
 
 
-def test_short_tubes_are_as_nobody(tiny_data, people):
+def test_short_tubes_count_as_no_person(tiny_data, people):
     config = config_of(tiny_data, people, "data.tubes.min_span=4")
     assert load_listing(config).whole_frame == 1  # test/left/1 has three frames
-    config = config_of(tiny_data, people, "data.tubes={min_span: 99, nobody: skip}")
+    config = config_of(tiny_data, people, "data.tubes={min_span: 99, no_person: skip}")
     with pytest.raises(InputError, match=r"has a person in none of 12 videos; lower data.tubes"):
         load_listing(config)
 

@@ -46,7 +46,7 @@ CHOICES = {
     "data.crop.aspect": Aspect,
     "data.crop.motion": Motion,
     "data.tubes.select": Select,
-    "data.tubes.nobody": WithoutPerson,
+    "data.tubes.no_person": WithoutPerson,
     "data.clip.sampling": FrameSampling,
     "data.name": DatasetName,
     "data.reader": Reader,

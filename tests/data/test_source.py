@@ -104,7 +104,7 @@ def test_boxes_for_another_size_are_scaled(path, tmp_path):
         dataset(path, people=file_of(tmp_path / "c", other))[0]
 
 
-def test_short_tubes_are_as_nobody(path, tmp_path):
+def test_short_tubes_count_as_no_person(path, tmp_path):
     people = file_of(tmp_path, two_people())
     assert dataset(path, people=people, tubes=TubeChoice(min_span=30)).without_tube == 0
     long = dataset(path, people=people, tubes=TubeChoice(min_span=31))
