@@ -20,9 +20,10 @@ from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.build.people import people_of, tubes_of
 from stn_action.build.video_sets import unlabeled_video
 from stn_action.config.schema import Config
-from stn_action.data.footage import read_footage
+from stn_action.data.clips import TestClips
 from stn_action.data.frame_sampling import ClipSampling
-from stn_action.data.video_table import Video
+from stn_action.data.source import ClipSource, read_person
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
 from stn_action.models.network import FocusedNetwork
@@ -32,13 +33,12 @@ from stn_action.person.store.people_file import open_people
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
 from stn_action.training.checkpoint import load_checkpoint
-from stn_action.video.backend_table import open_video
 from stn_action.video.frame_array import FrameArray
-from stn_action.video.reader import VideoReader
+from stn_action.video.reader import VideoError, VideoReader
 
 
 class Predictor:
-    """A trained network and how it sees videos.
+    """A trained network, with the names of its classes and the way to make clips of a video.
 
     Several threads may share one: their calls wait for each other.
 
@@ -122,21 +122,26 @@ class Predictor:
 
         Raises:
             VideoError: the file cannot be read.
-            InputError: the frames have another shape or type, or the tubes are of another video.
+            InputError: the frames have another shape or type, or the boxes are of another video.
         """
-        if isinstance(video, str | Path):
-            reader = open_video(video, self.config.data.reader)
-            name = unlabeled_video(Path(video)).name
-        else:
-            reader, name = FrameArray(video, fps=fps), "frames"
-        with reader, self._lock:
-            if tubes is not None:
-                found = VideoPeople(name, tuple(tubes))
+        with self._lock:
+            if isinstance(video, str | Path) and tubes is None:
+                named = unlabeled_video(Path(video))
+                samples, failures = self._dataset([named])[0]
+                if failures:
+                    raise VideoError(failures[0][1])
+                return self._prediction(named, collate([(samples, [])]))
+            given = unlabeled_video(Path("frames"))
+            if isinstance(video, str | Path):
+                given = unlabeled_video(Path(video))
+                reader = given.open(self.config.data.reader)
             else:
-                found = None if self.people is None else self.people.find(name)
-            fitted = () if found is None else found.tubes_in(reader.size_hw)
-            samples, person_found = self._views(reader, fitted)
-            return self._prediction(name, collate([(samples, [])]), person_found=person_found)
+                reader = FrameArray(video, fps=fps)
+            with reader:
+                found = VideoPeople(given.name, tuple(tubes or ()))
+                kept = tubes_of(self.config).kept(found.tubes_in(reader.size_hw))
+                batch = collate([(self._views(reader, kept), [])])
+            return self._prediction(given, batch, person_found=bool(kept))
 
     def predict_all(
         self, videos: Sequence[Video], *, num_crops: int | None = None
@@ -153,12 +158,9 @@ class Predictor:
         Raises:
             InputError: boxes or a manifest are of other videos, or none of the videos can be read.
         """
-        config = self.config.model_copy(
-            update={"data": self.config.data.model_copy(update={"people": self._people_path})}
-        )
-        dataset = evaluation_dataset(config, videos, crops=num_crops)
-        workers = min(config.data.num_workers, len(videos))
-        batches = loader(config, dataset, batch_size=1, shuffle=False, workers=workers)
+        dataset = self._dataset(videos, num_crops)
+        workers = min(self.config.data.num_workers, len(videos))
+        batches = loader(self.config, dataset, batch_size=1, shuffle=False, workers=workers)
         failed: list[FailedPrediction] = []  # those before the first that can be read
         any_read = False
         for video, batch in zip(videos, batches, strict=True):
@@ -172,10 +174,9 @@ class Predictor:
             if not any_read:
                 any_read = True
                 yield from failed
-            found = None if self.people is None else self.people.find(video.name)
-            person_found = bool(found and tubes_of(config).kept(found.tubes))
             with self._lock:
-                yield self._prediction(video.name, batch, person_found=person_found)
+                prediction = self._prediction(video, batch)
+            yield prediction
         if failed and not any_read:
             raise InputError(
                 f"no video can be predicted, {len(failed)} failed; the first: {failed[0].failure}"
@@ -200,43 +201,50 @@ class Predictor:
             + (", ..." if missing[1:] else "")
         )
 
-    @property
-    def _people_path(self) -> Path | None:
-        return None if self.people is None else self.people.source
+    def _dataset(self, videos: Sequence[Video], num_crops: int | None = None) -> TestClips:
+        source = ClipSource(
+            VideoTable(), CropSpec(**dict(self.config.data.crop)), people=self.people,
+            tubes=tubes_of(self.config), backend=self.config.data.reader,
+        )  # fmt: skip
+        return evaluation_dataset(self.config, videos, crops=num_crops, source=source)
 
-    def _views(self, reader: VideoReader, tubes: Sequence[Tube]) -> tuple[list[Sample], bool]:
-        """Cut all views of a video; whether they are of a person."""
+    def _views(self, reader: VideoReader, tubes: tuple[Tube, ...]) -> list[Sample]:
+        """Return all views of frames and people that were given."""
         data, evaluation = self.config.data, self.config.eval
         sampling, crop = ClipSampling(**dict(data.clip)), CropSpec(**dict(data.crop))
-        choice = tubes_of(self.config)
-        kept = choice.kept(tuple(tubes))
-        each = choice.select == "all" and kept
+        select = data.tubes.select
+
+        def choose(num_frames: int) -> Tensor:
+            return sampling.evenly(num_frames, evaluation.num_clips)
+
         samples = []
-        for group in [(tube,) for tube in kept] if each else [kept]:
-            start, length = (0, len(reader))
-            if each:
-                start, length = int(group[0].frame_indices[0]), group[0].span
-            clips = sampling.evenly(length, evaluation.num_clips) + start
-            footage = read_footage(reader, clips, crop, group, choice.select)
+        for person in range(max(1, len(tubes)) if select == "all" else 1):
+            footage = read_person(reader, tubes, person, choose, crop, select)
             for view in footage.test_views(evaluation.num_crops):
                 frames = footage.clips[view.number].contiguous()
                 target, number = torch.tensor(0), len(samples)
                 samples.append(Sample(view.clip, target, 0, number, frames, view.edges))
-        return samples, bool(kept)
+        return samples
 
     @torch.inference_mode()
-    def _prediction(self, name: str, batch: Batch, *, person_found: bool) -> VideoPrediction:
+    def _prediction(
+        self, video: Video, batch: Batch, *, person_found: bool | None = None
+    ) -> VideoPrediction:
+        """Predict a batch of all views of one video; `person_found` None: ask `people`."""
+        if person_found is None:
+            found = None if self.people is None else self.people.find(video.name)
+            person_found = bool(found and tubes_of(self.config).kept(found.tubes))
         with self._precision():
             parts = batch.clip.split(self.config.eval.batch_size)
             predictions = [self.network(part.to(self.device)) for part in parts]
         views = torch.cat([part.logits.float().softmax(1).cpu() for part in predictions])
         if not views.isfinite().all():
             raise InputError(
-                f"{name}: the network's output is not finite: its training diverged, or the clip "
-                "does not suit it. Take another checkpoint, or train.precision=float32"
+                f"{video.name}: the network's output is not finite: its training diverged, or the "
+                "clip does not suit it. Take another checkpoint, or train.precision=float32"
             )
         return VideoPrediction(
-            name, self.classes, views.mean(0), views, batch.frame_indices, batch.boxes,
+            video.name, self.classes, views.mean(0), views, batch.frame_indices, batch.boxes,
             _joined_focus(predictions), person_found,
         )  # fmt: skip
 

@@ -13,10 +13,11 @@ from stn_action.data.manifest import Entry, Manifest
 from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
+from stn_action.person.person_choices import Select
 from stn_action.person.select import TubeChoice
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
-from stn_action.video.reader import VideoError
+from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.video_choices import Reader
 
 DrawClips = Callable[[int], Tensor]
@@ -118,12 +119,7 @@ class ClipSource:
             if found is not None:
                 _require_in_video(found, len(reader))
                 persons = self.tubes.kept(found.tubes_in(reader.size_hw))
-            if self.tubes.select == "all" and persons:
-                persons = persons[person : person + 1]
-                clips = draw(persons[0].span) + persons[0].frame_indices[0]
-            else:
-                clips = draw(len(reader))
-            return read_footage(reader, clips, self.crop, persons, self.tubes.select)
+            return read_person(reader, persons, person, draw, self.crop, self.tubes.select)
 
     def _verify(self, index: int, entry: Entry | None, found: VideoPeople | None) -> None:
         """Compare a video's checksum with the recorded ones, once: all of the file is read."""
@@ -145,6 +141,32 @@ class ClipSource:
                     f"run `python {tool}` again, it processes changed videos again"
                 )
         self._verified[index] = 1
+
+
+def read_person(
+    reader: VideoReader,
+    persons: tuple[Tube, ...],
+    person: int,
+    draw: DrawClips,
+    crop: CropSpec,
+    select: Select,
+) -> Footage:
+    """Read the clips of one person, or of all people together; see `ClipSource.read`.
+
+    Args:
+        reader: an open video.
+        persons: those that count, in the video's pixels; none: the whole frame.
+        person: number of the person; only with `select="all"` there is more than one.
+        draw: chooses the frames; with `select="all"` among those that show the person.
+        crop: how clips are cropped.
+        select: which people a clip shows.
+    """
+    if select == "all" and persons:
+        persons = persons[person : person + 1]
+        clips = draw(persons[0].span) + persons[0].frame_indices[0]
+    else:
+        clips = draw(len(reader))
+    return read_footage(reader, clips, crop, persons, select)
 
 
 def _require_in_video(found: VideoPeople, num_frames: int) -> None:
