@@ -6,7 +6,8 @@ from textwrap import wrap
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from torch import Tensor
 
 from stn_action.visualize.chart_figure import chart_style, shorten_name
@@ -47,7 +48,11 @@ def draw_confusion(matrix: Tensor, class_names: Sequence[str], title: str = "") 
     side = max(num_classes * cell, 1.6)
     with chart_style():
         lines = wrap(title, round(11 * side) + 20)
-        margin = 0.45 + max(TextPath((0, 0), name, text).get_extents().width for name in names) / 72
+        font = FontProperties(size=text)
+        widths = [
+            text_to_path.get_text_width_height_descent(name, font, False)[0] for name in names
+        ]
+        margin = 0.45 + max(widths) / 72
         width, height = margin + side + 1.25, margin + side + 0.15 + 0.22 * len(lines)
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((margin / width, margin / height, side / width, side / height))
