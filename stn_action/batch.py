@@ -53,7 +53,7 @@ class Batch(NamedTuple):
 
 
 def collate(items: Sequence[Item]) -> Batch:
-    """Put the samples of several items into one batch; without any sample, B and T are 0."""
+    """Collate the samples of several items into one batch; without any sample, B and T are 0."""
     samples = [sample for item in items for sample in item[0]]
     failures = [failure for item in items for failure in item[1]]
     if not samples:

@@ -1,4 +1,4 @@
-"""Checksums of files and folders: whether they are still those that a result was made from."""
+"""Checksums of files and folders, to detect changes since a result was made from them."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ DIGEST_BYTES = 16
 
 
 def checksum(path: str | Path) -> str:
-    """BLAKE2b of a whole file, 32 hexadecimal digits.
+    """Return the BLAKE2b digest of a file, 32 hexadecimal digits.
 
     Raises:
         OSError: the file cannot be read.
@@ -19,7 +19,7 @@ def checksum(path: str | Path) -> str:
 
 
 def path_checksum(path: str | Path) -> str:
-    """BLAKE2b of a file, or of the names and contents of all files below a folder.
+    """Return the BLAKE2b digest of a file, or of names and contents of all files below a folder.
 
     Raises:
         OSError: a file cannot be read.
@@ -37,7 +37,7 @@ def path_checksum(path: str | Path) -> str:
 def video_checksum(
     path: str | Path, start_seconds: float | None = None, end_seconds: float | None = None
 ) -> str:
-    """Checksum of a file, followed by the slice of it that is the video, if it is one.
+    """Return the checksum of a file, followed by the label of the slice if the video is one.
 
     Raises:
         OSError: the file cannot be read.
@@ -46,7 +46,7 @@ def video_checksum(
 
 
 def split_checksum(text: str) -> tuple[str, str]:
-    """Split what `video_checksum` returns into the file's checksum and the label of the slice.
+    """Split a `video_checksum` into the file's checksum and the label of the slice.
 
     >>> split_checksum("0ad5 1.5:"), split_checksum("0ad5")
     (('0ad5', ' 1.5:'), ('0ad5', ''))
@@ -56,7 +56,7 @@ def split_checksum(text: str) -> tuple[str, str]:
 
 
 def slice_label(start_seconds: float | None, end_seconds: float | None) -> str:
-    """Return what `video_checksum` appends for a slice; empty for a whole file.
+    """Return the label that `video_checksum` appends for a slice; empty for a complete file.
 
     >>> slice_label(1.5, None), slice_label(None, 20), slice_label(None, None)
     (' 1.5:', ' 0.0:20.0', '')

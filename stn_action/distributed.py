@@ -91,7 +91,7 @@ class Strategy:
 
     @property
     def device(self) -> torch.device:
-        """Where this process computes."""
+        """Device on which this process computes."""
         device = self._accelerator.device
         return torch.device("cpu") if device.type == "cpu" else device  # it may be numbered
 
@@ -207,7 +207,7 @@ class Strategy:
         return broadcast_object_list([item])[0]
 
     def wait(self) -> None:
-        """Wait until every process is here. Collective."""
+        """Wait for all processes. Collective."""
         self._accelerator.wait_for_everyone()
 
     def network_state(self, network: nn.Module) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class Strategy:
         return self._accelerator.get_state_dict(network)
 
     def load_network_state(self, network: nn.Module, state: dict[str, Any]) -> None:
-        """Load what `network_state` returned. Collective."""
+        """Load the result of `network_state`. Collective."""
         self._accelerator.unwrap_model(network).load_state_dict(state)
 
     def rng_states(self) -> list[dict[str, Any]]:
@@ -223,7 +223,7 @@ class Strategy:
         return self.gather([rng_state()])
 
     def set_rng_states(self, states: list[dict[str, Any]]) -> None:
-        """Restore what `rng_states` returned: each process its own.
+        """Restore the result of `rng_states`: each process its own.
 
         Raises:
             InputError: they are of another number of processes.

@@ -38,7 +38,7 @@ from stn_action.video.reader import VideoError, VideoReader
 
 
 class Predictor:
-    """A trained network, with the names of its classes and the way to make clips of a video.
+    """A trained network with the names of its classes and the preprocessing of its videos.
 
     Several threads may share one: their calls wait for each other.
 
@@ -56,7 +56,7 @@ class Predictor:
         people: People | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        """Put the network on its device. Most callers want `load`.
+        """Move the network to its device. Most callers want `load`.
 
         Args:
             network: trained.
@@ -183,7 +183,7 @@ class Predictor:
             )
 
     def whole_frame_note(self, videos: Sequence[Video]) -> str | None:
-        """Return a note on videos whose whole frames are used, of a network trained on crops."""
+        """Return a note on videos used as whole frames by a network trained on crops."""
         source = self.config.data.people
         if source is None:
             return None
@@ -249,7 +249,7 @@ class Predictor:
         )  # fmt: skip
 
     def _precision(self):
-        """As in training: `auto` is bf16 on a GPU that has it."""
+        """Return the autocast context: `auto` is bf16 on a GPU that has it, as in training."""
         precision = self.config.train.precision
         if self.device.type != "cuda" or precision == "float32":
             return nullcontext()
@@ -260,7 +260,7 @@ class Predictor:
 
 
 def _joined_focus(predictions: Sequence[Prediction]) -> tuple[Focus, ...]:
-    """Each placement's focus on all views, on the CPU."""
+    """Concatenate each placement's focus over all views, on the CPU."""
     placements = zip(*(part.focus for part in predictions), strict=True)
     return tuple(
         replace(

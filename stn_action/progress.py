@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a plain line now and then in a file or a log."""
+"""Progress of long work: a bar on a terminal, occasional plain lines in a file or a log."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 10.0, 300.0
 
 
 class ProgressLines:
-    """When a plain line about long work is due, and what it says.
+    """Plain lines about long work, and the times at which they are due.
 
     >>> seconds = iter([0.0, 1.0, 3.0, 4.0, 20.0])
     >>> lines = ProgressLines("decoding", 900, clock=lambda: next(seconds))
@@ -63,7 +63,7 @@ class ProgressLines:
         """
         self.done += number
         elapsed = self._clock() - self._start
-        if elapsed < self._due or self.done == self.total:  # the summary tells of the last
+        if elapsed < self._due or self.done == self.total:  # the summary reports the last item
             return None
         self._due = elapsed + min(max(SHORTEST_SECONDS, elapsed / 10), LONGEST_SECONDS)
         rate = self.done / elapsed
@@ -168,7 +168,7 @@ def show_progress(
     console: Console | None = None,
     enabled: bool = True,
 ) -> Iterator[Result]:
-    """Yield the results and show how far they are.
+    """Yield the results and show the progress.
 
     Args:
         results: one per item.

@@ -43,7 +43,7 @@ def open_data(config: Config) -> tuple[Listing, ClipSource]:
 
 
 def read_listing(config: Config, *, require_files: bool = True) -> Listing:
-    """Return the labeled videos of `config.data`, whatever is known of the people in them.
+    """Return all labeled videos of `config.data`, with or without person boxes.
 
     Args:
         config: its fold must be a number. `data.val_share` takes groups out of the training videos
@@ -64,7 +64,7 @@ def read_listing(config: Config, *, require_files: bool = True) -> Listing:
 
 
 def check_before_start(config: Config) -> None:
-    """Check what would otherwise end a run after hours.
+    """Check for mistakes that would otherwise end a run after hours.
 
     Raises:
         InputError: the reader is not installed, or the folder of regions holds none.
@@ -149,7 +149,7 @@ def evaluation_dataset(
     clips: int | None = None,
     crops: int | None = None,
 ) -> TestClips:
-    """Return the fixed views of test videos; by default as many as `config.eval` says."""
+    """Return the fixed views of test videos; by default as many as `config.eval` sets."""
     return TestClips(
         _selected(config, videos, source),
         sampling=ClipSampling(**dict(config.data.clip)),
@@ -190,7 +190,7 @@ def full_test_loader(
 
 
 def protocol(config: Config, listing: Listing, num_failed: int) -> str:
-    """Return what a result was measured on and how, in one line."""
+    """Return one line about the videos and the protocol of a result."""
     data = config.data
     clip = f"{data.clip.num_frames}x{data.clip.stride} frames"
     if data.clip.sampling == "segment":

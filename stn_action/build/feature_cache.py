@@ -75,7 +75,7 @@ class FeatureCache:
         The network computes where it is. Videos that cannot be read are recorded and left out.
 
         Args:
-            network: the whole one.
+            network: the complete one.
             source: of `open_source`.
             console: where progress is shown; None: the standard error.
 
@@ -180,7 +180,7 @@ class FeatureCache:
 
 
 def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
-    """Return what the stored maps depend on."""
+    """Return the fingerprint of everything that the stored maps depend on."""
     random_trunk = config.model.weights is None
     lines = "\n".join(
         f"{video.name} {video.path.stat().st_size}"

@@ -1,4 +1,4 @@
-"""The person boxes of a configuration, and whether they are those of its videos."""
+"""Person boxes of a configuration, checked against its videos."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,12 +31,12 @@ def people_of(config: Config) -> People | None:
 
 
 def tubes_of(config: Config) -> TubeChoice:
-    """Return which people count."""
+    """Return the configured choice of tubes."""
     return TubeChoice(**dict(config.data.tubes))
 
 
 def with_people(listing: Listing, config: Config, people: People | None) -> Listing:
-    """Count, or leave out, the videos without a person, as configured.
+    """Count or skip the videos without a person, as configured.
 
     Raises:
         InputError: the boxes are of another data set, or some videos were never processed.
@@ -57,7 +57,7 @@ def with_people(listing: Listing, config: Config, people: People | None) -> List
 
 
 def _require_known(names: Sequence[str], spans: Sequence[int | None], people: People) -> None:
-    """A folder may lack the videos without a person; a people file has all of them."""
+    """Check for missing videos; a folder may lack those without a person, a people file none."""
     unknown = [name for name, span in zip(names, spans, strict=True) if span is None]
     if len(unknown) == len(names):
         raise InputError(
@@ -74,7 +74,7 @@ def _require_known(names: Sequence[str], spans: Sequence[int | None], people: Pe
 
 def _known_name(people: People) -> str:
     names = people.names() if isinstance(people, PeopleFile) else []
-    return f", the first in there {names[0]}" if names else ""
+    return f", the first in that file {names[0]}" if names else ""
 
 
 def _with_a_person(videos: VideoTable, alone: Sequence[bool], people: People) -> VideoTable:

@@ -1,4 +1,4 @@
-"""All that takes part in a training run, built from its configuration."""
+"""All parts of a training run, built from its configuration."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -40,7 +40,7 @@ from stn_action.training.step import OptimizerStep
 
 @dataclass
 class Run:
-    """All that takes part in a training run."""
+    """All parts of a training run."""
 
     config: Config
     listing: Listing

@@ -1,4 +1,4 @@
-"""What a run trains and tests on, as clips or as stored features, and the network that takes it."""
+"""Data of a run, as clips or as stored features, and the network that takes them."""
 
 from typing import Protocol
 
@@ -19,7 +19,7 @@ class RunData(Protocol):
     """The data sets of a run; every item is one video."""
 
     learner: FocusedNetwork
-    """The network that takes the items: the whole one, or its part behind a stage."""
+    """The network that takes the items: the complete one, or its part behind a stage."""
     num_workers: int
     """Processes that load items."""
     quick_views: str
@@ -30,7 +30,7 @@ class RunData(Protocol):
         ...
 
     def test(self, videos: VideoTable, *, quick: bool = False) -> Dataset[Item]:
-        """Return a data set with all test views of each video; quick: as few as cost little."""
+        """Return a data set with the test views of each video; `quick`: only cheap ones."""
         ...
 
 
@@ -46,11 +46,11 @@ class ClipData:
         self.num_workers = config.data.num_workers
 
     def train(self, videos: VideoTable) -> Dataset[Item]:
-        """See `RunData`."""
+        """Return random clips: see `RunData.train`."""
         return training_dataset(self.config, videos, source=self.source)
 
     def test(self, videos: VideoTable, *, quick: bool = False) -> Dataset[Item]:
-        """See `RunData`."""
+        """Return test clips: see `RunData.test`."""
         number = {"clips": 1, "crops": 1} if quick else {}
         return evaluation_dataset(self.config, videos, source=self.source, **number)
 
@@ -66,11 +66,11 @@ class CachedData:
         self.learner = cache.network_behind(network)
 
     def train(self, videos: VideoTable) -> Dataset[Item]:
-        """See `RunData`."""
+        """Return stored random views: see `RunData.train`."""
         return self.cache.train(videos, seed=self.cache.config.train.seed)
 
     def test(self, videos: VideoTable, *, quick: bool = False) -> Dataset[Item]:
-        """See `RunData`."""
+        """Return stored test views: see `RunData.test`."""
         return self.cache.test(videos)
 
 
@@ -86,7 +86,7 @@ def build_run_data(
         config: the experiment.
         source: of `open_source`.
         videos: all that will be trained or tested on.
-        network: the whole one.
+        network: the complete one.
         strategy: of the run.
         console: where progress of filling a cache is shown.
 

@@ -1,4 +1,4 @@
-"""Fingerprints: what a result was made from, and how that differs from what is asked for now."""
+"""Fingerprints of what a result was made from, and the differences between them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ FINGERPRINT_FILE = "fingerprint.json"
 
 @dataclass(frozen=True)
 class Differences:
-    """Every way in which two fingerprints differ; false where they do not."""
+    """Differences between two fingerprints; false if there are none."""
 
     lines: tuple[str, ...]
     """One for each difference, as in `optim.lr was 0.1, is 0.2`."""
@@ -28,14 +28,14 @@ class Differences:
         return bool(self.lines)
 
     def __str__(self) -> str:
-        """The first difference and the number of others, for a message."""
+        """Return the first difference and the number of others, for a message."""
         first, *others = self.lines or ("no difference",)
         return f"{first} (and {len(others)} more)" if others else first
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a result depends on, in plain JSON types."""
+    """Settings and files that a result depends on, in plain JSON types."""
 
     settings: Mapping[str, Any]
     """By dotted key."""
@@ -91,11 +91,11 @@ class Fingerprint:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Return the fingerprint that `to_dict` gave."""
+        """Build the fingerprint from the result of `to_dict`."""
         return cls(content["settings"], content["digests"], content["extra"])
 
     def save(self, folder: Path) -> None:
-        """Write `fingerprint.json` into a folder, whole or not at all."""
+        """Write `fingerprint.json` into a folder, atomically."""
         temporary = folder / f"{FINGERPRINT_FILE}.tmp"
         temporary.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
         temporary.replace(folder / FINGERPRINT_FILE)
@@ -120,7 +120,7 @@ def flatten(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 
 
 def is_within(key: str, sections: Sequence[str]) -> bool:
-    """Return whether a dotted key is one of some keys or lies in one of some sections.
+    """Return whether a dotted key is one of some keys or is in one of some sections.
 
     >>> is_within("data.crop.size", ["data.crop"]), is_within("data.crops", ["data.crop"])
     (True, False)

@@ -109,7 +109,7 @@ def _sections(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, t
 
 
 def _values(node: Mapping[str, Any]) -> str:
-    """Return what a setting may be, from its schema."""
+    """Return the allowed values of a setting, from its schema."""
     if "anyOf" in node:
         return " or ".join(_values(part) for part in node["anyOf"])
     if "enum" in node:
@@ -132,8 +132,8 @@ def _values(node: Mapping[str, Any]) -> str:
 
 def _bounds(node: Mapping[str, Any]) -> str:
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    told = [f"{sign} {node[name]:g}" for name, sign in signs.items() if name in node]
-    return f" {', '.join(told)}" if told else ""
+    bounds = [f"{sign} {node[name]:g}" for name, sign in signs.items() if name in node]
+    return f" {', '.join(bounds)}" if bounds else ""
 
 
 def _default(field: FieldInfo) -> str:

@@ -1,4 +1,4 @@
-"""Former names of settings, so that an error can tell the new one."""
+"""Former names of settings, so that an error can name the new one."""
 
 RENAMED = {
     "data.split": "data.fold",

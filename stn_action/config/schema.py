@@ -132,7 +132,7 @@ class ModelConfig(Section):
     weights: NameOrNone = None
     """Published weights (kinetics400, imagenet), the path of a weights file, or none."""
     freeze_until: str | None = None
-    """Last frozen stage; its batch norm stays in evaluation mode. null: train the whole trunk."""
+    """Last frozen stage; its batch norm stays in evaluation mode. null: train all of the trunk."""
     temporal: Temporal = "mean"
     """Image trunks: mean over time, or features together with their differences between frames."""
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.5
@@ -213,7 +213,7 @@ class EvalConfig(Section):
 
 
 class Config(Section):
-    """A whole experiment."""
+    """All settings of an experiment."""
 
     data: DataConfig
     """The labeled videos and how clips are made from them."""

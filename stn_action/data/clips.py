@@ -23,7 +23,7 @@ from stn_action.video.reader import VideoError
 
 
 class ClipTrace(NamedTuple):
-    """A clip and what it was made from."""
+    """A clip with the images and boxes it was made from."""
 
     sample: Sample
     images: list[np.ndarray]
@@ -35,10 +35,10 @@ class ClipTrace(NamedTuple):
 
 
 class ClipDataset(Dataset[Item]):
-    """What clips to train on and to test on share; an item is what one opened video gives."""
+    """Base class of `TrainClips` and `TestClips`; an item holds the samples of one opened video."""
 
     def __init__(self, source: ClipSource, sampling: ClipSampling) -> None:
-        """Store what clips are made from; no video is opened yet.
+        """Store the source of the clips; no video is opened yet.
 
         Raises:
             ValueError: there is no video.
@@ -57,12 +57,12 @@ class ClipDataset(Dataset[Item]):
 
     @abstractmethod
     def trace(self, index: int) -> list[ClipTrace]:
-        """Return the clips of item `index` and what they were made from.
+        """Return the clips of item `index` with the images and boxes they were made from.
 
         Raises:
             IndexError: there is no such item.
             VideoError: its video cannot be read.
-            InputError: a person box is wholly outside the frame of its video.
+            InputError: a person box is entirely outside the frame of its video.
         """
 
     def _require_item(self, index: int) -> None:
@@ -70,7 +70,7 @@ class ClipDataset(Dataset[Item]):
             raise IndexError(f"index must be in [0, {len(self)}), got {index}")
 
     def _trace(self, video: int, number: int, footage: Footage, view: ClipView) -> ClipTrace:
-        """Return view `number` of a video as a sample and what it was made from."""
+        """Return view `number` of a video with the images and boxes it was made from."""
         frame_indices = footage.clips[view.number].contiguous()
         target = self.source.videos.target(video)
         sample = Sample(view.clip, target, video, number, frame_indices, view.edges)
@@ -95,7 +95,7 @@ class TrainClips(ClipDataset):
         seed: int = 0,
         max_attempts: int = 10,
     ):
-        """Store what an item holds; no video is opened yet.
+        """Store the content of items; no video is opened yet.
 
         Args:
             source: the videos and their people; a sample's `video` is an index into its table.
@@ -127,11 +127,11 @@ class TrainClips(ClipDataset):
         return (self._items[:, 0] == video).nonzero().flatten().tolist()
 
     def __getitem__(self, index: int) -> Item:
-        """Return the samples of an item and the failures on the way to them.
+        """Return the samples of an item, replaced by another one if unreadable, and the failures.
 
         Raises:
             VideoError: `max_attempts` videos in a row cannot be read.
-            InputError: a person box is wholly outside the frame of its video.
+            InputError: a person box is entirely outside the frame of its video.
         """
         self._require_item(index)
         item, generator = index, self._generator(index)
@@ -195,7 +195,7 @@ class TestClips(ClipDataset):
     def __init__(
         self, source: ClipSource, *, sampling: ClipSampling, num_clips: int = 1, num_crops: int = 1
     ):
-        """Store what an item holds; no video is opened yet.
+        """Store the content of items; no video is opened yet.
 
         Args:
             source: the videos and their people; a sample's `video` is an index into its table. The
@@ -221,7 +221,7 @@ class TestClips(ClipDataset):
         """Return the samples of a video, or its failure.
 
         Raises:
-            InputError: a person box is wholly outside the frame of its video.
+            InputError: a person box is entirely outside the frame of its video.
         """
         try:
             return [trace.sample for trace in self.trace(index)], []

@@ -1,4 +1,4 @@
-"""The frames that the clips of one video need, read in one pass, and the clips cut out of them.
+"""The frames that the clips of one video need, read in one pass, and the clips made from them.
 
 Letters: V clips of the video, T frames of a clip, N frames read, R as in `person/crop.py`.
 """
@@ -63,7 +63,7 @@ class Footage:
         return [self.images[place] for place in self.places[number].tolist()]
 
     def person_boxes(self, number: int) -> Tensor | None:
-        """Return the smoothed boxes (T, 4) of those that clip `number` is about; None: no one."""
+        """Return the smoothed person boxes (T, 4) of clip `number`; None without people."""
         if not self.tubes:
             return None
         window = self.crop.smooth_window

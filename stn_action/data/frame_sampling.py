@@ -1,4 +1,4 @@
-"""Which frames of a video make a clip.
+"""Selection of the frames of a clip.
 
 Letters: T frames of a clip; C clips of one test video.
 """
@@ -15,7 +15,7 @@ from stn_action.video.indices import random_dense_indices, segment_indices, unif
 
 @dataclass(frozen=True)
 class ClipSampling:
-    """Which frames of a video make a clip; a video with too few frames repeats its last one."""
+    """A choice of a clip's frames; a video with too few frames repeats its last one."""
 
     num_frames: int = 16
     """T."""

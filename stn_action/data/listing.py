@@ -47,7 +47,7 @@ class Listing:
 
 
 def require_videos(videos: Sequence[Video], *, looked_in: str, remedy: str) -> None:
-    """Refuse a list that names files which do not exist.
+    """Check that all listed files exist.
 
     Args:
         videos: the list.
@@ -82,7 +82,7 @@ def require_folder(root: str | Path, *, what: str, remedy: str) -> Path:
 
 
 def require_separate_groups(parts: Mapping[str, VideoTable], *, what: str) -> None:
-    """Refuse parts that tear a group apart.
+    """Check that each group of videos is in one part only.
 
     Args:
         parts: by their names, for the message.
@@ -98,7 +98,7 @@ def require_separate_groups(parts: Mapping[str, VideoTable], *, what: str) -> No
             raise InputError(
                 f"{what}: {len(shared)} groups are in the {one} and in the {other} list "
                 f"({', '.join(shared[:NAMES_SHOWN])}): videos of a group show the same people and "
-                "place, so the result would be worthless; use one official pair of lists"
+                "place, so the result would be invalid; use one official pair of lists"
             )
 
 

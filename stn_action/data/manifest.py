@@ -1,4 +1,4 @@
-"""The manifest of a data set: what is known of a million video files, in a table on disk.
+"""The manifest of a data set: a table on disk with the properties of its video files.
 
 The table is a text file of tab-separated columns, one line a video. It is memory-mapped; a line is
 parsed when its video is asked for. In memory are only where each line starts and a hash of each
@@ -23,7 +23,7 @@ _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row of the manifest: what is known of one video's file; fields are columns."""
+    """A row of the manifest: the properties of one video's file; fields are columns."""
 
     name: str
     """The video's name, as `Video.name`."""

@@ -1,4 +1,4 @@
-"""The videos of a data set together with what is known of them: people, lengths, checksums.
+"""The videos of a data set with their people, lengths and checksums.
 
 Letters: V clips of one video, T frames of a clip.
 """
@@ -25,7 +25,7 @@ DrawClips = Callable[[int], Tensor]
 
 
 class ClipSource:
-    """Opens videos and reads the frames that clips need, with the boxes of the right people.
+    """A reader of the frames that clips need, with the boxes of the people they show.
 
     People and manifest are opened once; `select` shares them between the data sets of a run.
     """
@@ -85,11 +85,11 @@ class ClipSource:
         return known
 
     def people_in(self, index: int) -> VideoPeople | None:
-        """Return everyone found in video `index`; None without boxes."""
+        """Return all tubes of video `index`; None without boxes."""
         return self.people.find(self.videos[index].name) if self.people is not None else None
 
     def persons_of(self, index: int) -> range:
-        """Return the numbers of the people in video `index` that are a sample each, or one."""
+        """Return the numbers of the samples of video `index`: one per person, or a single one."""
         if self.tubes.select != "all" or self.people is None:
             return range(1)
         found = self.people_in(index)

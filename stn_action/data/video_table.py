@@ -51,7 +51,7 @@ class Video:
 
     @property
     def is_slice(self) -> bool:
-        """Whether it is less than all of its file."""
+        """Whether the video is only a part of its file."""
         return bool(self.start_seconds) or self.end_seconds is not None
 
     @property

@@ -21,17 +21,17 @@ from stn_action.evaluation.views import ViewPredictions
 
 
 class Metric(Protocol):
-    """What is computed from the predictions of a list of videos."""
+    """A measure of the predictions of a list of videos."""
 
     def update(self, predictions: ViewPredictions) -> None:
         """Add the predictions of views; those of `evaluate` are of all processes."""
         ...
 
     def compute(self) -> dict[str, float]:
-        """Return numbers by name; none if the metric has only artefacts."""
+        """Return numbers by name; none if the metric has only tensors."""
         ...
 
-    def artefacts(self) -> dict[str, Tensor]:
+    def artifacts(self) -> dict[str, Tensor]:
         """Return tensors by name, such as a confusion matrix; often none."""
         ...
 
@@ -75,11 +75,11 @@ class VideoMetric:
         self._counts.index_add_(0, video, torch.ones_like(video, dtype=self._counts.dtype))
 
     def compute(self) -> dict[str, float]:
-        """See `Metric`."""
+        """Return no numbers: see `Metric.compute`."""
         return {}
 
-    def artefacts(self) -> dict[str, Tensor]:
-        """See `Metric`."""
+    def artifacts(self) -> dict[str, Tensor]:
+        """Return no tensors: see `Metric.artifacts`."""
         return {}
 
     @property
@@ -101,7 +101,7 @@ class TopK(VideoMetric):
         self.k = k
 
     def compute(self) -> dict[str, float]:
-        """See `Metric`; a failed video is wrong."""
+        """Return the share; a failed video is wrong."""
         return {f"top{self.k}": float(self.correct().float().mean())}
 
     def correct(self) -> Tensor:
@@ -117,12 +117,12 @@ class ConfusionMatrix(VideoMetric):
     """The confusion matrix, and the mean of the classes' accuracies."""
 
     def compute(self) -> dict[str, float]:
-        """See `Metric`; the mean is over the classes that have a video."""
+        """Return the mean accuracy of the classes that have a video."""
         per_class = torch.bincount(self.targets, minlength=self.num_classes)
         recalls = self._confusion().diagonal() / per_class
         return {"mean_class": float(recalls[per_class > 0].mean())}
 
-    def artefacts(self) -> dict[str, Tensor]:
+    def artifacts(self) -> dict[str, Tensor]:
         """Return "confusion", (C, C) int64, and "failed_per_class", (C,) int64.
 
         Rows of the confusion are the true classes, columns the predicted ones; both tensors
@@ -141,7 +141,7 @@ class MeanAveragePrecision(VideoMetric):
     """The mean of the classes' average precisions, for videos with several labels."""
 
     def compute(self) -> dict[str, float]:
-        """See `Metric`; over the classes that a video has. A failed video has no class."""
+        """Return the mean over the classes that a video has; a failed video has no class."""
         probabilities, targets = self.probabilities.nan_to_num(0.0), self.targets.long()
         precisions = [
             binary_average_precision(probabilities[:, label], targets[:, label])
@@ -153,7 +153,7 @@ class MeanAveragePrecision(VideoMetric):
 class VideoProbabilities(VideoMetric):
     """The mean prediction of each video."""
 
-    def artefacts(self) -> dict[str, Tensor]:
+    def artifacts(self) -> dict[str, Tensor]:
         """Return "probabilities", (N, C) float32; NaN for a failed video."""
         return {"probabilities": self.probabilities}
 
@@ -185,13 +185,13 @@ class Scores:
 
     numbers: dict[str, float]
     """By name, in the order of `METRICS`."""
-    artefacts: dict[str, Tensor]
+    artifacts: dict[str, Tensor]
     """By name: "probabilities" (N, C), NaN for a failed video; and those of the metrics."""
 
     @property
     def probabilities(self) -> Tensor:
         """(N, C) float32: the mean over a video's views; NaN for a failed video."""
-        return self.artefacts["probabilities"]
+        return self.artifacts["probabilities"]
 
     def line(self) -> str:
         """Return the numbers with their labels, as a tool prints them."""
@@ -222,16 +222,16 @@ def score_videos(predictions: ViewPredictions, targets: Tensor, num_classes: int
     metrics: list[Metric] = [METRICS[name].build(targets, num_classes) for name in names]
     metrics.append(VideoProbabilities(targets, num_classes))
     numbers: dict[str, float] = {}
-    artefacts: dict[str, Tensor] = {}
+    artifacts: dict[str, Tensor] = {}
     for metric in metrics:
         metric.update(predictions)
         numbers |= metric.compute()
-        artefacts |= metric.artefacts()
-    return Scores(numbers, artefacts)
+        artifacts |= metric.artifacts()
+    return Scores(numbers, artifacts)
 
 
 def check_monitor(name: MetricName, *, multi_label: bool) -> None:
-    """Refuse a metric that the task does not have.
+    """Check that the task has the metric.
 
     Raises:
         InputError: with the names of those it has.

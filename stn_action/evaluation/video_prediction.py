@@ -1,4 +1,4 @@
-"""Predictions of whole videos, with where the heads looked.
+"""Predictions of videos, with the windows of the heads.
 
 Letters: V views of a video, T frames of a view, C classes, K heads, P points of an outline.
 """
@@ -14,7 +14,7 @@ from stn_action.models.prediction import Focus
 
 @dataclass(frozen=True, eq=False)
 class VideoPrediction:
-    """What a network predicts for one video, and where its heads looked; on the CPU."""
+    """The prediction of a network for one video, with the windows of its heads; on the CPU."""
 
     name: str
     """Of the video."""
@@ -61,7 +61,7 @@ class VideoPrediction:
 
 @dataclass(frozen=True)
 class FailedPrediction:
-    """In place of a prediction: a video that cannot be read."""
+    """A video that cannot be read, in place of its prediction."""
 
     name: str
     """Of the video."""

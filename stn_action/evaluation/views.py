@@ -123,7 +123,7 @@ def shuffled_theta(
 
 
 def _parts(batch: Batch, size: int | None) -> Iterator[Any]:
-    """The batch in parts of at most `size` views; none of an empty batch."""
+    """Yield the batch in parts of at most `size` views; none of an empty batch."""
     num_views = len(batch.clip)
     for start in range(0, num_views, size or max(num_views, 1)):
         columns = {name: getattr(batch, name) for name in COLUMNS}
@@ -171,7 +171,7 @@ def _rows(batch: Batch, prediction: Prediction, collect_focus: bool) -> Rows:
 
 
 def _probabilities(logits: Tensor, target: Tensor) -> Tensor:
-    """(B, C), for the kind of target: a class, or several labels."""
+    """Return probabilities (B, C) for the kind of target: a class, or several labels."""
     return logits.softmax(1) if target.ndim == 1 else logits.sigmoid()
 
 

@@ -149,4 +149,4 @@ def isotropic(boxes: Tensor) -> Tensor:
 
 
 _BORDER_SHARE = 0.8
-"""Bounded windows start at this share of the way to the border, where tanh has a gradient."""
+"""Bounded windows start at this share of the distance to the border, where tanh has a gradient."""

@@ -4,7 +4,7 @@ Bookstein 1989; Jaderberg et al. 2015, section 3.2.
 
 Convention:
     - the control points stand on a regular 4 x 4 grid over the output, corners included, row by row
-    - theta (..., 16, 2) says where each of them comes from in the input, normalized x and y
+    - theta (..., 16, 2) gives the place of each of them in the input, normalized x and y
     - between them the map is the smoothest one: f(p) = a + A p + sum_i w_i U(|p - c_i|), U(r) =
       r^2 log r^2, with the side conditions sum w_i = sum w_i c_i = 0
 

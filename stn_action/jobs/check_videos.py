@@ -99,7 +99,7 @@ class _Known:
         self.old = old
 
     def recorded(self, video: Video) -> bool | Failed:
-        """See `JobSpec.recorded`."""
+        """Return whether the video's file is known: see `JobSpec.recorded`."""
         entry, status = self._entry(video), video.path.stat()
         if entry is None or entry.bytes != status.st_size:
             return False
@@ -108,11 +108,11 @@ class _Known:
         return Failed(entry.error) if entry.error else True
 
     def item(self, video: Video) -> Item:
-        """See `JobSpec.item`."""
+        """Return the video and its entry: see `JobSpec.item`."""
         return video, self._entry(video)
 
     def record(self, video: Video, result: Entry | Failed) -> Failed | None:
-        """See `JobSpec.record`."""
+        """Store an entry: see `JobSpec.record`."""
         if isinstance(result, Failed):
             result = entry_without_frames(video, result.reason)
         self.fresh[video.name] = to_line(result)

@@ -61,7 +61,7 @@ def read_people(
 
 
 def write_people(path: Path, kind: str, people: Iterable[VideoPeople], *, made_by: str) -> int:
-    """Write boxes; an existing people file takes them in.
+    """Write boxes; they are added to an existing people file.
 
     Args:
         path: file or folder to write.
@@ -121,7 +121,7 @@ def match_videos(
 
 
 class _Counted:
-    """Pass videos on and count them."""
+    """An iterable that counts the videos it yields."""
 
     def __init__(self, people: Iterable[VideoPeople]) -> None:
         self.people = people
@@ -165,7 +165,7 @@ def _about_video(
     fps: float | None,
     start_seconds: float,
 ) -> Callable[[str], AvaVideo]:
-    """Return what AVA's csv does not tell, from the videos themselves, or the same for all."""
+    """Return what AVA's csv lacks, from the videos themselves, or the same for all."""
     index = NameIndex([video.name for video in videos or ()], "the videos")
     by_name = {video.name: video for video in videos or ()}
 

@@ -23,7 +23,7 @@ from stn_action.video.video_choices import Reader
 
 @dataclass(frozen=True)
 class DetectionPlan:
-    """How people are detected."""
+    """The settings of a detection of people."""
 
     detector: str
     """As `build_detector` takes it."""
@@ -45,7 +45,7 @@ class DetectionPlan:
             raise InputError(f"--min-score must be between 0 and 1, got {self.min_score}")
 
     def made_by(self) -> str:
-        """Return what a people file records: the network, its weights, all that changes boxes."""
+        """Return the text that a people file records: network, weights, all that changes boxes."""
         name = _detector(self.detector, self.min_score).name
         return f"{name}, every {self.every} frames, scores from {self.min_score:g}, ByteTrack"
 
@@ -107,7 +107,7 @@ def detect_all(
 
 
 def merge_files(files: Sequence[Path], out: Path) -> list[str]:
-    """Merge people files that were made alike; of a video in several, the first one counts.
+    """Merge people files made by the same settings; of a video in several, the first one counts.
 
     Args:
         files: written on other machines.

@@ -142,7 +142,7 @@ class _Work(Generic[Item, Result]):
 
 
 def _count_recorded(spec: JobSpec[Item, Result], video: Video, summary: JobSummary) -> bool:
-    """Count a video if nothing is left to do for it; return whether that is so."""
+    """Count a video if nothing is left to do for it; return whether it was counted."""
     recorded = spec.recorded(video)
     if isinstance(recorded, Failed):
         summary.failures[video.name] = recorded.reason

@@ -28,7 +28,7 @@ ITEMS_PER_PROCESS = 2
 
 @dataclass(frozen=True)
 class Failed:
-    """In place of a result: why there is none."""
+    """The reason for a missing result, in its place."""
 
     reason: str
 

@@ -9,7 +9,7 @@ from stn_action.models.stages import evaluating
 
 
 def remove_classifier(trunk: nn.Module, example: Tensor) -> int:
-    """Exchange the linear layer that ends the trunk for the identity, in place.
+    """Replace the linear layer that ends the trunk by the identity, in place.
 
     The layer may be a 1x1 convolution, and a mean over its positions, a change of shape or a
     softmax may follow it; the softmax is exchanged, too. A trunk that does not end like this is

@@ -90,7 +90,7 @@ class GlimpseHook:
         return 1 + self.heads.num_heads + (self.random_windows is not None)
 
     def __call__(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
-        """Return what replaces the stage's output, or None to keep it."""
+        """Return the replacement of the stage's output, or None to keep it."""
         features = with_time(output, self.batch_size)
         self.theta = self.heads(features) if self.given_theta is None else self.given_theta
         self.size_thw = (features.shape[2], features.shape[3], features.shape[4])

@@ -38,6 +38,6 @@ def backbone_choices() -> str:
 
 
 def is_backbone_name(name: str) -> bool:
-    """Return whether a trunk may be called that; whether the library has it is not checked."""
+    """Return whether a name is valid for a trunk; whether the library has it is not checked."""
     library, _, model = name.partition("/")
     return name in BACKBONES_BY_NAME or (library in BACKBONE_LIBRARIES and bool(model.strip()))

@@ -105,7 +105,7 @@ def plug(
 
 
 def _description(trunk: nn.Module, temporal: Temporal, channels: int) -> nn.Module:
-    """Return what joins pooled glimpses over time: the trunk's own module if it fits."""
+    """Return the module that joins pooled glimpses over time: the trunk's own if it fits."""
     own = getattr(trunk, "temporal", None)
     if isinstance(own, nn.Module) and getattr(own, "in_channels", None) == channels:
         return own

@@ -23,7 +23,7 @@ def trace_cells(
     and one. Every layer is exchanged for the mean over its receptive field (beyond the border the
     values continue linearly), so that the result is the center of each cell. Division by the
     fourth clip's result corrects residual sums and concatenations. If the result is no regular
-    lattice of the map's size (because of attention layers, for example), a warning says so and
+    lattice of the map's size (because of attention layers, for example), a warning is raised and
     the cells divide the clip evenly. A single cell along an axis is as long as the clip.
 
     Args:

@@ -147,7 +147,7 @@ def evaluating(module: nn.Module):
 
 
 class _StageReached(Exception):  # noqa: N818  (control flow, no error)
-    """Raised by a hook to leave a network's forward pass early."""
+    """The exception by which a hook leaves a network's forward pass early."""
 
 
 def _equal(trunk: nn.Module, rest: nn.Module, path: str, example: Tensor) -> bool:

@@ -24,7 +24,7 @@ from stn_action.person.person_choices import Aspect, Motion
 
 @dataclass(frozen=True)
 class CropSpec:
-    """How a clip is cropped from the source frames."""
+    """The settings of a clip's crop from the source frames."""
 
     size: tuple[int, int] = (112, 112)
     """Height and width of the clip, pixels."""

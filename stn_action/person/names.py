@@ -45,7 +45,7 @@ class NameIndex:
         return None
 
     def find_each(self, video_names: Sequence[str]) -> list[str | None]:
-        """Return `find` of each video.
+        """Return the stored name of each video, as `find`.
 
         Raises:
             InputError: several names match a video, or two videos share a name.

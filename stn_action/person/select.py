@@ -17,7 +17,7 @@ from stn_action.person.tube import Tube
 
 @dataclass(frozen=True)
 class TubeChoice:
-    """Which tubes count, and which of them is the clip's."""
+    """Choice of the tubes that count, and of the ones that a clip shows."""
 
     select: Select = "longest"
     """Within the clip: the person seen in most frames (`longest`), with the largest boxes
@@ -42,7 +42,7 @@ class TubeChoice:
 def select_boxes(
     tubes: Sequence[Tube], frame_indices: Tensor, select: Select, smooth_window: int = 1
 ) -> Tensor:
-    """Return the boxes of a clip: of the person that it is about, or around all people in it.
+    """Return the boxes of a clip: of the person that it shows, or around all people in it.
 
     Only persons seen between the clip's first and last frame count; if there is none, all persons
     of the video count, with their first or last boxes held.
@@ -74,7 +74,7 @@ def select_boxes(
 
 
 def _seen(tube: Tube, first: int, last: int) -> Tensor:
-    """Return (N,) which of a tube's boxes are between two frames; gaps between boxes count."""
+    """Return (N,) bool: boxes of the tube between two frames, or the last one before a gap."""
     inside = (tube.frame_indices >= first) & (tube.frame_indices <= last)
     if not inside.any() and tube.frame_indices[0] < first and tube.frame_indices[-1] > last:
         inside = tube.frame_indices == tube.frame_indices[tube.frame_indices < first].max()

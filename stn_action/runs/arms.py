@@ -107,7 +107,7 @@ def run_arms(
 
 
 def compare(better: ArmResult, worse: ArmResult) -> PairedDifference:
-    """Return how much better one arm classifies the test videos, by a paired bootstrap over groups.
+    """Return the gain of one arm over another, by a paired bootstrap over groups of videos.
 
     Seeds are averaged per video first, so that the interval is about other videos, not other seeds.
     """

@@ -1,4 +1,4 @@
-"""Images and videos of where the heads of a checkpoint look, on the source frames."""
+"""Images and videos of the windows of a checkpoint's heads, on the source frames."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ FRAMES_AT_ONCE = 32
 def visualize(
     predictor: Predictor, videos: Sequence[Video], out: Path, *, make_mp4: bool = True
 ) -> Iterator[tuple[VideoPrediction | FailedPrediction, list[Path]]]:
-    """Draw what the heads attend to on the source frames: a PNG sheet and an MP4 per video.
+    """Draw the heads' windows on the source frames: a PNG sheet and an MP4 per video.
 
     Args:
         predictor: a loaded checkpoint.
@@ -57,7 +57,7 @@ def _draw(
 ) -> list[Path]:  # fmt: skip
     indices = prediction.frame_indices  # (clips, T)
     label, probability = prediction.top(1)[0]
-    says: dict[str, Any] = {"label": label, "probability": probability}
+    top: dict[str, Any] = {"label": label, "probability": probability}
     name = video.name.replace("/", "_")
     files = [out / f"{name}.png"]
     with video.open(config.data.reader) as reader:
@@ -72,12 +72,12 @@ def _draw(
         sheet = draw_sheet(
             frames.data, shown[picked], title=video.name, columns=SHEET_COLUMNS,
             captions=[f"{second:.2f} s" for second in frames.seconds.tolist()],
-            **{key: None if rows is None else rows[picked] for key, rows in boxes.items()}, **says,
+            **{key: None if rows is None else rows[picked] for key, rows in boxes.items()}, **top,
         )  # fmt: skip
         save_png(files[0], sheet)
         if make_mp4:
             files.append(out / f"{name}.mp4")
-            drawn = render_video(_all_frames(reader), shown, **boxes, **says)
+            drawn = render_video(_all_frames(reader), shown, **boxes, **top)
             write_video(files[1], drawn, fps=reader.fps)
     return files
 

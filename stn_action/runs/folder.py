@@ -1,4 +1,4 @@
-"""The folder of a run: what it was started with, and its results."""
+"""The folder of a run: its configuration at the start, and its results."""
 
 import csv
 import json
@@ -86,7 +86,7 @@ def differences_from_start(folder: Path, config: Config) -> Differences:
 
 
 def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> None:
-    """Create the folder of a run and record what the run was started with."""
+    """Create the folder of a run, and record its configuration, files and command."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     Fingerprint.of(config).save(folder)
@@ -117,7 +117,7 @@ def write_result(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
-    if "confusion" in scores.artefacts:
+    if "confusion" in scores.artifacts:
         _write_confusion(folder / f"{name}_confusion", scores, classes)
     _write_predictions(folder / f"{name}_predictions.csv", scores, videos, classes)
 
@@ -128,7 +128,7 @@ def command_line() -> str:
 
 
 def _write_confusion(path: Path, scores: Scores, classes: tuple[str, ...]) -> None:
-    confusion, failed = scores.artefacts["confusion"], scores.artefacts["failed_per_class"]
+    confusion, failed = scores.artifacts["confusion"], scores.artifacts["failed_per_class"]
     with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["true \\ predicted", *classes, "failed"])

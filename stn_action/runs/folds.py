@@ -88,7 +88,7 @@ def train_folds(
 
 
 def _check_same(folder: Path, config: Config) -> None:
-    """Refuse to pool folds of one experiment with those of another."""
+    """Check that the folds to pool are those of one experiment."""
     if changed := differences_from_start(folder, config):
         raise InputError(
             f"--resume: the folds in {folder} were started with other settings: {changed}; resume "

@@ -1,4 +1,4 @@
-"""Sheets of what a network will be given: the clips of a data set beside their source frames.
+"""Preview sheets of a network's input: the clips of a data set beside their source frames.
 
 The clips are traced through the data sets of a run; nothing is cut here.
 """
@@ -159,7 +159,7 @@ def _test_shots(dataset: TestClips, index: int, draws: int) -> list[_Shot]:
 def _preview_clips(
     video: Video, reader: Reader, found: VideoPeople | None, shots: Sequence[_Shot]
 ) -> list[PreviewClip]:
-    """Return all that is drawn of the clips of one video."""
+    """Return the clips of one video with everything that is drawn of them."""
     needed = torch.cat([shot.trace.sample.frame_indices for shot in shots]).unique()
     with video.open(reader) as opened:
         seconds = opened.read(needed.tolist()).seconds
@@ -179,7 +179,7 @@ def _preview_clips(
 
 
 def _boxes(found: VideoPeople | None, indices: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """(N, T, 4) of everybody found, NaN before the first and after the last box."""
+    """Return boxes (N, T, 4) of all persons found, NaN before the first and after the last box."""
     rows = [torch.empty(0, len(indices), 4)]
     for tube in found.tubes_in(size_hw) if found is not None else ():
         seen = (indices >= tube.frame_indices[0]) & (indices <= tube.frame_indices[-1])
@@ -193,7 +193,7 @@ def _count(found: VideoPeople | None) -> str:
 
 
 def _who(config: Config, found: VideoPeople | None) -> str:
-    """Whom the clips are about."""
+    """Describe the people that the clips show."""
     data = config.data
     if data.people is None:
         return "whole frame: data.people is null, no person boxes are used"
@@ -214,7 +214,7 @@ def _crop_words(config: Config) -> str:
 
 
 def _how(config: Config, part: Part) -> str:
-    """Frames and views."""
+    """Describe the frames and views of the clips."""
     data, augment = config.data, config.data.augment
     frames = f"{data.clip.num_frames} frames, {data.clip.stride} apart"
     if data.clip.sampling == "segment":

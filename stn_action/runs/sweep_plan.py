@@ -42,7 +42,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Subject:
-    """What one curve shows: a checkpoint, or those of all folds of a run."""
+    """The subject of one curve: a checkpoint, or those of all folds of a run."""
 
     name: str
     """Short, and no other's."""
@@ -70,7 +70,7 @@ def parse_sweep(text: str) -> tuple[str, list[str]]:
 
 
 def check_key(key: str, config: Config) -> None:
-    """Refuse a setting that cannot change the test of a checkpoint.
+    """Check that a setting can change the test of a checkpoint.
 
     Args:
         key: dotted, a known one.
@@ -145,7 +145,7 @@ def _member(path: Path) -> Member:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """The last parts of the paths, as many as distinguish them, without `last.pt`."""
+    """Return the last parts of the paths, as many as distinguish them, without `last.pt`."""
     parts = []
     for path in paths:
         resolved = path.resolve()

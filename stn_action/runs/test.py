@@ -169,7 +169,7 @@ def attention_scores(
 
 
 def _middle_views(predictions: ViewPredictions) -> Tensor:
-    """(N,) the row of the middle view of each video that has one."""
+    """Return the rows (N,) of the middle view of each video that has one."""
     rows = []
     for video in predictions.video.unique():
         own = (predictions.video == video).nonzero().flatten()

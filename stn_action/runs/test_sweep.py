@@ -55,7 +55,7 @@ class SweepRow:
 
     @property
     def label(self) -> str:
-        """Its label."""
+        """The label of that metric."""
         return METRICS[self.numbers["monitor"]].label
 
 
@@ -68,7 +68,7 @@ def sweep_checkpoints(
     *,
     console: Console | None = None,
 ) -> list[SweepRow]:
-    """Test checkpoints at every value of a setting; table, protocols and chart are written.
+    """Test checkpoints at every value of a setting; write table, protocols and chart.
 
     A value that was tested under the same settings is not tested again. Results go to
     `<out>/<checkpoint>/<value>/`, all together to `sweep.csv`, `.json`, `.png` and `.svg`.
@@ -103,8 +103,8 @@ def sweep_checkpoints(
         place = folder / _file_name(subject.name) / _file_name(value)
         rows.append(_row(subject, value, configs, config_file, given, place))
         known = ", tested before" if rows[-1].found else ""
-        told = f"{subject.name}, {key}={value}: {rows[-1].label} {rows[-1].monitored:.1%}{known}"
-        console.print(told, markup=False)
+        result = f"{subject.name}, {key}={value}: {rows[-1].label} {rows[-1].monitored:.1%}{known}"
+        console.print(result, markup=False)
     write_sweep(folder, key, rows)
     print_sweep(rows, key, console)
     console.print(f"written to {folder}", markup=False)
@@ -211,7 +211,7 @@ def _row(
         ]
         listing, result = _pooled(tests) if len(tests) > 1 else tests[0][1:]
         write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
-        now.save(folder)  # last: it says that the result is complete
+        now.save(folder)  # last: it marks the result as complete
     numbers = json.loads(result_file.read_text(encoding="utf-8"))
     return SweepRow(subject.name, value, numbers, found)
 
@@ -226,7 +226,7 @@ def _pooled(tests: Sequence[CheckpointTest]) -> tuple[Listing, TestResult]:
 
 def _folder(paths: Sequence[str | Path], key: str) -> Path:
     if len(paths) > 1:
-        raise InputError("--out: several checkpoints are swept; say where their results go")
+        raise InputError("--out: several checkpoints are swept; give the folder of their results")
     path = Path(paths[0])
     return (path if path.is_dir() else path.parent) / f"sweep_{key}"
 

@@ -117,7 +117,7 @@ def _train_epochs(run: Run, console: Console) -> None:
 def _after_epoch(
     run: Run, epoch: int, stats: TrainStats, log: RunLog | None, progress: EpochProgress
 ) -> None:
-    """Evaluate if it is time, print, log and save. Every process takes part in it."""
+    """Evaluate if it is due, print, log and save. Collective."""
     ended = epoch == run.config.train.epochs or run.ended
     run.monitor.frozen_on_purpose = _heads_rest(run.config, epoch)
     report = run.monitor.compute(run.strategy.sum)
@@ -162,7 +162,7 @@ def _evaluate_curve(run: Run, console: Console) -> dict[str, float]:
 
 
 def _is_best(run: Run, scores: dict[str, float] | None) -> bool:
-    """Whether the state is the best on the validation videos; test videos never choose one."""
+    """Return whether the state is the best on the validation videos; without any none is."""
     if scores is None or run.curve_part != "val":
         return False
     score, before = scores[run.config.train.monitor], run.best
@@ -227,7 +227,7 @@ def _note_unreadable(run: Run, stats: TrainStats, progress: EpochProgress) -> No
 
 
 def _heads_rest(config: Config, epoch: int) -> bool:
-    """Whether the heads are kept at their start in an epoch, so that no warning is raised."""
+    """Return whether the heads are kept at their start in an epoch: no warning is raised then."""
     return config.optim.relative_lr == 0 or epoch <= config.optim.head_warmup_epochs
 
 

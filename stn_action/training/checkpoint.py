@@ -47,7 +47,7 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Load what `save_checkpoint` wrote, onto the CPU, with `weights_only=True`.
+    """Load a file of `save_checkpoint` onto the CPU, with `weights_only=True`.
 
     Raises:
         InputError: there is no such file, it is not a checkpoint of this version, or it is
@@ -82,7 +82,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 def training_state(
     network: nn.Module, optimizer: Any, schedule: Any, strategy: Strategy
 ) -> dict[str, Any]:
-    """Return all that a run needs to go on exactly, at the end of an epoch. Collective.
+    """Return everything that a run needs to resume exactly, at the end of an epoch. Collective.
 
     Args:
         network: prepared by the strategy or not.

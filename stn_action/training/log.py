@@ -15,7 +15,7 @@ METRICS_FILE = "metrics.jsonl"
 
 
 class RunLog:
-    """Log the numbers of a run: JSON lines in `metrics.jsonl`, and the curves of TensorBoard.
+    """The log of a run's numbers: JSON lines in `metrics.jsonl`, and curves for TensorBoard.
 
     For the main process alone. A context manager.
     """
@@ -76,7 +76,7 @@ class RunLog:
 
 
 class EpochProgress:
-    """Show the progress of a run over all its batches, with epoch, loss and accuracy.
+    """The progress of a run over all its batches, with epoch, loss and accuracy.
 
     Where the console is no terminal (a file, a pipe) there are plain lines now and then. An
     `after_step` object of `train_one_epoch`, and a context manager.

@@ -136,7 +136,7 @@ class _Means:
 
 
 def _num_correct(logits: Tensor, target: Tensor) -> Tensor:
-    """The clips () whose most probable class is the target's, or one of its largest."""
+    """Count () the clips whose most probable class is the target, or one of its largest."""
     predicted = logits.argmax(1)
     if target.ndim == 1:
         return (predicted == target).sum()
@@ -144,7 +144,7 @@ def _num_correct(logits: Tensor, target: Tensor) -> Tensor:
 
 
 class _WaitClock:
-    """How long an epoch takes, and how much of that this process waits for batches."""
+    """A clock of the time of an epoch, and of the share that this process waits for batches."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()

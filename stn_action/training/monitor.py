@@ -30,7 +30,7 @@ NOT_FINITE = "not finite"
 
 @dataclass(frozen=True)
 class HeadThresholds:
-    """Where a head counts as defective. Lengths are in [-1, 1] units of the head's map."""
+    """Thresholds of a defective head. Lengths are in [-1, 1] units of the head's map."""
 
     spread: float = 0.01
     """Below: the window is the same for every clip (0.07 cells of a map of 14)."""
@@ -87,7 +87,7 @@ class HeadReport(NamedTuple):
 
 
 class HeadMonitor:
-    """Gather statistics of the heads over an epoch; warn when one of them is defective.
+    """Statistics of the heads over an epoch, and warnings about defective ones.
 
     An `after_step` object of `train_one_epoch`.
     """
@@ -115,7 +115,7 @@ class HeadMonitor:
         self.update(record.prediction.focus, localization_grad_norm=record.localization_grad_norm)
 
     def reset(self) -> None:
-        """Drop the statistics, at the start of an epoch, but not since when states last."""
+        """Drop the statistics at the start of an epoch; keep the epochs in which states began."""
         self._sums: dict[str, Tensor] = {}
         self._min_scales: dict[str, float] = {}
         self._grad_norms: list[float] = []
@@ -173,11 +173,11 @@ class HeadMonitor:
         return lines
 
     def state_dict(self) -> dict[str, list[str | int]]:
-        """Return since which epoch each head has been in its state, for a checkpoint."""
+        """Return the epoch in which the state of each head began, for a checkpoint."""
         return {key: [state, epoch] for key, (state, epoch) in self._since.items()}
 
     def load_state_dict(self, state: dict[str, list[str | int]]) -> None:
-        """Restore what `state_dict` returned."""
+        """Restore the result of `state_dict`."""
         self._since = {key: (str(name), int(epoch)) for key, (name, epoch) in state.items()}
 
     def _statistics(self, stage: str, head: int, sums: list[float]) -> HeadStatistics:
@@ -246,7 +246,7 @@ def _warning(head: HeadStatistics, since: int) -> str:
 
 
 def _batch_sums(theta: Tensor, base: Tensor) -> Tensor:
-    """(K, 6 + D) float64, what `_statistics` divides, of (B, K, S, *kind) and (K, *kind)."""
+    """Return sums (K, 6 + D), float64, for `_statistics`, of (B, K, S, *kind) and (K, *kind)."""
     theta = theta.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, *kind)
     centers = theta[..., 3] if kind_of(theta) == VOLUMETRIC else window_centers(theta)
     deviations = (centers - centers.mean(1, keepdim=True)).square().sum(1)  # (K, D)
@@ -260,11 +260,11 @@ def _batch_sums(theta: Tensor, base: Tensor) -> Tensor:
 
 
 def _share_of_time_inside(theta: Tensor) -> Tensor:
-    """The share (...) of a window's time inside the clip; 1 but for volumes."""
+    """Return the share (...) of a window's time inside the clip; 1 except for volumes."""
     if kind_of(theta) != VOLUMETRIC:
         return theta.new_ones(theta.shape[:-2])
-    centre, reach = theta[..., 2, 3], theta[..., 2, :3].abs().sum(-1)
-    inside = (centre + reach).clamp(-1, 1) - (centre - reach).clamp(-1, 1)
+    center, reach = theta[..., 2, 3], theta[..., 2, :3].abs().sum(-1)
+    inside = (center + reach).clamp(-1, 1) - (center - reach).clamp(-1, 1)
     return inside / (2 * reach).clamp_min(torch.finfo(theta.dtype).tiny)
 
 
@@ -274,7 +274,7 @@ def _share_inside(boxes: Tensor) -> Tensor:
 
 
 def _overlap(boxes: Tensor) -> Tensor:
-    """For each head the mean IoU with the others (K, N), of boxes (K, N, 4)."""
+    """Return for each head the mean IoU with the others (K, N), of boxes (K, N, 4)."""
     K = len(boxes)
     areas = box_areas(boxes)
     shared = shared_areas(boxes[:, None], boxes[None])

@@ -12,7 +12,7 @@ from stn_action.models.prediction import Focus, Prediction
 
 
 class Objective(Protocol):
-    """What training minimizes."""
+    """The interface of a training loss."""
 
     def __call__(self, prediction: Prediction, target: Tensor) -> Tensor:
         """Return the mean loss () of a batch; target as in `batch.Batch`."""
@@ -32,7 +32,7 @@ class ClassificationLoss:
     """Weight of the loss of the branch that takes a window at random (AdaFocusV2, Wang et al.
     2022, arXiv 2112.14238)."""
     head_losses: tuple[Callable[[Focus], Tensor], ...] = ()
-    """Terms of where the heads look; see `regularizers`."""
+    """Terms of the heads' windows; see `regularizers`."""
     multi_label: bool = False
     """Several labels per clip: binary cross-entropy of each class, mean over classes."""
 

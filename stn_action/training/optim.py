@@ -20,7 +20,7 @@ measurement (docs/results.md, relative learning rate) so that 1e-3, 1e-4 and 1e-
 
 
 class NetworkWithHeads(Protocol):
-    """What this module needs of a network; `models.network.FocusedNetwork` has it."""
+    """The interface of a network with heads, such as `models.network.FocusedNetwork`."""
 
     @property
     def gain(self) -> float:
@@ -101,7 +101,7 @@ def parameter_groups(
 
 
 def effective_relative_lr(optimizer_name: str, relative_lr: float, gain: float) -> float:
-    """Return the relative learning rate at which the weights move that the forward pass uses.
+    """Return the relative learning rate of the weights as the forward pass uses them.
 
     An equalized layer uses W = gain * w. Its gradient dL/dw is gain * dL/dW, and a step of w moves
     W by gain times as much: SGD moves W at relative_lr * gain^2. Adam normalizes the gradient:
@@ -135,11 +135,11 @@ def build_optimizer(
 
 @dataclass(frozen=True)
 class HeadWarmup:
-    """Keep the heads at their start while trunk and classifiers learn to use glimpses.
+    """A warm-up with the heads at their start, while trunk and classifiers learn to use glimpses.
 
     As the first stage of AdaFocus (Wang et al. 2021, arXiv 2105.03245), in which the
     networks are trained before the policy is. The rate of the localization networks is 0 for so
-    many steps, then what the schedule says.
+    many steps, then as the schedule.
     """
 
     steps: int

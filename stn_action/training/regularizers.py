@@ -20,7 +20,7 @@ _TINY = 1e-6
 
 @dataclass(frozen=True)
 class DiversityLoss:
-    """Penalize heads whose windows overlap.
+    """A penalty on heads whose windows overlap.
 
     The mean over pairs of heads of BC^2, with BC the Bhattacharyya coefficient of two windows as
     uniform distributions: shared area / sqrt(area * area). This is the Hellinger regularizer of
@@ -48,7 +48,7 @@ class DiversityLoss:
 
 @dataclass(frozen=True)
 class InBoundsLoss:
-    """Penalize windows that leave the map: for unbounded families.
+    """A penalty on windows that leave the map, for unbounded families.
 
     The mean squared distance by which the sides of a window are beyond the map's, in normalized
     units, as the inside constraint on the spatial transformers of "Learning deep context-aware

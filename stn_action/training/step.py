@@ -14,11 +14,11 @@ from stn_action.training.optim import Clipping, GradientNorms, clip_gradients
 
 
 class TrainingError(InputError):
-    """Training cannot go on: the loss or the gradients are not finite."""
+    """The end of a training whose loss or gradients are not finite."""
 
 
 class StepRecord(NamedTuple):
-    """What a batch of training gave, for the `after_step` objects of `train_one_epoch`."""
+    """The record of a training batch, for the `after_step` objects of `train_one_epoch`."""
 
     batch: int
     """Number of the batch in the epoch, from 1."""
@@ -36,7 +36,7 @@ class StepRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class OptimizerStep:
-    """What follows the loss of a batch: backward pass, clipping, optimizer and schedule."""
+    """All steps after the loss of a batch: backward pass, clipping, optimizer and schedule."""
 
     optimizer: Any
     """Prepared by the strategy; over groups of `parameter_groups`."""
@@ -83,7 +83,7 @@ class OptimizerStep:
 
 
 def check_finite(what: str, value: float, batch: int) -> None:
-    """Stop training where a number is not finite.
+    """Check that a number is finite; training ends where it is not.
 
     Raises:
         TrainingError: with the number of the batch and what to try.

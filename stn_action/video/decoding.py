@@ -18,7 +18,7 @@ from stn_action.video.container import (
 from stn_action.video.packets import FrameIndex, Start
 
 INTRA = 1
-"""FFmpeg's number of the picture type that refers to no other frame."""
+"""FFmpeg's number (`pict_type`) of frames that refer to no other one."""
 
 SKIPPING_CODECS = {"h264", "mpeg4"}
 """Codecs whose decoder can skip the frames to which no other refers."""
@@ -27,7 +27,7 @@ NumberedFrames = Iterator[tuple[int, av.VideoFrame]]
 
 
 class WrongIndexError(Exception):
-    """The file does not decode as its packet index says."""
+    """A file whose decoded frames contradict its packet index."""
 
 
 class FrameDecoder:
@@ -74,7 +74,7 @@ class FrameDecoder:
             The frames from there on, with their indices.
 
         Raises:
-            WrongIndexError: the file does not decode as the index says; also raised while the
+            WrongIndexError: the decoded frames contradict the index; also raised while the
                 frames are iterated.
         """
         if self.index is None or start is None:

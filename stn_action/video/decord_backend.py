@@ -14,7 +14,7 @@ from stn_action.video.reader import VideoError, VideoReader, frame_seconds
 
 
 class DecordReader(VideoReader):
-    """Read with decord's own seeking and length.
+    """A reader with decord's own seeking and length.
 
     Both are exact for MP4 and Matroska with closed groups of pictures and for AVI without
     B-frames. Opening any other file warns.

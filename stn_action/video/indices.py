@@ -13,7 +13,7 @@ def dense_indices(num_frames_in_video: int, *, num_frames: int, stride: int, sta
     Args:
         num_frames_in_video: length of the video.
         num_frames: length T of the clip.
-        stride: distance of neighbouring clip frames, in video frames.
+        stride: distance of neighboring clip frames, in video frames.
         start: first frame.
 
     Returns:
@@ -45,7 +45,7 @@ def random_dense_indices(
     Args:
         num_frames_in_video: length of the video.
         num_frames: length T of the clip.
-        stride: distance of neighbouring clip frames, in video frames.
+        stride: distance of neighboring clip frames, in video frames.
         generator: source of randomness; None: torch's own.
 
     Returns:
@@ -72,7 +72,7 @@ def uniform_dense_views(
     Args:
         num_frames_in_video: length of the video.
         num_frames: length T of a clip.
-        stride: distance of neighbouring clip frames, in video frames.
+        stride: distance of neighboring clip frames, in video frames.
         num_clips: number N of clips; a single one is taken from the middle.
 
     Returns:

@@ -13,7 +13,7 @@ from stn_action.video.reader import VideoError, VideoReader, frame_seconds
 
 
 class OpenCVReader(VideoReader):
-    """Read forwards from the start, because OpenCV's own seeking by frame number is not exact.
+    """A reader that decodes from the start, because OpenCV's own seeking by number is not exact.
 
     Its number of frames is an estimate too, so the first use decodes the video once to count.
     """

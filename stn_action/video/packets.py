@@ -13,7 +13,7 @@ TIMED_CODECS = {"h264", "hevc", "mpeg4", "mjpeg", "ffv1", "vp9", "av1", "libdav1
 """Codecs that show one frame per packet (VP8, for example, hides some)."""
 
 UNREORDERED_AVI_CODECS = {"mpeg4", "mjpeg"}
-"""Codecs whose header reliably says that they do not reorder; not so H.264 in AVI."""
+"""Codecs whose header reliably shows that they do not reorder; not so H.264 in AVI."""
 
 
 class Packet(NamedTuple):

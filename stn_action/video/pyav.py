@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class PyAVReader(VideoReader):
-    """Read by index: seek where the packets' times are reliable, else decode forwards.
+    """A reader that seeks where the packets' times are reliable, else decodes forwards.
 
     Every seek is verified: the first packet must be the keyframe's, the keyframe must decode
     intact, and every frame after it must have the time that the index predicts. If not, the reader
@@ -109,7 +109,7 @@ class PyAVReader(VideoReader):
             raise VideoError(f"{self.path}: the reader is closed; open the video again")
 
     def _forget_index(self) -> None:
-        """From now on decode from the start and number the frames as they come."""
+        """Drop the index: decode from the start and number the frames as they come."""
         self._decoder.index = self._num_frames = None
         self.numbering += 1
         self._restart()

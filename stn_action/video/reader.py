@@ -38,7 +38,7 @@ class VideoReader(ABC):
     """The file."""
 
     fps: float
-    """Frames per second of the file on average; 25 if the file does not say."""
+    """Frames per second of the file on average; 25 if the file does not give it."""
 
     part: str = "video"
     """What is read: a video or a slice of one; for messages."""
@@ -170,7 +170,7 @@ class VideoReader(ABC):
             index += every
 
     def _image_or_end(self, index: int, *, seek: bool = False) -> tuple[np.ndarray, float] | None:
-        """As `_image_at`, for an image owned by the caller; None if the video ends before it.
+        """Decode an image that the caller owns, as `_image_at`; None if the video ends before it.
 
         Args:
             index: of the frame.

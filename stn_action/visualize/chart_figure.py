@@ -60,7 +60,7 @@ def chart_style() -> Iterator[None]:
 def new_figure(
     title: str, x_label: str, y_label: str, size_inches: tuple[float, float]
 ) -> tuple[Figure, Axes]:
-    """Make a figure of one plot, inside `chart_style`.
+    """Create a figure of one plot, inside `chart_style`.
 
     Args:
         title: above everything, broken into lines where it is longer than the figure.

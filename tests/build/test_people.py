@@ -78,7 +78,7 @@ def test_boxes_of_another_data_set_are_refused(tiny_data, tmp_path):
     file.add(VideoPeople("Archery/v_Archery_g01_c01", ()))
     message = (
         r"none of the 18 videos has boxes in .*other.sqlite; the first is called train/down/0, the "
-        r"first in there Archery/v_Archery_g01_c01. Are they of another data set\?"
+        r"first in that file Archery/v_Archery_g01_c01. Are they of another data set\?"
     )
     with pytest.raises(InputError, match=message):
         load_listing(config_of(tiny_data, file))

@@ -51,9 +51,9 @@ def test_the_line_names_the_metrics_as_a_reader_does():
 
 
 def test_the_confusion_has_true_classes_in_rows_and_failures_apart():
-    artefacts = scored(torch.arange(5)).artefacts
-    assert artefacts["confusion"].tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
-    assert artefacts["failed_per_class"].tolist() == [0, 0, 1]
+    artifacts = scored(torch.arange(5)).artifacts
+    assert artifacts["confusion"].tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert artifacts["failed_per_class"].tolist() == [0, 0, 1]
 
 
 def test_the_probabilities_of_each_video_come_out():
@@ -70,7 +70,7 @@ def test_views_added_in_parts_count_as_all_at_once(name):
     parts.update(some(torch.tensor([0, 2])))
     parts.update(some(torch.tensor([1, 3, 4])))
     assert parts.compute() == whole.compute()
-    for one, other in zip(parts.artefacts().values(), whole.artefacts().values(), strict=True):
+    for one, other in zip(parts.artifacts().values(), whole.artifacts().values(), strict=True):
         assert torch.equal(one, other)
 
 
@@ -91,7 +91,7 @@ def test_of_equally_probable_classes_the_first_is_predicted():
 def test_nothing_seen_is_nothing_right():
     scores = scored(torch.zeros(0, dtype=torch.int64))
     assert set(scores.numbers.values()) == {0.0}
-    assert scores.artefacts["failed_per_class"].tolist() == [2, 1, 2]
+    assert scores.artifacts["failed_per_class"].tolist() == [2, 1, 2]
 
 
 def test_one_video_of_one_view_is_scored():
@@ -121,7 +121,7 @@ def test_several_labels_are_scored_by_mean_average_precision():
     scores = score_videos(views(torch.arange(3), SCORES, LABEL_ROWS), LABEL_ROWS, 2)
     assert scores.numbers == pytest.approx({"mean_ap": ((1 + 2 / 3) / 2 + 1) / 2})
     assert scores.line() == "mAP 91.7%"
-    assert "confusion" not in scores.artefacts
+    assert "confusion" not in scores.artifacts
 
 
 def test_a_class_without_a_video_has_no_average_precision():

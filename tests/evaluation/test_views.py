@@ -28,7 +28,7 @@ def test_a_video_that_failed_is_told_and_counts_as_wrong(looking_network, clips,
     predictions = evaluate(looking_network(), batches, strategy)
     assert predictions.failures == [(2, "c.avi: 0 bytes"), (3, "d.avi: empty")]
     scores = score_videos(predictions, torch.tensor([0, 1, 2, 0]), 3)
-    assert scores.artefacts["failed_per_class"].tolist() == [1, 0, 1]
+    assert scores.artifacts["failed_per_class"].tolist() == [1, 0, 1]
     assert scores.numbers["top5"] == 0.5
 
 

@@ -107,7 +107,7 @@ def test_several_checkpoints_give_a_curve_each(checkpoint, tmp_path):
     names = ["heads", "no_heads", "best"]
     assert [row.checkpoint for row in rows] == [name for name in names for _ in range(2)]
     assert [row.value for row in rows] == ["longest", "union"] * 3
-    with pytest.raises(InputError, match=r"--out: several checkpoints are swept; say where"):
+    with pytest.raises(InputError, match=r"--out: several checkpoints are swept; give the"):
         sweep_checkpoints(given, f"{LOOSE}=0", None, FAST, console=QUIET)
 
 

@@ -50,7 +50,7 @@ class DatasetSpec:
             root: the folder of the data set.
             fold: one of `folds`.
             require_official: refuse lists whose counts are not the official ones; else the name
-                of a smaller one says that it is a subset.
+                of a smaller one states that it is a subset.
 
         Raises:
             InputError: there is no such fold, the folder or the lists are missing, malformed or
@@ -138,7 +138,7 @@ DATASETS = {
 def load_dataset(
     name: str, root: str | Path, fold: int = 1, *, require_official: bool = True
 ) -> Listing:
-    """Return the videos of a data set that are there to be used.
+    """Return the listing of a data set, checked against its official lists and the disk.
 
     Args:
         name: a key of `DATASETS`.

@@ -1,4 +1,4 @@
-"""What is known of the copies in a folder: a journal of the videos, and a file of their boxes."""
+"""Records of the copies in a folder: a journal of the videos, and a file of their boxes."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ class CopyRecords:
     """The records of the copies that a plan asks for. A context manager."""
 
     def __init__(self, plan: ReencodePlan) -> None:
-        """Open the records in `plan.out`, or begin them.
+        """Open the records in `plan.out`, or create them.
 
         Raises:
             InputError: the folder was made with other settings, cannot be written, or a record is
@@ -44,7 +44,7 @@ class CopyRecords:
             raise
 
     def recorded(self, video: Video) -> bool:
-        """See `JobSpec.recorded`; a failure is tried again."""
+        """Return whether the copy is up to date; a failure is tried again."""
         record = self._records.get(video.name)
         if record is None or "error" in record:
             return False
@@ -60,7 +60,7 @@ class CopyRecords:
         return same or video.checksum() == record["source_checksum"]
 
     def record(self, video: Video, result: ReencodedVideo | Failed) -> Failed | None:
-        """See `JobSpec.record`; the boxes of the video are written too."""
+        """Store a result and write the boxes of the video: see `JobSpec.record`."""
         failed = result if isinstance(result, Failed) else self._write_people(video, result)
         record: dict[str, Any] = {"name": video.name}
         if failed is not None:

@@ -1,4 +1,4 @@
-"""What re-encoding a data set will bring, measured on a few of its videos."""
+"""Forecast of the size and speed of a re-encoded data set, from a few of its videos."""
 
 import shutil
 import statistics
@@ -83,7 +83,7 @@ def late_clip(
 ) -> Tensor:
     """Open a video, read a clip that ends at nine tenths of it, crop and resize, close.
 
-    How long it takes to reach a clip near the end tells how well a file is suited for training.
+    The time to reach a clip near the end shows how well a file is suited for training.
 
     Args:
         video: the video.

@@ -1,4 +1,4 @@
-"""What is to be re-encoded, how and where to."""
+"""The plan of a re-encoding: its videos, settings and target folder."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -43,7 +43,7 @@ class ReencodePlan:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What all videos in one folder share."""
+        """Settings that all videos in one folder share."""
         source = None if self.people is None else str(self.people.source.resolve())
         return {**asdict(self.recipe), "people": source}
 
@@ -69,7 +69,7 @@ class ReencodePlan:
         return found
 
     def item(self, video: Video) -> ReencodeItem:
-        """Return what the work on a video needs."""
+        """Return the input of the work on a video."""
         crops = self.recipe.margin is not None
         people = people_extent(self.people_of(video)) if crops else None
         return ReencodeItem(video, self.target(video), people)

@@ -32,7 +32,7 @@ PixelBox = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How videos are re-encoded."""
+    """The settings of a re-encoding."""
 
     short_side: int = 256
     """Of the copy, pixels; smaller frames keep their size."""
@@ -199,7 +199,7 @@ def people_in_copy(people: VideoPeople, copy: ReencodedVideo) -> VideoPeople:
 
 
 class _Counted:
-    """An iterable that counts what it gives."""
+    """An iterable that counts the items it yields."""
 
     def __init__(self, frames: Iterator[np.ndarray]) -> None:
         self.number = 0
@@ -236,7 +236,7 @@ def _source_checksum(video: Video, people: PeopleExtent | None) -> str:
 
 
 def _require_complete(path: Path, frames: int) -> None:
-    """Refuse a file that lacks frames, which a full disk may cause without an error."""
+    """Check that a file lacks no frames, which a full disk may cause without an error."""
     index = packet_index(path)
     found = 0 if index is None else len(index.display_pts)
     if found != frames:

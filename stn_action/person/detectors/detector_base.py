@@ -16,7 +16,7 @@ class Detections(NamedTuple):
 
 
 class Detector(Protocol):
-    """Finds persons (class `person` of COCO) in images."""
+    """A detector of persons (class `person` of COCO) in images."""
 
     name: str
     """Network and its weights, as recorded in people files."""

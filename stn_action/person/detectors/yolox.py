@@ -29,7 +29,7 @@ NMS_IOU = 0.45
 
 
 class YoloxDetector:
-    """Run frame by frame: on a CPU OpenCV is not faster for batches (measured)."""
+    """A YOLOX network, run frame by frame: OpenCV on a CPU is not faster for batches (measured)."""
 
     def __init__(self, path: str | Path, side: int | None = None, *, min_score: float) -> None:
         """Read the network.
@@ -68,7 +68,7 @@ class YoloxDetector:
         return Detections(boxes[best], scores[best])
 
     def _run(self, blob: np.ndarray) -> np.ndarray:
-        """(1, 3, side, side) to rows (cells, 85)."""
+        """Run the network: (1, 3, side, side) to rows (cells, 85)."""
         self._network.setInput(blob)
         return self._network.forward()[0]
 
@@ -111,7 +111,7 @@ def letterbox(image: np.ndarray, side: int, scale: float) -> np.ndarray:
 def decode_rows(
     rows: np.ndarray, corners: np.ndarray, strides: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turn the network's rows into boxes in the square and the scores of the class person.
+    """Convert the network's rows to boxes in the square and the scores of the class person.
 
     Args:
         rows: (N, 85).

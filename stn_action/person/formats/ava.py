@@ -3,7 +3,7 @@
 Convention: a line is `video_id,timestamp,x1,y1,x2,y2,action_id,person_id`, without a header. The
 timestamp is in seconds of the full film (AVA: 902 to 1798, once a second), the corners are shares
 of width and height, and a person has one line per action. A line that ends after the timestamp, or
-whose other cells are empty, says that no person is present (AVA-Kinetics).
+whose other cells are empty, means that no person is present (AVA-Kinetics).
 """
 
 import re
@@ -34,7 +34,7 @@ class AvaVideo(NamedTuple):
     """Properties of a video that AVA's csv does not contain."""
 
     size_hw: tuple[int, int]
-    """Height and width of the picture, pixels."""
+    """Height and width of the frames, pixels."""
     fps: float
     """Frames per second."""
     start_seconds: float = 0.0

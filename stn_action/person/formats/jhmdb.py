@@ -57,7 +57,7 @@ def read_jhmdb(path: str | Path) -> list[VideoPeople]:
             for name, frame, text, where in _frames(archive, path):
                 label, box = _box(text, where)
                 if not name.startswith(f"{label}_"):
-                    raise InputError(f"{where}: its class is {label}, but its name says otherwise")
+                    raise InputError(f"{where}: its class is {label}, but its name gives another")
                 video = f"{label}/{name.removeprefix(f'{label}_')}"
                 gathered = videos.setdefault(video, BoxCollector(path))
                 gathered.add(1, frame, box, label=label, where=where)

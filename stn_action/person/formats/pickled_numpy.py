@@ -14,7 +14,7 @@ class PickledDtype:
     """A data type: bool, whole number, float, text or bytes; no objects, no records."""
 
     def __init__(self, code: Any, _align: Any = False, _copy: Any = True):
-        """Take the type's code.
+        """Store the type's code.
 
         Raises:
             ValueError: numpy would not pickle numbers or text with it.
@@ -27,7 +27,7 @@ class PickledDtype:
         self._order = "="
 
     def set_state(self, state: Any) -> None:
-        """Take the byte order out of the state (version, order, subarray, names, fields, ...).
+        """Set the byte order from the state (version, order, subarray, names, fields, ...).
 
         Raises:
             ValueError: the state is not that of a plain type.
@@ -50,7 +50,7 @@ class PickledArray:
         self.values: np.ndarray | None = None
 
     def set_state(self, state: Any) -> None:
-        """Take (version, shape, dtype, is Fortran order, bytes).
+        """Set the array from (version, shape, dtype, is Fortran order, bytes).
 
         Raises:
             ValueError: the parts do not fit each other.

@@ -53,7 +53,7 @@ def read_long_csv(path: str | Path) -> list[VideoPeople]:
 
     Columns are found by name; `label` is the action of the person, others are ignored. `frame`
     counts from 0, corners are pixel edges, an empty or missing score is 1, `person` is any text. A
-    line with only `video` says that no person was found in it.
+    line with only `video` means that no person was found in it.
 
     Returns:
         Videos and persons in order of appearance.

@@ -46,7 +46,7 @@ MAX_SHOWN = 100
 
 
 class _RefusedError(Exception):
-    """Raised for something in the file that is not admitted; the message says what."""
+    """Content of the file that is not admitted; the message names it."""
 
 
 class _Global:

@@ -108,7 +108,7 @@ class PeopleFile:
         return found[0] if found else None
 
     def longest_spans(self, video_names: Sequence[str]) -> list[int | None]:
-        """See `People.longest_spans`."""
+        """Return the longest span of each video: see `People.longest_spans`."""
         spans: dict[str, int] = {}
         for start in range(0, len(video_names), BATCH):
             names = video_names[start : start + BATCH]
@@ -129,7 +129,7 @@ class PeopleFile:
         start_seconds: float | None = None,
         end_seconds: float | None = None,
     ) -> bool:
-        """Whether people were detected in exactly this slice of this file, without an error."""
+        """Return whether exactly this slice of this file was processed without an error."""
         rows = self._file.query(
             "SELECT bytes, modified, checksum, error FROM videos WHERE name = ?", video_name
         )

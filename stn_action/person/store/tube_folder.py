@@ -122,7 +122,7 @@ class TubeFolder:
         )
 
     def longest_spans(self, video_names: Sequence[str]) -> list[int | None]:
-        """See `People.longest_spans`; every file is read once."""
+        """Return the span of each video: see `People.longest_spans`; every file is read once."""
         spans: list[int | None] = []
         for stored in self._names.find_each(video_names):
             path = None if stored is None else self.root / f"{stored}.csv"

@@ -55,7 +55,7 @@ def test_the_official_zip_is_read_whole(shared):
         ({"golf_a_00001.txt": "22 1 1 2 2"}, r"the class must be 1 to 21, got 22"),
         (
             {"golf_a_00001.txt": "4 1 1 2 2"},
-            r"its class is climb_stairs, but its name says otherwise",
+            r"its class is climb_stairs, but its name gives another",
         ),
         ({"golf_a_00001.txt": "5 9 1 2 2"}, r"x0 < x1 and y0 < y1 must hold, got \(8, 0, 2, 2\)"),
         ({"golf_a_00001.txt": "5 1 1 321 2"}, r"is not inside the image, 320 x 240"),
