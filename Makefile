@@ -1,4 +1,4 @@
-# make demo: from a clone to trained heads and pictures; make test: everything that must pass.
+# make demo: from a clone to trained heads and images; make test: everything that must pass.
 PYTHON ?= python3
 BIN := .venv/bin
 

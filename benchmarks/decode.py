@@ -232,11 +232,11 @@ def _moving_frames(count: int, size_hw: tuple[int, int]) -> Iterator[np.ndarray]
     background = cv2.GaussianBlur(noise, (0, 0), 2.5).astype(float)
     background = ((background - background.min()) * 249 / np.ptp(background)).astype(np.uint8)
     places, speeds = generator.uniform(0, width, (8, 2)), generator.uniform(-4, 4, (8, 2))
-    colours = generator.integers(0, 249, (8, 3)).tolist()
+    colors = generator.integers(0, 249, (8, 3)).tolist()
     for number in range(count):
         x, y = int(60 + 55 * np.sin(number / 40)), int(60 + 55 * np.cos(number / 53))
         image = background[y : y + height, x : x + width].copy()
-        for place, color in zip(places + number * speeds, colours, strict=True):
+        for place, color in zip(places + number * speeds, colors, strict=True):
             center = int(place[0]) % width, int(place[1]) % height
             cv2.circle(image, center, 20, color, thickness=-1)
         yield image + generator.integers(0, 6, image.shape, dtype=np.uint8)

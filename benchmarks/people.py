@@ -62,10 +62,10 @@ def _speeds(options: argparse.Namespace) -> list[list[str]]:
     for spec in options.detectors:
         detector = build_detector(spec)
         for every in options.every:
-            pictures = [_pictures(path, every) for path in paths]
+            images = [_images(path, every) for path in paths]
 
-            def alone(pictures=pictures, detector=detector) -> None:
-                for frames in pictures:
+            def alone(images=images, detector=detector) -> None:
+                for frames in images:
                     for batch in frames.split(options.batch):
                         detector.detect(batch)
 
@@ -78,7 +78,7 @@ def _speeds(options: argparse.Namespace) -> list[list[str]]:
                         track_people(found, detections_per_second=reader.fps / every)
 
             seconds = medians({"alone": alone, "whole": whole}, repeats=options.repeats, warmup=1)
-            number = sum(len(frames) for frames in pictures)
+            number = sum(len(frames) for frames in images)
             rows.append([
                 detector.name, str(every), str(number), f"{number / seconds['alone']:.1f}",
                 f"{seconds['alone'] / seconds['whole']:.3f}",
@@ -92,10 +92,10 @@ def _videos(path: Path) -> list[Path]:
     return [path]
 
 
-def _pictures(path: Path, every: int) -> torch.Tensor:
+def _images(path: Path, every: int) -> torch.Tensor:
     with open_video(path) as reader:
-        pictures = [picture for _, picture, _ in reader.stream(every)]
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+        images = [image for _, image, _ in reader.stream(every)]
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
 def _recalls(people: PeopleFile, truth: PeopleFile, paddings: list[float]) -> list[list[str]]:

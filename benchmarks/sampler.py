@@ -107,8 +107,8 @@ def _row(
 def _windows(count: int, low: float, high: float) -> Tensor:
     """Theta (count, 2, 3) of windows inside the map."""
     scale = low + (high - low) * torch.rand(count, 1)
-    centre = (2 * torch.rand(count, 2) - 1) * (1 - scale)
-    return window_theta(scale.expand_as(centre), centre).requires_grad_()
+    center = (2 * torch.rand(count, 2) - 1) * (1 - scale)
+    return window_theta(scale.expand_as(center), center).requires_grad_()
 
 
 def _step(glimpse: Callable[[], Tensor], *leaves: Tensor) -> None:

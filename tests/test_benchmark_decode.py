@@ -21,9 +21,9 @@ def test_the_decode_benchmark_compares_three_sources_at_three_places(capsys, mon
 
 
 def test_the_memory_benchmark_opens_videos_in_a_row(capsys, tmp_path):
-    pictures = np.random.default_rng(0).integers(0, 256, (20, 32, 48, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (20, 32, 48, 3), dtype=np.uint8)
     for name in ("a.mp4", "b.mp4"):
-        write_video(tmp_path / name, pictures, fps=25)
+        write_video(tmp_path / name, images, fps=25)
     decode.main(["--in-worker", "--opens", "8", "--folders", str(tmp_path)])
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()]
     assert [row[0].strip() for row in rows[2:]] == ["2", "2", "4", "6", "8"]

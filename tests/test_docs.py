@@ -76,7 +76,7 @@ def test_every_link_leads_somewhere(link):
     assert not heading or f"\n## {heading}\n" in target.read_text(encoding="utf-8")
 
 
-def test_pictures_are_small():
+def test_images_are_small():
     sizes = [path.stat().st_size for path in DOCS.glob("transforms_*.png")]
     assert len(sizes) == len(TRANSFORMS)
     assert max(sizes) < 35_000

@@ -30,8 +30,8 @@ def checkpoint(tiny_run) -> str:
 
 
 def color_pixels(path: Path, head: int) -> int:
-    picture = cv2.imread(str(path))[..., ::-1]
-    return int((picture == head_color(head)).all(-1).sum())
+    image = cv2.imread(str(path))[..., ::-1]
+    return int((image == head_color(head)).all(-1).sum())
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -196,7 +196,7 @@ def test_videos_without_person_boxes_are_counted(checkpoint, tiny_data, tmp_path
     assert capsys.readouterr().err == ""
 
 
-def test_an_unreadable_video_is_told_and_the_rest_predicted(
+def test_an_unreadable_video_is_reported_and_the_rest_predicted(
     checkpoint, tiny_data, tmp_path, capsys
 ):
     (tmp_path / "broken.mp4").write_bytes(b"")
@@ -221,7 +221,7 @@ def test_a_video_that_is_not_there_is_named(tool, checkpoint, tmp_path, capsys):
     assert f"error: {tmp_path / 'empty'}: there is no video in this" in capsys.readouterr().err
 
 
-def test_pictures_show_each_heads_window_and_videos_all_frames(
+def test_images_show_each_heads_window_and_videos_all_frames(
     checkpoint, tiny_data, tmp_path, capsys
 ):
     broken = tmp_path / "broken.avi"
@@ -231,13 +231,13 @@ def test_pictures_show_each_heads_window_and_videos_all_frames(
     assert visualize(["--checkpoint", checkpoint, *names, "--out", str(out)]) == 0
     text = capsys.readouterr().out
     assert f"{broken}: {broken}: no backend can read this video" in text
-    pictures = sorted(out.glob("*.png"))
-    assert len(pictures) == len(sorted(out.glob("*.mp4"))) == 2  # though both are called 0
+    images = sorted(out.glob("*.png"))
+    assert len(images) == len(sorted(out.glob("*.mp4"))) == 2  # though both are called 0
     assert all(str(path) in text for path in out.iterdir())
-    for picture in pictures:
-        assert color_pixels(picture, 0) > 50
-        assert color_pixels(picture, 1) > 50
-        assert color_pixels(picture, 2) == 0  # there are two heads
+    for image in images:
+        assert color_pixels(image, 0) > 50
+        assert color_pixels(image, 1) > 50
+        assert color_pixels(image, 2) == 0  # there are two heads
     with open_video(sorted(out.glob("*.mp4"))[0]) as drawn, open_video(names[0]) as source:
         assert len(drawn) == len(source) == 12
         assert (drawn.fps, source.fps) == (10, 10)

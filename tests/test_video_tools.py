@@ -12,7 +12,7 @@ import pytest
 from stn_action.data.manifest import Manifest
 from stn_action.video.writer import write_video
 from tests.tiny import tiny_settings, write_config
-from tests.video.clips import pictures
+from tests.video.clips import images
 from tools.check_videos import main as check_videos
 from tools.reencode_videos import main as reencode_videos
 
@@ -50,7 +50,7 @@ def test_a_wrong_command_ends_with_status_2(tmp_path, capsys):
 
 def test_a_check_that_was_killed_goes_on(tmp_path, capsys):
     folder = tmp_path / "videos"
-    write_video(folder / "00.mp4", pictures(60, (240, 320)), fps=25, crf=10)
+    write_video(folder / "00.mp4", images(60, (240, 320)), fps=25, crf=10)
     for number in range(1, 25):  # each takes long enough to decode for the kill to come in time
         shutil.copy(folder / "00.mp4", folder / f"{number:02d}.mp4")
     out, journal = tmp_path / "m.tsv", tmp_path / "m.tsv.part"

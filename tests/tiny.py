@@ -45,7 +45,7 @@ def write_one(root: Path, name: str, random: np.random.Generator) -> None:
     step = np.array(CLASSES[name.split("/")[1]])
     start = random.integers((26, 4), (28, 8)) if num_frames > 3 else np.array((26, 10))
     corners = start + step * np.arange(num_frames)[:, None]
-    write_video(root / f"{name}.mp4", pictures(corners, random), fps=10)
+    write_video(root / f"{name}.mp4", images(corners, random), fps=10)
     squares = torch.from_numpy(np.concatenate([corners, corners + SIDE], 1)).float()
     numbers, scores = torch.arange(num_frames), torch.ones(num_frames)
     write_tube_csv(root / "regions" / f"{name}.csv", Tube(numbers, squares, scores))
@@ -54,12 +54,12 @@ def write_one(root: Path, name: str, random: np.random.Generator) -> None:
         write_tube_csv(root / "people" / f"{name}.csv", Tube(numbers, around, scores))
 
 
-def pictures(corners: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
+def images(corners: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
     background = random.integers(40, 120, (*SIZE_HW, 3), dtype=np.uint8)
     for x, y in corners:
-        picture = background.copy()
-        picture[y : y + SIDE, x : x + SIDE] = (250, 220, 40)
-        yield picture
+        image = background.copy()
+        image[y : y + SIDE, x : x + SIDE] = (250, 220, 40)
+        yield image
 
 
 def tiny_settings(root: Path, *more: str) -> list[str]:

@@ -51,14 +51,14 @@ def write_ucf101(root: Path, *, flat: bool = False, num_tests: int = 2) -> Path:
 
 
 def write_avi(path: Path, codec: str, num_frames: int, *, seed: int) -> None:
-    """A noisy picture that wanders, 80 x 60 pixels, 25 frames a second."""
+    """A noisy image that wanders, 80 x 60 pixels, 25 frames a second."""
     scene = np.random.default_rng(seed).integers(0, 256, (80, 160, 3), dtype=np.uint8)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         stream.height, stream.width, stream.pix_fmt = 60, 80, "yuv420p"
         for number in range(num_frames):
-            picture = np.ascontiguousarray(scene[10:70, number : number + 80])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            image = np.ascontiguousarray(scene[10:70, number : number + 80])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
 
 

@@ -1,4 +1,4 @@
-"""Networks from configurations: every file that is shipped, and what is told before a run."""
+"""Networks from configurations: every file that is shipped, and what is printed before a run."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_weights_are_not_looked_for_where_a_checkpoint_follows(tiny_data):
         build_network(config, 3)
 
 
-def test_an_unknown_stage_is_told_with_those_there_are(tiny_data):
+def test_an_unknown_stage_is_reported_with_those_there_are(tiny_data):
     with pytest.raises(
         InputError, match=r"no stage 'stage9'; did you mean 'stage\d'\? Stages: .*stage3"
     ):
@@ -75,7 +75,7 @@ def test_the_default_gain_is_the_optimizers_whatever_the_ratio(tiny_data):
             assert gain_of(tiny_config(tiny_data, *settings)) == DEFAULT_GAIN[name]
 
 
-def test_the_groups_are_told_with_rates_frozen_parts_too(tiny_data):
+def test_the_groups_are_reported_with_rates_frozen_parts_too(tiny_data):
     config = tiny_config(tiny_data, "model.freeze_until=stage2", "optim.relative_lr=0")
     network = build_network(config, 3)
     groups = parameter_groups(network, lr=0.5, relative_lr=0, weight_decay=0)

@@ -1,4 +1,4 @@
-"""Person boxes of an experiment: those of its videos, nobody forgotten, everything counted."""
+"""Person boxes of an experiment: those of its videos, none missing, everything counted."""
 
 import json
 
@@ -88,7 +88,7 @@ def test_boxes_of_another_data_set_are_refused(tiny_data, tmp_path):
         load_listing(tiny_config(tiny_data, f"data.people={tmp_path / 'folder'}"))
 
 
-def test_videos_that_nobody_has_looked_at_are_told(tiny_data, people):
+def test_videos_never_processed_are_reported(tiny_data, people):
     with people._file.writing() as connection:
         connection.execute("DELETE FROM videos WHERE name LIKE 'test/%' OR name = 'train/left/0'")
     message = r"7 of 18 videos are not in .* \(train/left/0, test/down/0, test/down/1, ...\); run"

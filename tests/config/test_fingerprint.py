@@ -1,4 +1,4 @@
-"""Fingerprints: which settings, files and folders count, and what differences are told."""
+"""Fingerprints: which settings, files and folders count, and the differences reported."""
 
 import json
 from pathlib import Path

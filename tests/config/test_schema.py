@@ -1,4 +1,4 @@
-"""Configuration: files, bases, overrides, and what each mistake is told."""
+"""Configuration: files, bases, overrides, and the message for each mistake."""
 
 import json
 from pathlib import Path
@@ -186,7 +186,7 @@ def test_an_unknown_key_in_a_file_names_the_file_and_the_nearest_name(tmp_path):
         ("model.focus.heads=2", "model.focus.at: missing, it has no default: Stage of the trunk"),
     ],
 )
-def test_a_wrong_override_is_told_with_its_key_and_what_was_expected(override, message):
+def test_a_wrong_override_is_reported_with_its_key_and_what_was_expected(override, message):
     assert error_of(override).startswith(f"override {override!r}: ")
     assert message in error_of(override)
 
@@ -206,7 +206,7 @@ def test_an_override_that_is_no_yaml_is_refused():
     assert "override 'optim.lr=[': its value is not YAML" in error_of("optim.lr=[")
 
 
-def test_every_mistake_is_told_at_once_with_its_own_source(tmp_path):
+def test_every_mistake_is_reported_at_once_with_its_own_source(tmp_path):
     path = write(tmp_path / "a.yaml", "data: {name: ucf101}\ntrain: {epochs: 0}")
     with pytest.raises(InputError, match="missing") as caught:
         load_config(path, ["optim.lrr=1"])

@@ -9,7 +9,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def grey_clip(levels: list[int]) -> torch.Tensor:
+def gray_clip(levels: list[int]) -> torch.Tensor:
     return torch.tensor(levels, dtype=torch.uint8)[:, None, None, None].repeat(1, 3, 4, 6)
 
 
@@ -42,19 +42,19 @@ def test_the_same_generator_state_gives_the_same_clip():
 
 def test_every_frame_gets_the_same_change_of_brightness():
     augment = Augment(color_jitter=0.5)
-    clip = augment.jitter_colors(grey_clip([40, 80, 100]), generator(2))
+    clip = augment.jitter_colors(gray_clip([40, 80, 100]), generator(2))
     factors = clip[:, 0, 0, 0].double() / torch.tensor([40, 80, 100])
     assert factors.std() < 0.02
     assert abs(float(factors.mean()) - 1) > 0.05
 
 
-def test_saturation_leaves_grey_alone_and_moves_colors():
+def test_saturation_leaves_gray_alone_and_moves_colors():
     augment = Augment(color_jitter=0.8)
-    grey = grey_clip([40, 80])
-    changed = augment.jitter_colors(grey, generator()).int()
-    assert (changed - changed[:, :1]).abs().max() <= 1  # the grey weights add up to 0.9999
+    gray = gray_clip([40, 80])
+    changed = augment.jitter_colors(gray, generator()).int()
+    assert (changed - changed[:, :1]).abs().max() <= 1  # the gray weights add up to 0.9999
     # drawn: more contrast, which cannot lift a channel from 0, and less saturation
-    red = grey * torch.tensor([1, 0, 0], dtype=torch.uint8)[:, None, None]
+    red = gray * torch.tensor([1, 0, 0], dtype=torch.uint8)[:, None, None]
     assert augment.jitter_colors(red, generator())[:, 1:].min() > 5
 
 

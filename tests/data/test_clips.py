@@ -26,7 +26,7 @@ HEIGHT, WIDTH, LENGTH = 64, 96, 24
 WHOLE = CropSpec(size=(64, 96), aspect="free", view_share=1.0)
 
 
-def picture(frame: int) -> torch.Tensor:
+def numbered_image(frame: int) -> torch.Tensor:
     rows, columns = torch.arange(HEIGHT) + 0.5 - 25, torch.arange(WIDTH) + 0.5 - (30 + frame)
     spot = torch.exp(-(rows[:, None] ** 2 + columns**2) / (2 * 4.0**2)) * 80
     return (20 + 6 * frame + spot).clamp(max=255).to(torch.uint8).repeat(3, 1, 1)
@@ -37,8 +37,10 @@ def folder(tmp_path_factory):
     """Six good videos `0` to `5`, a short one, and three that cannot be read."""
     root = tmp_path_factory.mktemp("videos")
     for number in range(6):
-        write_video(root / f"{number}.mp4", [picture(i) for i in range(LENGTH)], fps=25, crf=10)
-    write_video(root / "short.mp4", [picture(i) for i in range(5)], fps=25, crf=10)
+        write_video(
+            root / f"{number}.mp4", [numbered_image(i) for i in range(LENGTH)], fps=25, crf=10
+        )
+    write_video(root / "short.mp4", [numbered_image(i) for i in range(5)], fps=25, crf=10)
     (root / "empty.mp4").touch()
     (root / "text.mp4").write_text("this is no video\n" * 50)
     (root / "cut.mp4").write_bytes((root / "0.mp4").read_bytes()[:900])
@@ -61,7 +63,7 @@ def dataset_of(folder, *names: str, train: bool = False, **settings) -> ClipData
 
 
 def levels(sample: Sample) -> torch.Tensor:
-    """The frame that each picture of a clip shows, read from its background."""
+    """The frame that each image of a clip shows, read from its background."""
     background = sample.clip.double().flatten(2).median(dim=2).values.mean(dim=0)
     return ((background - 20) / 6).round().long()
 
@@ -146,7 +148,7 @@ class TestTestItems:
         assert sample.frame_indices.tolist() == [0, 2, 4, 4]
         assert levels(sample).tolist() == [0, 2, 4, 4]
 
-    def test_of_segments_take_the_centres_and_share_them_out(self, folder):
+    def test_of_segments_take_the_centers_and_share_them_out(self, folder):
         sampling = ClipSampling(4, sampling="segment")
         (single,), _ = dataset_of(folder, "0", sampling=sampling)[0]
         assert torch.equal(levels(single), single.frame_indices)
@@ -185,7 +187,7 @@ class TestTrainingItems:
             assert torch.equal(levels(sample), sample.frame_indices)
             assert_spot_is_found(sample)
 
-    def test_without_augmentation_are_the_centre_view(self, folder):
+    def test_without_augmentation_are_the_center_view(self, folder):
         (sample,), _ = dataset_of(folder, "0", train=True, crop=CropSpec((20, 20)))[0]
         assert sample.boxes[0].tolist() == [20, 4, 76, 60]
 
@@ -360,7 +362,7 @@ class TestPeople:
         assert torch.equal(dataset[1][0][0].clip, whole[0].clip)
         assert dataset_of(folder, "0").without_tube == 0
 
-    def test_a_box_wholly_outside_the_picture_ends_the_run_with_one_message(self, folder, tmp_path):
+    def test_a_box_entirely_outside_the_image_ends_the_run_with_one_message(self, folder, tmp_path):
         write_person(tmp_path, "0", left=300.0)
         dataset = dataset_of(folder, "0", people=TubeFolder(tmp_path))
         message = r"0.csv: the box .* of frame 0 is entirely outside the image, which is 96 wide"

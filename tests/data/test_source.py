@@ -73,13 +73,13 @@ def test_a_clip_is_about_the_chosen_people(path, tmp_path, select, wide):
 
 def test_each_person_is_a_sample_of_their_own(path, tmp_path):
     people = file_of(tmp_path, two_people(), VideoPeople("alone", ()))
-    everybody = {"people": people, "tubes": TubeChoice("all"), "names": ("one", "alone")}
-    training = dataset(path, train=True, **everybody)
+    all_people = {"people": people, "tubes": TubeChoice("all"), "names": ("one", "alone")}
+    training = dataset(path, train=True, **all_people)
     assert len(training) == 3
     assert [training[item][0][0].video for item in range(3)] == [0, 0, 1]
     first_frames = [int(training[1][0][0].frame_indices.min()) for _ in range(3)]
     assert min(first_frames) >= 5  # the second person is seen from then on
-    testing = dataset(path, **everybody)
+    testing = dataset(path, **all_people)
     assert len(testing) == 2
     samples, _ = testing[0]
     assert [(sample.video, sample.view) for sample in samples] == [(0, 0), (0, 1)]
@@ -178,7 +178,7 @@ def test_clips_of_a_slice_show_its_frames_and_its_people(path, tmp_path):
 
 
 @pytest.mark.parametrize("frames", [9, 50])
-def test_a_wrong_length_in_the_manifest_is_told(path, tmp_path, frames):
+def test_a_wrong_length_in_the_manifest_is_reported(path, tmp_path, frames):
     video = Video("one", path, 0, "one")
     samples, failures = dataset(path, manifest=manifest_of(tmp_path, video, frames=frames))[0]
     assert samples == []

@@ -23,7 +23,7 @@ def test_a_view_that_comes_twice_counts_once(looking_network, clips, strategy):
     assert predictions.video.tolist() == [0, 1, 2]
 
 
-def test_a_video_that_failed_is_told_and_counts_as_wrong(looking_network, clips, strategy):
+def test_a_video_that_failed_is_reported_and_counts_as_wrong(looking_network, clips, strategy):
     batches = [clips(2), clips(0, failures=[(3, "d.avi: empty"), (2, "c.avi: 0 bytes")])]
     predictions = evaluate(looking_network(), batches, strategy)
     assert predictions.failures == [(2, "c.avi: 0 bytes"), (3, "d.avi: empty")]
@@ -99,7 +99,7 @@ def test_the_network_with_theta_of_others_can_be_evaluated(looking_network, clip
     assert shuffled.probabilities.shape == predictions.probabilities.shape
 
 
-def test_nothing_to_shuffle_is_told(looking_network, clips, strategy):
+def test_nothing_to_shuffle_is_reported(looking_network, clips, strategy):
     network = looking_network()
     with pytest.raises(ValueError, match="must hold theta: evaluate a network with heads"):
         shuffled_theta(evaluate(network, [clips(2)], strategy))
@@ -114,7 +114,9 @@ def test_nothing_evaluated_is_an_error(looking_network, clips, strategy):
         evaluate(looking_network(), batches, strategy)
 
 
-def test_a_network_that_gives_no_number_is_told_with_the_video(looking_network, clips, strategy):
+def test_a_network_that_gives_no_number_is_reported_with_the_video(
+    looking_network, clips, strategy
+):
     network = looking_network()
     network.classifier.bias.data[1] = float("nan")
     with pytest.raises(InputError, match="the network's output is not finite for video 5"):

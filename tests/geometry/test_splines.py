@@ -14,7 +14,7 @@ from stn_action.geometry.splines import (
     spline_basis_slopes,
 )
 
-CENTRES = control_points(torch.zeros(1, dtype=torch.float64))
+CENTERS = control_points(torch.zeros(1, dtype=torch.float64))
 
 
 def some_points(*shape):
@@ -54,7 +54,7 @@ def test_rows_of_the_basis_sum_to_one():
 
 
 def test_the_basis_interpolates_the_control_points():
-    basis = spline_basis(CENTRES)
+    basis = spline_basis(CENTERS)
     torch.testing.assert_close(basis, torch.eye(16).double(), rtol=0, atol=1e-12)
 
 
@@ -63,7 +63,7 @@ def test_the_basis_interpolates_the_control_points():
 def test_control_points_moved_affinely_move_everything_affinely(numbers):
     affine = torch.tensor(numbers, dtype=torch.float64).view(2, 3)
     points = some_points(50)
-    moved = CENTRES @ affine[:, :2].T + affine[:, 2]
+    moved = CENTERS @ affine[:, :2].T + affine[:, 2]
     expected = points @ affine[:, :2].T + affine[:, 2]
     torch.testing.assert_close(spline_basis(points) @ moved, expected, rtol=0, atol=1e-11)
 
@@ -78,23 +78,23 @@ def test_the_share_of_a_control_point_is_symmetric_about_its_diagonal():
 
 
 def test_the_basis_agrees_with_a_spline_solved_entry_by_entry():
-    destinations = CENTRES + torch.randn(16, 2, dtype=torch.float64)
-    weights, affine = solved_by_the_book(CENTRES.numpy(), destinations.numpy())
+    destinations = CENTERS + torch.randn(16, 2, dtype=torch.float64)
+    weights, affine = solved_by_the_book(CENTERS.numpy(), destinations.numpy())
     points = some_points(60)
     expected = torch.zeros_like(points)
     for row, point in zip(expected, points, strict=True):
         row += affine[0] + point @ affine[1:]
-        for center, weight in zip(CENTRES, weights, strict=True):
+        for center, weight in zip(CENTERS, weights, strict=True):
             r = (point - center).norm()
             row += r**2 * r.log() * weight
     torch.testing.assert_close(spline_basis(points) @ destinations, expected, rtol=0, atol=1e-10)
 
 
 def test_the_basis_agrees_with_kornia_on_the_same_weights():
-    destinations = CENTRES + torch.randn(16, 2, dtype=torch.float64)
-    weights, affine = solved_by_the_book(CENTRES.numpy(), destinations.numpy())
+    destinations = CENTERS + torch.randn(16, 2, dtype=torch.float64)
+    weights, affine = solved_by_the_book(CENTERS.numpy(), destinations.numpy())
     points = some_points(60)
-    theirs = warp_points_tps(points[None], CENTRES[None], weights[None], affine[None])[0]
+    theirs = warp_points_tps(points[None], CENTERS[None], weights[None], affine[None])[0]
     torch.testing.assert_close(spline_basis(points) @ destinations, theirs, rtol=0, atol=1e-4)
 
 
@@ -103,9 +103,9 @@ def test_small_bends_agree_with_those_that_kornia_solves():
     # agree to first order in the displacement, which is why it is so small here
     size = 1e-6
     displacement = torch.randn(1, 16, 2, dtype=torch.float64)
-    destinations = CENTRES + size * displacement
+    destinations = CENTERS + size * displacement
     points = some_points(1, 60)
-    solved = get_tps_transform(CENTRES[None], destinations)
+    solved = get_tps_transform(CENTERS[None], destinations)
     theirs = (warp_points_tps(points, destinations, *solved) - points) / size
     torch.testing.assert_close(spline_basis(points) @ displacement, theirs, rtol=0, atol=1e-4)
 
@@ -120,16 +120,16 @@ def test_slopes_agree_with_autograd():
 
 
 def test_slopes_agree_with_autograd_on_the_control_points():
-    derived = torch.autograd.functional.jacobian(spline_basis, CENTRES)
+    derived = torch.autograd.functional.jacobian(spline_basis, CENTERS)
     derived = torch.stack([derived[i, :, i] for i in range(16)])
-    slopes = spline_basis_slopes(CENTRES)
+    slopes = spline_basis_slopes(CENTERS)
     assert slopes.isfinite().all()
     torch.testing.assert_close(slopes, derived, rtol=0, atol=1e-10)
 
 
 def test_slopes_of_an_affine_spline_are_its_linear_part():
     linear = torch.tensor([[0.5, -0.2], [0.3, 0.7]], dtype=torch.float64)
-    theta = CENTRES @ linear.T + torch.tensor([0.1, -0.4])
+    theta = CENTERS @ linear.T + torch.tensor([0.1, -0.4])
     jacobians = theta.T @ spline_basis_slopes(some_points(20))
     torch.testing.assert_close(jacobians, linear.expand(20, 2, 2), rtol=0, atol=1e-10)
 

@@ -29,21 +29,21 @@ from stn_action.geometry.theta import (
 
 KINDS = [AFFINE, PROJECTIVE, SPLINE, VOLUMETRIC]
 MATRICES = [AFFINE, PROJECTIVE, VOLUMETRIC]
-CENTRES = control_points(torch.zeros(1, dtype=torch.float64))
+CENTERS = control_points(torch.zeros(1, dtype=torch.float64))
 SHEARED = torch.tensor([[0.5, 0.1, 0.0], [-0.2, 0.4, 0.1]])
 LEANING = torch.tensor([[0.5, 0.0, 0.2, 0.1], [0.0, 0.25, 0.0, -0.3], [0.0, 0.0, 0.5, 0.4]])
 
 
 def affine_spline(affine):
     """The spline that does what an affine map (2, 3) does."""
-    return CENTRES.to(affine) @ affine[:, :2].T + affine[:, 2]
+    return CENTERS.to(affine) @ affine[:, :2].T + affine[:, 2]
 
 
 def some_theta(kind, *shape, size=0.2):
     """Identities (*shape, *kind), float64, disturbed so little that they stay invertible."""
     noise = (torch.rand(*shape, *kind, dtype=torch.float64) * 2 - 1) * size
     if kind == SPLINE:
-        return CENTRES + noise / 2
+        return CENTERS + noise / 2
     identity = torch.eye(*kind, dtype=torch.float64)
     if kind == PROJECTIVE:
         noise[..., 2, 2] = 0
@@ -105,7 +105,7 @@ def test_a_volumetric_theta_sends_points_by_hand():
 
 def test_a_spline_sends_its_control_points_where_it_says():
     theta = torch.rand(16, 2, dtype=torch.float64)
-    close(transform_points(theta, CENTRES), theta, 1e-12)
+    close(transform_points(theta, CENTERS), theta, 1e-12)
 
 
 def test_a_spline_of_affinely_moved_points_is_the_affine_map():
@@ -222,7 +222,7 @@ def test_closed_families_stay_themselves_under_compose(a, b):
 def test_compose_refuses_splines():
     message = r"a thin-plate spline has no composition of its kind: transform points by both"
     with pytest.raises(ValueError, match=message):
-        compose(CENTRES, CENTRES)
+        compose(CENTERS, CENTERS)
 
 
 def test_compose_refuses_two_kinds():
@@ -291,7 +291,7 @@ def test_a_theta_of_nan_has_no_inverse():
 def test_invert_refuses_splines():
     message = r"a thin-plate spline has no inverse of its kind: use invert_points"
     with pytest.raises(ValueError, match=message):
-        invert(CENTRES)
+        invert(CENTERS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -321,7 +321,7 @@ def test_inverted_points_by_hand():
 
 def test_a_point_that_a_folded_spline_does_not_reach_is_nan():
     # x is folded, so that no place within 1000 map widths comes from further left than -1.3
-    theta = CENTRES.clone()
+    theta = CENTERS.clone()
     theta[:, 0] = torch.tensor([1, -1, -0.8, 1.2]).repeat(4)
     line = torch.cat([torch.linspace(-2, 2, 41), torch.linspace(-1000, 1000, 201)]).double()
     plane = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1).flatten(0, 1)
@@ -333,10 +333,10 @@ def test_a_point_that_a_folded_spline_does_not_reach_is_nan():
 
 
 def test_one_point_out_of_reach_does_not_spoil_the_others():
-    theta = CENTRES.clone()
+    theta = CENTERS.clone()
     theta[:, 0] = torch.tensor([1, -1, -0.8, 1.2]).repeat(4)
     points = torch.tensor([[-9.0, 0], [0, 0]]).double()
-    both = invert_points(torch.stack([theta, CENTRES]), points)
+    both = invert_points(torch.stack([theta, CENTERS]), points)
     assert both[0, 0].isnan().all()
     assert both[0, 1].isfinite().all()
     close(both[1], points, 1e-9)
@@ -407,7 +407,7 @@ def test_enclosing_boxes_by_hand():
 
 
 def test_enclosing_boxes_hold_a_bulge_of_a_spline():
-    theta = CENTRES.clone()
+    theta = CENTERS.clone()
     theta[1:3, 1] = -1.5  # the inner points of the upper edge
     box = enclosing_boxes(theta)
     assert box[1] <= -1.5

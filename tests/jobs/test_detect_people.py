@@ -62,7 +62,7 @@ def assert_identical(file: PeopleFile, other: PeopleFile) -> None:
     assert all(same(one, two) for one, two in zip(file, other, strict=True))
 
 
-def test_everybody_is_found_in_every_video(complete):
+def test_all_people_are_found_in_every_video(complete):
     assert len(complete) == NUM_VIDEOS
     assert [len(one.tubes) for one in complete] == [1] * 6 + [2] * 6
     assert [one.num_frames for one in complete] == [*range(30, 42, 2), *range(31, 42, 2)]

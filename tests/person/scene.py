@@ -30,14 +30,14 @@ def standing(length: int = LENGTH, left: float = 150.0) -> Tensor:
 
 
 def draw(boxes: Tensor) -> list[np.ndarray]:
-    """Pictures of (P, T, 4) people; the first in the list stand in front."""
-    pictures = []
+    """Images of (P, T, 4) people; the first in the list stand in front."""
+    images = []
     for now in boxes.transpose(0, 1).round().int().tolist():
-        picture = np.full((HEIGHT, WIDTH, 3), 25, dtype=np.uint8)
+        image = np.full((HEIGHT, WIDTH, 3), 25, dtype=np.uint8)
         for (x0, y0, x1, y1), color in reversed(list(zip(now, COLORS, strict=False))):
-            cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), color, -1)
-        pictures.append(picture)
-    return pictures
+            cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), color, -1)
+        images.append(image)
+    return images
 
 
 def write_scene(path: Path, boxes: Tensor) -> Path:
@@ -51,12 +51,12 @@ class ColorDetector:
     name = "colors 1"
 
     def detect(self, frames: Tensor) -> list[Detections]:
-        return [self._one(picture) for picture in frames.permute(0, 2, 3, 1).numpy()]
+        return [self._one(image) for image in frames.permute(0, 2, 3, 1).numpy()]
 
-    def _one(self, picture: np.ndarray) -> Detections:
+    def _one(self, image: np.ndarray) -> Detections:
         boxes, scores = [], []
         for color in COLORS:
-            near = (np.abs(picture.astype(int) - color).max(axis=2) < 60).astype(np.uint8)
+            near = (np.abs(image.astype(int) - color).max(axis=2) < 60).astype(np.uint8)
             if near.sum() < 80:
                 continue
             x, y, width, height = cv2.boundingRect(near)

@@ -36,7 +36,7 @@ def test_annotations_of_another_size_are_scaled_and_found_boxes_padded():
     assert best_overlaps(found, truth, looseness=looser).tolist() == pytest.approx([1.0])
 
 
-def test_what_must_be_known_is_told():
+def test_what_must_be_known_is_reported():
     unknown = VideoPeople("v", ())
     with pytest.raises(ValueError, match="size_hw of v must be known"):
         best_overlaps(unknown, unknown)

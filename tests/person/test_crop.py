@@ -27,14 +27,14 @@ def boxes_of(*corners: float) -> torch.Tensor:
     return torch.tensor([corners])
 
 
-def picture_with_marker(x: float, y: float, spread: float = 3.0) -> torch.Tensor:
+def image_with_marker(x: float, y: float, spread: float = 3.0) -> torch.Tensor:
     """A soft round spot about a point in pixel edges: soft, so that its centroid survives."""
     rows, columns = torch.arange(SIZE_HW[0]) + 0.5 - y, torch.arange(SIZE_HW[1]) + 0.5 - x
     spot = torch.exp(-(rows[:, None] ** 2 + columns**2) / (2 * spread**2)) * 255
     return spot.round().to(torch.uint8).repeat(1, 3, 1, 1)
 
 
-def centre_of_light(clip: torch.Tensor) -> torch.Tensor:
+def center_of_light(clip: torch.Tensor) -> torch.Tensor:
     """Centroid (x, y) of one clip frame (3, h, w) in [-1, 1] over its outer edges."""
     light = clip[0].double()
     height, width = light.shape
@@ -59,11 +59,11 @@ class TestTheInverseMap:
     )
     def test_leads_from_a_marker_in_the_clip_back_to_its_source_pixel(self, box, size_hw, mirror):
         marker = torch.tensor([66.3, 41.8], dtype=torch.float64)
-        frames = picture_with_marker(66.3, 41.8)
+        frames = image_with_marker(66.3, 41.8)
         boxes = boxes_of(*box)
         clip = crop_frames(frames, boxes, size_hw, mirror)
         x0, y0, x1, y1 = inverse_map(boxes, mirror)[0].double().tolist()
-        u, v = centre_of_light(clip[0]).tolist()
+        u, v = center_of_light(clip[0]).tolist()
         source = torch.tensor([x0 + (u + 1) / 2 * (x1 - x0), y0 + (v + 1) / 2 * (y1 - y0)]).double()
         clip_pixels = max(abs(x1 - x0) / size_hw[1], (y1 - y0) / size_hw[0], 1)  # in source pixels
         assert (source - marker).abs().max() < 0.06 * clip_pixels
@@ -88,14 +88,14 @@ class TestCropping:
         assert torch.equal(clip[0], frames[0, :, 0:2, 0:2])
         assert torch.equal(clip[1], frames[1, :, 1:3, 3:5])
 
-    def test_what_lies_outside_the_picture_is_black(self):
+    def test_what_lies_outside_the_image_is_black(self):
         frames = torch.full((1, 3, 4, 6), 200, dtype=torch.uint8)
         clip = crop_frames(frames, boxes_of(-1.0, 2.0, 2.0, 5.0), (3, 3))
         expected = [[0, 200, 200], [0, 200, 200], [0, 0, 0]]
         assert clip[0, 0].tolist() == expected
         assert clip[0, 2].tolist() == expected
 
-    def test_a_box_wholly_outside_gives_black(self):
+    def test_a_box_entirely_outside_gives_black(self):
         frames = torch.full((1, 3, 4, 6), 200, dtype=torch.uint8)
         for corners in [(7.0, 0.0, 9.0, 2.0), (-9.0, 0.0, -7.0, 2.0), (0.0, -9.0, 3.0, -5.0)]:
             assert crop_frames(frames, boxes_of(*corners), (3, 3)).sum() == 0
@@ -112,35 +112,35 @@ class TestCropping:
         clip = crop_frames(frames, boxes_of(0.0, 0.0, 64.0, 4.0), (9, 8))
         assert clip.unique().tolist() == [30]
 
-    def test_enlarging_is_linear_between_pixel_centres(self):
+    def test_enlarging_is_linear_between_pixel_centers(self):
         frames = torch.zeros((1, 3, 1, 2), dtype=torch.uint8)
         frames[..., 1] = 200
         clip = crop_frames(frames, boxes_of(0.0, 0.0, 2.0, 1.0), (1, 4))
         assert clip[0, 0, 0].tolist() == [0, 50, 150, 200]
 
-    def test_agrees_with_opencv_on_a_permuted_picture(self):
-        picture = np.random.default_rng(0).integers(0, 256, (45, 70, 3), dtype=np.uint8)
-        frames = torch.from_numpy(picture).permute(2, 0, 1)[None]
-        expected = cv2.resize(picture[5:41, 10:64], (31, 23), interpolation=cv2.INTER_AREA)
+    def test_agrees_with_opencv_on_a_permuted_image(self):
+        image = np.random.default_rng(0).integers(0, 256, (45, 70, 3), dtype=np.uint8)
+        frames = torch.from_numpy(image).permute(2, 0, 1)[None]
+        expected = cv2.resize(image[5:41, 10:64], (31, 23), interpolation=cv2.INTER_AREA)
         clip = crop_frames(frames, boxes_of(10.0, 5.0, 64.0, 41.0), (23, 31))
         assert torch.equal(clip[0], torch.from_numpy(expected).permute(2, 0, 1))
 
     @pytest.mark.parametrize("mirror", [False, True], ids=["straight", "mirrored"])
     @pytest.mark.parametrize("size_hw", [(20, 28), (60, 90), (31, 90), (45, 70)])
     @pytest.mark.parametrize("box", [(0, 0, 70, 45), (9, 3, 61, 40), (-5, 20, 50, 60)])
-    def test_pictures_are_read_where_they_lie(self, box, size_hw, mirror):
+    def test_images_are_read_in_place(self, box, size_hw, mirror):
         rows = np.random.default_rng(0).integers(0, 256, (4, 45, 256), dtype=np.uint8)
         apart = [row[:, :210].reshape(45, 70, 3) for row in rows]  # a copy: the reference
         strided = [np.lib.stride_tricks.as_strided(row, (45, 70, 3), (256, 3, 1)) for row in rows]
-        turned = [np.rot90(np.ascontiguousarray(np.rot90(picture)), 3) for picture in apart]
+        turned = [np.rot90(np.ascontiguousarray(np.rot90(image)), 3) for image in apart]
         frames = torch.from_numpy(np.stack(apart)).permute(0, 3, 1, 2)
         expected = crop_frames(frames, boxes_of(*box), size_hw, mirror)
-        for pictures in (apart, strided, turned):
-            clip = crop_images(pictures, boxes_of(*box), size_hw, mirror)
+        for images in (apart, strided, turned):
+            clip = crop_images(images, boxes_of(*box), size_hw, mirror)
             assert clip.is_contiguous()
             assert torch.equal(clip.transpose(0, 1), expected)
 
-    def test_a_picture_that_comes_again_is_cut_again_only_for_another_box(self):
+    def test_an_image_that_comes_again_is_cut_again_only_for_another_box(self):
         first, second = np.random.default_rng(0).integers(0, 256, (2, 9, 9, 3), dtype=np.uint8)
         boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4], [2, 1, 6, 5], [2, 1, 6, 5]])
         clip = crop_images([first, first, first, second], boxes, (4, 4))
@@ -207,7 +207,7 @@ class TestRegions:
 
 
 class TestViews:
-    def test_the_centre_view_of_a_whole_frame_is_the_usual_square(self):
+    def test_the_center_view_of_a_whole_frame_is_the_usual_square(self):
         region = source_box(None, SIZE_HW, SPEC)
         # 0.8 * 90 = 72; (140 - 72) / 2 = 34, (90 - 72) / 2 = 9
         assert view_boxes(region, View(0.8), "square").tolist() == [[34, 9, 106, 81]]
@@ -239,7 +239,7 @@ class TestViews:
         assert boxes == [[0, 0, 90, 90], [25, 0, 115, 90], [50, 0, 140, 90]]
         assert [v.place_xy for v in uniform_views(high, 1.0, 2)] == [(0.5, 0.0), (0.5, 1.0)]
 
-    def test_one_view_is_the_centre(self):
+    def test_one_view_is_the_center(self):
         assert uniform_views(boxes_of(0.0, 0.0, 140.0, 90.0), 0.7, 1) == [View(0.7, (0.5, 0.5))]
 
 

@@ -1,4 +1,4 @@
-"""Everybody in a real video, found, followed and compared with annotations."""
+"""All people in a real video, found, followed and compared with annotations."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_the_people_of_real_clips_are_followed_from_start_to_end(shared, yolox, 
         assert tube.frame_indices[0] <= 3
         assert tube.frame_indices.diff().max() <= 9  # continuous, but for a few missed detections
         following = box_iou(tube.boxes[:-1], tube.boxes[1:]).diagonal()
-        assert following.min() > 0.3  # nobody becomes somebody else; a kick widens a box at once
+        assert following.min() > 0.3  # no tube changes its person; a kick widens a box at once
 
 
 def test_annotated_people_are_found(shared, yolox, annotations):
@@ -77,7 +77,7 @@ def test_people_are_found_in_most_frames_of_all_clips(shared, yolox):
 
 def test_every_nth_frame_is_looked_at_and_boxes_lie_inside(tmp_path):
     class Wide(ColorDetector):
-        """Its boxes reach beyond the picture, one is wholly outside."""
+        """Its boxes reach beyond the image, one is entirely outside."""
 
         def detect(self, frames):
             self.seen = getattr(self, "seen", 0) + len(frames)

@@ -28,7 +28,7 @@ TUBES = (EARLY, LARGE, SURE)
         ("largest", [36, 40], 50),
         ("score", [20, 40], 100),
         ("score", [0, 20], 0),
-        ("longest", [70, 80], 0),  # nobody is seen any more: the longest of the video
+        ("longest", [70, 80], 0),  # no person is visible any more: the longest of the video
         ("score", [70, 80], 100),
     ],
 )
@@ -38,12 +38,12 @@ def test_one_person_is_chosen_within_the_clips_time(select, frames, left):
     assert boxes[:, 0].tolist() == [left] * len(frames)
 
 
-def test_the_union_holds_everybody_present_in_each_frame():
+def test_the_union_holds_all_people_present_in_each_frame():
     boxes = select_boxes(TUBES, torch.tensor([0, 35, 55]), "union")
     assert boxes.tolist() == [[0, 0, 10, 20], [0, 0, 110, 80], [50, 0, 90, 80]]
 
 
-def test_the_union_of_a_clip_that_nobody_is_in_holds_everybody():
+def test_the_union_of_a_clip_without_people_holds_all_of_the_video():
     boxes = select_boxes(TUBES, torch.tensor([70, 71]), "union")
     assert boxes.tolist() == [[0, 0, 110, 80]] * 2
 

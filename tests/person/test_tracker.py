@@ -72,7 +72,7 @@ def test_frames_must_increase():
         track_people([(3, seen()), (3, seen())], detections_per_second=30)
 
 
-def test_nobody_is_no_tube(tmp_path):
+def test_a_video_without_people_has_no_tube(tmp_path):
     path = write_scene(tmp_path / "empty.mp4", torch.zeros(0, 9, 4))
     people = detect_people(path, "empty", ColorDetector())
     assert people.tubes == ()

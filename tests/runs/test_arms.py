@@ -105,10 +105,10 @@ def test_arms_need_heads(tiny_data, tmp_path, focus):
 
 
 def test_clearing_removes_the_runs_and_nothing_else(tmp_path):
-    for name in ("heads_seed0", "no_heads_seed3", "frozen_heads_seed0", "pictures"):
+    for name in ("heads_seed0", "no_heads_seed3", "frozen_heads_seed0", "images"):
         (tmp_path / name).mkdir()
     clear(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]
 
 
 def test_the_difference_is_of_the_means_over_seeds(tmp_path):

@@ -127,7 +127,7 @@ def test_a_missing_folder_of_boxes_or_regions_is_found_before_training(data, cap
     assert not out.exists()
 
 
-def test_a_reader_that_is_not_installed_is_told_before_training(data, capsys, monkeypatch):
+def test_a_reader_that_is_not_installed_is_reported_before_training(data, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "stn_action.video.decord_backend", None)
     status, out = run(data, "data.reader=decord")
     assert status == 2

@@ -1,4 +1,4 @@
-"""Every family of transforms from the configuration to pictures."""
+"""Every family of transforms from the configuration to images."""
 
 import math
 
@@ -87,7 +87,7 @@ def test_in_line_is_one_head(tiny_data):
         load_config(None, tiny_settings(tiny_data, in_line[0]))
 
 
-def test_what_a_family_cannot_do_is_told(tiny_data):
+def test_what_a_family_cannot_do_is_reported(tiny_data):
     volumetric = "model.focus.transform=volumetric"
     with pytest.raises(InputError, match=r"volumetric theta is one per clip"):
         build_network(tiny_config(tiny_data, volumetric, "model.focus.theta_per=step"), 3)

@@ -98,7 +98,7 @@ def test_with_a_cache_its_views_are_shown(tiny_data, tmp_path):
 
 @pytest.fixture
 def several_people(tiny_data, tmp_path) -> Path:
-    """Two persons in one video, nobody in all others."""
+    """Two persons in one video, none in all others."""
     listing = load_listing(tiny_config(tiny_data, "data.people=null"))
     people = PeopleFile.create(tmp_path / "people.sqlite", "a test")
     numbers = torch.arange(12)
@@ -140,7 +140,7 @@ def test_whole_frames_are_told_apart(tiny_data, tmp_path):
     assert pixels[0] == pixels[1] == pixels[3] < pixels[2]  # the legend's, and a person's
 
 
-def test_an_unreadable_video_is_told_and_the_others_drawn(tiny_data, tmp_path):
+def test_an_unreadable_video_is_reported_and_the_others_drawn(tiny_data, tmp_path):
     data = shutil.copytree(tiny_data, tmp_path / "data")
     config = tiny_config(data, "data.people=null")
     broken = load_listing(config).train[0]

@@ -25,7 +25,7 @@ QUIET = {"console": Console(quiet=True)}
 
 
 class Interrupting(io.StringIO):
-    """A terminal at which somebody presses Ctrl-C when a word comes up."""
+    """A terminal at which a user presses Ctrl-C when a word comes up."""
 
     def __init__(self, word: str) -> None:
         super().__init__()

@@ -54,7 +54,7 @@ def test_what_is_finished_is_not_trained_again(finished, capsys):
     assert "| 0.5 | heads |" in capsys.readouterr().out
 
 
-def test_a_wrong_sweep_is_told_before_anything_is_trained(tiny_data, tmp_path, capsys):
+def test_a_wrong_sweep_is_reported_before_anything_is_trained(tiny_data, tmp_path, capsys):
     config = str(write_config(tmp_path / "tiny.yaml", tiny_settings(tiny_data)))
     out = tmp_path / "out"
     for sweep, said in (

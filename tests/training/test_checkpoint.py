@@ -100,7 +100,7 @@ def test_a_type_that_could_not_be_loaded_is_refused_when_saving(tmp_path):
     assert not (tmp_path / "last.pt").exists()
 
 
-def test_a_missing_file_is_told_with_what_is_there(tmp_path):
+def test_a_missing_file_is_reported_with_what_is_there(tmp_path):
     save_checkpoint(tmp_path / "best.pt", {"epoch": 1})
     save_checkpoint(tmp_path / "last.pt", {"epoch": 1})
     with pytest.raises(InputError, match=r"lats\.pt: no such checkpoint.*there are: best.pt, last"):
@@ -128,7 +128,7 @@ def test_a_truncated_file_is_no_checkpoint(tmp_path, kept):
         load_checkpoint(path)
 
 
-def test_a_file_damaged_inside_is_told(tmp_path):
+def test_a_file_damaged_inside_is_reported(tmp_path):
     path = tmp_path / "last.pt"
     save_checkpoint(path, {"weight": torch.zeros(2000)})
     data = bytearray(path.read_bytes())

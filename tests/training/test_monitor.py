@@ -241,7 +241,7 @@ def test_heads_of_every_family_are_watched(name):
 
 
 def test_the_numbers_of_a_homography_are_those_computed_by_hand():
-    """Corners (-1, +-1) and (1/3, +-1/3), of a trapezium of area 16/9; the centre stays."""
+    """Corners (-1, +-1) and (1/3, +-1/3), of a trapezium of area 16/9; the center stays."""
     theta = torch.tensor([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0], [0.5, 0.0, 1.0]]).view(1, 1, 1, 3, 3)
     head = after(Focus(theta, torch.eye(3)[None], "layer3", CELLS)).compute().heads[0]
     assert head.scale == pytest.approx(2 / 3)
@@ -266,7 +266,7 @@ def volume(x: float, time: float) -> Tensor:
     return theta.view(1, 1, 3, 4)
 
 
-def test_the_centre_of_a_volume_has_a_time():
+def test_the_center_of_a_volume_has_a_time():
     base = volume(0.0, 0.0)[0]
     theta = torch.stack([volume(0.0, -0.3), volume(0.0, 0.3)])
     head = after(Focus(theta, base, "layer3", CELLS)).compute().heads[0]
@@ -286,7 +286,7 @@ def test_a_volume_that_lies_after_the_clip_has_escaped():
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", ["affine", "projective", "tps", "volumetric"])
 @pytest.mark.parametrize("frozen_on_purpose", [False, True])
-def test_a_head_that_is_not_finite_is_told_at_once(name, number, frozen_on_purpose):
+def test_a_head_that_is_not_finite_is_reported_at_once(name, number, frozen_on_purpose):
     focus = family_focus(name, torch.randn(4, 2, TRANSFORMS[name].num_parameters))
     focus.theta[2, 1, 0, 0, 1] = number
     monitor = after(focus, frozen_on_purpose=frozen_on_purpose)

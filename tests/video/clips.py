@@ -69,19 +69,19 @@ CLIPS = [
 ]
 
 
-def pictures(num_frames: int, size_hw: tuple[int, int]) -> Iterator[np.ndarray]:
+def images(num_frames: int, size_hw: tuple[int, int]) -> Iterator[np.ndarray]:
     """Moving stripes; the gray of the top left corner tells the number of the frame."""
     y, x = np.mgrid[: size_hw[0], : size_hw[1]]
     for number in range(num_frames):
         stripes = [3 * x + 7 * number, 5 * y + 4 * number, x + y + 5 * number]
-        picture = np.stack([np.abs(stripe % 256 - 128) + 60 for stripe in stripes], -1)
-        picture[:16, :16] = 20 + 3 * number
-        yield picture.astype(np.uint8)
+        image = np.stack([np.abs(stripe % 256 - 128) + 60 for stripe in stripes], -1)
+        image[:16, :16] = 20 + 3 * number
+        yield image.astype(np.uint8)
 
 
-def number_shown(picture: np.ndarray) -> int:
+def number_shown(image: np.ndarray) -> int:
     """Read the frame's number from its top left corner."""
-    return round((float(picture[4:12, 4:12].mean()) - 20) / 3)
+    return round((float(image[4:12, 4:12].mean()) - 20) / 3)
 
 
 def write_clip(folder: Path, clip: Clip) -> Path:
@@ -94,9 +94,9 @@ def write_clip(folder: Path, clip: Clip) -> Path:
         stream.codec_context.thread_count = 1
         stream.codec_context.bit_rate = 2_000_000
         stream.codec_context.time_base = base
-        pairs = zip(pictures(len(clip.times), clip.size_hw), clip.times, strict=True)
-        for picture, hundredths in pairs:
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        pairs = zip(images(len(clip.times), clip.size_hw), clip.times, strict=True)
+        for image, hundredths in pairs:
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = int(Fraction(hundredths, 100) / base), base
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -134,8 +134,8 @@ def decode_all(path: Path) -> Iterator[np.ndarray]:
 
 def checksums(path: Path, quarter_turns: int = 0) -> list[int]:
     """One checksum for each frame of the reference, turned as it is to be shown."""
-    return [checksum(np.rot90(picture, quarter_turns)) for picture in decode_all(path)]
+    return [checksum(np.rot90(image, quarter_turns)) for image in decode_all(path)]
 
 
-def checksum(picture: np.ndarray) -> int:
-    return crc32(np.ascontiguousarray(picture))
+def checksum(image: np.ndarray) -> int:
+    return crc32(np.ascontiguousarray(image))

@@ -1,4 +1,4 @@
-"""What is left out on the way to the wanted frames, and that it changes no picture."""
+"""What is left out on the way to the wanted frames, and that it changes no image."""
 
 import av
 import numpy as np
@@ -20,8 +20,8 @@ by_clip = pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
 
 
 def read_checksums(video: PyAVReader, indices: list[int]) -> list[int]:
-    pictures = video.read(indices).data.permute(0, 2, 3, 1).numpy()
-    return [checksum(picture) for picture in pictures]
+    images = video.read(indices).data.permute(0, 2, 3, 1).numpy()
+    return [checksum(image) for image in images]
 
 
 @pytest.fixture
@@ -118,11 +118,11 @@ def test_a_damaged_frame_that_others_need_is_noticed_though_it_is_not_wanted(tmp
 
 
 @by_clip
-def test_pictures_that_are_not_copied_are_the_same(clip: Clip, clip_folder):
+def test_images_that_are_not_copied_are_the_same(clip: Clip, clip_folder):
     wanted = [0] if len(clip.times) == 1 else [33, 7, 7, 58]
     with PyAVReader(clip_folder / clip.name) as video:
         frames = video.read(wanted).data.permute(0, 2, 3, 1).numpy()
-        pictures = video.read_images(wanted)
-    assert len(pictures) == len(wanted)
-    for frame, picture in zip(frames, pictures, strict=True):
-        np.testing.assert_array_equal(frame, picture)
+        images = video.read_images(wanted)
+    assert len(images) == len(wanted)
+    for frame, image in zip(frames, images, strict=True):
+        np.testing.assert_array_equal(frame, image)

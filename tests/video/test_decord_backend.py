@@ -25,10 +25,10 @@ def test_files_without_a_warning_are_read_exactly(clip: Clip, clip_folder):
         with open_video(path, "decord") as video:
             assert len(video) == len(expected)
             frames = video.read(indices)
-    # decord converts the colors of odd sizes by nearest neighbours
+    # decord converts the colors of odd sizes by nearest neighbors
     tolerance = 40 if clip.name == "odd.avi" else 2
-    for index, picture in zip(indices, frames.data.permute(0, 2, 3, 1).numpy(), strict=True):
-        assert np.abs(picture - expected[index]).max() <= tolerance
+    for index, image in zip(indices, frames.data.permute(0, 2, 3, 1).numpy(), strict=True):
+        assert np.abs(image - expected[index]).max() <= tolerance
     np.testing.assert_allclose(frames.seconds.numpy(), clip.seconds[indices], atol=1e-3)
 
 

@@ -5,14 +5,14 @@ import torch
 from stn_action.video.frames import Frames, gather_frames
 
 
-def picture_of(index: int) -> tuple[np.ndarray, float]:
-    picture = np.zeros((2, 4, 3), dtype=np.uint8)
-    picture[..., 1] = index
-    return picture, index / 25
+def image_of(index: int) -> tuple[np.ndarray, float]:
+    image = np.zeros((2, 4, 3), dtype=np.uint8)
+    image[..., 1] = index
+    return image, index / 25
 
 
 def test_frames_come_in_the_order_asked_for():
-    frames = gather_frames([5, 2, 2, 9], picture_of)
+    frames = gather_frames([5, 2, 2, 9], image_of)
     assert frames.data.shape == (4, 3, 2, 4)
     assert frames.size_hw == (2, 4)
     assert len(frames) == 4
@@ -23,12 +23,12 @@ def test_frames_come_in_the_order_asked_for():
 
 def test_each_frame_is_fetched_once_in_ascending_order():
     fetched = []
-    gather_frames([5, 2, 2, 9, 5], lambda i: (fetched.append(i), picture_of(i))[1])
+    gather_frames([5, 2, 2, 9, 5], lambda i: (fetched.append(i), image_of(i))[1])
     assert fetched == [2, 5, 9]
 
 
-def test_a_picture_is_contiguous_with_its_channels_last():
-    frames = gather_frames([1], picture_of)
+def test_an_image_is_contiguous_with_its_channels_last():
+    frames = gather_frames([1], image_of)
     assert frames.data[0].permute(1, 2, 0).is_contiguous()
 
 

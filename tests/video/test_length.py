@@ -16,14 +16,14 @@ BACKENDS = ["pyav", "opencv"]
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
-def test_a_known_length_changes_no_picture(clip: Clip, backend, clip_folder):
+def test_a_known_length_changes_no_image(clip: Clip, backend, clip_folder):
     path = clip_folder / clip.name
     expected = checksums(path, clip.quarter_turns)
     indices = np.random.default_rng(0).permutation(len(expected))[:9].tolist()
     with open_video(path, backend, num_frames=len(expected)) as video:
         assert len(video) == len(expected)
-        pictures = video.read(indices).data.permute(0, 2, 3, 1).numpy()
-        assert [checksum(picture) for picture in pictures] == [expected[i] for i in indices]
+        images = video.read(indices).data.permute(0, 2, 3, 1).numpy()
+        assert [checksum(image) for image in images] == [expected[i] for i in indices]
         assert sum(1 for _ in video.stream()) == len(expected)
 
 

@@ -56,8 +56,8 @@ def test_a_frame_that_does_not_decode_is_left_out(first, clip_folder, tmp_path):
     assert len(expected) == 59
     with PyAVReader(path) as video:
         video.read([first])
-        pictures = video.read(range(59)).data.permute(0, 2, 3, 1).numpy()
-        assert [checksum(picture) for picture in pictures] == expected
+        images = video.read(range(59)).data.permute(0, 2, 3, 1).numpy()
+        assert [checksum(image) for image in images] == expected
         assert len(video) == 59
 
 

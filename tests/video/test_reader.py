@@ -24,7 +24,7 @@ def by_name(clips=CLIPS):
 
 def check(video: reader.VideoReader, expected: list[int], indices) -> None:
     wanted = [int(i) for i in indices]
-    got = [checksum(picture) for picture in video.read(wanted).data.permute(0, 2, 3, 1).numpy()]
+    got = [checksum(image) for image in video.read(wanted).data.permute(0, 2, 3, 1).numpy()]
     wrong = [i for i, found in zip(wanted, got, strict=True) if found != expected[i]]
     assert not wrong, f"{video.path.name}: {video.backend} gives other frames for {wrong}"
 
@@ -42,7 +42,7 @@ def test_examples_in_the_docstrings_hold():
 
 @by_name()
 def test_the_slow_reference_shows_the_frames_in_their_order(clip: Clip, clip_folder):
-    shown = [number_shown(picture) for picture in decode_all(clip_folder / clip.name)]
+    shown = [number_shown(image) for image in decode_all(clip_folder / clip.name)]
     assert shown == list(range(len(clip.times)))
 
 

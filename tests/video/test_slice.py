@@ -58,13 +58,13 @@ def kept(seconds: np.ndarray, start: float, end: float) -> list[int]:
 
 
 def read_checksums(video: VideoReader, indices: Sequence[int]) -> list[int]:
-    return [checksum(picture) for picture in video.read_images(indices)]
+    return [checksum(image) for image in video.read_images(indices)]
 
 
 @by_clip_and_backend(SAME)
 def test_a_slice_reads_as_the_whole_file_cut_at_both_ends(clip: Clip, backend, clip_folder):
     path = clip_folder / clip.name
-    pictures, seconds = whole(path, backend)
+    images, seconds = whole(path, backend)
     times = clip.seconds.tolist()
     generator = np.random.default_rng(0)
     for start, end in [(times[13], times[41]), (0.5, 1.01), (times[52], 99.0)]:
@@ -76,33 +76,33 @@ def test_a_slice_reads_as_the_whole_file_cut_at_both_ends(clip: Clip, backend, c
                 indices = generator.integers(0, len(video), 5).tolist()
                 frames = video.read(indices)
                 found = [checksum(p) for p in frames.data.permute(0, 2, 3, 1).numpy()]
-                assert found == [pictures[numbers[i]] for i in indices]
+                assert found == [images[numbers[i]] for i in indices]
                 expected = [seconds[numbers[i]] - seconds[numbers[0]] for i in indices]
                 np.testing.assert_allclose(frames.seconds, expected, atol=1e-9)
                 assert frames.size_hw == video.size_hw
             edges = [0, len(video) - 1]
-            assert read_checksums(video, edges) == [pictures[numbers[i]] for i in edges]
+            assert read_checksums(video, edges) == [images[numbers[i]] for i in edges]
 
 
 @by_clip_and_backend(SAME)
-def test_the_numbers_in_the_pictures_are_those_of_the_span(clip: Clip, backend, clip_folder):
+def test_the_numbers_in_the_images_are_those_of_the_span(clip: Clip, backend, clip_folder):
     start, end = clip.seconds[20], clip.seconds[23]
     with opened(clip_folder / clip.name, backend, start, end) as video:
         upright = [np.rot90(p, -clip.quarter_turns) for p in video.read_images(range(len(video)))]
-    assert [number_shown(picture) for picture in upright] == [20, 21, 22]
+    assert [number_shown(image) for image in upright] == [20, 21, 22]
 
 
 @pytest.mark.parametrize("every", [1, 7])
 @by_clip_and_backend(SAME)
 def test_a_slice_streams_as_it_is_read(clip: Clip, backend, every, clip_folder):
     path = clip_folder / clip.name
-    pictures, _ = whole(path, backend)
+    images, _ = whole(path, backend)
     with opened(path, backend, clip.seconds[21], clip.seconds[52]) as video:
         streamed = {index: (checksum(p), second) for index, p, second in video.stream(every)}
         assert [*streamed] == [*range(0, 31, every)]
         seconds = video.read([*streamed]).seconds.tolist()
     for (index, (found, second)), expected in zip(streamed.items(), seconds, strict=True):
-        assert found == pictures[21 + index]
+        assert found == images[21 + index]
         assert second == expected
 
 
@@ -140,11 +140,11 @@ def test_a_slice_of_an_indexed_file_opens_without_decoding(clip_folder):
 
 def test_reading_between_does_not_disturb_the_stream_of_a_slice(clip_folder):
     for name in ("h264_open_gop.mp4", "mpeg4_b.avi"):
-        pictures, _ = whole(clip_folder / name, "pyav")
+        images, _ = whole(clip_folder / name, "pyav")
         with opened(clip_folder / name, "pyav", 0.8, 2.0) as video:
-            for index, picture, _ in video.stream(4):
-                assert checksum(picture) == pictures[20 + index]
-                assert read_checksums(video, [29 - index]) == [pictures[49 - index]]
+            for index, image, _ in video.stream(4):
+                assert checksum(image) == images[20 + index]
+                assert read_checksums(video, [29 - index]) == [images[49 - index]]
 
 
 def test_one_bound_is_enough_and_none_is_the_whole_file(clip_folder):
@@ -258,9 +258,9 @@ def decoded(path: Path) -> list[tuple[int, float]]:
                 frames += stream.decode(packet if packet.size else None)
             except av.error.InvalidDataError:
                 continue
-    pictures = [frame.to_ndarray(format="rgb24", interpolation="BICUBIC") for frame in frames]
+    images = [frame.to_ndarray(format="rgb24", interpolation="BICUBIC") for frame in frames]
     times = [float(frame.pts * base) for frame in frames]
-    return [*zip(map(checksum, pictures), times, strict=True)]
+    return [*zip(map(checksum, images), times, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_a_slice_of_a_damaged_file_gives_the_frames_left_in_its_span(start, end,
     assert 40 < len(frames) < 60
     left = [found for found, time in frames if (start or 0) <= time < (end or math.inf)]
     with opened(damaged, "pyav", start, end) as video:
-        assert [checksum(picture) for _, picture, _ in video.stream()] == left
+        assert [checksum(image) for _, image, _ in video.stream()] == left
         assert len(video) == len(left)
     with opened(damaged, "pyav", start, end) as video:
         assert read_checksums(video, range(len(left))) == left
@@ -282,19 +282,19 @@ def test_a_slice_of_a_cut_file_ends_where_the_file_does(name, clip_folder, tmp_p
     path = tmp_path / name
     data = (clip_folder / name).read_bytes()
     path.write_bytes(data[: int(len(data) * 0.75)])
-    pictures, seconds = whole(path, "pyav")
+    images, seconds = whole(path, "pyav")
     numbers = kept(seconds, 0.8, math.inf)
     with opened(path, "pyav", 0.8, 99.0) as video:
-        assert read_checksums(video, range(len(video))) == [pictures[i] for i in numbers]
+        assert read_checksums(video, range(len(video))) == [images[i] for i in numbers]
 
 
 @pytest.mark.parametrize("backend", EXACT_BACKENDS)
 def test_real_clips_are_sliced_exactly(backend, shared):
     folder = shared / "data/smoke_clips"
     for path in (folder / "yowov2_v_Basketball_g01_c02.mp4", folder / "v_Basketball_g01_c01.avi"):
-        pictures, seconds = whole(path, backend)
+        images, seconds = whole(path, backend)
         numbers = kept(seconds, 0.5, 1.5)
         with opened(path, backend, 0.5, 1.5) as video:
             assert video.file_frames == range(numbers[0], numbers[-1] + 1)
             indices = [*range(0, len(video), 7), len(video) - 1]
-            assert read_checksums(video, indices) == [pictures[numbers[i]] for i in indices]
+            assert read_checksums(video, indices) == [images[numbers[i]] for i in indices]

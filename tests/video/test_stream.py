@@ -14,9 +14,9 @@ by_clip = pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
 
 def check(video: VideoReader, expected: list[int], every: int) -> None:
     indices = []
-    for index, picture, _ in video.stream(every):
-        assert checksum(picture) == expected[index], f"{video.backend}: frame {index} is another"
-        assert picture.shape == (*video.size_hw, 3)
+    for index, image, _ in video.stream(every):
+        assert checksum(image) == expected[index], f"{video.backend}: frame {index} is another"
+        assert image.shape == (*video.size_hw, 3)
         indices.append(index)
     assert indices == list(range(0, len(expected), every))
 
@@ -49,9 +49,9 @@ def test_a_stream_decodes_once_and_then_knows_the_length(clip: Clip, clip_folder
 def test_every_real_clip_streams_as_it_is_read(backend, shared):
     for path in sorted((shared / "data" / "smoke_clips").glob("*.[am][vp]*")):
         with open_video(path, backend) as video:
-            streamed = {index: checksum(picture) for index, picture, _ in video.stream(9)}
-            pictures = video.read([*streamed]).data.permute(0, 2, 3, 1).numpy()
-            assert [checksum(picture) for picture in pictures] == [*streamed.values()]
+            streamed = {index: checksum(image) for index, image, _ in video.stream(9)}
+            images = video.read([*streamed]).data.permute(0, 2, 3, 1).numpy()
+            assert [checksum(image) for image in images] == [*streamed.values()]
             assert len(streamed) == -(-len(video) // 9)
 
 
@@ -60,7 +60,7 @@ def test_decord_streams_too(name, clip_folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with open_video(clip_folder / name, "decord") as video:
-            shown = [(index, number_shown(picture)) for index, picture, _ in video.stream(7)]
+            shown = [(index, number_shown(image)) for index, image, _ in video.stream(7)]
     assert shown == [(index, index) for index in range(0, 60, 7)]
 
 
@@ -70,19 +70,19 @@ def test_reading_between_does_not_disturb_a_stream(name, backend, clip_folder):
     expected = checksums(clip_folder / name)
     elsewhere = np.random.default_rng(0).permutation(60)
     with open_video(clip_folder / name, backend) as video:
-        for index, picture, _ in video.stream(5):
-            assert checksum(picture) == expected[index]
+        for index, image, _ in video.stream(5):
+            assert checksum(image) == expected[index]
             other = int(elsewhere[index])
             read = video.read([other]).data[0].permute(1, 2, 0).numpy()
             assert checksum(read) == expected[other]
 
 
 @pytest.mark.parametrize("backend", EXACT_BACKENDS)
-def test_a_streamed_picture_belongs_to_the_caller(backend, clip_folder):
+def test_a_streamed_image_belongs_to_the_caller(backend, clip_folder):
     expected = checksums(clip_folder / "mpeg4.avi")
     with open_video(clip_folder / "mpeg4.avi", backend) as video:
-        for index, picture, _ in video.stream(59):
-            picture[:] = 0
+        for index, image, _ in video.stream(59):
+            image[:] = 0
             assert checksum(video.read([index]).data[0].permute(1, 2, 0).numpy()) == expected[index]
 
 

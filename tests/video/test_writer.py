@@ -5,7 +5,7 @@ import torch
 from stn_action.video.backend_table import open_video
 from stn_action.video.container import packet_index
 from stn_action.video.writer import write_video
-from tests.video.clips import number_shown, pictures
+from tests.video.clips import images, number_shown
 
 
 def read_back(path) -> np.ndarray:
@@ -14,10 +14,10 @@ def read_back(path) -> np.ndarray:
 
 
 def test_frames_come_back_in_order_and_nearly_equal(tmp_path):
-    frames = list(pictures(30, (48, 64)))
+    frames = list(images(30, (48, 64)))
     write_video(tmp_path / "out.mp4", frames, fps=30000 / 1001, crf=4)
     back = read_back(tmp_path / "out.mp4")
-    assert [number_shown(picture) for picture in back] == list(range(30))
+    assert [number_shown(image) for image in back] == list(range(30))
     assert np.abs(back.astype(int) - np.stack(frames)).mean() < 4
     with open_video(tmp_path / "out.mp4") as video:
         assert video.fps == pytest.approx(30000 / 1001, abs=1e-4)
@@ -33,7 +33,7 @@ def test_colors_survive(backend, tmp_path):
 
 
 def test_tensors_with_the_channels_first_are_taken(tmp_path):
-    frames = list(pictures(4, (48, 64)))
+    frames = list(images(4, (48, 64)))
     tensors = [torch.from_numpy(frame).permute(2, 0, 1) for frame in frames]
     write_video(tmp_path / "arrays.mp4", frames, fps=25)
     write_video(tmp_path / "tensors.mp4", iter(tensors), fps=25)
@@ -51,14 +51,14 @@ def test_odd_sizes_are_padded_by_repeating_the_edge(tmp_path):
 
 
 def test_the_distance_of_keyframes_is_bounded(tmp_path):
-    frames = list(pictures(40, (48, 64)))
+    frames = list(images(40, (48, 64)))
     write_video(tmp_path / "dense.mp4", frames, fps=25, gop=8)
     ranks = [start.rank for start in packet_index(tmp_path / "dense.mp4").starts]
     assert max(np.diff([*ranks, 40])) <= 8
 
 
 def test_a_lower_crf_makes_a_larger_file(tmp_path):
-    frames = list(pictures(10, (48, 64)))
+    frames = list(images(10, (48, 64)))
     write_video(tmp_path / "good.mp4", frames, fps=25, crf=5)
     write_video(tmp_path / "bad.mp4", frames, fps=25, crf=40)
     assert (tmp_path / "good.mp4").stat().st_size > 1.5 * (tmp_path / "bad.mp4").stat().st_size
@@ -68,7 +68,7 @@ def test_equal_frames_give_equal_files(tmp_path):
     path = tmp_path / "new" / "out.mp4"
     contents = set()
     for _ in range(10):
-        write_video(path, pictures(30, (49, 63)), fps=25)
+        write_video(path, images(30, (49, 63)), fps=25)
         contents.add(path.read_bytes())
     assert len(contents) == 1
 
@@ -78,7 +78,7 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path):
     path.write_bytes(b"old")
 
     def broken():
-        yield from pictures(3, (48, 64))
+        yield from images(3, (48, 64))
         raise RuntimeError("the source broke")
 
     with pytest.raises(RuntimeError, match="the source broke"):
@@ -105,9 +105,9 @@ def test_unusable_frames_are_refused(frames, message, tmp_path):
 @pytest.mark.parametrize("setting", [{"fps": 0}, {"fps": 25, "crf": 52}, {"fps": 25, "gop": 0}])
 def test_impossible_settings_are_refused(setting, tmp_path):
     with pytest.raises(ValueError, match="fps must be positive, crf in"):
-        write_video(tmp_path / "out.mp4", pictures(2, (48, 64)), **setting)
+        write_video(tmp_path / "out.mp4", images(2, (48, 64)), **setting)
 
 
 def test_another_container_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"path must end in \.mp4"):
-        write_video(tmp_path / "out.avi", pictures(2, (48, 64)), fps=25)
+        write_video(tmp_path / "out.avi", images(2, (48, 64)), fps=25)

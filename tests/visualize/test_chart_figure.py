@@ -50,7 +50,7 @@ def test_names_in_any_script_are_text_of_the_svg(tmp_path):
     assert ">打篮球</text>" in vector.read_text(encoding="utf-8")
 
 
-def test_where_a_chart_cannot_be_written_is_told(tmp_path):
+def test_where_a_chart_cannot_be_written_is_reported(tmp_path):
     with pytest.raises(InputError, match=r"a\.jpg: charts are written as PNG and SVG"):
         save_figure(tmp_path / "a.jpg", figure_of())
     (tmp_path / "file").write_text("")

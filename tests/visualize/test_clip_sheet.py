@@ -67,12 +67,12 @@ def test_each_kind_of_box_is_drawn():
     for color in (PERSON_COLOR, REGION_COLOR, VIEW_COLOR):
         assert count(sheet, color) > 100
     dashes = count(sheet, (255, 255, 255))
-    nobody = draw_preview([cut_clip(people=False)], title="a video")
-    assert count(nobody, PERSON_COLOR) < count(sheet, PERSON_COLOR) / 2  # the legend's
-    assert count(nobody, (255, 255, 255)) < dashes
+    empty = draw_preview([cut_clip(people=False)], title="a video")
+    assert count(empty, PERSON_COLOR) < count(sheet, PERSON_COLOR) / 2  # the legend's
+    assert count(empty, (255, 255, 255)) < dashes
 
 
-def test_a_box_beyond_the_picture_is_seen_however_far_it_reaches():
+def test_a_box_beyond_the_image_is_seen_however_far_it_reaches():
     near = draw_summary([cut_clip(people=False)], title="")
     out = draw_summary([cut_clip((-30, -20, 100, 90), people=False)], title="")
     far = draw_summary([cut_clip((-900, -900, 990, 990), people=False)], title="")
@@ -116,7 +116,7 @@ def test_text_is_broken_into_lines_and_nothing_of_it_is_lost():
     assert draw_paragraph("x" * 200, 90, 11).shape == (len(line), 90, 3)
 
 
-def test_a_picture_is_put_into_the_middle():
+def test_an_image_is_put_into_the_middle():
     image = np.full((2, 4, 3), 200, dtype=np.uint8)
     wide = center_image(image, 9)
     assert wide.shape == (2, 9, 3)

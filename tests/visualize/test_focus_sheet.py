@@ -51,7 +51,7 @@ def test_a_shrunken_window_is_averaged():
     assert (abs(cut.astype(int) - 100) <= 1).all()
 
 
-def test_beyond_the_picture_is_black():
+def test_beyond_the_image_is_black():
     cut = crop_window(halves(), rectangle(-40, 0, 40, 120), (120, 80))
     assert (cut[:, :39] == 0).all()
     assert (cut[:, 41:] == RED).all()

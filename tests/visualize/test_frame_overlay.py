@@ -46,7 +46,7 @@ def test_windows_grow_with_the_frame():
     assert at(view, 600, 300) == (90, 90, 90)
 
 
-def test_heads_keep_their_colors_and_neighbours_differ():
+def test_heads_keep_their_colors_and_neighbors_differ():
     windows = torch.stack([rectangle(10, 10 + 70 * k, 200, 60 + 70 * k) for k in range(4)])
     view = draw_windows(GRAY, windows, GRAY.shape[:2])
     for head in range(4):

@@ -47,7 +47,7 @@ def test_source_and_output_stand_side_by_side():
     assert tuple(drawn[0, 0]) == tuple(drawn[-1, -1]) == STRIP_COLOR
 
 
-def test_the_identity_shows_the_same_picture_between_its_lines():
+def test_the_identity_shows_the_same_image_between_its_lines():
     image = noise(64, 96)
     for part in panels(draw_grid(image, IDENTITY, (64, 96), cells=4), (64, 96), (64, 96)):
         inside = np.s_[4:12, 4:20]

@@ -1,4 +1,4 @@
-"""Pictures: layout, text that fits, PNG files."""
+"""Images: layout, text that fits, PNG files."""
 
 import cv2
 import numpy as np

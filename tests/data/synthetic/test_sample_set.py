@@ -111,7 +111,7 @@ def test_train_and_test_share_no_person():
     assert not people["train"] & people["test"]
 
 
-def test_the_deciding_limb_is_in_the_picture_and_near_its_person(sample):
+def test_the_deciding_limb_is_in_the_image_and_near_its_person(sample):
     height, width = SIZE_HW
     near = []
     for plan in plan_clips(3, SMALL):

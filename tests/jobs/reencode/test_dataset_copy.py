@@ -25,7 +25,7 @@ from stn_action.video.backend_table import open_video
 from stn_action.video.writer import write_video
 from tests.tiny import WITHOUT_PERSON, tiny_config, tiny_settings, write_config
 from tests.ucf101_tree import write_ucf101
-from tests.video.clips import pictures
+from tests.video.clips import images
 
 
 def reencode(plan: ReencodePlan, workers: int = 0) -> ReencodeSummary:
@@ -186,7 +186,7 @@ def test_changed_boxes_are_cropped_again_and_lost_ones_written_again(tiny_data, 
 
 def test_a_slice_becomes_a_file_of_its_own(tmp_path):
     path = tmp_path / "videos/film.mp4"
-    write_video(path, pictures(60, (48, 64)), fps=25)
+    write_video(path, images(60, (48, 64)), fps=25)
     spans = {"wave/1": (None, 0.8), "wave/2": (0.8, 2.0)}
     videos = [Video(name, path, 0, "", *span) for name, span in spans.items()]
     tube = Tube(torch.tensor([0, 9]), torch.tensor([[8.0, 8.0, 40.0, 40.0]] * 2), torch.ones(2))

@@ -26,7 +26,7 @@ from stn_action.person.video_people import VideoPeople
 from stn_action.video.backend_table import open_video
 from stn_action.video.container import packet_index
 from stn_action.video.writer import write_video
-from tests.video.clips import CLIPS, number_shown, pictures, write_clip
+from tests.video.clips import CLIPS, images, number_shown, write_clip
 
 SMALL = Recipe(short_side=32)
 
@@ -40,7 +40,7 @@ def reencoded(
 
 def frames_of(path: Path) -> np.ndarray:
     with open_video(path) as reader:
-        return np.stack([picture for _, picture, _ in reader.stream()])
+        return np.stack([image for _, image, _ in reader.stream()])
 
 
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
@@ -66,12 +66,12 @@ def test_every_frame_comes_back_under_its_number(clip, tmp_path):
 
 def test_a_large_frame_is_averaged_over_areas(tmp_path):
     path = tmp_path / "large.mp4"
-    write_video(path, pictures(20, (96, 150)), fps=30000 / 1001, crf=1)
+    write_video(path, images(20, (96, 150)), fps=30000 / 1001, crf=1)
     copy = reencoded(path, tmp_path, Recipe(short_side=48, crf=1))
     assert copy.size_hw == copy.shrunk_hw == (48, 76)
     after = frames_of(tmp_path / "out/b.mp4")
     expected = [
-        cv2.resize(picture, (76, 48), interpolation=cv2.INTER_AREA) for picture in frames_of(path)
+        cv2.resize(image, (76, 48), interpolation=cv2.INTER_AREA) for image in frames_of(path)
     ]
     assert np.abs(after.astype(int) - np.stack(expected)).mean() < 3
     assert copy.fps == pytest.approx(30000 / 1001, rel=1e-4)
@@ -90,7 +90,7 @@ def test_a_large_frame_is_averaged_over_areas(tmp_path):
 )
 def test_a_crop_holds_the_people_and_a_margin(box, size_hw, margin, kept, tmp_path):
     path = tmp_path / "a.mp4"
-    write_video(path, pictures(5, (48, 64)), fps=25, crf=1)
+    write_video(path, images(5, (48, 64)), fps=25, crf=1)
     recipe = Recipe(256, margin, crf=1)
     copy = reencoded(path, tmp_path, recipe, PeopleExtent(box, size_hw, None))
     assert copy.kept_xyxy == kept
@@ -108,10 +108,10 @@ def tubes_of(*boxes: tuple[float, ...]) -> tuple[Tube, ...]:
 
 
 def test_boxes_go_where_their_pixels_went(tmp_path):
-    picture = np.zeros((96, 120, 3), np.uint8)
-    picture[40:60, 70:90] = 255
+    image = np.zeros((96, 120, 3), np.uint8)
+    image[40:60, 70:90] = 255
     path = tmp_path / "a.mp4"
-    write_video(path, [picture] * 4, fps=25, crf=1)
+    write_video(path, [image] * 4, fps=25, crf=1)
     people = VideoPeople(
         "a/b", tubes_of((70, 40, 90, 60), (50, 20, 100, 80)), labels=("wave", None)
     )
@@ -177,11 +177,11 @@ def test_impossible_settings_are_refused(settings, message):
 
 
 def test_fast_decoding_shows_the_same_frames(tmp_path):
-    frames = list(pictures(20, (48, 64)))
+    frames = list(images(20, (48, 64)))
     write_video(tmp_path / "plain.mp4", frames, fps=25)
     write_video(tmp_path / "fast.mp4", frames, fps=25, fast_decode=True)
     fast = frames_of(tmp_path / "fast.mp4")
-    assert [number_shown(picture) for picture in fast] == list(range(20))
+    assert [number_shown(image) for image in fast] == list(range(20))
     assert (tmp_path / "plain.mp4").read_bytes() != (tmp_path / "fast.mp4").read_bytes()
 
 

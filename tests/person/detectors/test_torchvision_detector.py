@@ -42,7 +42,7 @@ def test_unknown_networks_and_weights_are_named(tmp_path):
         build_detector(f"torchvision:{SSD}={tmp_path / 'a.pt'}")
 
 
-def test_without_a_network_the_missing_weights_are_told(tmp_path, monkeypatch):
+def test_without_a_network_the_missing_weights_are_reported(tmp_path, monkeypatch):
     def unreachable(*_, **__):
         raise OSError("no route to host")
 

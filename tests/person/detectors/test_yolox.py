@@ -42,7 +42,7 @@ def test_a_frame_gives_the_same_alone_and_among_others(yolox, shared):
         assert torch.equal(alone.boxes, found.boxes)
 
 
-def test_boxes_follow_the_size_of_the_picture(yolox, shared):
+def test_boxes_follow_the_size_of_the_image(yolox, shared):
     frame = frames_of(shared / "data/ut_interaction_set1/0_1_4.avi", 1)
     (before,) = yolox.detect(frame)
     large = torch.nn.functional.interpolate(frame.float(), scale_factor=(2, 2), mode="bilinear")
@@ -50,7 +50,7 @@ def test_boxes_follow_the_size_of_the_picture(yolox, shared):
     assert box_iou(after.boxes[:2] / 2, before.boxes[:2]).diagonal().min() > 0.9
 
 
-def test_grey_holds_no_person(yolox):
+def test_gray_holds_no_person(yolox):
     (found,) = yolox.detect(torch.full((1, 3, 90, 200), 90, dtype=torch.uint8))
     assert (found.boxes.shape, found.scores.shape) == ((0, 4), (0,))
 
@@ -60,9 +60,9 @@ def test_what_is_no_batch_of_frames_is_refused(yolox):
         yolox.detect(torch.zeros(1, 3, 8, 8))
 
 
-def test_the_letterbox_is_grey_at_the_lower_right_and_bgr():
-    picture = np.full((20, 40, 3), (10, 20, 30), dtype=np.uint8)
-    blob = letterbox(picture, 32, 32 / 40)
+def test_the_letterbox_is_gray_at_the_lower_right_and_bgr():
+    image = np.full((20, 40, 3), (10, 20, 30), dtype=np.uint8)
+    blob = letterbox(image, 32, 32 / 40)
     assert blob.shape == (1, 3, 32, 32)
     assert (blob[0, :, :16] == np.array([30, 20, 10])[:, None, None]).all()
     assert (blob[0, :, 16:] == GRAY).all()
@@ -73,13 +73,13 @@ def test_a_row_is_decoded_by_hand():
     rows[1, :6] = 0.5, 0.25, np.log(2), np.log(4), 0.8, 0.5
     corners, strides = np.array([[0, 0], [3, 1]]), np.array([[8], [16]])
     boxes, scores = decode_rows(rows, corners, strides)
-    # centre ((3 + 0.5) * 16, (1 + 0.25) * 16), size (2 * 16, 4 * 16)
+    # center ((3 + 0.5) * 16, (1 + 0.25) * 16), size (2 * 16, 4 * 16)
     assert boxes[1].tolist() == pytest.approx([56 - 16, 20 - 32, 56 + 16, 20 + 32])
     assert scores.tolist() == pytest.approx([0, 0.4])
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", None], ids=["empty", "text", "cut"])
-def test_a_file_that_is_no_network_is_told(shared, tmp_path, content):
+def test_a_file_that_is_no_network_is_reported(shared, tmp_path, content):
     path = tmp_path / "model.onnx"
     whole = (shared / "models/yolox_nano.onnx").read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if content is None else content)
@@ -87,7 +87,7 @@ def test_a_file_that_is_no_network_is_told(shared, tmp_path, content):
         build_detector(f"onnx:{path}")
 
 
-def test_a_network_of_another_kind_is_told(shared, tmp_path):
+def test_a_network_of_another_kind_is_reported(shared, tmp_path):
     model = shared / "models/yolox_nano.onnx"
     with pytest.raises(InputError, match="the side must be a multiple of 32 pixels, got 100"):
         build_detector(f"onnx:{model}@100")

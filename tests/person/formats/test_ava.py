@@ -52,7 +52,7 @@ def test_a_person_has_a_box_per_moment_and_all_actions(tmp_path):
     assert read_ava(stored(tmp_path, CSV), VIDEO)[0].labels == ("12", "12; 79")
 
 
-def test_videos_are_told_one_by_one_and_moments_may_be_empty(tmp_path):
+def test_videos_are_described_one_by_one_and_moments_may_be_empty(tmp_path):
     told = {"a": AvaVideo((10, 10), 30), "b": AvaVideo((20, 40), 29.97, 1.5, 500)}
     text = "a,3,,,,,,\nb,11.5,0.5,0.5,1,1,3,7\na,4\n"
     first, second = read_ava(stored(tmp_path, text), lambda name: told[name])
@@ -85,7 +85,7 @@ def test_the_official_lists(shared):
 
 
 def inside(box):
-    """A box within the picture of 4000 x 4000."""
+    """A box within the image of 4000 x 4000."""
     low, high = box[:2].clamp(0, 3000), box[2:].clamp(0, 4000)
     return torch.cat([low, torch.maximum(high, low + 1)])
 

@@ -12,7 +12,7 @@ from tests.person.formats.made_people import assert_same, videos
 
 
 def content(**changes):
-    """Pictures of two videos, told by their file names alone."""
+    """Images of two videos, known from their file names alone."""
     images = [
         {"id": 7, "file_name": "deep/a/img_00003.jpg", "height": 240, "width": 320},
         {"id": 8, "file_name": "b/1.jpg"},
@@ -27,7 +27,7 @@ def content(**changes):
 
 
 def vid(frame: object = 0, **changes):
-    """One picture of a video of the list `videos`."""
+    """One image of a video of the list `videos`."""
     image = {"id": 1, "video_id": 4, "frame_id": frame, "file_name": "x.jpg"}
     bbox = [0, 0, 2, 2]
     person = {"image_id": 1, "category_id": 1, "instance_id": 0, "bbox": bbox} | changes
@@ -52,7 +52,7 @@ def test_written_people_read_back(made):
         assert (one.labels or (None,) * len(one.tubes)) == two.labels
 
 
-def test_pictures_are_told_by_their_file_names(tmp_path):
+def test_images_are_identified_by_their_file_names(tmp_path):
     first, second = read_coco(stored(tmp_path, content()))
     assert (first.name, first.size_hw, second.name) == ("deep/a", (240, 320), "b")
     assert first.tubes[0].frame_indices.tolist() == [0, 2]
@@ -67,7 +67,7 @@ def test_frames_of_coco_vid_count_from_zero(tmp_path):
     assert video.tubes[0].frame_indices.tolist() == [2]
 
 
-def test_pictures_may_be_numbered_from_zero(tmp_path):
+def test_images_may_be_numbered_from_zero(tmp_path):
     path = stored(tmp_path, content(images=[{"id": 7, "file_name": "a/000.jpg"}], annotations=[]))
     assert [video.name for video in read_coco(path, first_frame=0)] == ["a"]
     with pytest.raises(InputError, match=r"images\[0\]: frame 000 comes .* give first_frame=0"):

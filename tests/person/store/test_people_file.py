@@ -86,7 +86,7 @@ def test_names_agree_from_their_end(file):
         file.longest_spans(["x/001", "more/x/001"])
 
 
-def test_nobody_found_is_not_the_same_as_not_looked_at(file):
+def test_no_person_found_differs_from_never_processed(file):
     file.add(people("empty"))
     assert file.longest_spans(["empty"]) == [0]
     found = file.find("empty")
@@ -191,10 +191,10 @@ def test_files_that_were_made_alike_are_joined(tmp_path):
     files[1].add(people("one", 2.0, 3.0))
     files[1].add(people("two", 4.0, 5.0, labels=("x", "y")))
     files[1].add(people("broken", 6.0))
-    files[2].add(people("nobody"))
+    files[2].add(people("empty"))
     assert [files[0].merge(other) for other in files[1:]] == [2, 1]
     found = {one.name: one for one in files[0]}
-    assert sorted(found) == ["broken", "nobody", "one", "two"]
+    assert sorted(found) == ["broken", "empty", "one", "two"]
     assert same(found["one"], people("one", 1.0))
     assert same(found["two"], people("two", 4.0, 5.0, labels=("x", "y")))
     assert same(found["broken"], people("broken", 6.0))
@@ -225,7 +225,7 @@ def test_other_settings_and_other_files_are_refused(tmp_path, file):
         PeopleFile(tmp_path / "plain.sqlite")
 
 
-def test_a_damaged_file_is_told(file):
+def test_a_damaged_file_is_reported(file):
     file.add(people("one", 1.0))
     with file._file.writing() as connection:
         connection.execute("UPDATE tubes SET scores = x'00000000'")
@@ -249,7 +249,7 @@ def _fill_a_small_disk(path):
         sys.stdout.write(f"{number} {error}")
 
 
-def test_a_full_disk_is_told_and_leaves_the_earlier_work_intact(tmp_path):
+def test_a_full_disk_is_reported_and_leaves_the_earlier_work_intact(tmp_path):
     program = (
         "from pathlib import Path\n"
         "from tests.person.store.test_people_file import _fill_a_small_disk\n"

@@ -44,7 +44,7 @@ def test_a_box_partly_outside_is_clipped_when_the_size_is_known(tmp_path):
     assert read_tube_csv(path).boxes.tolist() == [[-5, 20, 30, 600]]
 
 
-def test_a_box_wholly_outside_is_refused_when_the_size_is_known(tmp_path):
+def test_a_box_entirely_outside_is_refused_when_the_size_is_known(tmp_path):
     path = written(tmp_path, f"{LINE}3,210,20,230,60\n4,220,20,230,60\n")
     message = (
         r"person.csv: the box \(210, 20, 230, 60\) of frame 3 is entirely outside the image, "
