@@ -14,7 +14,7 @@ def stage(trunk: nn.Module, path: str) -> nn.Module:
     """Return the module at `path`.
 
     Raises:
-        InputError: there is none; lists the stages that there are.
+        InputError: there is no such module; the message lists the stages.
     """
     modules = dict(trunk.named_modules())
     if path in modules and path:
