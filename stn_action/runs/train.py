@@ -192,7 +192,7 @@ def _save(run: Run, epoch: int, *, is_best: bool) -> None:
 
 
 def _last_checkpoint(folder: Path, config: Config) -> dict[str, Any]:
-    content = load_checkpoint(folder / "last.pt")
+    content = load_checkpoint(folder / "last.pt", to_resume=True)
     if changed := differences_from_start(folder, config):
         raise InputError(
             f"--resume: the run in {folder} was started with other settings: {changed}; resume "

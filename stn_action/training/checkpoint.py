@@ -1,28 +1,30 @@
 """Checkpoints: one file per training run, written atomically, read without running code."""
 
-import os
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import torch
 from torch import Tensor, nn
 
+from stn_action.disk.atomic_file import replaced_file
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
+from stn_action.training.zip_digest import append_digest, digest_matches, has_digest
 
 FORMAT = "stn_action checkpoint"
-VERSION = 2
-"""2: generators of every process, keys named as timm and Hugging Face name them."""
+VERSION = 3
+"""3: a digest over the file; 2: keys named as timm and Hugging Face name them."""
+WITHOUT_DIGEST = 2
+"""The version whose networks can still be used; of damage only what zip's CRCs show is noticed."""
 
 
 def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     """Write a checkpoint; the file that was at `path` stays complete until the new one is.
 
-    The content is written to a temporary file in the same folder, flushed to the disk, and then
-    renamed over the old file.
+    A digest over all of the file is added to it, which `load_checkpoint` compares.
 
     Args:
         path: the file; its folder is created.
@@ -30,52 +32,54 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
 
     Raises:
         TypeError: it holds another type, which `load_checkpoint` would refuse.
+        InputError: the disk is full, or the file cannot be written for another reason.
     """
     _check_plain(content, "content")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save({"format": FORMAT, "version": VERSION, **content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    remedy = "make room and go on with --resume; the checkpoints that were there are intact"
+    with replaced_file(path, remedy=remedy) as file:
+        archive = _Archive(file)
+        torch.save({"format": FORMAT, "version": VERSION, **content}, cast(Any, archive))
+        if archive.error is not None:
+            raise archive.error
+        append_digest(file)
 
 
-def load_checkpoint(path: str | Path) -> dict[str, Any]:
+def load_checkpoint(path: str | Path, *, to_resume: bool = False) -> dict[str, Any]:
     """Load a file of `save_checkpoint` onto the CPU, with `weights_only=True`.
 
+    Args:
+        path: the file.
+        to_resume: training goes on from it: it must be of the present version. The network of a
+            checkpoint of the version before can still be used.
+
     Raises:
-        InputError: there is no such file, it is not a checkpoint of this version, or it is
-            damaged.
+        InputError: there is no such file, it is not a checkpoint of this version, or a bit of it
+            has changed since it was written.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint. {_found_instead(path)}")
-    if not zipfile.is_zipfile(path):
-        raise InputError(
-            f"{path}: not a checkpoint of stn_action, or cut off while it was copied "
-            f"({path.stat().st_size} bytes). Give a last.pt or best.pt that training wrote"
-        )
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: damaged, or not a checkpoint of stn_action ({reason})") from None
+        sealed = has_digest(path)
+        if sealed and not digest_matches(path):
+            raise _damaged(path, "its content is not what its digest was made of")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    content = _load(path, sealed=sealed)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(
             f"{path}: a PyTorch file, but not a checkpoint of stn_action. To start from the weights"
             " of another network, name them as the model's weights"
         )
-    if content["version"] != VERSION:
+    version = content.get("version")
+    readable = (VERSION,) if to_resume else (VERSION, WITHOUT_DIGEST)
+    if version not in readable:
         raise InputError(
-            f"{path}: a checkpoint of format version {content['version']}, this stn_action reads "
+            f"{path}: a checkpoint of format version {version}, this stn_action reads "
             f"version {VERSION}: train again, or use the stn_action that wrote it"
         )
+    if version != WITHOUT_DIGEST and not sealed:
+        raise _damaged(path, "its digest is missing")
     return {key: value for key, value in content.items() if key not in ("format", "version")}
 
 
@@ -122,6 +126,57 @@ def restore_training_state(
     strategy.set_rng_states(state["rng"])
 
 
+class _Archive:
+    """The file that `torch.save` writes; an error waits here until it has returned.
+
+    Raised inside of its writer, an error would be followed by others, as the writer goes on.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            if self.error is None:
+                self.file.write(data)
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        if self.error is None:
+            self.file.flush()
+
+
+def _load(path: Path, *, sealed: bool) -> Any:
+    """Return the content of a PyTorch file; without a digest the CRCs in it are compared."""
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # PyTorch compresses nothing: what is larger inside than outside would fill the memory.
+            if sum(entry.file_size for entry in archive.infolist()) > size:
+                raise _damaged(path, "it is an archive of more bytes than it has")
+            if not sealed and (name := archive.testzip()) is not None:
+                raise _damaged(path, f"{name} in it does not have its CRC")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except zipfile.BadZipFile:
+        raise InputError(
+            f"{path}: not a checkpoint of stn_action, or cut off while it was copied "
+            f"({size} bytes). Give a last.pt or best.pt that training wrote"
+        ) from None
+    except (RuntimeError, UnpicklingError, EOFError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: damaged, or not a checkpoint of stn_action ({reason})") from None
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"{path}: damaged, or not a checkpoint of stn_action: {reason} ({path.stat().st_size} "
+        "bytes). Copy it again from where it is intact, or take another checkpoint"
+    )
+
+
 def _check_plain(value: Any, place: str) -> None:
     if value is None or isinstance(value, Tensor) or type(value) in (str, int, float, bool):
         return
@@ -146,14 +201,3 @@ def _found_instead(path: Path) -> str:
     if not found:
         return f"There is no *.pt in {path.parent}: train first, or check the path"
     return f"In {path.parent} there are: {', '.join(found)}"
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush the new name to the disk too, where folders can be opened (not on Windows)."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

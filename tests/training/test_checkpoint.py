@@ -1,8 +1,12 @@
-import resource
+import errno
+import io
+import random
 import signal
 import subprocess
 import sys
+import zipfile
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,17 +46,6 @@ class Opener:
         return open, (str(self.path), "w")
 
 
-@pytest.fixture
-def limited_file_size():
-    """Writing more than 64 KiB fails, as on a full disk."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
 def built(looking_network, name: str = "adamw"):
     network = looking_network()
     groups = parameter_groups(network, lr=0.1, relative_lr=1e-3, weight_decay=0.01)
@@ -74,10 +67,13 @@ def test_what_is_saved_comes_back(tmp_path):
     assert [file.name for file in (tmp_path / "runs").iterdir()] == ["last.pt"]
 
 
-def test_a_save_that_fails_half_way_leaves_the_old_file(tmp_path, limited_file_size):
+def test_a_save_that_fails_half_way_leaves_the_old_file(tmp_path, file_size_limit):
     path = tmp_path / "last.pt"
     save_checkpoint(path, {"epoch": 1})
-    with pytest.raises((OSError, RuntimeError), match=r"too large|unexpected pos|write"):
+    file_size_limit(1 << 16)
+    with pytest.raises(
+        InputError, match=r"last\.pt: cannot be written \(File too large\); make room"
+    ):
         save_checkpoint(path, {"epoch": 2, "weight": torch.zeros(100_000)})
     assert load_checkpoint(path) == {"epoch": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
@@ -119,24 +115,81 @@ def test_a_text_file_is_no_checkpoint(tmp_path):
         load_checkpoint(path)
 
 
-@pytest.mark.parametrize("kept", [0, 100, 3000])
-def test_a_truncated_file_is_no_checkpoint(tmp_path, kept):
-    path = tmp_path / "last.pt"
-    save_checkpoint(path, {"weight": torch.zeros(2000)})
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InputError, match=r"cut off while it was copied \(\d+ bytes\)"):
-        load_checkpoint(path)
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("saved") / "last.pt"
+    save_checkpoint(path, {"epoch": 3, "weight": torch.arange(20_000.0)})
+    return path.read_bytes()
 
 
-def test_a_file_damaged_inside_is_reported(tmp_path):
+def test_pytorch_loads_a_file_with_a_digest(saved):
+    content = torch.load(io.BytesIO(saved), weights_only=True)
+    assert content["epoch"] == 3
+    assert torch.equal(content["weight"], torch.arange(20_000.0))
+
+
+def test_any_flipped_bit_is_noticed(saved, tmp_path):
     path = tmp_path / "last.pt"
-    save_checkpoint(path, {"weight": torch.zeros(2000)})
+    draw = random.Random(0)
+    places = [(draw.randrange(len(saved)), draw.randrange(8)) for _ in range(300)]
+    ends = [*range(60), *range(len(saved) - 120, len(saved))]
+    for place, bit in [*places, *((end, draw.randrange(8)) for end in ends)]:
+        data = bytearray(saved)
+        data[place] ^= 1 << bit
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=r"last\.pt: (damaged|not a checkpoint)"):
+            load_checkpoint(path)
+
+
+def test_any_truncation_is_noticed(saved, tmp_path):
+    path = tmp_path / "last.pt"
+    draw = random.Random(0)
+    sizes = [0, 1, 3, 22, *range(len(saved) - 80, len(saved))]
+    for size in [*sizes, *(draw.randrange(len(saved)) for _ in range(40))]:
+        path.write_bytes(saved[:size])
+        with pytest.raises(InputError, match=rf"last\.pt: .*\({size} bytes\)"):
+            load_checkpoint(path)
+
+
+def test_a_checkpoint_without_digest_is_used_but_not_resumed_if_its_crcs_match(tmp_path):
+    path = tmp_path / "last.pt"
+    content = {"weight": torch.zeros(2000)}
+    torch.save({"format": "stn_action checkpoint", "version": 2, **content}, path)
+    assert load_checkpoint(path).keys() == content.keys()
+    with pytest.raises(InputError, match=r"of format version 2, this stn_action reads version 3"):
+        load_checkpoint(path, to_resume=True)
     data = bytearray(path.read_bytes())
-    start = data.index(b"data.pkl") + 40
-    data[start : start + 60] = bytes(60)
+    data[len(data) // 2] ^= 1  # in the weight
     path.write_bytes(data)
-    with pytest.raises(InputError, match="damaged, or not a checkpoint"):
+    with pytest.raises(InputError, match=r"damaged.*data/0 in it does not have its CRC"):
         load_checkpoint(path)
+
+
+def test_a_checkpoint_of_this_version_has_a_digest(tmp_path):
+    path = tmp_path / "last.pt"
+    torch.save({"format": "stn_action checkpoint", "version": 3}, path)
+    with pytest.raises(InputError, match=r"damaged.*its digest is missing"):
+        load_checkpoint(path)
+
+
+def test_an_archive_that_would_fill_the_memory_is_refused(tmp_path):
+    path = tmp_path / "last.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(10_000_000))
+    with pytest.raises(InputError, match=r"an archive of more bytes than it has \(\d+ bytes\)"):
+        load_checkpoint(path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"epoch": 1})
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"last\.pt: cannot be read \(Permission denied\)$"):
+        load_checkpoint(path)
+
+
+def refuse(path, *_):
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
 
 def test_a_zip_of_something_else_is_no_checkpoint(tmp_path):
@@ -159,7 +212,7 @@ def test_another_version_is_refused_in_one_sentence_with_what_to_do(version, tmp
     path = tmp_path / "last.pt"
     torch.save({"format": "stn_action checkpoint", "version": version}, path)
     message = (
-        f"last.pt: a checkpoint of format version {version}, this stn_action reads version 2: "
+        f"last.pt: a checkpoint of format version {version}, this stn_action reads version 3: "
         "train again, or use the stn_action that wrote it"
     )
     with pytest.raises(InputError, match=f"{message}$"):
