@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 PRECISIONS = get_args(Precision)
 LONGEST_WAIT = timedelta(hours=12)
 """How long a process waits for another, such as for the main process that fills a cache."""
-RANK_STRIDE = 1_000_003
-"""Between the seeds of two processes: runs of neighboring seeds share no generator."""
 Item = TypeVar("Item")
 Network = TypeVar("Network", bound=nn.Module)
 Batches = TypeVar("Batches", bound=Iterable[Any])
@@ -218,65 +216,28 @@ class Strategy:
         """Load the result of `network_state`. Collective."""
         self._accelerator.unwrap_model(network).load_state_dict(state)
 
-    def rng_states(self) -> list[dict[str, Any]]:
-        """Return the states of the global generators of every process, by rank. Collective."""
-        return self.gather([rng_state()])
 
-    def set_rng_states(self, states: list[dict[str, Any]]) -> None:
-        """Restore the result of `rng_states`: each process its own.
-
-        Raises:
-            InputError: they are of another number of processes.
-        """
-        if len(states) != self.num_processes:
-            raise InputError(
-                f"the run was trained by {len(states)} processes, this is a run of "
-                f"{self.num_processes}: resume it with torchrun --nproc_per_node {len(states)}, or "
-                "start a new run"
-            )
-        set_rng_state(states[self.rank])
-
-
-def seed_everything(seed: int, *, rank: int = 0) -> None:
-    """Seed the global generators of Python, NumPy and torch.
-
-    Args:
-        seed: of the run.
-        rank: of the process; other ranks draw other numbers. Build the network with rank 0's.
-    """
-    seed += rank * RANK_STRIDE
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of Python, NumPy and torch."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
     torch.manual_seed(seed)
 
 
-def rng_state() -> dict[str, Any]:
-    """Return the states of the global generators of torch, the GPU, NumPy and Python."""
-    _, numpy_keys, *numpy_rest = np.random.get_state(legacy=True)  # noqa: NPY002
-    version, python_keys, gauss = random.getstate()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        "numpy": [torch.from_numpy(np.array(numpy_keys, np.int64)), *map(_number, numpy_rest)],
-        "python": [version, torch.tensor(python_keys, dtype=torch.int64), gauss],
-    }
+def seed_batch(seed: int, *, epoch: int, batch: int, rank: int = 0) -> None:
+    """Seed the global generators for one training batch, so that its draws depend on no other.
 
+    Dropout draws from them. What a batch draws is the same however many workers load the data, and
+    whether or not the run was interrupted before: no state of a generator has to be saved.
 
-def set_rng_state(state: dict[str, Any]) -> None:
-    """Restore the states that `rng_state` returned; the GPU's if both machines have one."""
-    torch.set_rng_state(state["torch"])
-    if torch.cuda.is_available() and state["cuda"] is not None:
-        torch.cuda.set_rng_state(state["cuda"])
-    numpy_keys, *numpy_rest = state["numpy"]
-    np.random.set_state(  # noqa: NPY002
-        ("MT19937", numpy_keys.numpy().astype(np.uint32), *numpy_rest)
-    )
-    version, python_keys, gauss = state["python"]
-    random.setstate((version, tuple(python_keys.tolist()), gauss))
-
-
-def _number(value: Any) -> float | int:
-    return value if isinstance(value, int) else float(value)
+    Args:
+        seed: of the run.
+        epoch: counted from 1.
+        batch: its number in the epoch, counted from 1.
+        rank: of the process; other ranks draw other numbers.
+    """
+    entropy = np.random.SeedSequence([seed, epoch, batch, rank])
+    seed_everything(int(entropy.generate_state(1, np.uint64)[0]))
 
 
 def _leave_process_group() -> None:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from stn_action.distributed import build_strategy, rng_state, seed_everything, set_rng_state
+from stn_action.distributed import build_strategy, seed_batch
 from stn_action.errors import InputError
-from stn_action.training.checkpoint import load_checkpoint, save_checkpoint
 
 
 def test_on_a_cpu_every_precision_is_float32(fresh_state):
@@ -34,29 +33,23 @@ def drawn():
     return torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random(), gauss  # noqa: NPY002
 
 
-def test_random_numbers_go_on_where_they_were(tmp_path):
-    save_checkpoint(tmp_path / "last.pt", {"rng": rng_state()})
-    first = drawn()
-    assert drawn() != first
-    set_rng_state(load_checkpoint(tmp_path / "last.pt")["rng"])
-    assert drawn() == first
-
-
-def test_each_process_draws_other_numbers_from_the_same_seed():
+def test_what_a_batch_draws_depends_on_its_place_alone():
+    places = [
+        {"seed": 3, "epoch": 1, "batch": 2, "rank": 0},
+        {"seed": 4, "epoch": 1, "batch": 2, "rank": 0},
+        {"seed": 3, "epoch": 2, "batch": 2, "rank": 0},
+        {"seed": 3, "epoch": 1, "batch": 3, "rank": 0},
+        {"seed": 3, "epoch": 1, "batch": 2, "rank": 1},
+        {"seed": 3, "epoch": 2, "batch": 1, "rank": 0},
+    ]
     numbers = []
-    for rank in (0, 1, 0):
-        seed_everything(3, rank=rank)
+    for place in [*places, places[0]]:
+        seed_batch(**place)
         numbers.append(drawn())
-    assert numbers[0] == numbers[2]
-    assert all(one != other for one, other in zip(numbers[0], numbers[1], strict=True))
-    torch.manual_seed(3)
-    assert torch.rand(3).tolist() == numbers[0][0]
-
-
-def test_generators_of_another_number_of_processes_are_refused(strategy):
-    states = [*strategy.rng_states(), rng_state()]
-    with pytest.raises(InputError, match=r"trained by 2 processes, this is a run of 1: .*torchrun"):
-        strategy.set_rng_states(states)
+        random.gauss(0, 1)  # half of a pair waits in the generator
+    assert numbers[-1] == numbers[0]
+    for kind in zip(*numbers[:-1], strict=True):
+        assert len({str(draw) for draw in kind}) == len(places)
 
 
 def test_the_loop_alone_imports_neither_accelerate_nor_torchmetrics():

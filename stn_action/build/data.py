@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Sequence
 
 import cv2
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from stn_action.batch import Item, collate
@@ -177,6 +178,7 @@ def loader(
         num_workers=workers,
         collate_fn=collate,
         worker_init_fn=init_worker,
+        generator=torch.Generator().manual_seed(config.train.seed),  # not the global one: dropout's
         persistent_workers=shuffle and workers > 0,
     )
 

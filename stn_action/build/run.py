@@ -20,7 +20,7 @@ from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import VideoTable
-from stn_action.distributed import Strategy, seed_everything
+from stn_action.distributed import Strategy
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus
 from stn_action.training.loop import BatchTransform
@@ -126,8 +126,6 @@ def build_run(
     steps_per_epoch = math.ceil(len(batches) / train.grad_accum_steps)
     schedule = _schedule(config, optimizer, steps_per_epoch)
     clipping = Clipping(optim.clip_grad_norm, optim.clip_localization_norm)
-    if strategy.rank:  # the same weights on every process, but other dropout
-        seed_everything(train.seed, rank=strategy.rank)
     return Run(
         config=config,
         listing=listing,

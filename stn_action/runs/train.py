@@ -11,7 +11,7 @@ from stn_action.build.data import check_before_start, open_data
 from stn_action.build.run import Run, announce, build_run
 from stn_action.config.schema import Config, to_dict
 from stn_action.data.listing import NAMES_SHOWN
-from stn_action.distributed import build_strategy, seed_everything
+from stn_action.distributed import build_strategy, seed_batch, seed_everything
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import METRICS, check_monitor, score_videos
 from stn_action.evaluation.views import evaluate
@@ -31,7 +31,7 @@ from stn_action.training.checkpoint import (
     training_state,
 )
 from stn_action.training.log import EpochProgress, RunLog
-from stn_action.training.loop import TrainStats, train_one_epoch
+from stn_action.training.loop import BeforeBatch, TrainStats, train_one_epoch
 from stn_action.training.monitor import HeadReport
 
 WARNING_PATIENCE = 2
@@ -108,10 +108,17 @@ def _train_epochs(run: Run, console: Console) -> None:
                 run.epoch_batches(epoch),
                 run.objective,
                 run.step,
+                before_batch=[_seeding(run, epoch)],
                 transforms=run.transforms,
                 after_step=[run.monitor, progress],
             )
             _after_epoch(run, epoch, stats, log, progress)
+
+
+def _seeding(run: Run, epoch: int) -> BeforeBatch:
+    """Return what makes the random draws of a batch depend on its place in the run alone."""
+    seed, rank = run.config.train.seed, run.strategy.rank
+    return lambda batch: seed_batch(seed, epoch=epoch, batch=batch, rank=rank)
 
 
 def _after_epoch(

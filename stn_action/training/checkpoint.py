@@ -99,7 +99,6 @@ def training_state(
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
         "scaler": None if strategy.scaler is None else strategy.scaler.state_dict(),
-        "rng": strategy.rng_states(),
     }
 
 
@@ -109,7 +108,7 @@ def restore_training_state(
     """Restore `training_state` into new objects that were built in the same way. Collective.
 
     Raises:
-        InputError: they were built in another way, or for another number of processes.
+        InputError: they were built in another way.
     """
     try:
         strategy.load_network_state(network, state["network"])
@@ -123,7 +122,6 @@ def restore_training_state(
     schedule.load_state_dict(state["schedule"])
     if strategy.scaler is not None and state["scaler"] is not None:
         strategy.scaler.load_state_dict(state["scaler"])
-    strategy.set_rng_states(state["rng"])
 
 
 class _Archive:

@@ -14,6 +14,8 @@ from stn_action.training.step import OptimizerStep, StepRecord, TrainingError, c
 
 BatchTransform = Callable[[Batch], Batch]
 """A batch to another one, on the device; mixup is one."""
+BeforeBatch = Callable[[int], None]
+"""Takes the number of a batch in the epoch, from 1; the seeding of its random draws is one."""
 AfterStep = Callable[[StepRecord], None]
 """The monitor of the heads, the progress display or an average of the weights are such."""
 
@@ -43,6 +45,7 @@ def train_one_epoch(
     objective: Objective,
     step: OptimizerStep,
     *,
+    before_batch: Sequence[BeforeBatch] = (),
     transforms: Sequence[BatchTransform] = (),
     after_step: Sequence[AfterStep] = (),
 ) -> TrainStats:
@@ -54,6 +57,7 @@ def train_one_epoch(
             strategy does not accumulate (it could not know which batch is the last).
         objective: (prediction, target) to a mean loss ().
         step: optimizer, schedule, clipping and strategy.
+        before_batch: called before each batch, in order.
         transforms: applied to each batch, in order.
         after_step: called after each batch, in order.
 
@@ -68,6 +72,8 @@ def train_one_epoch(
         failures += batch.failures
         _check_not_empty(batch, number)
         batch = _on_device(batch, step.strategy)
+        for call in before_batch:
+            call(number)
         for transform in transforms:
             batch = transform(batch)
         with step.accumulate(network):

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from stn_action.build.data import (
     check_before_start,
@@ -105,6 +106,16 @@ def test_workers_start_though_opencv_has_threads_here(tiny_data):
     batches.timeout = 60  # an error instead of a wait without end
     assert [len(batch.clip) for batch in batches] == [6, 6]
     cv2.setNumThreads(threads)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_loader_leaves_the_global_generator_alone(shuffle, tiny_data):
+    config = tiny_config(tiny_data)
+    dataset = evaluation_dataset(config, load_listing(config).test)
+    before = torch.get_rng_state()
+    for _ in loader(config, dataset, batch_size=3, shuffle=shuffle):
+        pass
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,8 @@ def test_the_start_tells_the_groups_with_their_rates_after_warm_up(tiny_run):
     assert "lr 3e-06  relative: nominal 0.001, effective 1 (adamw, gain 1000)" in text
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")  # torch, of 2 cores
+@pytest.mark.parametrize("workers", [0, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_resumed_run_is_the_straight_one_to_the_last_bit(tiny_run, tiny_data, tmp_path, workers):
     config = tiny_config(
         tiny_data, f"train.output_dir={tmp_path / 'run'}", f"data.num_workers={workers}"

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from stn_action.distributed import build_strategy
+from stn_action.distributed import build_strategy, seed_batch
 from stn_action.models.plug import plug
 from stn_action.training.checkpoint import (
     load_checkpoint,
@@ -156,7 +156,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(name, looking_network, clips, st
 
     def epoch(run, loader, number):
         loader.set_epoch(number)
-        return run.epoch(loader, clipping=Clipping(1.0, 0.1))
+        seeding = [lambda batch: seed_batch(0, epoch=number, batch=batch)]
+        return run.epoch(loader, clipping=Clipping(1.0, 0.1), before_batch=seeding)
 
     straight, loader = run_of(0), data.loader(strategy, 4)
     first = epoch(straight, loader, 1)
