@@ -36,6 +36,7 @@ class ProgressLines:
         total: int | None,
         *,
         unit: str = "videos",
+        done: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the clock.
@@ -44,12 +45,13 @@ class ProgressLines:
             what: the work, in a word or two: "decoding".
             total: items that there will be; None: unknown.
             unit: what the items are, in the plural.
+            done: of them before; work that is resumed starts there.
             clock: seconds; the zero is arbitrary.
         """
         self.what = what
         self.total = total
         self.unit = unit
-        self.done = 0
+        self.done = self._done_before = done
         self._clock = clock
         self._start = clock()
         self._due = FIRST_SECONDS
@@ -66,7 +68,7 @@ class ProgressLines:
         if elapsed < self._due or self.done == self.total:  # the summary reports the last item
             return None
         self._due = elapsed + min(max(SHORTEST_SECONDS, elapsed / 10), LONGEST_SECONDS)
-        rate = self.done / elapsed
+        rate = (self.done - self._done_before) / elapsed
         parts = [f"{self.what}: {self.done}", f"{format_rate(rate)} {self.unit}/s"]
         if self.total is not None:
             parts[0] += f" of {self.total} ({self.done / max(self.total, 1):.0%})".replace(
@@ -81,10 +83,12 @@ class ProgressLines:
         elapsed = self._clock() - self._start
         if elapsed < FIRST_SECONDS:
             return None
-        of_total = "" if self.total in (None, self.done) else f" of {self.total}"
-        rate = f" ({format_rate(self.done / elapsed)} {self.unit}/s)" if not of_total else ""
+        done = self.done - self._done_before
+        total = None if self.total is None else self.total - self._done_before
+        of_total = "" if total in (None, done) else f" of {total}"
+        rate = f" ({format_rate(done / elapsed)} {self.unit}/s)" if not of_total else ""
         seconds = f"{elapsed:.0f} s" if elapsed < 60 else format_duration(elapsed)
-        return f"{self.what}: {self.done}{of_total} {self.unit} in {seconds}{rate}"
+        return f"{self.what}: {done}{of_total} {self.unit} in {seconds}{rate}"
 
 
 class Progress:
@@ -101,6 +105,7 @@ class Progress:
         unit: str = "videos",
         console: Console | None = None,
         enabled: bool = True,
+        done: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Describe the work; the clock starts at `with`.
@@ -111,10 +116,11 @@ class Progress:
             unit: what the items are, in the plural.
             console: where to; None: the standard error.
             enabled: False: show nothing, for all processes but the main one.
+            done: items that were done before; work that is resumed starts there.
             clock: seconds; the zero is arbitrary.
         """
         self.console = Console(stderr=True) if console is None else console
-        self._describe = lambda: ProgressLines(what, total, unit=unit, clock=clock)
+        self._describe = lambda: ProgressLines(what, total, unit=unit, done=done, clock=clock)
         self._lines = self._describe()
         self._shown = enabled and total != 0
         self._terminal = self.console.is_terminal and not self.console.is_dumb_terminal
@@ -133,7 +139,7 @@ class Progress:
             redirect_stdout=sys.stdout.isatty(),  # else what a tool prints would miss its file
             disable=not (self._shown and self._terminal),
         )
-        self._task = self._bar.add_task(what, total=total, note="")
+        self._task = self._bar.add_task(what, total=total, completed=done, note="")
 
     def advance(self, number: int = 1, note: str = "") -> None:
         """Count finished items.

@@ -109,6 +109,15 @@ def test_work_that_has_done_nothing_yet_has_no_time_left(clock):
     assert lines.advance(0) == "decoding: 0 of 5 (0 %), 0 videos/s"
 
 
+def test_work_that_is_resumed_starts_where_it_was_and_counts_its_own_rate(clock):
+    lines = ProgressLines("training", 100, unit="batches", done=60, clock=clock)
+    clock.seconds += 5
+    assert lines.advance(10) == "training: 70 of 100 (70 %), 2.0 batches/s, 0:15 left"
+    clock.seconds += 15
+    assert lines.advance(30) is None
+    assert lines.summary() == "training: 40 batches in 20 s (2.0 batches/s)"
+
+
 def test_a_terminal_gets_a_bar_and_no_lines(clock):
     console = Console(file=StringIO(), force_terminal=True, width=120)
     run(clock, 64, 0.5, console)

@@ -255,8 +255,7 @@ def _open_log(run: Run) -> Iterator[RunLog | None]:
     if not run.strategy.is_main:
         yield None
         return
-    resumed = run.first_epoch - 1 if run.first_epoch > 1 else None
-    with RunLog(run.folder, last_epoch=resumed) as log:
+    with RunLog(run.folder, last_epoch=run.first_epoch - 1) as log:
         yield log
 
 

@@ -2,16 +2,21 @@
 
 import json
 import math
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console
 
+from stn_action.disk.atomic_file import write_file
 from stn_action.progress import Progress
 from stn_action.training.step import StepRecord
 
 METRICS_FILE = "metrics.jsonl"
+EVENTS_SUFFIX = ".stn_action"
+"""Ends the names of our event files, so that those of other programs are left alone."""
 
 
 class RunLog:
@@ -21,28 +26,31 @@ class RunLog:
     """
 
     def __init__(
-        self, folder: str | Path, *, last_epoch: int | None = None, tensorboard: bool = True
+        self, folder: str | Path, *, last_epoch: int = 0, tensorboard: bool = True
     ) -> None:
-        """Open the log; an existing one is continued.
+        """Open the log. What is there of later epochs is dropped, so that none is in it twice.
+
+        The event files are written anew from `metrics.jsonl`, which loses nothing in a kill.
 
         Args:
             folder: the run's; it is created.
-            last_epoch: where the run resumes: lines of later epochs are dropped. None: the log
-                stays as it is.
+            last_epoch: the last one whose end is in the checkpoint that the run resumes; 0: none.
             tensorboard: also write curves.
         """
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / METRICS_FILE
-        if last_epoch is not None and path.exists():
-            _drop_later_epochs(path, last_epoch)
+        kept = [line for line in _read_lines(path) if line["epoch"] <= last_epoch]
+        write_file(path, "".join(map(_as_text, kept)))
         self._file = path.open("a", encoding="utf-8")
         self._writer = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            purge = None if last_epoch is None else last_epoch + 1
-            self._writer = SummaryWriter(str(self.folder), purge_step=purge)
+            for file in self.folder.glob(f"events.out.tfevents.*{EVENTS_SUFFIX}"):
+                file.unlink()
+            self._writer = SummaryWriter(str(self.folder), filename_suffix=EVENTS_SUFFIX)
+            for line in kept:
+                self._draw(line)
 
     def write(self, kind: str, epoch: int, values: Mapping[str, Any]) -> None:
         """Log the values of an epoch: one line, on the disk before this returns.
@@ -53,14 +61,11 @@ class RunLog:
             values: numbers become curves too; other JSON types are only in the file. NaN and
                 infinity become null.
         """
-        line = {"kind": kind, "epoch": epoch, **_without_nan(dict(values))}
-        self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        line = {"kind": kind, "epoch": epoch, "time": time.time(), **_without_nan(dict(values))}
+        self._file.write(_as_text(line))
         self._file.flush()
-        if self._writer is None:
-            return
-        for name, value in values.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                self._writer.add_scalar(f"{kind}/{name}", value, epoch)
+        os.fsync(self._file.fileno())
+        self._draw(line)
 
     def close(self) -> None:
         """Close both files."""
@@ -73,6 +78,18 @@ class RunLog:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _draw(self, line: Mapping[str, Any]) -> None:
+        """Add the numbers of a line to the curves; null is NaN, which TensorBoard marks."""
+        if self._writer is None:
+            return
+        for name, value in line.items():
+            value = math.nan if value is None else value
+            if name in ("epoch", "time") or type(value) not in (int, float):
+                continue
+            tag = f"{line.get('kind')}/{name}"
+            self._writer.add_scalar(tag, value, line["epoch"], walltime=line.get("time"))
+        self._writer.flush()
 
 
 class EpochProgress:
@@ -88,6 +105,7 @@ class EpochProgress:
         batches_per_epoch: int,
         *,
         first_epoch: int = 1,
+        first_batch: int = 0,
         console: Console | None = None,
         enabled: bool = True,
     ) -> None:
@@ -95,18 +113,19 @@ class EpochProgress:
 
         Args:
             num_epochs: of the run.
-            batches_per_epoch: of this process.
+            batches_per_epoch: of all processes together.
             first_epoch: above 1 in a resumed run.
+            first_batch: of the first epoch, from 0; above 0 where it is resumed inside an epoch.
             console: where to; the standard output by default.
             enabled: False shows nothing at all, for all processes but the main one.
         """
         self.num_epochs = num_epochs
         self.console = Console(quiet=not enabled) if console is None else console
-        remaining = (num_epochs - first_epoch + 1) * batches_per_epoch
         self._epoch = first_epoch
         self._progress = Progress(
-            "training", remaining, unit="batches", console=self.console, enabled=enabled
-        )
+            "training", num_epochs * batches_per_epoch, unit="batches", console=self.console,
+            enabled=enabled, done=(first_epoch - 1) * batches_per_epoch + first_batch,
+        )  # fmt: skip
 
     def start_epoch(self, epoch: int) -> None:
         """Set the epoch of the next batches, counted from 1."""
@@ -152,15 +171,19 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
-def _drop_later_epochs(path: Path, last_epoch: int) -> None:
-    """Keep the complete lines up to an epoch; a killed run may have left half a line."""
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["epoch"] <= last_epoch:
-                kept.append(line + "\n")
-        except (json.JSONDecodeError, KeyError, TypeError):
-            continue
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(path)
+def _as_text(line: Mapping[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the complete lines of `metrics.jsonl`; a killed run may have left half a line."""
+    lines = []
+    if path.is_file():
+        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict) and type(line.get("epoch")) is int:
+                lines.append(line)
+    return lines

@@ -48,7 +48,9 @@ def lines_of(folder: Path) -> list[dict]:
 
 
 def without_times(line: dict) -> dict:
-    return {key: value for key, value in line.items() if key not in ("seconds", "data_wait")}
+    return {
+        key: value for key, value in line.items() if key not in ("seconds", "data_wait", "time")
+    }
 
 
 def without_config(content: dict) -> dict:

@@ -1,5 +1,8 @@
 import io
 import json
+import math
+import time
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -9,8 +12,12 @@ from stn_action.training.log import EpochProgress, RunLog
 from stn_action.training.step import StepRecord
 
 
-def lines(folder) -> list[dict]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+def lines(folder) -> list[dict[str, Any]]:
+    return list(map(json.loads, metric_lines(folder)))
+
+
+def metric_lines(folder) -> list[str]:
+    return (folder / "metrics.jsonl").read_text(errors="replace").splitlines()
 
 
 def record(batch: int) -> StepRecord:
@@ -25,9 +32,9 @@ def console(*, terminal: bool) -> Console:
 def test_every_line_is_on_the_disk_at_once(tmp_path):
     with RunLog(tmp_path / "run", tensorboard=False) as log:
         log.write("train", 1, {"loss": 0.5, "failed": ["a.avi"]})
-        assert lines(tmp_path / "run") == [
-            {"kind": "train", "epoch": 1, "loss": 0.5, "failed": ["a.avi"]}
-        ]
+        (line,) = lines(tmp_path / "run")
+        assert abs(line.pop("time") - time.time()) < 60
+        assert line == {"kind": "train", "epoch": 1, "loss": 0.5, "failed": ["a.avi"]}
 
 
 def test_what_is_no_number_becomes_null(tmp_path):
@@ -37,12 +44,16 @@ def test_what_is_no_number_becomes_null(tmp_path):
     assert lines(tmp_path)[0]["heads"] == [{"scale": None}]
 
 
-def test_a_resumed_run_drops_what_came_after_its_checkpoint(tmp_path):
-    with RunLog(tmp_path, tensorboard=False) as log:
+def write_three_epochs_and_be_killed(folder, **settings) -> None:
+    with RunLog(folder, **settings) as log:
         for epoch in (1, 2, 3):
             log.write("train", epoch, {"loss": float(epoch)})
-    with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"kind": "test", "epo')  # the run was killed here
+    with (folder / "metrics.jsonl").open("ab") as file:
+        file.write('{"kind": "test", "name": "ä'.encode()[:-1])  # half a character
+
+
+def test_a_resumed_run_drops_what_came_after_its_checkpoint(tmp_path):
+    write_three_epochs_and_be_killed(tmp_path, tensorboard=False)
     with RunLog(tmp_path, last_epoch=2, tensorboard=False) as log:
         log.write("train", 3, {"loss": 3.5})
     assert [(line["epoch"], line["loss"]) for line in lines(tmp_path)] == [
@@ -52,15 +63,56 @@ def test_a_resumed_run_drops_what_came_after_its_checkpoint(tmp_path):
     ]
 
 
+def test_a_run_that_starts_anew_keeps_nothing_of_one_that_saved_nothing(tmp_path):
+    write_three_epochs_and_be_killed(tmp_path)
+    with RunLog(tmp_path) as log:
+        log.write("train", 1, {"loss": 4.5})
+    assert [(line["epoch"], line["loss"]) for line in lines(tmp_path)] == [(1, 4.5)]
+    assert curve(tmp_path, "train/loss") == [(1, 4.5)]
+
+
+def curve(folder, name: str) -> list[tuple[int, float]]:
+    """Every value in the event files, also those that TensorBoard would not show."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder), purge_orphaned_data=False).Reload()
+    return [(event.step, event.value) for event in events.Scalars(name)]
+
+
 def test_numbers_become_curves(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     with RunLog(tmp_path) as log:
         log.write("train", 1, {"loss": 0.5, "name": "run", "done": True})
-        log.write("train", 2, {"loss": 0.25})
+        log.write("train", 2, {"loss": math.nan})
     events = EventAccumulator(str(tmp_path)).Reload()
     assert events.Tags()["scalars"] == ["train/loss"]
-    assert [(e.step, e.value) for e in events.Scalars("train/loss")] == [(1, 0.5), (2, 0.25)]
+    (first, second) = curve(tmp_path, "train/loss")
+    assert first == (1, 0.5)
+    assert math.isnan(second[1])
+
+
+def test_no_epoch_is_twice_in_the_curves_and_none_is_missing_after_a_kill(tmp_path):
+    (tmp_path / "events.out.tfevents.0.other").write_text("of another program")
+    write_three_epochs_and_be_killed(tmp_path)
+    times = [line["time"] for line in map(json.loads, metric_lines(tmp_path)[:2])]
+    with RunLog(tmp_path, last_epoch=2) as log:
+        log.write("train", 3, {"loss": 3.5})
+    assert (tmp_path / "events.out.tfevents.0.other").read_text() == "of another program"
+    (tmp_path / "events.out.tfevents.0.other").unlink()
+    assert curve(tmp_path, "train/loss") == [(1, 1.0), (2, 2.0), (3, 3.5)]
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path)).Reload().Scalars("train/loss")
+    assert [event.wall_time for event in events[:2]] == times
+
+
+def test_a_resumed_bar_starts_where_the_run_was():
+    screen = console(terminal=True)
+    with EpochProgress(2, 3, first_epoch=2, first_batch=1, console=screen) as progress:
+        progress.start_epoch(2)
+        progress(record(2))
+    assert "5/6" in screen.file.getvalue()
 
 
 def test_a_terminal_shows_a_bar_with_the_numbers():
