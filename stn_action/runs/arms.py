@@ -19,7 +19,7 @@ from stn_action.errors import InputError
 from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.metrics import METRICS
-from stn_action.runs.folder import differences_from_start, writing_to
+from stn_action.runs.folder import differences_from_start, locked_folder, writing_to
 from stn_action.runs.folds import FOLD_CHECKPOINTS, train_folds
 from stn_action.runs.test import shuffled_name
 from stn_action.runs.train import train
@@ -90,19 +90,20 @@ def run_arms(
     if config.model.focus is None or config.model.focus.heads == 0:
         raise InputError("model.focus: arms are compared to one with heads; configure some")
     results = []
-    for arm in arms:
-        folders = [out / f"{arm.replace(' ', '_')}_seed{seed}" for seed in seeds]
-        for seed, folder in zip(seeds, folders, strict=True):
-            overrides = [*ARMS[arm], f"train.seed={seed}"]
-            own = config_from_dict(to_dict(config), f"arm {arm!r}", overrides)
-            own = writing_to(own, folder)
-            if _finished(own, folder):
-                continue
-            folds = own.data.fold == "all"
-            started = any(folder.glob(FOLD_CHECKPOINTS if folds else "last.pt"))
-            run = train_folds if folds else train
-            run(own, command=command, resume=started, console=console)
-        results.append(_read(arm, folders))
+    with locked_folder(out):
+        for arm in arms:
+            folders = [out / f"{arm.replace(' ', '_')}_seed{seed}" for seed in seeds]
+            for seed, folder in zip(seeds, folders, strict=True):
+                overrides = [*ARMS[arm], f"train.seed={seed}"]
+                own = config_from_dict(to_dict(config), f"arm {arm!r}", overrides)
+                own = writing_to(own, folder)
+                if _finished(own, folder):
+                    continue
+                folds = own.data.fold == "all"
+                started = any(folder.glob(FOLD_CHECKPOINTS if folds else "last.pt"))
+                run = train_folds if folds else train
+                run(own, command=command, resume=started, console=console)
+            results.append(_read(arm, folders))
     return results
 
 

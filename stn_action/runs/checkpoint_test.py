@@ -17,7 +17,7 @@ from stn_action.config.schema import Config, load_config
 from stn_action.data.listing import Listing
 from stn_action.distributed import build_strategy
 from stn_action.errors import InputError
-from stn_action.runs.folder import write_result
+from stn_action.runs.folder import locked_folder, write_result
 from stn_action.runs.test import TestResult, run_test
 from stn_action.training.checkpoint import load_checkpoint
 
@@ -48,9 +48,10 @@ def evaluate_checkpoint(
     Raises:
         InputError: as `run_checkpoint_test`.
     """
-    _, listing, result = run_checkpoint_test(path, config_file, overrides)
     folder = out or Path(path).parent / "evaluation"
-    write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
+    with locked_folder(folder):
+        _, listing, result = run_checkpoint_test(path, config_file, overrides)
+        write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
     return [*result.lines(), f"written to {folder}"]
 
 

@@ -2,11 +2,13 @@
 
 import csv
 import json
+import os
 import platform
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,16 @@ from torch import Tensor
 from stn_action.config.fingerprint import FINGERPRINT_FILE, Differences, Fingerprint
 from stn_action.config.schema import Config, to_yaml
 from stn_action.data.video_table import Video
+from stn_action.disk.atomic_file import unwritable
+from stn_action.disk.file_lock import FileLock
+from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import Scores
 from stn_action.visualize.chart_figure import save_figure
 from stn_action.visualize.confusion import draw_confusion
 
+LOCK_FILE = "run.lock"
+"""Its name in the folder that is locked."""
 PACKAGES = ("stn_action", "torch", "torchvision", "timm", "av", "numpy", "accelerate")
 
 
@@ -39,6 +46,38 @@ def writing_to(config: Config, folder: Path) -> Config:
     )
 
 
+@contextmanager
+def locked_folder(folder: Path, strategy: Strategy | None = None) -> Iterator[None]:
+    """Hold the lock of a folder of results while the block writes to it.
+
+    The main process holds it for all. The folder is created; it is removed again if nothing was
+    written.
+
+    Args:
+        folder: of a run, a comparison, a sweep or an evaluation.
+        strategy: lets all processes raise what the main process does, and makes this collective;
+            None: the main process alone raises it.
+
+    Raises:
+        InputError: another process that runs holds it, or the folder cannot be written.
+    """
+    lock = FileLock(folder / LOCK_FILE, str(folder), "wait until it ends, or give another folder")
+    is_main = os.environ.get("RANK", "0") == "0" if strategy is None else strategy.is_main
+    created = [path for path in (folder, *folder.parents) if is_main and not path.exists()]
+    refused = _lock_in(folder, lock) if is_main else None
+    if strategy is not None:
+        refused = strategy.broadcast(refused)
+    try:
+        if refused is not None:
+            raise InputError(refused)
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):  # it is not empty
+            for path in created:
+                path.rmdir()
+
+
 def check_folder(
     folder: Path, config: Config, *, resume: bool, checkpoints: str = "last.pt"
 ) -> None:
@@ -53,8 +92,6 @@ def check_folder(
     Raises:
         InputError: it holds another run already, or there is nothing to resume.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"train.output_dir: {folder} is a file, expected a folder to write into")
     used = any(folder.glob(checkpoints))
     if used and not resume:
         raise InputError(
@@ -125,6 +162,20 @@ def write_result(
 def command_line() -> str:
     """Return the command that this process was started with."""
     return shlex.join(["python", *sys.argv])
+
+
+def _lock_in(folder: Path, lock: FileLock) -> str | None:
+    """Lock a folder; return the reason why not, which all processes are to raise."""
+    if folder.exists() and not folder.is_dir():
+        return f"{folder} is a file, expected a folder to write into"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        return str(unwritable(folder, error, "give another folder"))
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _write_confusion(path: Path, scores: Scores, classes: tuple[str, ...]) -> None:

@@ -18,6 +18,7 @@ from stn_action.evaluation.views import ViewPredictions
 from stn_action.runs.folder import (
     check_folder,
     differences_from_start,
+    locked_folder,
     run_folder,
     write_result,
     write_start,
@@ -53,38 +54,41 @@ def train_folds(
         console.quiet = True
     folder = strategy.broadcast(run_folder(config))
     folds = [writing_to(fold, folder / f"fold_{fold.data.fold}") for fold in fold_configs(config)]
-    check_folder(folder, config, resume=resume, checkpoints=FOLD_CHECKPOINTS)
-    if resume:
-        _check_same(folder, config)
-    load_listing(folds[0])
-    strategy.wait()  # no process has a run in the folder before all have looked
-    if strategy.is_main:
-        write_start(folder, config, command, resume=resume)
-    listings: list[Listing] = []
-    rows, failures = [], []
-    for fold in folds:
-        fold_folder = run_folder(fold)
-        listing = load_listing(fold)
-        finished = fold_folder / "probabilities.json"
-        if not strategy.broadcast(resume and finished.is_file()):
-            going_on = strategy.broadcast(resume and (fold_folder / "last.pt").is_file())
-            result = train(fold, command=command, resume=going_on, console=console)
-            if strategy.is_main:
-                content = [result.scores.probabilities.tolist(), result.failures]
-                finished.write_text(json.dumps(content), encoding="utf-8")
-            strategy.wait()
-        probabilities, failed = json.loads(finished.read_text(encoding="utf-8"))
-        rows.append(torch.tensor(probabilities))
-        failures += [(name, reason) for name, reason in failed]
-        listings.append(listing)
-    pooled = pooled_listing(config, listings)
-    result = pooled_result(config, pooled, torch.cat(rows), failures)
-    if strategy.is_main:
-        write_result(folder, "test", result.numbers(), result.scores, pooled.test, pooled.classes)
-    for line in [*result.lines(), f"written to {folder}"]:
-        console.print(line, markup=False)
-    strategy.wait()
-    return result
+    with locked_folder(folder, strategy):
+        check_folder(folder, config, resume=resume, checkpoints=FOLD_CHECKPOINTS)
+        if resume:
+            _check_same(folder, config)
+        load_listing(folds[0])
+        strategy.wait()  # no process has a run in the folder before all have looked
+        if strategy.is_main:
+            write_start(folder, config, command, resume=resume)
+        listings: list[Listing] = []
+        rows, failures = [], []
+        for fold in folds:
+            fold_folder = run_folder(fold)
+            listing = load_listing(fold)
+            finished = fold_folder / "probabilities.json"
+            if not strategy.broadcast(resume and finished.is_file()):
+                going_on = strategy.broadcast(resume and (fold_folder / "last.pt").is_file())
+                result = train(fold, command=command, resume=going_on, console=console)
+                if strategy.is_main:
+                    content = [result.scores.probabilities.tolist(), result.failures]
+                    finished.write_text(json.dumps(content), encoding="utf-8")
+                strategy.wait()
+            probabilities, failed = json.loads(finished.read_text(encoding="utf-8"))
+            rows.append(torch.tensor(probabilities))
+            failures += [(name, reason) for name, reason in failed]
+            listings.append(listing)
+        pooled = pooled_listing(config, listings)
+        result = pooled_result(config, pooled, torch.cat(rows), failures)
+        if strategy.is_main:
+            write_result(
+                folder, "test", result.numbers(), result.scores, pooled.test, pooled.classes
+            )
+        for line in [*result.lines(), f"written to {folder}"]:
+            console.print(line, markup=False)
+        strategy.wait()
+        return result
 
 
 def _check_same(folder: Path, config: Config) -> None:

@@ -22,7 +22,7 @@ from stn_action.errors import InputError
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.metrics import METRICS
 from stn_action.runs.checkpoint_test import CheckpointTest, config_for, run_checkpoint_test
-from stn_action.runs.folder import write_result
+from stn_action.runs.folder import locked_folder, write_result
 from stn_action.runs.folds import pooled_listing, pooled_result
 from stn_action.runs.sweep_plan import Subject, check_key, parse_sweep, subjects_of
 from stn_action.runs.test import TestResult
@@ -98,14 +98,16 @@ def sweep_checkpoints(
     _check(key, plans)
     folder = _folder(paths, key) if out is None else out
     rows = []
-    for subject, value, configs in plans:
-        given = [*overrides, f"{key}={value}"]
-        place = folder / _file_name(subject.name) / _file_name(value)
-        rows.append(_row(subject, value, configs, config_file, given, place))
-        known = ", tested before" if rows[-1].found else ""
-        result = f"{subject.name}, {key}={value}: {rows[-1].label} {rows[-1].monitored:.1%}{known}"
-        console.print(result, markup=False)
-    write_sweep(folder, key, rows)
+    with locked_folder(folder):
+        for subject, value, configs in plans:
+            given = [*overrides, f"{key}={value}"]
+            place = folder / _file_name(subject.name) / _file_name(value)
+            row = _row(subject, value, configs, config_file, given, place)
+            rows.append(row)
+            known = ", tested before" if row.found else ""
+            result = f"{subject.name}, {key}={value}: {row.label} {row.monitored:.1%}{known}"
+            console.print(result, markup=False)
+        write_sweep(folder, key, rows)
     print_sweep(rows, key, console)
     console.print(f"written to {folder}", markup=False)
     return rows

@@ -19,6 +19,7 @@ from stn_action.progress import show_progress
 from stn_action.runs.folder import (
     check_folder,
     differences_from_start,
+    locked_folder,
     run_folder,
     write_result,
     write_start,
@@ -70,22 +71,25 @@ def train(
     check_before_start(config)
     check_monitor(config.train.monitor, multi_label=listing.multi_label)
     folder = strategy.broadcast(run_folder(config))
-    check_folder(folder, config, resume=resume)
-    before = _last_checkpoint(folder, config) if resume else None
-    run = build_run(config, listing, source, folder, strategy, console)
-    if before is not None:
-        _restore(run, before)
-    if strategy.is_main:
-        write_start(folder, config, command, resume=resume)
-    announce(run, console)
-    _train_epochs(run, console)
-    result = run_test(config, run.learner, run.test_batches, listing, strategy, console=console)
-    if strategy.is_main:
-        write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
-    for line in [*result.lines(), f"written to {folder}"]:
-        console.print(line, markup=False)
-    strategy.wait()  # what the main process wrote is there for all
-    return result
+    with locked_folder(folder, strategy):
+        check_folder(folder, config, resume=resume)
+        before = _last_checkpoint(folder, config) if resume else None
+        run = build_run(config, listing, source, folder, strategy, console)
+        if before is not None:
+            _restore(run, before)
+        if strategy.is_main:
+            write_start(folder, config, command, resume=resume)
+        announce(run, console)
+        _train_epochs(run, console)
+        result = run_test(config, run.learner, run.test_batches, listing, strategy, console=console)
+        if strategy.is_main:
+            write_result(
+                folder, "test", result.numbers(), result.scores, listing.test, listing.classes
+            )
+        for line in [*result.lines(), f"written to {folder}"]:
+            console.print(line, markup=False)
+        strategy.wait()  # what the main process wrote is there for all
+        return result
 
 
 def _train_epochs(run: Run, console: Console) -> None:

@@ -11,7 +11,9 @@ import torch
 from rich.console import Console
 
 from stn_action.config.schema import Config, config_from_dict, to_dict
+from stn_action.disk.atomic_file import write_file
 from stn_action.runs.arms import ArmResult, compare, describe, run_arms
+from stn_action.runs.folder import locked_folder
 from stn_action.runs.sweep_plan import parse_sweep
 from stn_action.visualize.chart_figure import Figure, save_figure
 from stn_action.visualize.charts import draw_bars, draw_curves
@@ -64,11 +66,11 @@ def run_arm_sweep(
         changes[REFERENCE], folders[REFERENCE] = list(reference), out / REFERENCE
     configs = {name: _changed(config, own, folders[name]) for name, own in changes.items()}
     points = []
-    for name, own in configs.items():
-        results = run_arms(own, seeds, folders[name], command=command, console=console)
-        lines = "\n".join(describe(results)) + "\n"
-        (folders[name] / "table.md").write_text(lines, encoding="utf-8")
-        points.append(SweepPoint(name, results))
+    with locked_folder(out):
+        for name, own in configs.items():
+            results = run_arms(own, seeds, folders[name], command=command, console=console)
+            write_file(folders[name] / "table.md", "\n".join(describe(results)) + "\n")
+            points.append(SweepPoint(name, results))
     return points
 
 

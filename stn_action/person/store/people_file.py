@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stn_action.checksum import checksum, slice_label, split_checksum
+from stn_action.disk.process_label import is_alive, process_label
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
 from stn_action.person.store.people_sql import (
@@ -19,8 +20,6 @@ from stn_action.person.store.people_sql import (
     Connection,
     create_file,
     insert_video,
-    is_alive,
-    process_label,
     unpack_tube,
 )
 from stn_action.person.store.tube_folder import TubeFolder

@@ -1,4 +1,4 @@
-"""SQLite of a people file: schema, connections, rows and process labels."""
+"""SQLite of a people file: schema, connections and rows."""
 
 import os
 import sqlite3
@@ -162,32 +162,6 @@ def unpack_tube(frames: bytes, boxes: bytes, scores: bytes) -> Tube:
         torch.from_numpy(np.frombuffer(boxes, "<f4").astype(np.float32).reshape(-1, 4)),
         torch.from_numpy(np.frombuffer(scores, "<f4").astype(np.float32)),
     )
-
-
-def process_label() -> str:
-    """Return the label of this process: its id and start time, since ids are reused."""
-    return f"{os.getpid()} {_started(os.getpid())}"
-
-
-def is_alive(process: str) -> bool:
-    """Return whether the process of a label still runs on this machine."""
-    number, _, started = process.partition(" ")
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it belongs to another user
-    return _started(int(number)) == started
-
-
-def _started(process: int) -> str:
-    """Return the start time of a process, in clock ticks; empty if unknown."""
-    try:
-        line = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return line.rpartition(")")[2].split()[19]
 
 
 @contextmanager

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from stn_action.checksum import checksum, video_checksum
+from stn_action.disk.process_label import process_label
 from stn_action.errors import InputError
 from stn_action.person.store.people_file import PeopleFile
-from stn_action.person.store.people_sql import process_label
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
 
