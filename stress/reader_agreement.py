@@ -1,0 +1,212 @@
+"""What a sequential decode gives of a file, and whether the readers agree with it."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.stream import Disposition
+
+from stn_action.errors import InputError
+from stn_action.video.backend_table import open_video
+from stn_action.video.video_choices import Backend
+
+Images = list[np.ndarray]
+Matrix = tuple[int, int, int, int]
+
+MAX_PIXELS = 50_000_000
+"""Of a frame; larger ones are not decoded here."""
+BACKENDS: tuple[Backend, ...] = ("pyav", "opencv", "decord")
+TOLERANCE = {"pyav": 0.0, "opencv": 3.0, "decord": 3.0}
+"""Mean difference of two images of the same frame, in levels; between two frames it is more."""
+
+
+@dataclass
+class Decoded:
+    """What a sequential decode gives of a file."""
+
+    frames: int = 0
+    oddities: list[str] = field(default_factory=list)
+    """What is wrong with it; without frames why it cannot be read."""
+    size_hw: tuple[int, int] = (0, 0)
+
+    @property
+    def readable(self) -> bool:
+        """There are frames of one size."""
+        return self.frames > 0 and not {"sizes change", "too large"} & set(self.oddities)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The readers beside the sequential decode of one file."""
+
+    decoded: Decoded
+    faults: list[str]
+
+
+def compare_readers(item: tuple[Path, Matrix | None]) -> Agreement:
+    """Read a file with each backend in several orders, and compare with a sequential decode.
+
+    Args:
+        item: the file, and the display matrix if it is one that turns or flips.
+    """
+    path, matrix = item
+    decoded, images = decode(path)
+    if matrix is not None:
+        images = [oriented(image, matrix) for image in images]
+    faults = [f for backend in BACKENDS for f in _reader_faults(path, backend, decoded, images)]
+    return Agreement(decoded, faults)
+
+
+def decode(path: Path) -> tuple[Decoded, Images]:
+    """Decode a file from its start to its end, and note all that is odd."""
+    found, images = Decoded(), []
+    if not path.is_file():
+        found.oddities.append("is not a file")
+        return found, images
+    try:
+        container = av.open(f"file:{path}", metadata_errors="replace")
+    except (FFmpegError, ValueError) as error:
+        found.oddities.append(f"cannot be opened: {error}")
+        return found, images
+    with container:
+        stream = _video_stream(container)
+        if stream is None or stream.codec_context is None or container.format.name == "tty":
+            found.oddities.append("no video stream")
+            return found, images
+        stream.codec_context.thread_count = 1
+        for frame in _frames(container, stream, found):
+            if frame.width * frame.height > MAX_PIXELS:
+                found.oddities.append("too large")
+                break
+            images.append(
+                frame.to_ndarray(format="rgb24", interpolation="BICUBIC", threads=1)
+                if not images or frame.width * frame.height < 1_000_000
+                else images[0]
+            )
+        found.frames = len(images)
+    if len({image.shape for image in images}) > 1:
+        found.oddities.append("sizes change")
+    if images:
+        found.size_hw = images[0].shape[:2]
+    elif not found.oddities:
+        found.oddities.append("no frames")
+    return found, images
+
+
+def oriented(image: np.ndarray, matrix: Matrix) -> np.ndarray:
+    """Return an image as a display matrix shows it.
+
+    Args:
+        image: (H, W, 3).
+        matrix: a, b, c, d of x' = ax + cy, y' = bx + dy.
+    """
+    a, b, c, d = matrix
+    if a == 0:
+        image, flip_x, flip_y = image.swapaxes(0, 1), c < 0, b < 0
+    else:
+        flip_x, flip_y = a < 0, d < 0
+    return image[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+
+
+def _video_stream(container) -> av.VideoStream | None:
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    best = container.streams.best("video")
+    return best if best in streams else next(iter(streams), None)
+
+
+def _frames(container, stream: av.VideoStream, found: Decoded) -> Iterator[av.VideoFrame]:
+    packets = 0
+    demuxed = container.demux(stream)
+    while True:
+        try:
+            packet = next(demuxed, None)
+        except (FFmpegError, ValueError) as error:
+            found.oddities.append(f"cannot be read on: {error}")
+            packet = None
+        if packet is not None and packet.size == 0:
+            continue
+        packets += packet is not None
+        try:
+            frames = stream.decode(packet)
+        except (FFmpegError, ValueError) as error:
+            found.oddities.append(f"packet {packets} cannot be decoded: {error}")
+            frames = []
+        for frame in frames:
+            if frame.is_corrupt:
+                found.oddities.append(f"a frame of packet {packets} is damaged")
+            yield frame
+        if packet is None:
+            break
+    if stream.frames > packets:
+        found.oddities.append(f"{packets} packets of {stream.frames}")
+
+
+def _reader_faults(
+    path: Path, backend: Backend, decoded: Decoded, images: Images
+) -> list[str]:  # fmt: skip
+    """Return how a reader contradicts the sequential decode."""
+    random = np.random.default_rng(list(path.name.encode()))
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            with open_video(path, backend) as reader:
+                doubtful = bool(warned)
+                found = len(reader)
+                if not decoded.readable:
+                    return _read_unreadable(backend, decoded, found)
+                if backend != "pyav" and (decoded.oddities or doubtful):
+                    return _only_read(reader, found)
+                if found != decoded.frames:
+                    return [f"{backend}: {found} frames, sequentially {decoded.frames}"]
+                orders = [sorted(random.integers(found, size=4).tolist()), [found - 1, 0]]
+                faults = _order_faults(reader, images, orders, backend)
+                faults = faults or _stream_faults(reader, images, backend)
+            with open_video(path, backend, num_frames=found) as reader:
+                orders = [[found // 2, found - 1]]
+                return faults or _order_faults(reader, images, orders, backend)
+    except InputError as error:
+        odd = decoded.oddities or backend != "pyav"
+        return [] if odd else [f"{backend} refuses a good file: {error}"]
+
+
+def _read_unreadable(backend: str, decoded: Decoded, found: int) -> list[str]:
+    if decoded.frames or backend != "pyav":
+        return []  # it may read the frames of the first size, or more than FFmpeg
+    return [f"{backend}: {found} frames where a decode gives none ({decoded.oddities[:1]})"]
+
+
+def _only_read(reader, found: int) -> list[str]:
+    """Read a file that another decoder conceals differently: there may be errors, no crash."""
+    reader.read([0, found // 2, found - 1])
+    return []
+
+
+def _order_faults(
+    reader, images: Images, orders: Sequence[Sequence[int]], backend: str
+) -> list[str]:  # fmt: skip
+    for order in orders:
+        for index, image in zip(order, reader.read_images(order), strict=True):
+            if not _alike(image, images[index], backend):
+                return [f"{backend}: frame {index} of {list(order)} is another one"]
+    return []
+
+
+def _stream_faults(reader, images: Images, backend: str) -> list[str]:
+    number = 0
+    for index, image, _ in reader.stream():
+        if number >= len(images) or index != number or not _alike(image, images[number], backend):
+            return [f"{backend}: frame {number} of a stream is another one"]
+        number += 1
+    return [] if number == len(images) else [f"{backend}: a stream of {number} frames"]
+
+
+def _alike(one: np.ndarray, other: np.ndarray, backend: str) -> bool:
+    if one.shape != other.shape:
+        return False
+    if other.size > 3_000_000:
+        return True  # large images were not kept
+    return float(np.abs(one.astype(int) - other).mean()) <= TOLERANCE[backend]
