@@ -4,9 +4,8 @@ import atexit
 import os
 import random
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from datetime import timedelta
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 import numpy as np
@@ -24,20 +23,14 @@ LONGEST_WAIT = timedelta(hours=12)
 """How long a process waits for another, such as for the main process that fills a cache."""
 Item = TypeVar("Item")
 Network = TypeVar("Network", bound=nn.Module)
-Batches = TypeVar("Batches", bound=Iterable[Any])
 
 
-def build_strategy(
-    precision: str = "auto", *, accumulation_steps: int = 1, seed: int = 0, cpu: bool = False
-) -> "Strategy":
+def build_strategy(precision: str = "auto", *, cpu: bool = False) -> "Strategy":
     """Return the strategy of this process: alone, or one of those that `torchrun` started.
 
     Args:
         precision: "auto" (bf16 on a GPU that has it, else float32), "float32", "bf16", "fp16";
             on a CPU it is always float32.
-        accumulation_steps: batches per optimizer step.
-        seed: of the order in which a shuffling DataLoader gives the data, the same in every
-            process; `Strategy.set_epoch` before each epoch makes a resumed run see the same.
         cpu: do not use a GPU.
 
     Raises:
@@ -45,7 +38,7 @@ def build_strategy(
     """
     try:
         from accelerate import Accelerator
-        from accelerate.utils import DataLoaderConfiguration, InitProcessGroupKwargs
+        from accelerate.utils import InitProcessGroupKwargs
     except ModuleNotFoundError as error:
         raise InputError(
             f"training needs {error.name}, which is not installed: pip install 'stn_action[train]'"
@@ -62,13 +55,9 @@ def build_strategy(
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     accelerator = Accelerator(
         mixed_precision=precision if gpu and precision != "float32" else "no",
-        gradient_accumulation_steps=accumulation_steps,
         # Without `cpu`, accelerate takes processes on a machine without a GPU for separate runs.
         cpu=cpu or (several and not gpu),
         step_scheduler_with_optimizer=False,
-        dataloader_config=DataLoaderConfiguration(
-            even_batches=False, use_seedable_sampler=True, data_seed=seed
-        ),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)],
     )
     if several:
@@ -86,6 +75,8 @@ class Strategy:
     def __init__(self, accelerator: "Accelerator") -> None:
         """Wrap an accelerator; `build_strategy` makes one."""
         self._accelerator = accelerator
+        self.stands_in = False
+        """Whether this process computes on a clip that stands in for an empty share of a batch."""
 
     @property
     def device(self) -> torch.device:
@@ -113,62 +104,45 @@ class Strategy:
         """Whether this process writes files and prints: rank 0."""
         return self._accelerator.is_main_process
 
-    def prepare(
-        self, network: nn.Module, optimizer: Any, batches: Batches
-    ) -> tuple[Any, Any, Batches]:
-        """Return network, optimizer and training batches, ready for training. Collective.
+    def prepare(self, network: Network, optimizer: Any) -> tuple[Network, Any]:
+        """Return network and optimizer, ready for training. Collective.
 
-        Every process gets the weights of rank 0 and equally many batches of equal size: a few
-        clips are given twice where they do not divide.
+        Every process gets the weights and buffers of rank 0.
         """
-        self._accelerator.even_batches = True
-        try:
-            return self._accelerator.prepare(network, optimizer, batches)
-        finally:
-            self._accelerator.even_batches = False
-
-    def share(self, batches: Batches) -> Batches:
-        """Return this process's share of evaluation batches: each exactly once, on one process."""
-        return cast(Any, self._accelerator.prepare_data_loader(cast(Any, batches)))
+        network = self.place(network)
+        self._broadcast_tensors([*network.parameters(), *network.buffers()])
+        return network, self._accelerator.prepare_optimizer(optimizer)
 
     def place(self, network: Network) -> Network:
-        """Return a network that is only evaluated, on the device, in the precision."""
+        """Return a network on the device, in the precision; alone it is fit for evaluation."""
         return cast(Any, self._accelerator.prepare_model(network, evaluation_mode=True))
 
-    def evaluation_network(self, network: nn.Module) -> nn.Module:
-        """Return the network to evaluate with, after `prepare` or `place`. Collective.
-
-        Its forward pass waits for no other process, as these may have unequal numbers of batches.
-        All processes evaluate the same network: the buffers, such as the statistics of batch
-        norm, are those of rank 0.
-        """
-        bare = self._accelerator.unwrap_model(network)
-        if self.num_processes > 1:
-            for buffer in bare.buffers():
-                torch.distributed.broadcast(buffer, src=0)
-        return bare
-
-    def set_epoch(self, batches: Iterable[Any], epoch: int) -> None:
-        """Choose the order of shuffled batches: it depends on the seed and the epoch alone."""
-        cast(Any, batches).set_epoch(epoch)
-
-    def first(self, batches: Iterable[Item], number: int) -> Iterator[Item]:
-        """Yield the first batches of a prepared loader, and tell accelerate that it has ended."""
-        yield from islice(batches, number)
-        cast(Any, batches).end()
-
-    def accumulate(self, network: nn.Module) -> AbstractContextManager[None]:
-        """Return the context of one batch's forward and backward pass."""
-        return self._accelerator.accumulate(network)
+    def share_buffers(self, network: nn.Module) -> None:
+        """Give all processes the buffers of rank 0, batch norm's statistics too. Collective."""
+        self._broadcast_tensors(network.buffers())
 
     def backward(self, loss: Tensor) -> None:
-        """Compute the gradients, or add them to those of the batches before. Collective."""
+        """Add the gradients of this process's loss to those of the batches before."""
         self._accelerator.backward(loss)
 
-    @property
-    def gradients_complete(self) -> bool:
-        """Whether the batch in `accumulate` is the last one of an optimizer step."""
-        return self._accelerator.sync_gradients
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace all gradients by their sums over the processes. Collective.
+
+        A parameter has a gradient afterwards if it had one in any process.
+        """
+        if self.num_processes == 1:
+            return
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        has_gradient = [parameter.grad is not None for parameter in trained]
+        anywhere = self.sum(torch.tensor(has_gradient, dtype=torch.int64)).tolist()
+        trained = [one for one, number in zip(trained, anywhere, strict=True) if number]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        together = torch.cat([gradient.flatten() for gradient in gradients])
+        with _together():
+            torch.distributed.all_reduce(together)
+        sizes = [gradient.numel() for gradient in gradients]
+        for parameter, part in zip(trained, together.split(sizes), strict=True):
+            parameter.grad = part.view_as(parameter)
 
     @property
     def scaler(self) -> Any:
@@ -188,33 +162,51 @@ class Strategy:
         """Return the sum of a tensor over all processes, on its device. Collective."""
         if self.num_processes == 1:
             return tensor
-        from accelerate.utils import reduce
+        total = tensor.to(self.device, copy=True)
+        with _together():
+            torch.distributed.all_reduce(total)
+        return total.to(tensor.device)
 
-        return cast(Tensor, reduce(tensor.to(self.device), "sum")).to(tensor.device)
+    def counts(self, number: int) -> list[int]:
+        """Return a number of every process, by rank. Collective."""
+        if self.num_processes == 1:
+            return [number]
+        mine = torch.zeros(self.num_processes, dtype=torch.int64)
+        mine[self.rank] = number
+        return self.sum(mine).tolist()
 
     def gather(self, items: list[Item]) -> list[Item]:
         """Return the items of all processes, those of rank 0 first. Collective."""
-        from accelerate.utils import gather_object
+        if self.num_processes == 1:
+            return items
+        of_each: list[Any] = [None] * self.num_processes
+        with _together():
+            torch.distributed.all_gather_object(of_each, items)
+        return [item for of_one in of_each for item in of_one]
 
-        return gather_object(items)
-
-    def broadcast(self, item: Item) -> Item:
-        """Return rank 0's item on every process. Collective."""
-        from accelerate.utils import broadcast_object_list
-
-        return broadcast_object_list([item])[0]
+    def broadcast(self, item: Item, source: int = 0) -> Item:
+        """Return the item of rank `source` on every process. Collective."""
+        if self.num_processes == 1:
+            return item
+        items = [item]
+        with _together():
+            torch.distributed.broadcast_object_list(items, src=source)
+        return items[0]
 
     def wait(self) -> None:
         """Wait for all processes. Collective."""
-        self._accelerator.wait_for_everyone()
+        with _together():
+            self._accelerator.wait_for_everyone()
 
-    def network_state(self, network: nn.Module) -> dict[str, Any]:
-        """Return the state dict of a network, its tensors complete. Collective."""
-        return self._accelerator.get_state_dict(network)
+    def _broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
+        if self.num_processes > 1:
+            with _together():
+                for tensor in tensors:
+                    torch.distributed.broadcast(tensor.data, src=0)
 
-    def load_network_state(self, network: nn.Module, state: dict[str, Any]) -> None:
-        """Load the result of `network_state`. Collective."""
-        self._accelerator.unwrap_model(network).load_state_dict(state)
+
+class LostProcessError(InputError):
+    """The end of this process because another one of the run ended."""
 
 
 def seed_everything(seed: int) -> None:
@@ -238,6 +230,22 @@ def seed_batch(seed: int, *, epoch: int, batch: int, rank: int = 0) -> None:
     """
     entropy = np.random.SeedSequence([seed, epoch, batch, rank])
     seed_everything(int(entropy.generate_state(1, np.uint64)[0]))
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Turn the error of a collective into one message: nothing is wrong with this process."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostProcessError(
+            "the connection to another process of the run is lost: it was killed, or it ended with "
+            f"a message of its own. Finished work is kept ({_first_line(error)})"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]
 
 
 def _leave_process_group() -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from stn_action.batch import Batch, Sample, collate
-from stn_action.build.data import evaluation_dataset, loader
+from stn_action.build.data import evaluation_dataset, evaluation_loader
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.build.people import people_of, tubes_of
 from stn_action.build.video_sets import unlabeled_video
@@ -160,7 +160,7 @@ class Predictor:
         """
         dataset = self._dataset(videos, num_crops)
         workers = min(self.config.data.num_workers, len(videos))
-        batches = loader(self.config, dataset, batch_size=1, shuffle=False, workers=workers)
+        batches = evaluation_loader(self.config, dataset, batch_size=1, workers=workers)
         failed: list[FailedPrediction] = []  # those before the first that can be read
         any_read = False
         for video, batch in zip(videos, batches, strict=True):

@@ -1,7 +1,8 @@
 """Configuration to videos, datasets and loaders."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
+from typing import cast
 
 import cv2
 import torch
@@ -14,10 +15,12 @@ from stn_action.data.augment import Augment
 from stn_action.data.clips import TestClips, TrainClips, init_worker
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.frame_sampling import ClipSampling
+from stn_action.data.global_batches import GlobalBatches
 from stn_action.data.listing import Listing, hold_out_groups
 from stn_action.data.manifest import Manifest
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
+from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
 from stn_action.video.backend_table import BACKENDS
@@ -159,36 +162,52 @@ def evaluation_dataset(
     )
 
 
-def loader(
+def training_loader(
+    config: Config, dataset: Dataset[Item], strategy: Strategy, *, workers: int | None = None
+) -> DataLoader:
+    """Return a loader of a process's shares of the training batches.
+
+    Its `batch_sampler` is a `GlobalBatches`: set the epoch there.
+    """
+    batches = GlobalBatches(
+        len(cast(Sized, dataset)),
+        config.train.batch_size,
+        seed=config.train.seed,
+        rank=strategy.rank,
+        num_processes=strategy.num_processes,
+    )
+    return _loader(config, dataset, batches, workers=workers)
+
+
+def evaluation_loader(
     config: Config,
     dataset: Dataset[Item],
+    strategy: Strategy | None = None,
     *,
     batch_size: int,
-    shuffle: bool,
     workers: int | None = None,
 ) -> DataLoader:
-    """Return a loader of `batch.Batch`; `batch_size` counts items."""
-    workers = config.data.num_workers if workers is None else workers
-    if workers:  # a process forked while OpenCV's threads exist waits for them forever
-        cv2.setNumThreads(1)
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        shuffle=shuffle,
-        num_workers=workers,
-        collate_fn=collate,
-        worker_init_fn=init_worker,
-        generator=torch.Generator().manual_seed(config.train.seed),  # not the global one: dropout's
-        persistent_workers=shuffle and workers > 0,
-    )
+    """Return a loader of all items in order, each on one process.
+
+    Args:
+        config: the experiment.
+        dataset: of test views.
+        strategy: of the run; None: one process takes all.
+        batch_size: items of a batch. A batch holds the same ones whatever the number of processes.
+        workers: that load; None: as many as `data.num_workers`.
+    """
+    every, first = (strategy.num_processes, strategy.rank) if strategy else (1, 0)
+    items = range(len(cast(Sized, dataset)))
+    batches = [list(items[start : start + batch_size]) for start in items[::batch_size]]
+    return _loader(config, dataset, batches[first::every], workers=workers)
 
 
 def full_test_loader(
-    config: Config, dataset: Dataset[Item], *, workers: int | None = None
+    config: Config, dataset: Dataset[Item], strategy: Strategy, *, workers: int | None = None
 ) -> DataLoader:
     """Return a loader of all views, with as many videos as make `eval.batch_size` views."""
     items = max(1, config.eval.batch_size // (config.eval.num_clips * config.eval.num_crops))
-    return loader(config, dataset, batch_size=items, shuffle=False, workers=workers)
+    return evaluation_loader(config, dataset, strategy, batch_size=items, workers=workers)
 
 
 def protocol(config: Config, listing: Listing, num_failed: int) -> str:
@@ -205,6 +224,27 @@ def protocol(config: Config, listing: Listing, num_failed: int) -> str:
         f"{listing.name}: {len(listing.test)} videos, {num_failed} failed{missing}{skipped}; "
         f"{clip} of {width}x{height}, {views}, "
         f"{_crop_words(config, listing)}"
+    )
+
+
+def _loader(
+    config: Config,
+    dataset: Dataset[Item],
+    batches: GlobalBatches | list[list[int]],
+    *,
+    workers: int | None,
+) -> DataLoader:
+    workers = config.data.num_workers if workers is None else workers
+    if workers:  # a process forked while OpenCV's threads exist waits for them forever
+        cv2.setNumThreads(1)
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=init_worker,
+        generator=torch.Generator().manual_seed(config.train.seed),  # not the global one: dropout's
+        persistent_workers=isinstance(batches, GlobalBatches) and workers > 0,
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from stn_action.batch import Failure
-from stn_action.build.data import evaluation_dataset, loader, training_dataset
+from stn_action.build.data import evaluation_dataset, evaluation_loader, training_dataset
 from stn_action.build.model import example_clip
 from stn_action.checksum import slice_label
 from stn_action.config.fingerprint import Fingerprint
@@ -143,7 +143,7 @@ class FeatureCache:
         arrays: ViewArrays | None = None
         failures: list[Failure] = []
         network.eval()
-        batches = loader(self.config, dataset, batch_size=1, shuffle=False)
+        batches = evaluation_loader(self.config, dataset, batch_size=1)
         batches = show_progress(
             batches, total=len(dataset), what=f"caching {self.stage} ({part} views)",
             console=console,

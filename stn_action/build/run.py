@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -13,10 +14,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from stn_action.batch import Batch
-from stn_action.build.data import full_test_loader, loader
+from stn_action.build.data import evaluation_loader, full_test_loader, training_loader
 from stn_action.build.model import build_network, describe_groups
 from stn_action.build.run_data import RunData, build_run_data
 from stn_action.config.schema import Config
+from stn_action.data.global_batches import GlobalBatches
 from stn_action.data.listing import Listing
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import VideoTable
@@ -52,6 +54,7 @@ class Run:
     learner: Any
     """What is trained, prepared: the network, or its part behind the cached stage."""
     batches: DataLoader
+    """Of `training_loader`: this process's shares of the training batches."""
     curve_part: Literal["val", "test"]
     """The part that is evaluated every `eval_interval` epochs: val if there is one."""
     curve_batches: DataLoader
@@ -88,13 +91,13 @@ class Run:
 
     def epoch_batches(self, epoch: int) -> Iterable[Batch]:
         """Return the batches of an epoch, or as many as `train.max_steps` leaves."""
-        self.strategy.set_epoch(self.batches, epoch)  # the order
+        cast(GlobalBatches, self.batches.batch_sampler).set_epoch(epoch)  # the order
         cast(Any, self.batches.dataset).set_epoch(epoch)  # the random draws
         train = self.config.train
         if train.max_steps is None:
             return self.batches
         left = (train.max_steps - self.num_steps) * train.grad_accum_steps
-        return self.strategy.first(self.batches, left)
+        return islice(self.batches, left)
 
 
 def build_run(
@@ -115,14 +118,13 @@ def build_run(
     described = describe_groups(config, data.learner, groups)
     optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum)
     workers = data.num_workers
-    train_data = data.train(listing.train)
-    batches = loader(config, train_data, batch_size=train.batch_size, shuffle=True, workers=workers)
+    batches = training_loader(config, data.train(listing.train), strategy, workers=workers)
     curve_data = data.test(listing.val or listing.test, quick=True)
-    curve = loader(
-        config, curve_data, batch_size=config.eval.batch_size, shuffle=False, workers=workers
+    curve = evaluation_loader(
+        config, curve_data, strategy, batch_size=config.eval.batch_size, workers=workers
     )
-    full = full_test_loader(config, data.test(listing.test), workers=workers)
-    learner, prepared, batches = strategy.prepare(data.learner, optimizer, batches)
+    full = full_test_loader(config, data.test(listing.test), strategy, workers=workers)
+    learner, prepared = strategy.prepare(data.learner, optimizer)
     steps_per_epoch = math.ceil(len(batches) / train.grad_accum_steps)
     schedule = _schedule(config, optimizer, steps_per_epoch)
     clipping = Clipping(optim.clip_grad_norm, optim.clip_localization_norm)
@@ -136,11 +138,11 @@ def build_run(
         learner=learner,
         batches=batches,
         curve_part="val" if listing.val else "test",
-        curve_batches=strategy.share(curve),
-        test_batches=strategy.share(full),
+        curve_batches=curve,
+        test_batches=full,
         objective=build_objective(config, multi_label=listing.multi_label),
-        step=OptimizerStep(prepared, schedule, strategy, clipping),
-        monitor=HeadMonitor(frozen_on_purpose=optim.relative_lr == 0),
+        step=OptimizerStep(prepared, schedule, strategy, clipping, train.grad_accum_steps),
+        monitor=HeadMonitor(frozen_on_purpose=optim.relative_lr == 0, reduce=strategy.sum),
         groups=described,
     )
 

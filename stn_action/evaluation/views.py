@@ -68,7 +68,7 @@ def evaluate(
         InputError: there is no view at all, or the network's output is not finite.
     """
     network.eval()
-    network = strategy.evaluation_network(network)
+    strategy.share_buffers(network)
     rows: list[Rows] = []
     failures: list[tuple[int, str]] = []
     for batch in batches:

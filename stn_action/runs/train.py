@@ -59,11 +59,7 @@ def train(
         InputError: the configuration, the data or the weights are wrong.
     """
     console = Console(soft_wrap=True, highlight=False) if console is None else console
-    strategy = build_strategy(
-        config.train.precision,
-        accumulation_steps=config.train.grad_accum_steps,
-        seed=config.train.seed,
-    )
+    strategy = build_strategy(config.train.precision)
     if not strategy.is_main:
         console.quiet = True
     seed_everything(config.train.seed)
@@ -131,7 +127,7 @@ def _after_epoch(
     """Evaluate if it is due, print, log and save. Collective."""
     ended = epoch == run.config.train.epochs or run.ended
     run.monitor.frozen_on_purpose = _heads_rest(run.config, epoch)
-    report = run.monitor.compute(run.strategy.sum)
+    report = run.monitor.compute()
     numbers = {
         "loss": stats.loss, "accuracy": stats.accuracy, "seconds": stats.seconds,
         "data_wait": stats.data_wait_share,

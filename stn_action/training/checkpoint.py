@@ -95,7 +95,7 @@ def training_state(
         strategy: of the run.
     """
     return {
-        "network": strategy.network_state(network),
+        "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
         "scaler": None if strategy.scaler is None else strategy.scaler.state_dict(),
@@ -111,7 +111,7 @@ def restore_training_state(
         InputError: they were built in another way.
     """
     try:
-        strategy.load_network_state(network, state["network"])
+        network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
     except (RuntimeError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from stn_action.batch import Batch
 from stn_action.distributed import Strategy
 from stn_action.training.objective import Objective
+from stn_action.training.shares import BatchShare, share_of
 from stn_action.training.step import OptimizerStep, StepRecord, TrainingError, check_finite
 
 BatchTransform = Callable[[Batch], Batch]
@@ -49,12 +50,15 @@ def train_one_epoch(
     transforms: Sequence[BatchTransform] = (),
     after_step: Sequence[AfterStep] = (),
 ) -> TrainStats:
-    """Train on every batch once.
+    """Train on every batch once. Collective.
+
+    The clips of a batch count alike whatever process has them: several processes give what one
+    gives on the same global batches, except for what they draw at random.
 
     Args:
         network: prepared by the strategy; `network(clip)` returns a `Prediction`.
-        batches: a DataLoader prepared by the strategy. Any iterable does as long as the
-            strategy does not accumulate (it could not know which batch is the last).
+        batches: this process's shares of the epoch's batches: equally many in every process;
+            some may be empty.
         objective: (prediction, target) to a mean loss ().
         step: optimizer, schedule, clipping and strategy.
         before_batch: called before each batch, in order.
@@ -65,32 +69,34 @@ def train_one_epoch(
         TrainingError: a loss or gradient is not finite, or a batch is empty.
     """
     network.train()
-    clock, means = _WaitClock(), _Means()
+    clock, means = _WaitClock(), _Means(step.strategy)
     grad_norms: list[float] = []
     failures: list[tuple[int, str]] = []
-    for number, batch in enumerate(clock.timed(batches), start=1):
+    strategy = step.strategy
+    for number, (batch, last) in enumerate(_with_last(clock.timed(batches)), start=1):
         failures += batch.failures
-        _check_not_empty(batch, number)
-        batch = _on_device(batch, step.strategy)
+        share = share_of(batch, strategy)
+        _check_not_empty(share, number)
+        strategy.stands_in = share.num_clips == 0
+        batch = _on_device(share.batch, strategy)
         for call in before_batch:
             call(number)
         for transform in transforms:
             batch = transform(batch)
-        with step.accumulate(network):
-            prediction = network(batch.clip)
-            loss = objective(prediction, batch.target)
-            means.add(loss, prediction.logits, batch.target)
-            check_finite("loss", means.last_loss, number)
-            norms = step(loss, number)
+        prediction = network(batch.clip)
+        loss = objective(prediction, batch.target) * share.weight
+        means.add(share, loss, prediction.logits, batch.target)
+        check_finite("loss", means.last_loss, number)
+        norms = step(loss, number, last=last)
         if norms is not None:
             grad_norms.append(norms.localization)
         record = StepRecord(
-            number, prediction, means.loss, means.accuracy, clock.share,
+            number, prediction, share.num_clips, means.loss, means.accuracy, clock.share,
             None if norms is None else norms.localization,
         )  # fmt: skip
         for call in after_step:
             call(record)
-    means.sum_over_processes(step.strategy)
+    strategy.stands_in = False
     return TrainStats(
         loss=means.loss,
         accuracy=means.accuracy,
@@ -98,7 +104,7 @@ def train_one_epoch(
         data_wait_share=clock.share,
         seconds=clock.seconds,
         localization_grad_norm=sum(grad_norms) / max(len(grad_norms), 1),
-        failures=step.strategy.gather(failures),
+        failures=strategy.gather(failures),
     )
 
 
@@ -107,30 +113,38 @@ def _on_device(batch: Batch, strategy: Strategy) -> Batch:
     return batch._replace(clip=clip, target=batch.target.to(strategy.device, non_blocking=True))
 
 
-def _check_not_empty(batch: Batch, number: int) -> None:
-    if len(batch.target) == 0:
+def _check_not_empty(share: BatchShare, number: int) -> None:
+    if share.total == 0:
         raise TrainingError(
             f"batch {number} of the epoch holds no clip: too many videos cannot be read. See the "
             "failures it lists"
         )
 
 
-class _Means:
-    """Loss and accuracy over the clips so far."""
+def _with_last(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
+    """Yield each batch, and whether it is the last."""
+    ahead = iter(batches)
+    for batch in ahead:
+        for following in ahead:
+            yield batch, False
+            batch = following
+        yield batch, True
 
-    def __init__(self) -> None:
+
+class _Means:
+    """Loss and accuracy over the clips so far, of all processes."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self._strategy = strategy
         self._sums = torch.zeros(3, dtype=torch.float64)  # clips, loss, correct clips
         self.last_loss = torch.nan
 
-    def add(self, loss: Tensor, logits: Tensor, target: Tensor) -> None:
+    def add(self, share: BatchShare, loss: Tensor, logits: Tensor, target: Tensor) -> None:
+        correct = _num_correct(logits, target) * (share.num_clips > 0)
         # One transfer: on a GPU each waits for all that was queued.
-        values = torch.stack([loss.detach(), _num_correct(logits, target)])
+        values = self._strategy.sum(torch.stack([loss.detach(), correct]))
         self.last_loss, num_correct = values.tolist()
-        B = len(target)
-        self._sums += torch.tensor([B, B * self.last_loss, num_correct])
-
-    def sum_over_processes(self, strategy: Strategy) -> None:
-        self._sums = strategy.sum(self._sums)
+        self._sums += torch.tensor([share.total, share.total * self.last_loss, num_correct])
 
     @property
     def loss(self) -> float:

@@ -97,6 +97,7 @@ class HeadMonitor:
         *,
         frozen_on_purpose: bool = False,
         thresholds: HeadThresholds | None = None,
+        reduce: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         """Start without statistics.
 
@@ -104,15 +105,22 @@ class HeadMonitor:
             frozen_on_purpose: the heads are not trained (relative_lr 0): report, and warn only
                 where theta is not finite.
             thresholds: where a head counts as defective.
+            reduce: returns the sum of a tensor over all processes (`Strategy.sum`); then every
+                process adds its share of every batch. None: this process alone.
         """
+        self._reduce = reduce or (lambda sums: sums)
         self.frozen_on_purpose = frozen_on_purpose
         self.thresholds = thresholds or HeadThresholds()
         self._since: dict[str, tuple[str, int]] = {}
         self.reset()
 
     def __call__(self, record: StepRecord) -> None:
-        """Add a batch."""
-        self.update(record.prediction.focus, localization_grad_norm=record.localization_grad_norm)
+        """Add a batch. Collective if the sums are."""
+        self.update(
+            record.prediction.focus,
+            localization_grad_norm=record.localization_grad_norm,
+            counted=record.num_clips > 0,
+        )
 
     def reset(self) -> None:
         """Drop the statistics at the start of an epoch; keep the epochs in which states began."""
@@ -121,33 +129,34 @@ class HeadMonitor:
         self._grad_norms: list[float] = []
 
     def update(
-        self, focus: Iterable[Focus], *, localization_grad_norm: float | None = None
+        self,
+        focus: Iterable[Focus],
+        *,
+        localization_grad_norm: float | None = None,
+        counted: bool = True,
     ) -> None:
         """Add a batch.
 
         Args:
             focus: of one prediction, one for each placement; theta (B, K, S, *kind).
             localization_grad_norm: of the step this batch ends, in effective units; None: no step.
+            counted: False: the clips stand in for none; those of other processes are added.
         """
         for placement in focus:
-            sums = _batch_sums(placement.theta.detach(), placement.base.detach())
+            sums = _clip_sums(placement.theta.detach(), placement.base.detach())
+            sums = _batch_sums(self._reduce(sums if counted else torch.zeros_like(sums)))
             self._min_scales[placement.stage] = placement.min_scale
             before = self._sums.get(placement.stage)
             self._sums[placement.stage] = sums if before is None else before + sums
         if localization_grad_norm is not None:
             self._grad_norms.append(localization_grad_norm)
 
-    def compute(self, reduce: Callable[[Tensor], Tensor] | None = None) -> HeadReport:
-        """Return the statistics since `reset`.
-
-        Args:
-            reduce: returns the sum of a tensor over all processes (`Strategy.sum`); then call
-                this on every process. None: this process alone.
-        """
+    def compute(self) -> HeadReport:
+        """Return the statistics since `reset`."""
         heads = []
         for stage, sums in self._sums.items():
-            rows = (sums if reduce is None else reduce(sums)).tolist()
-            heads += [self._statistics(stage, head, row) for head, row in enumerate(rows)]
+            rows = enumerate(sums.tolist())
+            heads += [self._statistics(stage, head, row) for head, row in rows]
         norms = self._grad_norms
         return HeadReport(tuple(heads), sum(norms) / len(norms) if norms else math.nan)
 
@@ -245,18 +254,28 @@ def _warning(head: HeadStatistics, since: int) -> str:
     return f"head {head.head} at {head.stage} {what}, since epoch {since}. Try {remedy}."
 
 
-def _batch_sums(theta: Tensor, base: Tensor) -> Tensor:
-    """Return sums (K, 6 + D), float64, for `_statistics`, of (B, K, S, *kind) and (K, *kind)."""
+def _clip_sums(theta: Tensor, base: Tensor) -> Tensor:
+    """Return sums over clips (K, 5 + 2 D), float64, of theta (B, K, S, *kind), base (K, *kind).
+
+    Count, squared displacement, share in bounds, scale, overlap; centers, squared centers.
+    """
     theta = theta.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, *kind)
     centers = theta[..., 3] if kind_of(theta) == VOLUMETRIC else window_centers(theta)
-    deviations = (centers - centers.mean(1, keepdim=True)).square().sum(1)  # (K, D)
     boxes = enclosing_boxes(theta)
-    count = torch.full_like(deviations[:, 0], theta.shape[1])
     displacement = (theta - base.double()[:, None]).square().mean((2, 3)).sum(1)
+    count = torch.full_like(displacement, theta.shape[1])
     in_bounds = (_share_inside(boxes) * _share_of_time_inside(theta)).sum(1)
     scale = window_scales(theta).sum(1)
-    sums = [count, count - 1, displacement, in_bounds, scale, _overlap(boxes).sum(1)]
-    return torch.cat([torch.stack(sums, 1), deviations], 1)
+    sums = [count, displacement, in_bounds, scale, _overlap(boxes).sum(1)]
+    return torch.cat([torch.stack(sums, 1), centers.sum(1), centers.square().sum(1)], 1)
+
+
+def _batch_sums(sums: Tensor) -> Tensor:
+    """Return sums (K, 6 + D) for `_statistics`, of those over the clips of a batch."""
+    count, others, moments = sums[:, :1], sums[:, 1:5], sums[:, 5:]
+    total, squares = moments.chunk(2, dim=1)
+    deviations = (squares - total.square() / count).clamp_min(0)
+    return torch.cat([count, count - 1, others, deviations], 1)
 
 
 def _share_of_time_inside(theta: Tensor) -> Tensor:

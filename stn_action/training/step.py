@@ -1,11 +1,10 @@
 """The optimizer step: gradients, clipping, schedule; and the record of a batch."""
 
 import math
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
@@ -23,11 +22,13 @@ class StepRecord(NamedTuple):
     batch: int
     """Number of the batch in the epoch, from 1."""
     prediction: Prediction
-    """Of the batch."""
+    """Of this process's share of the batch."""
+    num_clips: int
+    """Clips of the batch that this process has; 0: the prediction is of one that stands in."""
     loss: float
-    """Mean over the clips of the epoch so far, of this process."""
+    """Mean over the clips of the epoch so far."""
     accuracy: float
-    """Share of correct clips of the epoch so far, of this process."""
+    """Share of correct clips of the epoch so far."""
     data_wait_share: float
     """Share of the epoch's time so far that this process waited for batches."""
     localization_grad_norm: float | None
@@ -45,16 +46,16 @@ class OptimizerStep:
     strategy: Strategy
     clipping: Clipping = field(default_factory=Clipping)
 
-    def accumulate(self, network: nn.Module) -> AbstractContextManager[None]:
-        """Return the context of one batch: its forward pass and the call of this object."""
-        return self.strategy.accumulate(network)
+    accumulation_steps: int = 1
+    """Batches per optimizer step."""
 
-    def __call__(self, loss: Tensor, batch: int) -> GradientNorms | None:
-        """Add the gradients of a batch; where they are complete, clip them and step.
+    def __call__(self, loss: Tensor, batch: int, *, last: bool = False) -> GradientNorms | None:
+        """Add the gradients of a batch; where they are complete, clip them and step. Collective.
 
         Args:
-            loss: () of the batch.
-            batch: its number in the epoch, for the message.
+            loss: () this process's part of the mean loss of the batch.
+            batch: its number in the epoch, from 1.
+            last: whether it is the last one of the epoch, which completes a step.
 
         Returns:
             The norms before clipping. None: more batches are needed for a step, or the gradient
@@ -63,12 +64,14 @@ class OptimizerStep:
         Raises:
             TrainingError: the gradients are not finite.
         """
-        self.strategy.backward(loss)
-        if not self.strategy.gradients_complete:
+        self.strategy.backward(loss / self.accumulation_steps)
+        if batch % self.accumulation_steps and not last:
             return None
+        groups = self.optimizer.param_groups
+        self.strategy.sum_gradients(p for group in groups for p in group["params"])
         self.strategy.unscale_gradients(self.optimizer)
         norms = clip_gradients(
-            self.optimizer.param_groups,
+            groups,
             clip_grad_norm=self.clipping.clip_grad_norm,
             clip_localization_norm=self.clipping.clip_localization_norm,
         )

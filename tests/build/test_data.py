@@ -10,12 +10,13 @@ import torch
 from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
+    evaluation_loader,
     fold_configs,
     load_listing,
-    loader,
     open_data,
     protocol,
     training_dataset,
+    training_loader,
 )
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video, VideoTable
@@ -102,18 +103,19 @@ def test_workers_start_though_opencv_has_threads_here(tiny_data):
     cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (3000, 3000))  # on all of its threads
     config = tiny_config(tiny_data)
     dataset = evaluation_dataset(config, load_listing(config).test)
-    batches = loader(config, dataset, batch_size=3, shuffle=False, workers=1)
+    batches = evaluation_loader(config, dataset, batch_size=3, workers=1)
     batches.timeout = 60  # an error instead of a wait without end
     assert [len(batch.clip) for batch in batches] == [6, 6]
     cv2.setNumThreads(threads)
 
 
-@pytest.mark.parametrize("shuffle", [False, True])
-def test_a_loader_leaves_the_global_generator_alone(shuffle, tiny_data):
+@pytest.mark.parametrize("training", [False, True])
+def test_a_loader_leaves_the_global_generator_alone(training, tiny_data, strategy):
     config = tiny_config(tiny_data)
     dataset = evaluation_dataset(config, load_listing(config).test)
     before = torch.get_rng_state()
-    for _ in loader(config, dataset, batch_size=3, shuffle=shuffle):
+    training_batches = training_loader(config, dataset, strategy)
+    for _ in training_batches if training else evaluation_loader(config, dataset, batch_size=3):
         pass
     assert torch.equal(torch.get_rng_state(), before)
 

@@ -72,7 +72,7 @@ def test_a_run_of_two_processes_is_one_run(launched):
     assert "small3d on cpu, float32, 2 processes" in printed
     (folder,) = (launched / "runs").iterdir()  # rank 0 named it
     content = load_checkpoint(folder / "last.pt")
-    assert {int(state["step"]) for state in content["optimizer"]["state"].values()} == {4}
+    assert {int(state["step"]) for state in content["optimizer"]["state"].values()} == {6}
     assert len((folder / "test_predictions.csv").read_text().splitlines()) == 1 + 6
 
 
@@ -109,7 +109,7 @@ def small_run(strategy):
     groups = parameter_groups(network, lr=0.05, relative_lr=1e-3, weight_decay=1e-3)
     optimizer = build_optimizer("sgd", groups)
     schedule = warmup_cosine(optimizer, warmup_steps=0, total_steps=10)
-    network, optimizer, _ = strategy.prepare(network, optimizer, [])
+    network, optimizer = strategy.prepare(network, optimizer)
     return network, optimizer, schedule
 
 

@@ -44,8 +44,8 @@ def losses_and_predictions(strategy: Strategy) -> dict:
     groups = parameter_groups(network, lr=0.1, relative_lr=1e-2, weight_decay=0.0)
     optimizer = build_optimizer("sgd", groups)
     schedule = warmup_cosine(optimizer, warmup_steps=0, total_steps=3)
-    prepared, optimizer, _ = strategy.prepare(network, optimizer, [])
-    monitor = HeadMonitor()
+    prepared, optimizer = strategy.prepare(network, optimizer)
+    monitor = HeadMonitor(reduce=strategy.sum)
 
     def part(batch, rows):
         failures = batch.failures if rank == 0 else []
@@ -58,7 +58,7 @@ def losses_and_predictions(strategy: Strategy) -> dict:
         prepared, [part(batch, own) for batch in whole], ClassificationLoss(), step,
         after_step=[monitor],
     )  # fmt: skip
-    report = monitor.compute(strategy.sum)
+    report = monitor.compute()
     views = [make_clips(2, first_video=i, views=2) for i in (0, 1, 3, 4, 5)]
     views[1] = views[1]._replace(failures=[(2, "y")])
     mine = views[rank::processes]
@@ -80,7 +80,7 @@ def losses_and_predictions(strategy: Strategy) -> dict:
 def evaluates_with_the_buffers_of_rank_0(strategy: Strategy) -> bool:
     """Batch norm saw other clips on each process: all must evaluate one network."""
     network = LookingNetwork()
-    prepared, _, _ = strategy.prepare(network, torch.optim.SGD(network.parameters()), [])
+    prepared, _ = strategy.prepare(network, torch.optim.SGD(network.parameters()))
     prepared.train()(make_clips(4, first_video=4 * strategy.rank).clip)
     before = strategy.gather([network.norm.running_mean.clone()])
     evaluate(prepared, [make_clips(2)], strategy)

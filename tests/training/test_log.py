@@ -22,7 +22,7 @@ def metric_lines(folder) -> list[str]:
 
 def record(batch: int) -> StepRecord:
     prediction = Prediction(torch.zeros(1, 3), (), None)
-    return StepRecord(batch, prediction, 1.25, 0.5, 0.125, None)
+    return StepRecord(batch, prediction, 1, 1.25, 0.5, 0.125, None)
 
 
 def console(*, terminal: bool) -> Console:

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from stn_action.distributed import build_strategy, seed_batch
+from stn_action.data.global_batches import GlobalBatches
+from stn_action.distributed import seed_batch
 from stn_action.models.plug import plug
 from stn_action.training.checkpoint import (
     load_checkpoint,
@@ -30,18 +31,28 @@ from stn_action.training.step import OptimizerStep, TrainingError
 class Run:
     """A network with all that trains it; built the same way each time."""
 
-    def __init__(self, network, strategy, name="sgd", relative_lr=1e-2, lr=0.05, total_steps=8):
+    def __init__(
+        self,
+        network,
+        strategy,
+        name="sgd",
+        relative_lr=1e-2,
+        lr=0.05,
+        total_steps=8,
+        accumulation=1,
+    ):
         groups = parameter_groups(network, lr=lr, relative_lr=relative_lr, weight_decay=1e-3)
         optimizer = build_optimizer(name, groups)
         self.schedule = warmup_cosine(optimizer, warmup_steps=1, total_steps=total_steps)
-        self.network, self.optimizer, _ = strategy.prepare(network, optimizer, [])
-        self.strategy = strategy
+        self.network, self.optimizer = strategy.prepare(network, optimizer)
+        self.strategy, self.accumulation = strategy, accumulation
         self.monitor = HeadMonitor()
 
     def epoch(self, batches, *, clipping=None, loss=None, after_step=(), **kwargs):
         step = OptimizerStep(
-            self.optimizer, self.schedule, self.strategy, clipping or Clipping(None, None)
-        )
+            self.optimizer, self.schedule, self.strategy, clipping or Clipping(None, None),
+            self.accumulation,
+        )  # fmt: skip
         loss = loss or ClassificationLoss(label_smoothing=0.1)
         self.monitor.reset()
         after_step = [self.monitor, *after_step]
@@ -68,9 +79,10 @@ class Shuffled:
         columns = [column[indices] for column in self.rows[:-1]]
         return type(self.rows)(*columns, [])
 
-    def loader(self, strategy, batch_size):
-        loader = DataLoader(self, batch_size, shuffle=True, collate_fn=self.collate)
-        return strategy.share(loader)
+    def loader(self, batch_size, epoch=1):
+        batches = GlobalBatches(len(self), batch_size, seed=0)
+        batches.set_epoch(epoch)
+        return DataLoader(self, batch_sampler=batches, collate_fn=self.collate)
 
 
 def assert_same(one: nn.Module, other: nn.Module) -> None:
@@ -113,35 +125,27 @@ def test_the_schedule_steps_once_per_optimizer_step(looking_network, clips, stra
     assert run.optimizer.param_groups[0]["lr"] == 0.0
 
 
-def test_accumulated_batches_make_one_step_of_a_large_batch(looking_network, clips, fresh_state):
-    def trained(batch_size, accumulation_steps, strategy):
+def test_accumulated_batches_make_one_step_of_a_large_batch(looking_network, clips, strategy):
+    def trained(batch_size, accumulation_steps):
         torch.manual_seed(0)
         network = looking_network().eval()
         network.dropout.p, network.norm.momentum = 0.0, 0.0
         network.norm = nn.Identity()  # batch norm would see other batches
-        run = Run(network, strategy)
+        run = Run(network, strategy, accumulation=accumulation_steps)
         data = clips(12)
         rows = [slice(i, i + batch_size) for i in range(0, 12, batch_size)]
-        loader = strategy.share(DataLoader(rows, batch_size=None))
-        batches = (type(data)(*(c[r] for c in data[:-1]), []) for r in loader)
+        batches = (type(data)(*(c[r] for c in data[:-1]), []) for r in rows)
         return run.epoch(batches, clipping=Clipping(1.0, 1.0)), network
 
-    whole = trained(6, 1, build_strategy(cpu=True))
-    from accelerate.state import GradientState
-
-    GradientState._reset_state()
-    parts = trained(2, 3, build_strategy(cpu=True, accumulation_steps=3))
+    whole, parts = trained(6, 1), trained(2, 3)
     assert whole[0].steps == parts[0].steps == 2
     for a, b in zip(whole[1].parameters(), parts[1].parameters(), strict=True):
         torch.testing.assert_close(a, b)
 
 
-def test_an_unfinished_accumulation_steps_at_the_end_of_the_epoch(
-    looking_network, clips, fresh_state
-):
-    strategy = build_strategy(cpu=True, accumulation_steps=2)
-    run = Run(looking_network(), strategy)
-    loader = Shuffled(clips, 10).loader(strategy, 2)
+def test_an_unfinished_accumulation_steps_at_the_end_of_the_epoch(looking_network, clips, strategy):
+    run = Run(looking_network(), strategy, accumulation=2)
+    loader = Shuffled(clips, 10).loader(2)
     assert run.epoch(loader).steps == 3
     assert run.epoch(loader).steps == 3
 
@@ -154,21 +158,21 @@ def test_a_resumed_run_is_the_uninterrupted_one(name, looking_network, clips, st
 
     data = Shuffled(clips)
 
-    def epoch(run, loader, number):
-        loader.set_epoch(number)
+    def epoch(run, number):
         seeding = [lambda batch: seed_batch(0, epoch=number, batch=batch)]
-        return run.epoch(loader, clipping=Clipping(1.0, 0.1), before_batch=seeding)
+        batches = data.loader(4, number)
+        return run.epoch(batches, clipping=Clipping(1.0, 0.1), before_batch=seeding)
 
-    straight, loader = run_of(0), data.loader(strategy, 4)
-    first = epoch(straight, loader, 1)
+    straight = run_of(0)
+    first = epoch(straight, 1)
     save_checkpoint(tmp_path / "last.pt", training_state(*straight.state))
-    second = epoch(straight, loader, 2)
+    second = epoch(straight, 2)
     assert first.loss != second.loss
 
     resumed = run_of(1)
     torch.rand(100)
     restore_training_state(load_checkpoint(tmp_path / "last.pt"), *resumed.state)
-    again = epoch(resumed, data.loader(strategy, 4), 2)
+    again = epoch(resumed, 2)
     assert (again.loss, again.accuracy) == (second.loss, second.accuracy)
     assert_same(resumed.network, straight.network)
     assert resumed.schedule.get_last_lr() == straight.schedule.get_last_lr()

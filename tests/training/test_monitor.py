@@ -193,17 +193,27 @@ def test_without_heads_there_is_nothing_to_say():
     assert report.numbers() == {}
 
 
-def test_processes_are_added_up():
-    """A process that saw the same again: the means stay, the spread has twice the freedom."""
-    monitor = after(one_head([-0.3, 0.3]))
-    assert monitor.compute(lambda sums: sums * 2).heads == monitor.compute().heads
+@pytest.mark.parametrize(("own", "of_other"), [([-0.3, 0.1], [0.8]), ([-0.3, 0.1, 0.8], [])])
+def test_two_shares_of_a_batch_give_what_the_batch_gives(own, of_other):
+    """Each process adds the sums over its clips; of an empty share another clip stands in."""
+    whole = after(one_head([-0.3, 0.1, 0.8]), one_head([0.2, 0.2]))
+    seen: list[Tensor] = []
+    other = HeadMonitor(reduce=lambda sums: seen.append(sums) or sums)
+    other.update([one_head(of_other or own[:1])], counted=bool(of_other))
+    other.update([one_head([0.2])])
+    monitor = HeadMonitor(reduce=lambda sums: sums + seen.pop(0))
+    monitor.update([one_head(own)])
+    monitor.update([one_head([0.2])])
+    (head,), (expected,) = monitor.compute().heads, whole.compute().heads
+    assert head[2:-1] == pytest.approx(expected[2:-1], rel=1e-12)
+    assert head.state == expected.state
 
 
 def test_a_batch_with_gradients_keeps_no_graph():
     focus = one_head([-0.3, 0.3])
     focus.theta.requires_grad_()
-    seen = []
-    after(focus).compute(lambda sums: seen.append(sums) or sums)
+    seen: list[Tensor] = []
+    after(focus, reduce=lambda sums: seen.append(sums) or sums)
     assert not seen[0].requires_grad
 
 
