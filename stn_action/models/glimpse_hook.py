@@ -3,6 +3,7 @@
 Letters: K heads, K' glimpses (K, and one more with random windows).
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,12 @@ from stn_action.errors import InputError
 from stn_action.geometry.clip_sampling import fold_time, sample_clips
 from stn_action.geometry.sampling import pooled
 from stn_action.geometry.theta import window_theta
+from stn_action.models.activation_checkpointing import (
+    in_autograd_function,
+    is_checkpointed,
+    outside_checkpoint,
+    replace_again,
+)
 from stn_action.models.heads import FocusHeads
 from stn_action.models.stages import with_time, without_time
 
@@ -55,7 +62,7 @@ class GlimpseHook:
         given_theta: used instead of the heads' own.
         pool: average the glimpses and leave the map as it is.
         in_line: replace the map by the one glimpse.
-        random_windows: add the glimpse of a random window.
+        random_theta: (B, 1, 1, 2, 3), adds the glimpse of this window.
     """
 
     theta: Tensor
@@ -75,43 +82,67 @@ class GlimpseHook:
         given_theta: Tensor | None,
         pool: bool,
         in_line: bool,
-        random_windows: RandomWindows | None,
+        random_theta: Tensor | None,
     ) -> None:
         self.heads = heads
         self.batch_size = batch_size
         self.given_theta = given_theta
         self.pool = pool
         self.in_line = in_line
-        self.random_windows = random_windows
+        self.random_theta = random_theta
+        self.with_gradients = torch.is_grad_enabled()
 
     @property
     def num_branches(self) -> int:
         """Return how many maps of each clip the rest of the trunk sees in tail mode."""
-        return 1 + self.heads.num_heads + (self.random_windows is not None)
+        return 1 + self.heads.num_heads + (self.random_theta is not None)
 
     def __call__(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
         """Return the replacement of the stage's output, or None to keep it."""
+        runs_again = False
+        if self.with_gradients and not torch.compiler.is_compiling():
+            self._check_gradients()
+            runs_again = is_checkpointed()
+        # a trunk may be frozen by torch.no_grad(): heads that look at it are not
+        with torch.set_grad_enabled(self.with_gradients):
+            with outside_checkpoint() if runs_again else nullcontext():
+                replacement = self._replacement(output)
+            if runs_again and not self.pool:
+                assert replacement is not None
+                return replace_again(module, output, replacement)
+            return replacement
+
+    def _check_gradients(self) -> None:
+        if not torch.is_grad_enabled() and in_autograd_function():
+            raise InputError(
+                "the heads' stage runs under reentrant activation checkpointing, which would leave "
+                "the heads without gradients: checkpoint with use_reentrant=False (timm: "
+                "timm.layers.set_reentrant_ckpt(False)), leave the stage out of the checkpointed "
+                "part, or choose another stage; evaluate under torch.no_grad()"
+            )
+
+    def _replacement(self, output: Tensor) -> Tensor | None:
         features = with_time(output, self.batch_size)
         self.theta = self.heads(features) if self.given_theta is None else self.given_theta
         self.size_thw = (features.shape[2], features.shape[3], features.shape[4])
         size = (features.shape[3], features.shape[4])
         if self.pool:
             self.glimpses = self.heads.pooled_glimpses(features, self.theta, size)
-            if self.random_windows is not None:
+            if self.random_theta is not None:
                 at_random = self._pooled_at_random(features, size)
                 self.glimpses = torch.cat([self.glimpses, at_random], dim=1)
-            return None
+            # the next layer may work in place, on what the backward pass of the glimpses needs
+            return output.clone() if self.with_gradients else None
         glimpses = self.heads.glimpses(features, self.theta, size)  # (B, K, C, T, H, W)
         if self.in_line:
             return without_time(glimpses.squeeze(1), like=output)
         branches = [features.unsqueeze(1), glimpses]
-        if self.random_windows is not None:
-            theta = self.random_windows.draw(features)
-            branches.append(sample_clips(features, theta, size, axis_aligned=True))
+        if self.random_theta is not None:
+            branches.append(sample_clips(features, self.random_theta, size, axis_aligned=True))
         return without_time(torch.cat(branches, dim=1).transpose(0, 1).flatten(0, 1), like=output)
 
     def _pooled_at_random(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return the mean (B, 1, C, T) over a random window."""
-        assert self.random_windows is not None
-        maps, theta, unfold = fold_time(features, self.random_windows.draw(features))
+        """Return the mean (B, 1, C, T) over the random window."""
+        assert self.random_theta is not None
+        maps, theta, unfold = fold_time(features, self.random_theta)
         return unfold(pooled(maps, theta, size, axis_aligned=True))

@@ -127,7 +127,8 @@ class FocusedNetwork(nn.Module):
         windows = self.random_windows if self.training else None
         hook = GlimpseHook(
             self.heads, len(clip), given_theta=self._given(theta, len(clip)),
-            pool=self.describe is not None, in_line=self.in_line, random_windows=windows,
+            pool=self.describe is not None, in_line=self.in_line,
+            random_theta=windows.draw(clip) if windows else None,
         )  # fmt: skip
         with self._hooked(hook):
             features = self.trunk(self._normalized(clip))
