@@ -14,6 +14,7 @@ import pytest
 
 from stn_action.video.backend_table import open_video
 from stn_action.visualize.legend import head_color
+from tests.person.scene import crossing, write_damaged_scene
 from tests.tiny import rows_of, tiny_settings, write_config
 from tools.evaluate import main as evaluate
 from tools.predict import main as predict
@@ -241,6 +242,29 @@ def test_images_show_each_heads_window_and_videos_all_frames(
     with open_video(sorted(out.glob("*.mp4"))[0]) as drawn, open_video(names[0]) as source:
         assert len(drawn) == len(source) == 12
         assert (drawn.fps, source.fps) == (10, 10)
+
+
+@pytest.mark.parametrize("kind", ["people", "regions"])
+def test_odd_boxes_are_a_failure_of_their_video(checkpoint, tiny_data, tmp_path, kind, capsys):
+    """Boxes of people keep a video from being predicted, regions from being drawn."""
+    shutil.copytree(tiny_data / kind, tmp_path / kind)
+    odd = tmp_path / kind / "test/down/0.csv"
+    late = kind == "people"
+    odd.write_text(f"frame,x0,y0,x1,y1\n{99 if late else 0},1,2,30,{40 if late else -40}\n")
+    arguments = ["--checkpoint", checkpoint, f"data.{kind}={tmp_path / kind}", "test"]
+    out = tmp_path / "out"
+    assert visualize([*arguments, "--limit", "2", "--no-mp4", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert f"{tiny_data / 'test/down/0.mp4'}: {odd}" in text
+    assert [path.name for path in out.glob("*.png")] == ["test_left_1.png"]
+
+
+def test_a_damaged_video_is_drawn_as_far_as_it_decodes(checkpoint, tmp_path):
+    path = write_damaged_scene(tmp_path / "odd.mp4", crossing())
+    out = tmp_path / "out"
+    assert visualize(["--checkpoint", checkpoint, str(path), "--out", str(out)]) == 0
+    with open_video(*out.glob("*.mp4")) as drawn, open_video(path) as source:
+        assert len(drawn) == sum(1 for _ in source.stream()) < 60
 
 
 def test_a_split_is_drawn_up_to_the_limit(checkpoint, tmp_path):

@@ -41,19 +41,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from stn_action.build.video_sets import videos_of
     from stn_action.jobs.convert_people import match_videos, read_people, write_people
+    from stn_action.jobs.job_spec import list_few
     from stn_action.progress import show_progress
 
+    failures: dict[str, str] = {}
     videos = videos_of(options.videos) if options.videos else None
     ava = {"actions": options.actions, "excluded": options.excluded}
     ava |= {"start_seconds": options.start_seconds}
     ava |= {"size_hw": (int(size[1]), int(size[0])) if size else None}
     people = read_people(options.source, options.kind, videos=videos, fps=options.fps, ava=ava)
     if videos is not None:
-        people = match_videos(people, videos, options.source)
+        people = match_videos(people, videos, options.source, failures)
     made_by = f"{options.kind}: {options.source.name}"
     people = show_progress(people, total=None, what="converting")
     number = write_people(options.out, options.to, people, made_by=made_by)
     print(f"{options.out}: {number} videos written")
+    print(*list_few("left without boxes", failures), sep="\n", end="\n" if failures else "")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from stn_action.data.video_table import Video, VideoTable
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
+from stn_action.person.store.tube_folder import read_tube_csv
 from stn_action.video.backend_table import BACKENDS
 
 
@@ -71,7 +72,8 @@ def check_before_start(config: Config) -> None:
     """Check for mistakes that would otherwise end a run after hours.
 
     Raises:
-        InputError: the reader is not installed, or the folder of regions holds none.
+        InputError: the reader is not installed, the folder of regions holds none, or one is
+            malformed.
     """
     if config.data.reader != "auto":
         module, _, package = BACKENDS[config.data.reader]
@@ -83,7 +85,12 @@ def check_before_start(config: Config) -> None:
                 f"{package}`, or choose another reader"
             ) from None
     regions = config.data.regions
-    if regions is not None and not any(regions.rglob("*.csv")):
+    if regions is None:
+        return
+    files = sorted(regions.rglob("*.csv"))
+    for file in files:
+        read_tube_csv(file)
+    if not files:
         raise InputError(
             f"data.regions: there is no CSV file below {regions}; give the folder of the deciding "
             "regions' boxes, or null where they are not known"

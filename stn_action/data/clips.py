@@ -61,8 +61,7 @@ class ClipDataset(Dataset[Item]):
 
         Raises:
             IndexError: there is no such item.
-            VideoError: its video cannot be read.
-            InputError: a person box is entirely outside the frame of its video.
+            VideoError: its video cannot be used.
         """
 
     def _require_item(self, index: int) -> None:
@@ -130,8 +129,7 @@ class TrainClips(ClipDataset):
         """Return the samples of an item, replaced by another one if unreadable, and the failures.
 
         Raises:
-            VideoError: `max_attempts` videos in a row cannot be read.
-            InputError: a person box is entirely outside the frame of its video.
+            VideoError: `max_attempts` videos in a row cannot be used.
         """
         self._require_item(index)
         item, generator = index, self._generator(index)
@@ -218,11 +216,7 @@ class TestClips(ClipDataset):
         return len(self.source.videos)
 
     def __getitem__(self, index: int) -> Item:
-        """Return the samples of a video, or its failure.
-
-        Raises:
-            InputError: a person box is entirely outside the frame of its video.
-        """
+        """Return the samples of a video, or its failure."""
         try:
             return [trace.sample for trace in self.trace(index)], []
         except VideoError as error:

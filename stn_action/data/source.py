@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stn_action.data.footage import Footage, read_footage
 from stn_action.data.manifest import Entry, Manifest
-from stn_action.data.video_table import VideoTable
+from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
 from stn_action.person.person_choices import Select
@@ -92,7 +92,10 @@ class ClipSource:
         """Return the numbers of the samples of video `index`: one per person, or a single one."""
         if self.tubes.select != "all" or self.people is None:
             return range(1)
-        found = self.people_in(index)
+        try:
+            found = self.people_in(index)
+        except VideoError:  # `read` reports it
+            return range(1)
         return range(max(1, len(self.tubes.kept(found.tubes)) if found else 1))
 
     def read(self, index: int, draw: DrawClips, person: int = 0) -> Footage:
@@ -104,22 +107,46 @@ class ClipSource:
             person: number of the person; only with `select="all"` there is more than one.
 
         Raises:
-            VideoError: the video cannot be read.
-            InputError: the boxes or the manifest do not belong to this video, or it has changed.
+            VideoError: the video cannot be read, it has changed, or the boxes or the manifest do
+                not belong to it.
         """
-        video = self.videos[index]
-        entry = self.manifest.find(video.name) if self.manifest is not None else None
-        if entry is not None and entry.error:
-            raise VideoError(f"{video.path}: {entry.error}")
         found = self.people_in(index)
-        self._verify(index, entry, found)
-        num_frames = entry.frames if entry is not None else None
-        with video.open(self.backend, num_frames=num_frames) as reader:
+        with self._open(index, found) as reader:
             persons: tuple[Tube, ...] = ()
             if found is not None:
                 _require_in_video(found, len(reader))
                 persons = self.tubes.kept(found.tubes_in(reader.size_hw))
             return read_person(reader, persons, person, draw, self.crop, self.tubes.select)
+
+    def open(self, index: int) -> VideoReader:
+        """Open a video, checked against the manifest and its people, with the length they give.
+
+        Raises:
+            VideoError: as `read`.
+        """
+        return self._open(index, self.people_in(index))
+
+    def _open(self, index: int, found: VideoPeople | None) -> VideoReader:
+        video = self.videos[index]
+        entry = self._entry(video)
+        self._verify(index, entry, found)
+        try:
+            return video.open(self.backend, num_frames=_known_length(video, entry, found))
+        except OSError as error:
+            raise VideoError(f"{video.path}: cannot be read ({error.strerror})") from error
+
+    def _entry(self, video: Video) -> Entry | None:
+        if self.manifest is None:
+            return None
+        try:
+            entry = self.manifest.find(video.name)
+        except InputError as error:
+            raise VideoError(
+                f"{video.path}: its line in the manifest is damaged: {error}"
+            ) from None
+        if entry is not None and entry.error:
+            raise VideoError(f"{video.path}: {entry.error}")
+        return entry
 
     def _verify(self, index: int, entry: Entry | None, found: VideoPeople | None) -> None:
         """Compare a video's checksum with the recorded ones, once: all of the file is read."""
@@ -136,7 +163,7 @@ class ClipSource:
             raise VideoError(f"{path}: cannot be read ({error.strerror})") from None
         for event, tool, digest in known:
             if digest and digest != own:
-                raise InputError(
+                raise VideoError(
                     f"{path}: the file has changed since {event} (its checksum is another one); "
                     f"run `python {tool}` again, it processes changed videos again"
                 )
@@ -160,24 +187,52 @@ def read_person(
         draw: chooses the frames; with `select="all"` among those that show the person.
         crop: how clips are cropped.
         select: which people a clip shows.
+
+    Raises:
+        VideoError: the frames cannot be read.
     """
     if select == "all" and persons:
         persons = persons[person : person + 1]
         clips = draw(persons[0].span) + persons[0].frame_indices[0]
-    else:
-        clips = draw(len(reader))
-    return read_footage(reader, clips, crop, persons, select)
+        return read_footage(reader, clips, crop, persons, select)
+    while True:
+        length = len(reader)
+        try:
+            footage = read_footage(reader, draw(length), crop, persons, select)
+        except VideoError:
+            if len(reader) == length:
+                raise
+        else:
+            if len(reader) == length:
+                return footage
+        # Damage was found, which makes the video shorter: what was drawn may be beyond its end.
+
+
+def _known_length(video: Video, entry: Entry | None, found: VideoPeople | None) -> int | None:
+    """Return the length that a complete pass over this file has counted; None: there was none.
+
+    It is the manifest's, else the people file's. Boxes without a checksum come from other tools,
+    whose lengths are only compared.
+    """
+    length, known_by = None, "people file"
+    if entry is not None:
+        length, known_by = entry.frames, "manifest"
+    elif found is not None and found.checksum:
+        length = found.num_frames
+    if length is not None and length < 1:
+        raise VideoError(f"{video.path}: has no frame that can be decoded, by the {known_by}")
+    return length
 
 
 def _require_in_video(found: VideoPeople, num_frames: int) -> None:
     last = max((int(tube.frame_indices[-1]) for tube in found.tubes), default=0)
     if found.num_frames is not None and found.num_frames != num_frames:
-        raise InputError(
+        raise VideoError(
             f"{found.source}: {found.name} had {found.num_frames} frames when people were "
             f"detected in it, now it has {num_frames}; are they of another video?"
         )
     if last >= num_frames:
-        raise InputError(
+        raise VideoError(
             f"{found.source}: the boxes of {found.name} reach to frame {last}, the video has "
             f"{num_frames} frames, numbered from 0; are they of another video?"
         )

@@ -15,6 +15,7 @@ from stn_action.person.names import NameIndex
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import track_people
 from stn_action.person.video_people import VideoPeople
+from stn_action.video.reader import VideoError
 
 PEOPLE_FILE = "sqlite"
 """The name of a people file's format."""
@@ -90,18 +91,25 @@ def write_people(path: Path, kind: str, people: Iterable[VideoPeople], *, made_b
 
 
 def match_videos(
-    people: Iterable[VideoPeople], videos: Sequence[Video], source: object
+    people: Iterable[VideoPeople],
+    videos: Sequence[Video],
+    source: object,
+    failures: dict[str, str] | None = None,
 ) -> Iterator[VideoPeople]:
     """Yield the boxes of these videos, under the videos' names and with their lengths.
+
+    A video that cannot be read, or is shorter than its boxes, is yielded without boxes.
 
     Args:
         people: the boxes.
         videos: the videos.
         source: of the boxes, for messages.
+        failures: filled with the name of each such video, and the reason.
 
     Raises:
-        InputError: no name matches, or boxes are beyond the end of their video.
+        InputError: no name matches, or there is such a reason for every video.
     """
+    failures = {} if failures is None else failures
     index = NameIndex([video.name for video in videos], "the videos")
     by_name = {video.name: video for video in videos}
     number = matched = 0
@@ -112,7 +120,16 @@ def match_videos(
         if name is None:
             continue
         matched += 1
-        yield _with_length(one, by_name[name])
+        try:
+            yield _with_length(one, by_name[name])
+        except VideoError as error:
+            failures[name] = str(error)
+            yield VideoPeople(name, (), source=one.source)
+    if matched and len(failures) == matched:
+        raise InputError(
+            f"{source}: its boxes fit none of the {matched} videos; the first: "
+            f"{next(iter(failures.values()))}"
+        )
     if not matched:
         raise InputError(
             f"{source}: none of its {number} videos is among the {len(videos)} given; its first is "
@@ -139,7 +156,7 @@ def _with_length(one: VideoPeople, video: Video) -> VideoPeople:
         size_hw, fps = one.size_hw or reader.size_hw, reader.fps
     last = max((int(tube.frame_indices[-1]) for tube in one.tubes), default=0)
     if last >= num_frames:
-        raise InputError(
+        raise VideoError(
             f"{one.source or one.name}: its boxes reach to frame {last}, but {video.path} has "
             f"{num_frames} frames, numbered from 0"
         )
@@ -174,8 +191,14 @@ def _about_video(
         if found is not None:
             video = by_name[found]
             start = start_seconds + (video.start_seconds or 0)
-            with video.open() as reader:
-                return AvaVideo(reader.size_hw, reader.fps, start, len(reader))
+            try:
+                with video.open() as reader:
+                    return AvaVideo(reader.size_hw, reader.fps, start, len(reader))
+            except VideoError as error:
+                if size_hw is None or fps is None:
+                    raise InputError(
+                        f"{error}; repair it, or give --size WIDTHxHEIGHT and --fps"
+                    ) from error
         if size_hw is None or fps is None:
             raise InputError(
                 f"{name}: AVA's csv has neither size nor frame rate of its videos; give the "

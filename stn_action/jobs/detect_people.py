@@ -83,11 +83,14 @@ def detect_all(
         return people.is_done(video.name, video.path, video.start_seconds, video.end_seconds)
 
     def record(video: Video, result: VideoPeople | Failed) -> Failed | None:
-        if isinstance(result, Failed):
-            people.add(VideoPeople(video.name, ()), error=result.reason)
-            return result
-        people.add(result, video.path)
-        return None
+        try:
+            if not isinstance(result, Failed):
+                people.add(result, video.path)
+                return None
+        except OSError as error:  # it was removed meanwhile
+            result = Failed(f"the file cannot be read ({error.strerror})")
+        people.add(VideoPeople(video.name, ()), error=result.reason)
+        return result
 
     spec = JobSpec(
         "detecting people", is_done, _same_video, partial(_detect, plan), record,

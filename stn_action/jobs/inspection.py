@@ -30,6 +30,8 @@ def inspect_video(video: Video) -> Entry:
     try:
         with video.open() as reader:
             return _describe(video, reader, about)
+    except OSError as error:
+        return entry_without_frames(video, f"the file cannot be read ({error.strerror})", **about)
     except InputError as error:
         return entry_without_frames(video, str(error).removeprefix(f"{video.path}: "), **about)
 

@@ -10,6 +10,7 @@ from stn_action.data.listing import NAMES_SHOWN
 from stn_action.data.video_table import Video
 from stn_action.jobs.pool import Failed, run_pool
 from stn_action.progress import show_progress
+from stn_action.video.reader import VideoError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -94,13 +95,13 @@ def run_job(
     summary = JobSummary(total=len(videos))
     waiting: list[Video] = []
     for video in videos:
-        if not video.path.is_file():
+        if _is_missing(video):
             summary.missing.append(video.name)
         elif not _count_recorded(spec, video, summary):
             waiting.append(video)
     spec.announce(waiting)
     skipped: list[Video] = []
-    pairs = ((video, spec.item(video)) for video in _claimed(spec, waiting, skipped))
+    pairs = ((video, _item(spec, video)) for video in _claimed(spec, waiting, skipped))
     results = run_pool(_Work(spec.work), pairs, workers)
     for (video, _), result in show_progress(
         results, total=len(waiting), what=spec.what, console=console
@@ -137,13 +138,23 @@ class _Work(Generic[Item, Result]):
     def __init__(self, work: Callable[[Item], Result | Failed]) -> None:
         self.work = work
 
-    def __call__(self, pair: tuple[Video, Item]) -> Result | Failed:
-        return self.work(pair[1])
+    def __call__(self, pair: tuple[Video, Item | Failed]) -> Result | Failed:
+        return pair[1] if isinstance(pair[1], Failed) else self.work(pair[1])
+
+
+def _is_missing(video: Video) -> bool:
+    try:
+        return not video.path.is_file()
+    except OSError:  # its folder cannot be entered, for instance: it fails, it is not missing
+        return False
 
 
 def _count_recorded(spec: JobSpec[Item, Result], video: Video, summary: JobSummary) -> bool:
     """Count a video if nothing is left to do for it; return whether it was counted."""
-    recorded = spec.recorded(video)
+    try:
+        recorded = spec.recorded(video)
+    except (VideoError, OSError) as error:
+        recorded = _failed(video, error)
     if isinstance(recorded, Failed):
         summary.failures[video.name] = recorded.reason
     else:
@@ -151,11 +162,28 @@ def _count_recorded(spec: JobSpec[Item, Result], video: Video, summary: JobSumma
     return recorded is not False
 
 
+def _item(spec: JobSpec[Item, Result], video: Video) -> Item | Failed:
+    try:
+        return spec.item(video)
+    except (VideoError, OSError) as error:
+        return _failed(video, error)
+
+
+def _failed(video: Video, error: VideoError | OSError) -> Failed:
+    if isinstance(error, OSError):
+        return Failed(f"the file cannot be read ({error.strerror})")
+    return Failed(str(error).removeprefix(f"{video.path}: "))
+
+
 def _claimed(
     spec: JobSpec[Item, Result], waiting: Sequence[Video], skipped: list[Video]
 ) -> Iterator[Video]:
     for video in waiting:
-        if spec.claim(video):
+        try:
+            claimed = spec.claim(video)
+        except OSError:  # the file cannot be read: the work on it says so
+            claimed = True
+        if claimed:
             yield video
         else:
             skipped.append(video)

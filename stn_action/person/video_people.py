@@ -7,9 +7,9 @@ from typing import Protocol
 
 import torch
 
-from stn_action.errors import InputError
 from stn_action.geometry.boxes import box_sizes, clip_boxes
 from stn_action.person.tube import Tube
+from stn_action.video.reader import VideoError
 
 MAX_ASPECT_CHANGE = 0.03
 """Maximum difference in aspect ratio of two sizes of one video: 340x256 is 320x240."""
@@ -56,14 +56,14 @@ class VideoPeople:
                 (of a re-encoded copy of the video) are scaled.
 
         Raises:
-            InputError: the sizes do not belong to one video, or a box is entirely outside.
+            VideoError: the sizes do not belong to one video, or a box is entirely outside.
         """
         scale = None
         if self.size_hw is not None and self.size_hw != size_hw:
             (height, width), (new_height, new_width) = self.size_hw, size_hw
             x, y = new_width / width, new_height / height
             if abs(x / y - 1) > MAX_ASPECT_CHANGE:
-                raise InputError(
+                raise VideoError(
                     f"{self.source}: the boxes of {self.name} are for {width}x{height} pixels, the "
                     f"video has {new_width}x{new_height}; are they of another video?"
                 )
@@ -88,7 +88,8 @@ class People(Protocol):
         """Return all tubes of a video; None if it was never processed.
 
         Raises:
-            InputError: the boxes are malformed, or several entries fit the name.
+            VideoError: the boxes are malformed.
+            InputError: several entries fit the name, or the file of boxes cannot be read.
         """
         ...
 
@@ -112,14 +113,14 @@ def fit_to_image(tube: Tube, size_hw: tuple[int, int], source: str | Path) -> Tu
         source: of the tube, for the message.
 
     Raises:
-        InputError: a box is entirely outside the image.
+        VideoError: a box is entirely outside the image.
     """
     clipped = clip_boxes(tube.boxes, size_hw)
     outside = (box_sizes(clipped) <= 0).any(dim=1)
     if outside.any():
         worst = int(outside.nonzero()[0])
         corners = ", ".join(f"{value:g}" for value in tube.boxes[worst].tolist())
-        raise InputError(
+        raise VideoError(
             f"{source}: the box ({corners}) of frame {int(tube.frame_indices[worst])} is entirely "
             f"outside the image, which is {size_hw[1]} wide and {size_hw[0]} high "
             f"({int(outside.sum())} such boxes); are these boxes of another video, or in another "

@@ -1,5 +1,6 @@
 """Images and videos of the windows of a checkpoint's heads, on the source frames."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,13 @@ from stn_action.person.select import select_boxes
 from stn_action.person.store.people_file import open_people
 from stn_action.person.video_people import People
 from stn_action.predictor import Predictor
-from stn_action.video.reader import VideoReader
+from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.writer import write_video
 from stn_action.visualize.focus_sheet import draw_sheet, evenly_spaced
 from stn_action.visualize.frame_overlay import render_video
 from stn_action.visualize.images import save_png
 
 SHEET_COLUMNS = 6
-FRAMES_AT_ONCE = 32
-"""Frames decoded together when a video is drawn: memory does not grow with its length."""
 
 
 def visualize(
@@ -39,15 +38,19 @@ def visualize(
         make_mp4: whether to write videos besides the sheets.
 
     Yields:
-        For every video the prediction and the files written.
+        For every video the prediction and the files written. A video that can be predicted but not
+        drawn, for instance because it is damaged behind the clips, counts as failed.
     """
     targets = _source(predictor.config.data.regions)
     predictions = predictor.predict_all(videos, num_crops=1)
     for video, prediction in zip(videos, predictions, strict=True):
-        files = []
+        files: list[Path] = []
         if isinstance(prediction, VideoPrediction):
             boxes = {"person_boxes": predictor.people, "target_boxes": targets}
-            files = _draw(predictor.config, video, prediction, boxes, out, make_mp4=make_mp4)
+            try:
+                files = _draw(predictor.config, video, prediction, boxes, out, make_mp4=make_mp4)
+            except VideoError as error:
+                prediction = FailedPrediction(video.name, str(error))
         yield prediction, files
 
 
@@ -55,12 +58,15 @@ def _draw(
     config: Config, video: Video, prediction: VideoPrediction, people: dict[str, People | None],
     out: Path, *, make_mp4: bool,
 ) -> list[Path]:  # fmt: skip
-    indices = prediction.frame_indices  # (clips, T)
     label, probability = prediction.top(1)[0]
     top: dict[str, Any] = {"label": label, "probability": probability}
     name = video.name.replace("/", "_")
     files = [out / f"{name}.png"]
     with video.open(config.data.reader) as reader:
+        for _ in reader.stream(sys.maxsize):  # to the end once: damage shows now, `len` is exact
+            pass
+        # Clips behind damage that they do not touch are numbered as if no frame was lost.
+        indices = prediction.frame_indices.clamp(max=len(reader) - 1)  # (clips, T)
         shown = prediction.outlines().flatten(0, 1)[
             nearest_clip_frames(indices.flatten(), torch.arange(len(reader)))
         ]  # (frames, K, P, 2)
@@ -68,23 +74,19 @@ def _draw(
         boxes = {key: _boxes(one, video, reader, select) for key, one in people.items()}
         first, last = int(indices.min()), int(indices.max())  # the part that the clips cover
         picked = [first + place for place in evenly_spaced(last + 1 - first, SHEET_COLUMNS)]
-        frames = reader.read(picked)
+        read = reader.read(picked)
         sheet = draw_sheet(
-            frames.data, shown[picked], title=video.name, columns=SHEET_COLUMNS,
-            captions=[f"{second:.2f} s" for second in frames.seconds.tolist()],
+            read.data, shown[picked], title=video.name, columns=SHEET_COLUMNS,
+            captions=[f"{second:.2f} s" for second in read.seconds.tolist()],
             **{key: None if rows is None else rows[picked] for key, rows in boxes.items()}, **top,
         )  # fmt: skip
         save_png(files[0], sheet)
         if make_mp4:
             files.append(out / f"{name}.mp4")
-            drawn = render_video(_all_frames(reader), shown, **boxes, **top)
+            frames = (image for _, image, _ in reader.stream())
+            drawn = render_video(frames, shown, **boxes, **top)
             write_video(files[1], drawn, fps=reader.fps)
     return files
-
-
-def _all_frames(reader: VideoReader) -> Iterator[Tensor]:
-    for start in range(0, len(reader), FRAMES_AT_ONCE):
-        yield from reader.read(range(start, min(start + FRAMES_AT_ONCE, len(reader)))).data
 
 
 def _source(path: Path | None) -> People | None:

@@ -23,11 +23,10 @@ from stn_action.config.schema import Config
 from stn_action.data.clips import ClipTrace, TestClips, TrainClips
 from stn_action.data.listing import Listing
 from stn_action.data.source import ClipSource
-from stn_action.data.video_table import Video, VideoTable
+from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoError
-from stn_action.video.video_choices import Reader
 from stn_action.visualize.clip_sheet import PreviewClip, draw_overview, draw_preview, draw_summary
 from stn_action.visualize.focus_sheet import evenly_spaced
 from stn_action.visualize.images import Image, save_png
@@ -70,7 +69,7 @@ def preview(
         try:
             found = dataset.source.people_in(index)
             shots = _shots(config, dataset, index, draws)
-            clips = _preview_clips(video, config.data.reader, found, shots)
+            clips = _preview_clips(dataset.source, index, found, shots)
         except VideoError as error:
             failures.append(f"cannot be read: {video.name}: {error}")
             yield failures[-1]
@@ -157,11 +156,11 @@ def _test_shots(dataset: TestClips, index: int, draws: int) -> list[_Shot]:
 
 
 def _preview_clips(
-    video: Video, reader: Reader, found: VideoPeople | None, shots: Sequence[_Shot]
+    source: ClipSource, index: int, found: VideoPeople | None, shots: Sequence[_Shot]
 ) -> list[PreviewClip]:
     """Return the clips of one video with everything that is drawn of them."""
     needed = torch.cat([shot.trace.sample.frame_indices for shot in shots]).unique()
-    with video.open(reader) as opened:
+    with source.open(index) as opened:
         seconds = opened.read(needed.tolist()).seconds
     clips = []
     for trace, name in shots:

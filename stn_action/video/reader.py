@@ -22,7 +22,11 @@ TIME_RESOLUTION = 1e-6
 
 
 class VideoError(InputError):
-    """A video that cannot be read; the message gives the file and the reason."""
+    """A video that cannot be used; the message gives the file and the reason.
+
+    The reason may be its file, or what is known of the file: boxes or a manifest that do not belong
+    to it. A run survives it: the video is replaced in training and counts as wrong in a test.
+    """
 
 
 class VideoReader(ABC):

@@ -362,13 +362,18 @@ class TestPeople:
         assert torch.equal(dataset[1][0][0].clip, whole[0].clip)
         assert dataset_of(folder, "0").without_tube == 0
 
-    def test_a_box_entirely_outside_the_image_ends_the_run_with_one_message(self, folder, tmp_path):
+    def test_a_box_entirely_outside_the_image_is_a_failure_of_its_video(self, folder, tmp_path):
         write_person(tmp_path, "0", left=300.0)
-        dataset = dataset_of(folder, "0", people=TubeFolder(tmp_path))
-        message = r"0.csv: the box .* of frame 0 is entirely outside the image, which is 96 wide"
-        with pytest.raises(InputError, match=message):
-            dataset[0]
-        assert message_from_worker(dataset).startswith(str(tmp_path))
+        dataset = dataset_of(folder, "0", "1", people=TubeFolder(tmp_path))
+        samples, ((video, message),) = dataset[0]
+        assert (samples, video) == ([], 0)
+        assert message.startswith(f"{tmp_path / '0.csv'}: the box (")
+        assert "of frame 0 is entirely outside the image, which is 96 wide" in message
+        (batch,) = everything(dataset, num_workers=1)
+        assert batch.failures == [(0, message)]
+        training = dataset_of(folder, "0", "1", train=True, people=TubeFolder(tmp_path))
+        (sample,), failures = training[0]
+        assert (sample.video, failures) == (1, [(0, message)])
 
     def test_malformed_boxes_are_noticed_before_any_video_is_opened(self, folder, tmp_path):
         (tmp_path / "absent.csv").write_text("frame,x0,y0,x1,y1\n0,nan,2,3,4\n")

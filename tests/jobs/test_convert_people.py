@@ -89,6 +89,25 @@ def test_boxes_beyond_the_end_of_their_video_are_refused(tmp_path):
         list(match_videos([annotated()], [Video("one", path, 0, "")], "x"))
 
 
+def test_a_video_that_is_odd_is_left_without_boxes_and_named(tmp_path, capsys):
+    for name, length in {"good": 20, "short": 12}.items():
+        write_scene(tmp_path / f"videos/{name}.mp4", standing(length))
+    (tmp_path / "videos/text.mp4").write_text("no video")
+    boxes = PeopleFile.create(tmp_path / "boxes.sqlite", "hand")
+    boxes.add_all(annotated(name) for name in ("good", "short", "text"))
+    out = ["--out", str(tmp_path / "out.sqlite"), "--videos", str(tmp_path / "videos")]
+    assert main([str(boxes.path), "--from", "sqlite", *out]) == 0
+    text = capsys.readouterr().out
+    assert f"{tmp_path / 'out.sqlite'}: 3 videos written" in text
+    assert f"left without boxes: short: {boxes.path}: short: its boxes reach to frame 18" in text
+    assert f"left without boxes: text: {tmp_path / 'videos/text.mp4'}: no backend can" in text
+    assert PeopleFile(tmp_path / "out.sqlite").longest_spans(["good", "short", "text"]) == [
+        19,
+        0,
+        0,
+    ]
+
+
 def test_boxes_of_a_slice_are_checked_against_the_slice(tmp_path):
     path = write_scene(tmp_path / "one.mp4", standing(60))
     video = Video("one", path, 0, "", start_seconds=0.5, end_seconds=1.5)

@@ -10,6 +10,7 @@ from rich.console import Console
 from stn_action.data.video_table import Video
 from stn_action.jobs.job_spec import FAILURES_SHOWN, JobSpec, JobSummary, list_few, run_job
 from stn_action.jobs.pool import CRASHED, Failed
+from stn_action.video.reader import VideoError
 
 
 def count_bytes(path: Path) -> int | Failed:
@@ -31,6 +32,9 @@ class Store:
         result = self.results.get(video.name, False)
         return result if isinstance(result, Failed) else result is not False
 
+    def item(self, video: Video) -> Path:
+        return video.path
+
     def record(self, video: Video, result: int | Failed) -> Failed | None:
         self.results[video.name] = result
         return result if isinstance(result, Failed) else None
@@ -42,7 +46,7 @@ class Store:
 
     def run(self, videos: list[Video], workers: int = 0) -> JobSummary:
         spec = JobSpec(
-            "counting", self.recorded, lambda video: video.path, count_bytes, self.record,
+            "counting", self.recorded, self.item, count_bytes, self.record,
             claim=self.claim,
         )  # fmt: skip
         return run_job(spec, videos, workers=workers, console=Console(file=StringIO()))
@@ -75,6 +79,34 @@ def test_each_video_is_counted_once(written, tmp_path):
         "failed: e: broken before",
         "failed: c: the file is empty",
     ]
+
+
+def test_a_video_whose_record_or_item_fails_is_a_failure_of_its_own(written):
+    class Odd(Store):
+        def recorded(self, video: Video) -> bool | Failed:
+            if video.name == "a":
+                raise PermissionError(13, "Permission denied")
+            if video.name == "b":
+                raise VideoError(f"{video.path}: its boxes are damaged")
+            return super().recorded(video)
+
+        def claim(self, video: Video) -> bool:
+            if video.name == "c":
+                raise OSError(5, "Input/output error")
+            return super().claim(video)
+
+        def item(self, video: Video) -> Path:
+            if video.name == "d":
+                raise VideoError("the boxes of d are damaged")
+            return video.path
+
+    summary = Odd().run(written(a="1", b="1", c="1", d="1", e="1"))
+    assert (summary.done, summary.tried) == (2, 3)
+    assert summary.failures == {
+        "a": "the file cannot be read (Permission denied)",
+        "b": "its boxes are damaged",
+        "d": "the boxes of d are damaged",
+    }
 
 
 def test_videos_that_another_process_holds_or_has_finished_are_left_to_it(written):

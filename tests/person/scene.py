@@ -45,6 +45,18 @@ def write_scene(path: Path, boxes: Tensor) -> Path:
     return path
 
 
+def write_damaged_scene(path: Path, boxes: Tensor) -> Path:
+    """A scene of which a twentieth of the bytes, in its middle, is noise: some frames are lost."""
+    write_video(path, draw(boxes), fps=FPS, crf=8, gop=12)
+    content = bytearray(path.read_bytes())
+    start, end = content.index(b"mdat") + 4, content.index(b"moov") - 4
+    middle, half = (start + end) // 2, len(content) // 40
+    noise = np.random.default_rng(0).integers(0, 256, 2 * half, dtype=np.uint8)
+    content[middle - half : middle + half] = noise.tobytes()
+    path.write_bytes(content)
+    return path
+
+
 class ColorDetector:
     """What is visible of each color, as boxes without a name; the more of it, the surer."""
 

@@ -96,24 +96,47 @@ def test_a_test_of_nothing_that_can_be_read_ends(data, capsys):
 
 
 @pytest.mark.parametrize(
-    ("row", "message", "workers"),
+    ("row", "message"),
     [
-        ("5,nan,1,20,20", "holds NaN or infinity", 0),
-        ("5,30,10,20,20", "x0 < x1 and y0 < y1 must hold", 0),
-        ("5,400,300,440,340", "is entirely outside the image, which is 64 wide and 48 high", 0),
-        ("5,400,300,440,340", "is entirely outside the image, which is 64 wide and 48 high", 1),
+        ("5,nan,1,20,20", "holds NaN or infinity"),
+        ("5,30,10,20,20", "x0 < x1 and y0 < y1 must hold"),
     ],
 )
-def test_a_box_that_cannot_be_right_ends_a_run_at_once(data, row, message, workers, capsys):
+def test_malformed_boxes_end_a_run_before_training(data, row, message, capsys):
     path = data / "people/train/right/0.csv"
     path.write_text(f"frame,x0,y0,x1,y1\n0,10,10,30,40\n{row}\n")
-    status, out = run(data, f"data.num_workers={workers}")
+    status, out = run(data)
     captured = capsys.readouterr()
     assert status == 2
     assert captured.err.startswith(f"error: {path}")
     assert message in captured.err
     assert captured.err.count("\n") == 1
     assert not (out / "last.pt").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_boxes_of_another_video_are_unreadable_videos(data, workers, capsys):
+    """Found when the video is opened: named, replaced in training and wrong in the test."""
+    for name in ("train/right/0", "test/left/0"):
+        rows = "0,10,10,30,40\n5,400,300,440,340\n"
+        (data / f"people/{name}.csv").write_text(f"frame,x0,y0,x1,y1\n{rows}")
+    status, _ = run(data, f"data.num_workers={workers}")
+    text = capsys.readouterr().out
+    assert status == 0
+    reason = "the box (400, 300, 440, 340) of frame 5 is entirely outside the image, which is 64 wi"
+    path = data / "people/train/right/0.csv"
+    assert text.count(f"WARNING: unreadable, replaced in training: {path}: {reason}") == 1
+    assert f"counted as wrong: test/left/0: {data / 'people/test/left/0.csv'}: {reason}" in text
+    assert "folders: 6 videos, 1 failed" in text
+
+
+def test_a_malformed_region_ends_a_run_before_training(data, capsys):
+    path = data / "regions/test/left/0.csv"
+    path.write_text("frame,x0,y0,x1,y1\n0,10,ten,30,40\n")
+    status, out = run(data)
+    assert status == 2
+    assert capsys.readouterr().err == f"error: {path}, line 2: '0,10,ten,30,40' are not numbers\n"
+    assert not out.exists()
 
 
 def test_a_missing_folder_of_boxes_or_regions_is_found_before_training(data, capsys):

@@ -140,6 +140,19 @@ def test_whole_frames_are_told_apart(tiny_data, tmp_path):
     assert pixels[0] == pixels[1] == pixels[3] < pixels[2]  # the legend's, and a person's
 
 
+def test_a_video_with_boxes_of_another_one_is_reported_and_the_others_drawn(tiny_data, tmp_path):
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    config = tiny_config(data)
+    odd = load_listing(config).train[0]
+    boxes = data / "people" / f"{odd.name}.csv"
+    boxes.write_text("frame,x0,y0,x1,y1\n99,1,2,30,40\n")
+    lines = list(preview(config, tmp_path / "out", limit=2, draws=1))
+    assert lines[0].startswith(
+        f"cannot be read: {odd.name}: {boxes}: the boxes of {odd.name} reach"
+    )
+    assert [Path(line).name for line in lines[1:]] == ["02_train_left_2.png", OVERVIEW]
+
+
 def test_an_unreadable_video_is_reported_and_the_others_drawn(tiny_data, tmp_path):
     data = shutil.copytree(tiny_data, tmp_path / "data")
     config = tiny_config(data, "data.people=null")

@@ -24,6 +24,7 @@ from stn_action.person.store.people_sql import (
 )
 from stn_action.person.store.tube_folder import TubeFolder
 from stn_action.person.video_people import People, VideoPeople
+from stn_action.video.reader import VideoError
 
 BATCH = 500
 """Names per query, videos per transaction."""
@@ -253,8 +254,8 @@ class PeopleFile:
         )
         try:
             found = tuple(unpack_tube(*row[1:]) for row in tubes)
-        except ValueError as error:
-            raise InputError(f"{self.path}: the boxes of {name} are damaged: {error}") from None
+        except (ValueError, TypeError) as error:
+            raise VideoError(f"{self.path}: the boxes of {name} are damaged: {error}") from None
         size_hw = None if height is None else (height, width)
         labels = tuple(row[0] for row in tubes)
         known = labels if any(label is not None for label in labels) else ()

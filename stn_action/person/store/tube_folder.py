@@ -13,6 +13,7 @@ from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople, fit_to_image
+from stn_action.video.reader import VideoError
 
 COLUMNS = ("frame", "x0", "y0", "x1", "y1")
 SCORE = "score"
@@ -30,7 +31,7 @@ def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> T
         size_hw: height and width of the image, if known: boxes are clipped to it.
 
     Raises:
-        InputError: the file cannot be read, a column is missing, a value is no number or not
+        VideoError: the file cannot be read, a column is missing, a value is no number or not
             finite, corners are swapped, frames do not increase, or a box is entirely outside.
     """
     path = Path(path)
@@ -38,7 +39,7 @@ def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> T
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file, skipinitialspace=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: the boxes cannot be read: {error}") from error
+        raise VideoError(f"{path}: the boxes cannot be read: {error}") from error
     columns = _column_places(path, rows[0] if rows else [])
     values = [
         _parse_row(path, line, row, columns)
@@ -46,11 +47,11 @@ def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> T
         if any(cell.strip() for cell in row)
     ]
     if not values:
-        raise InputError(f"{path}: no box in it; omit the file if no person was found")
+        raise VideoError(f"{path}: no box in it; omit the file if no person was found")
     table = torch.tensor(values, dtype=torch.float64)
     if (backward := (table[:, 0].diff() <= 0).nonzero()).numel():
         frame = int(table[int(backward[0]) + 1, 0])
-        raise InputError(f"{path}: frames must increase from line to line, but {frame} does not")
+        raise VideoError(f"{path}: frames must increase from line to line, but {frame} does not")
     tube = Tube(table[:, 0].long(), table[:, 1:5].float(), table[:, 5].float())
     return tube if size_hw is None else fit_to_image(tube, size_hw, path)
 
@@ -134,7 +135,7 @@ def _column_places(path: Path, header: list[str]) -> list[int | None]:
     names = [cell.strip().lower() for cell in header]
     missing = [column for column in COLUMNS if column not in names]
     if missing:
-        raise InputError(
+        raise VideoError(
             f"{path}: the column {', '.join(missing)} is missing; the first line must be "
             f"{','.join(COLUMNS)} with {SCORE} as an optional sixth, got {','.join(header)!r}"
         )
@@ -146,14 +147,14 @@ def _parse_row(path: Path, line: int, row: list[str], columns: list[int | None])
     try:
         values = [1.0 if column is None else float(row[column]) for column in columns]
     except (ValueError, IndexError) as error:
-        raise InputError(f"{path}, line {line}: {','.join(row)!r} are not numbers") from error
+        raise VideoError(f"{path}, line {line}: {','.join(row)!r} are not numbers") from error
     frame, x0, y0, x1, y1, _ = values
     if not all(math.isfinite(value) for value in values):
-        raise InputError(f"{path}, line {line}: {','.join(row)!r} holds NaN or infinity")
+        raise VideoError(f"{path}, line {line}: {','.join(row)!r} holds NaN or infinity")
     if frame < 0 or frame != int(frame):
-        raise InputError(f"{path}, line {line}: frame must be an integer from 0, got {frame:g}")
+        raise VideoError(f"{path}, line {line}: frame must be an integer from 0, got {frame:g}")
     if x1 <= x0 or y1 <= y0:
-        raise InputError(
+        raise VideoError(
             f"{path}, line {line}: x0 < x1 and y0 < y1 must hold, got ({x0:g}, {y0:g}, {x1:g}, "
             f"{y1:g}); corners are top left and bottom right, not center or width and height"
         )
