@@ -5,9 +5,9 @@ import math
 from pathlib import Path
 
 from stn_action.errors import InputError
-from stn_action.video.reader import VideoError, VideoReader
+from stn_action.video.reader import RefusedVideoError, VideoError, VideoReader
 from stn_action.video.slice import SliceReader
-from stn_action.video.video_choices import Backend, Reader
+from stn_action.video.video_choices import MAX_PIXELS, Backend, Reader
 
 BACKENDS: dict[Backend, tuple[str, str, str]] = {
     "pyav": ("stn_action.video.pyav", "PyAVReader", "av"),
@@ -15,7 +15,7 @@ BACKENDS: dict[Backend, tuple[str, str, str]] = {
     "decord": ("stn_action.video.decord_backend", "DecordReader", "decord"),
 }
 """Module, class and package of each backend, in the order in which `auto` tries them: decord is
-last because only decord can be off by some frames."""
+last because it refuses some files."""
 
 
 def open_video(
@@ -25,6 +25,7 @@ def open_video(
     num_frames: int | None = None,
     start_seconds: float | None = None,
     end_seconds: float | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> VideoReader:
     """Open a video, or a slice of one, for reading by frame index.
 
@@ -36,20 +37,24 @@ def open_video(
         path: the file.
         backend: "pyav", "opencv", "decord", or "auto": PyAV, and if that is not installed or cannot
             open the file, the next one that can.
-        num_frames: how many frames of it can be decoded, if known exactly: it saves
-            counting them in files whose packets do not give it (raw streams, AVI with B-frames).
-            The times of their frames are index / fps until a stream has reached the end. A number
-            that is too large is noticed when the video ends before a wanted frame, one that is too
-            small when a stream passes it; other readings do not notice. The number of a
-            slice is checked when it is opened, and saves nothing.
+        num_frames: how many frames a complete pass has given (a manifest has it). It saves counting
+            them in files whose packets do not give it (raw streams, AVI with B-frames). Where the
+            packets give another number, the file is damaged and is read forwards from its start.
+            Without packets to go by, the times of frames are index / fps until a stream has
+            reached the end. A number that is too large is noticed when the video ends before a
+            wanted frame, one that is too small when a stream passes it; other readings do not
+            notice. The number of a slice is checked when it is opened, and saves nothing.
         start_seconds: start of the slice; None: the file's first frame.
         end_seconds: end of the slice, may be beyond the file's; None: the file's end.
+        max_pixels: largest number of pixels of a frame; videos with larger ones are refused before
+            a frame is decoded.
 
     Returns:
         The reader; use it in a `with` block or close it.
 
     Raises:
-        VideoError: the file is missing, empty or no video, or the slice holds no frame.
+        VideoError: the file is missing, empty or no video, its frames are too large, or the slice
+            holds no frame.
         InputError: there is no backend of that name, or it is not installed.
         ValueError: `num_frames` is below 1.
     """
@@ -67,8 +72,8 @@ def open_video(
             f"{start_seconds} and end_seconds {end_seconds}; correct the video's entry in its list"
         )
     if start == 0 and end == math.inf:
-        return _open_file(path, backend, num_frames)
-    video = _open_file(path, backend, None)
+        return _open_file(path, backend, num_frames, max_pixels)
+    video = _open_file(path, backend, None, max_pixels)
     try:
         return SliceReader(video, start_seconds, end_seconds, num_frames)
     except BaseException:
@@ -76,7 +81,7 @@ def open_video(
         raise
 
 
-def _open_file(path: Path, backend: Reader, num_frames: int | None) -> VideoReader:
+def _open_file(path: Path, backend: Reader, num_frames: int | None, max_pixels: int) -> VideoReader:
     if not path.exists():
         raise VideoError(f"{path}: no such video file")
     if not path.is_file():
@@ -84,17 +89,19 @@ def _open_file(path: Path, backend: Reader, num_frames: int | None) -> VideoRead
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the video file is empty (0 bytes)")
     if backend != "auto":
-        return _open_with(backend, path, num_frames)
+        return _open_with(backend, path, num_frames, max_pixels)
     reasons = []
     for name in BACKENDS:
         try:
-            return _open_with(name, path, num_frames)
+            return _open_with(name, path, num_frames, max_pixels)
+        except RefusedVideoError:
+            raise
         except InputError as error:
             reasons.append(f"{name}: {str(error).removeprefix(f'{path}: ')}")
     raise VideoError(f"{path}: no backend can read this video ({'; '.join(reasons)})")
 
 
-def _open_with(name: Backend, path: Path, num_frames: int | None) -> VideoReader:
+def _open_with(name: Backend, path: Path, num_frames: int | None, max_pixels: int) -> VideoReader:
     module_name, class_name, package = BACKENDS[name]
     try:
         module = importlib.import_module(module_name)
@@ -103,4 +110,4 @@ def _open_with(name: Backend, path: Path, num_frames: int | None) -> VideoReader
             f"the video backend {name} is not installed ({error}); "
             f"run `pip install {package}` or choose another backend"
         ) from error
-    return getattr(module, class_name)(path, num_frames)
+    return getattr(module, class_name)(path, num_frames, max_pixels)

@@ -10,38 +10,66 @@ import numpy as np
 from av.container import InputContainer
 from av.error import EOFError as NoMoreDataError
 from av.error import FFmpegError, InvalidDataError
-from av.format import Flags
+from av.sidedata.sidedata import Type as SideData
+from av.stream import Disposition
 
-from stn_action.video.packets import FrameIndex, Packet, index_frames, shown_packets
-from stn_action.video.reader import VideoError
+from stn_action.video.nal_units import refreshes
+from stn_action.video.orientation import Orientation, matrix_orientation
+from stn_action.video.packets import FrameIndex, Packet, index_frames
+from stn_action.video.reader import RefusedVideoError, VideoError, too_large_error
+from stn_action.video.video_choices import MAX_PIXELS
 
 REFUSED_FORMATS = {"tty"}
 """FFmpeg plays text files as terminal recordings; these are no videos to train on."""
 
 
-def open_container(path: Path) -> tuple[InputContainer, av.VideoStream]:
+DEFAULT_FPS = 25.0
+"""Frames per second of a video that does not give a rate that can be believed."""
+
+BELIEVED_FPS = (0.001, 10_000.0)
+"""From one frame in a quarter of an hour (time lapse) to fast cameras."""
+
+
+def open_container(
+    path: Path, max_pixels: int = MAX_PIXELS
+) -> tuple[InputContainer, av.VideoStream]:
     """Open a file and select its video stream, to be decoded by one thread.
 
+    Args:
+        path: the file.
+        max_pixels: largest number of pixels of a frame; FFmpeg does not decode larger ones.
+
     Raises:
-        VideoError: the file cannot be opened or holds no video that FFmpeg can decode.
+        RefusedVideoError: the file holds no video, or larger frames.
+        VideoError: it cannot be opened, or FFmpeg cannot decode it.
     """
+    options = {"max_pixels": str(max_pixels)}
     try:
-        container = _container(path)
+        container = _container(path, options)
     except FFmpegError as error:
         raise VideoError(f"{path}: is not a readable video ({error.strerror})") from error
     stream = container.streams.best("video")
-    if container.format.name in REFUSED_FORMATS or not isinstance(stream, av.VideoStream):
+    if (
+        container.format.name in REFUSED_FORMATS
+        or not isinstance(stream, av.VideoStream)
+        or stream.disposition & Disposition.attached_pic  # the cover of a sound file
+    ):
         container.close()
-        raise VideoError(f"{path}: holds no video stream")
+        raise RefusedVideoError(f"{path}: holds no video stream")
     if stream.codec_context is None:
         container.close()
         raise VideoError(f"{path}: its codec is unknown to FFmpeg")
-    stream.codec_context.thread_count = 1
+    context = stream.codec_context
+    if context.height * context.width > max_pixels:
+        container.close()
+        raise too_large_error(path, (context.height, context.width), max_pixels)
+    context.thread_count = 1
+    context.options = options
     return container, stream
 
 
-def _container(path: Path) -> InputContainer:
-    url, options = f"file:{path}", {"protocol_whitelist": "file"}
+def _container(path: Path, decoder_options: dict[str, str]) -> InputContainer:
+    url, options = f"file:{path}", {"protocol_whitelist": "file", **decoder_options}
     try:
         return av.open(url, options=options)
     except UnicodeDecodeError:  # titles that are not UTF-8; PyAV 19 reads them
@@ -67,8 +95,12 @@ def demux_packets(
 
 def read_packets(container: InputContainer, stream: av.VideoStream) -> list[Packet]:
     """Read the packets of a newly opened video, without decoding them."""
+    codec, extradata = stream.codec_context.name, stream.codec_context.extradata
     return [
-        Packet(p.pts, p.dts, p.pos, p.size, p.is_keyframe, p.is_discard, p.is_corrupt)
+        Packet(
+            *(p.pts, p.dts, p.pos, p.size, p.is_keyframe, p.is_discard, p.is_corrupt),
+            refreshes(codec, extradata, bytes(p)) if p.is_keyframe else None,
+        )
         for p in demux_packets(container, stream, Path(container.name))
     ]
 
@@ -102,16 +134,30 @@ def frames_per_second(
     packets: list[Packet],
     index: FrameIndex | None,
 ) -> float:
-    """Compute the average rate from the index, a raw stream's packets or the header (else 25)."""
+    """Compute the average rate from the packets' times, else from the header.
+
+    A header is believed last: AVI with H.264 counts in halves of a frame there, and FFmpeg reports
+    25 for every raw stream. A rate outside `BELIEVED_FPS` is taken for `DEFAULT_FPS`.
+    """
     base = as_fraction(stream.time_base)
+    header = stream.average_rate or stream.guessed_rate
+    fps = float(header) if header else DEFAULT_FPS
+    steps = np.diff([packet.dts for packet in packets if packet.dts is not None])
     if index is not None and len(index.display_pts) > 1:
         pts = index.display_pts
-        return float((len(pts) - 1) / ((pts[-1] - pts[0]) * base))
-    dts = [packet.dts for packet in shown_packets(packets) if packet.dts is not None]
-    if container.format.flags & Flags.no_timestamps.value and len(dts) > 1:
-        # FFmpeg reports 25 for every raw stream; its parser has the rate.
-        return float(1 / (median(np.diff(dts).tolist()) * base))
-    return float(stream.average_rate or stream.guessed_rate or 25)
+        fps = float((len(pts) - 1) / ((pts[-1] - pts[0]) * base))
+    elif len(steps) and bool((steps > 0).all()):
+        fps = float(1 / (Fraction(median(steps.tolist())) * base))
+    return fps if BELIEVED_FPS[0] <= fps <= BELIEVED_FPS[1] else DEFAULT_FPS
+
+
+def frame_orientation(frame: av.VideoFrame) -> Orientation:
+    """Return how a decoded frame is mirrored and turned to be shown."""
+    try:
+        matrix = frame.side_data[SideData.DISPLAYMATRIX]
+    except KeyError:
+        return Orientation()
+    return matrix_orientation(np.frombuffer(matrix, np.int32).tolist())
 
 
 def as_fraction(number) -> Fraction:

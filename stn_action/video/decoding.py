@@ -1,5 +1,6 @@
 """The frames of one file, decoded with FFmpeg in order and numbered, from any keyframe on."""
 
+import sys
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -16,6 +17,7 @@ from stn_action.video.container import (
     stream_index,
 )
 from stn_action.video.packets import FrameIndex, Start
+from stn_action.video.video_choices import MAX_PIXELS
 
 INTRA = 1
 """FFmpeg's number (`pict_type`) of frames that refer to no other one."""
@@ -33,13 +35,15 @@ class WrongIndexError(Exception):
 class FrameDecoder:
     """An open file. Every seek is verified: see `PyAVReader`."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, max_pixels: int = MAX_PIXELS):
         self.path = path
+        self.max_pixels = max_pixels
         self.num_decoded = 0
         """Frames decoded so far."""
-        self.container, self.stream = open_container(path)
+        self.container, self.stream = open_container(path, max_pixels)
         try:
             packets = read_packets(self.container, self.stream)
+            self.num_packets = len(packets)
             self.complete = self.stream.frames == len(packets) and not any(
                 packet.corrupt for packet in packets
             )
@@ -79,7 +83,7 @@ class FrameDecoder:
         """
         if self.index is None or start is None:
             self.container.close()  # raw streams cannot be rewound, only reopened
-            self.container, self.stream = open_container(self.path)
+            self.container, self.stream = open_container(self.path, self.max_pixels)
             return enumerate(self._decoded(None, set()))
         try:
             self.container.seek(start.pts, stream=self.stream)
@@ -110,13 +114,16 @@ class FrameDecoder:
 
         The indices of frames that are not needed are added to `skipped`.
         """
+        latest = -sys.maxsize  # presentation time of the frames before
         reached = position is None
         self._set_skipping(False)
         for packet in chain(demux_packets(self.container, self.stream, self.path), [None]):
             reached = reached or (packet is not None and packet.pos == position)
             if not reached:
                 continue
-            number = self._skippable_index(packet)
+            number = self._skippable_index(packet, latest)
+            if packet is not None and packet.pts is not None:
+                latest = max(latest, packet.pts)
             self._set_skipping(number is not None)
             try:
                 frames = self.stream.decode(packet)  # None: flush the decoder
@@ -134,11 +141,15 @@ class FrameDecoder:
         if self.stream.codec_context.skip_frame != mode:
             self.stream.codec_context.skip_frame = mode
 
-    def _skippable_index(self, packet: av.Packet | None) -> int | None:
+    def _skippable_index(self, packet: av.Packet | None, latest: int) -> int | None:
         """Return the index of a packet's frame if the frame is not needed."""
         if self._wanted is None or self.index is None or packet is None:
             return None
         if packet.pts is None or packet.is_keyframe:  # keyframes verify the seek
+            return None
+        if packet.pts > latest:
+            # Only its decoding shows that it is really shown after all frames before it. A
+            # frame that is shown before others, and to which none refers, is a B-frame.
             return None
         number = bisect_left(self.index.display_pts, packet.pts)
         return number if number < self._last_wanted and number not in self._wanted else None

@@ -1,7 +1,6 @@
-"""The decord backend: exact for some files, with a warning for the others."""
+"""The decord backend: exact, for the files of which decord knows the order of the frames."""
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,22 +8,35 @@ from pathlib import Path
 import decord
 import numpy as np
 
-from stn_action.errors import InputError
-from stn_action.video.reader import VideoError, VideoReader, frame_seconds
+from stn_action.video.header import VideoHeader, read_header
+from stn_action.video.orientation import Orientation
+from stn_action.video.reader import VideoError, VideoReader
+from stn_action.video.video_choices import MAX_PIXELS
+
+MAX_DECLARED = 10_000_000
+"""Frames that a header may promise: decord makes room for all of them, and where it cannot, it ends
+the process."""
 
 
 class DecordReader(VideoReader):
-    """A reader with decord's own seeking and length.
+    """A reader with decord's own seeking.
 
-    Both are exact for MP4 and Matroska with closed groups of pictures and for AVI without
-    B-frames. Opening any other file warns.
+    It is exact for MP4 and Matroska with closed groups of frames and for AVI without
+    B-frames. Other files are refused; FFmpeg (PyAV) checks them before decord opens them.
     """
 
     backend = "decord"
 
-    def __init__(self, path: Path, num_frames: int | None = None):
+    def __init__(
+        self, path: Path, num_frames: int | None = None, max_pixels: int = MAX_PIXELS
+    ) -> None:
         self.path = path
         self._closed = False
+        header = read_header(path, max_pixels)
+        if header.num_declared > MAX_DECLARED:
+            raise self._unable(f"open a file that promises {header.num_declared:,} frames")
+        if doubt := _doubt(header):
+            raise self._unable(f"tell the order of its frames: {doubt}")
         try:
             with _silent():
                 self._video = decord.VideoReader(str(path.absolute()), num_threads=1)
@@ -33,27 +45,25 @@ class DecordReader(VideoReader):
             reason = str(error).strip().splitlines()[0]
             raise VideoError(f"{path}: is not a readable video for decord ({reason})") from error
         if image.shape[2] != 3:
-            # Observed for rotated frames of fewer than 64 columns: rows with their padding.
-            raise VideoError(f"{path}: decord returns broken frames; use backend pyav")
-        self._size_hw = image.shape[0], image.shape[1]
-        self.fps = self._video.get_avg_fps() or 25.0
-        times = self._video.get_frame_timestamp(range(len(self._video)))[:, 0]
-        self._seconds = frame_seconds(times.tolist(), self.fps)
-        doubt = _doubt(path)
-        self._num_frames = num_frames or len(self._video)
-        if self._num_frames > len(self._video) or not (doubt or self._num_frames == len(times)):
-            raise self._length_error(len(self._video), self._num_frames)
-        if doubt:
-            warnings.warn(
-                f"{path}: decord may return frames some positions off, and a wrong number of "
-                f"frames: {doubt}; use backend pyav or opencv",
-                stacklevel=2,
+            # Observed for turned frames of fewer than 64 columns: rows with their padding.
+            raise self._unable("turn frames that are so narrow")
+        assert header.index is not None  # else there is a doubt
+        counted = len(header.index.display_pts)
+        if len(self._video) != counted or num_frames not in (None, counted):
+            raise self._unable(
+                f"count its frames, {len(self._video)} of {num_frames or counted} that decode"
             )
+        self._orientation = header.orientation
+        image = self._shown(image)
+        self._size_hw = image.shape[0], image.shape[1]
+        self.fps = header.fps
+        pts = np.array(header.index.display_pts)
+        self._seconds = (pts - pts[0]) * float(header.time_base)
 
     def __len__(self) -> int:
         if self._closed:
             raise VideoError(f"{self.path}: the reader is closed; open the video again")
-        return self._num_frames
+        return len(self._seconds)
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -75,21 +85,28 @@ class DecordReader(VideoReader):
             image = self._video[index].asnumpy()
         except (decord.DECORDError, RuntimeError, IndexError) as error:
             raise VideoError(f"{self.path}: decord cannot decode frame {index}") from error
-        return image, self.seconds_at(index)
+        return self._of_one_size(self._shown(image), index), self.seconds_at(index)
+
+    def _shown(self, image: np.ndarray) -> np.ndarray:
+        """Mirror an image that decord has only turned: it takes a mirrored one for a turned one."""
+        if not self._orientation.mirrored:
+            return image
+        turned = Orientation(quarter_turns=(self._orientation.quarter_turns + 2) % 4)
+        decoded = np.rot90(image, -turned.quarter_turns)
+        return np.ascontiguousarray(self._orientation.shown(decoded))
+
+    def _unable(self, action: str) -> VideoError:
+        return VideoError(f"{self.path}: decord cannot {action}; use data.reader=pyav or opencv")
 
 
-def _doubt(path: Path) -> str | None:
+def _doubt(header: VideoHeader) -> str | None:
     """Return why decord may be inexact for this file; None if it is exact."""
-    try:
-        from stn_action.video.container import packet_index
-
-        index = packet_index(path)
-    except (ImportError, InputError):
-        return "without PyAV its keyframes cannot be checked"
-    if index is None:
+    if header.num_streams > 1:
+        return "it has several video streams"
+    if header.index is None:
         return "its packets do not give the order of frames (such as AVI with B-frames)"
-    if index.open_groups:
-        return "its groups of pictures are open (frames shown before the keyframe they follow)"
+    if not header.index.closed_groups:
+        return "its groups of frames are open, or have the times of decoding"
     return None
 
 

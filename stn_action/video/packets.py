@@ -29,6 +29,9 @@ class Packet(NamedTuple):
     discard: bool
     """The frame is decoded but not shown (edit lists)."""
     corrupt: bool
+    refreshes: bool | None = None
+    """Of a keyframe: all frames that follow it in the file are shown after it and refer to none
+    before it; None: its codec does not tell."""
 
 
 class Start(NamedTuple):
@@ -51,8 +54,9 @@ class FrameIndex:
     starts: tuple[Start, ...]
     """Keyframes by rank; the first is the first packet."""
 
-    open_groups: bool
-    """Some frames are shown before the keyframe that precedes them in the file."""
+    closed_groups: bool
+    """Every group of frames can be decoded by itself, and its packets' times are evidently those
+    at which the frames are shown."""
 
     def start_before(self, index: int) -> Start:
         """Return the last keyframe that is not shown later than frame `index`."""
@@ -88,35 +92,63 @@ def index_frames(
     first = kept[0] if kept else None
     if first is None or not times or len(times) < len(shown_packets(kept)):
         return None
-    in_order = all(a < b for a, b in pairwise(times))
     if containers & TIMED_CONTAINERS:
         trusted = codec in TIMED_CODECS and len(set(times)) == len(times)
     else:
         plain_avi = "avi" in containers and codec in UNREORDERED_AVI_CODECS and not reorders
-        trusted = plain_avi and in_order
+        trusted = plain_avi and _in_order(shown_packets(kept))
     # A stream that starts in the middle of a group: decoders drop some of these frames.
     if not trusted or not first.keyframe or first.pts is None or first.pts > min(times):
         return None
     display = tuple(sorted(times))
     starts = [_start(first, display)]
-    starts += [_start(p, display) for p in kept[1:] if p.keyframe and not p.discard]
+    groups = _groups(kept)
+    starts += [_start(group[0], display) for group in groups[1:] if _is_start(group, reorders)]
     starts = [start for start in starts if start is not None]
     if not starts or starts[0].pts != first.pts:
         return None
-    return FrameIndex(display, tuple(sorted(starts)), _has_open_groups(kept))
+    closed = all(_is_closed(group, reorders) for group in groups)
+    return FrameIndex(display, tuple(sorted(starts)), closed)
+
+
+def _groups(packets: Sequence[Packet]) -> list[list[Packet]]:
+    """Divide packets into groups of frames: each keyframe starts one."""
+    groups: list[list[Packet]] = []
+    for packet in packets:
+        if packet.keyframe or not groups:
+            groups.append([])
+        groups[-1].append(packet)
+    return groups
+
+
+def _in_order(packets: Sequence[Packet]) -> bool:
+    times = [packet.pts for packet in packets if packet.pts is not None]
+    return all(a < b for a, b in pairwise(times))
+
+
+def _is_start(group: Sequence[Packet], reorders: bool) -> bool:
+    """Return whether the packets' times tell how many frames are shown before a group.
+
+    `ffmpeg -c copy` from AVI and raw streams gives frames the times at which they are decoded.
+    Where a codec reorders, times in the order of decoding may be such times: then frames that
+    follow a keyframe in the file may be shown before it.
+    """
+    keyframe = group[0]
+    if not keyframe.keyframe or keyframe.discard:
+        return False
+    return bool(keyframe.refreshes) or not reorders or len(group) == 1 or not _in_order(group)
+
+
+def _is_closed(group: Sequence[Packet], reorders: bool) -> bool:
+    """Return whether a group can be decoded by itself and its times are evidently of showing."""
+    first = group[0]
+    leading = any(p.pts is not None and first.pts is not None and p.pts < first.pts for p in group)
+    if leading or not first.keyframe or first.refreshes is False:
+        return False
+    return not reorders or len(group) == 1 or not _in_order(group)
 
 
 def _start(packet: Packet, display: Sequence[int]) -> Start | None:
     if packet.pts is None or packet.position is None:
         return None
     return Start(bisect_left(display, packet.pts), packet.pts, packet.position)
-
-
-def _has_open_groups(packets: Sequence[Packet]) -> bool:
-    keyframe_pts = None
-    for packet in packets:
-        if packet.keyframe:
-            keyframe_pts = packet.pts
-        elif keyframe_pts is not None and packet.pts is not None and packet.pts < keyframe_pts:
-            return True
-    return False

@@ -10,11 +10,13 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from stn_action.video.container import as_fraction
+from stn_action.video.container import as_fraction, frame_orientation
 from stn_action.video.decoding import FrameDecoder, NumberedFrames, WrongIndexError
 from stn_action.video.frames import Frames
+from stn_action.video.orientation import Orientation
 from stn_action.video.packets import Start
 from stn_action.video.reader import VideoError, VideoReader, frame_seconds
+from stn_action.video.video_choices import MAX_PIXELS
 
 T = TypeVar("T")
 
@@ -31,11 +33,16 @@ class PyAVReader(VideoReader):
 
     backend = "pyav"
 
-    def __init__(self, path: Path, num_frames: int | None = None):
+    def __init__(
+        self, path: Path, num_frames: int | None = None, max_pixels: int = MAX_PIXELS
+    ) -> None:
         self.path = path
         self._given_length = num_frames
         self._closed = False
-        self._decoder = FrameDecoder(path)
+        self._decoder = FrameDecoder(path, max_pixels)
+        index = self._decoder.index
+        if index is not None and num_frames not in (None, len(index.display_pts)):
+            self._decoder.index = None  # a complete pass gave another number: damage
         self.fps = self._decoder.fps
         self._num_frames: int | None = None
         self._times: list[float | None] = []
@@ -45,7 +52,7 @@ class PyAVReader(VideoReader):
         self._held_index, self._next_index = 0, sys.maxsize  # no frame was reached yet
         self._frames: NumberedFrames = iter(())
         self._size_hw: tuple[int, int] | None = None
-        self._quarter_turns = 0
+        self._orientation = Orientation()
         if self._decoder.index is None or not self._decoder.complete:
             try:
                 self._set_size(self._first_frame())
@@ -125,10 +132,8 @@ class PyAVReader(VideoReader):
         return frame
 
     def _set_size(self, frame: av.VideoFrame) -> None:
-        self._quarter_turns = round(frame.rotation / 90) % 4
-        self._size_hw = frame.height, frame.width
-        if self._quarter_turns % 2:
-            self._size_hw = frame.width, frame.height
+        self._orientation = frame_orientation(frame)
+        self._size_hw = self._orientation.size_hw(frame.height, frame.width)
 
     def _image_at(self, index: int) -> tuple[np.ndarray, float]:
         frame = self._frame_at(index)
@@ -161,13 +166,8 @@ class PyAVReader(VideoReader):
         )
         if self._size_hw is None:
             self._set_size(frame)
-        image = np.rot90(converted.to_ndarray(), self._quarter_turns)
-        if image.shape[:2] != self.size_hw:
-            raise VideoError(
-                f"{self.path}: frame {index} is {image.shape[0]}x{image.shape[1]} pixels, the "
-                f"first {self.size_hw[0]}x{self.size_hw[1]}; re-encode the video to one size"
-            )
-        return image
+        image = self._orientation.shown(converted.to_ndarray())
+        return self._of_one_size(image, index)
 
     def seconds_at(self, index: int) -> float:
         """Return when a frame is shown: see `VideoReader.seconds_at`."""
@@ -181,7 +181,7 @@ class PyAVReader(VideoReader):
 
         Args:
             index: number of the frame.
-            skip_groups: skip entire groups of pictures by seeking.
+            skip_groups: skip entire groups of frames by seeking.
         """
         if self._held is not None and self._held_index == index:
             return self._held
@@ -213,13 +213,11 @@ class PyAVReader(VideoReader):
             raise self._length_error(self._num_frames, self._given_length)
 
     def _find_length(self) -> int:
-        given, index = self._given_length, self._decoder.index
-        if index is not None and (self._decoder.complete or (given or 0) > len(index.display_pts)):
-            if given not in (None, len(index.display_pts)):
-                raise self._length_error(len(index.display_pts), given)
+        index = self._decoder.index
+        if self._given_length is not None:
+            return self._given_length
+        if index is not None and self._decoder.complete:
             return len(index.display_pts)
-        if given is not None:
-            return given
         if index is not None:
             self._restart(index.starts[-1])
         self._frame_at(sys.maxsize - 1, skip_groups=False)

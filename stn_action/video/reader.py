@@ -29,6 +29,18 @@ class VideoError(InputError):
     """
 
 
+class RefusedVideoError(VideoError):
+    """A video that no reader may open, whatever its library is able to do."""
+
+
+def too_large_error(path: Path, size_hw: tuple[int, int], max_pixels: int) -> RefusedVideoError:
+    """Return the error about frames with more pixels than `open_video` allows."""
+    return RefusedVideoError(
+        f"{path}: its frames are {size_hw[1]}x{size_hw[0]} pixels, more than the {max_pixels:,} "
+        "that data.max_pixels allows; re-encode the video smaller, or raise data.max_pixels"
+    )
+
+
 class VideoReader(ABC):
     """An open video whose frames are read by index. Open and close it in the same process.
 
@@ -181,6 +193,19 @@ class VideoReader(ABC):
             seek: the frames before it may be skipped without decoding them.
         """
         return self._image_at(index) if index < len(self) else None
+
+    def _of_one_size(self, image: np.ndarray, index: int) -> np.ndarray:
+        """Return an image that has the size of the others.
+
+        Raises:
+            VideoError: it has not; the file was put together from several.
+        """
+        if image.shape[:2] != self.size_hw:
+            raise VideoError(
+                f"{self.path}: frame {index} is {image.shape[0]}x{image.shape[1]} pixels, the "
+                f"first {self.size_hw[0]}x{self.size_hw[1]}; re-encode the video to one size"
+            )
+        return image
 
     def _length_error(self, found: int, given: int) -> "VideoError":
         return VideoError(

@@ -1,7 +1,7 @@
 """Small videos that are hard to read by index, described as data, and the slow way to read them."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 TURNED = {  # the top left of the matrix in an MP4 track header: turn by k quarters, anticlockwise
+    0: (1, 0, 0, 1),
     1: (0, -1, 1, 0),
     2: (-1, 0, 0, -1),
     3: (0, 1, -1, 0),
@@ -31,7 +32,7 @@ class Clip:
     seekable: bool = True
     """PyAV can start at a keyframe."""
     decord: str = "exact"
-    """"exact", "warns" or "fails"."""
+    """"exact", "refused" or "fails"."""
 
     @property
     def seconds(self) -> np.ndarray:
@@ -47,19 +48,19 @@ UNEVEN = tuple(np.cumsum(np.random.default_rng(1).integers(1, 9, 60)).tolist())
 
 CLIPS = [
     Clip("h264_b.mp4", options=CLOSED),
-    Clip("h264_open_gop.mp4", options=OPEN, decord="warns"),
-    Clip("h264_open_gop.mkv", options=OPEN, decord="warns"),
-    Clip("h264_b.avi", options=CLOSED, seekable=False, decord="warns"),
-    Clip("h264_open_gop.avi", options=OPEN, seekable=False, decord="warns"),
-    Clip("h264_intra_refresh.mp4", options=REFRESH, seekable=False),
-    Clip("mpeg4_b.avi", "mpeg4", B_FRAMES, seekable=False, decord="warns"),
-    Clip("mpeg4_b.mp4", "mpeg4", B_FRAMES, decord="warns"),
+    Clip("h264_open_gop.mp4", options=OPEN, decord="refused"),
+    Clip("h264_open_gop.mkv", options=OPEN, decord="refused"),
+    Clip("h264_b.avi", options=CLOSED, seekable=False, decord="refused"),
+    Clip("h264_open_gop.avi", options=OPEN, seekable=False, decord="refused"),
+    Clip("h264_intra_refresh.mp4", options=REFRESH, seekable=False, decord="refused"),
+    Clip("mpeg4_b.avi", "mpeg4", B_FRAMES, seekable=False, decord="refused"),
+    Clip("mpeg4_b.mp4", "mpeg4", B_FRAMES, decord="refused"),
     Clip("mpeg4.avi", "mpeg4", NO_B_FRAMES),
     Clip("mpeg4_raw.mp4", "mpeg4", NO_B_FRAMES, container="m4v", seekable=False, decord="fails"),
     Clip("h264_raw.h264", options=CLOSED, seekable=False, decord="fails"),
-    Clip("transport.ts", options=CLOSED, seekable=False, decord="warns"),
+    Clip("transport.ts", options=CLOSED, seekable=False, decord="refused"),
     Clip("uneven.mp4", options=CLOSED, times=UNEVEN),
-    Clip("uneven_open_gop.mkv", options=OPEN, times=UNEVEN, decord="warns"),
+    Clip("uneven_open_gop.mkv", options=OPEN, times=UNEVEN, decord="refused"),
     Clip("odd.mp4", options=CLOSED, size_hw=(49, 63), pixels="yuv444p"),
     Clip("odd.avi", "mpeg4", NO_B_FRAMES, size_hw=(49, 63)),
     Clip("turned_1.mp4", options=CLOSED, size_hw=(62, 98), quarter_turns=1),
@@ -101,7 +102,7 @@ def write_clip(folder: Path, clip: Clip) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     if clip.quarter_turns:
-        _turn(path, clip.quarter_turns)
+        write_matrix(path, TURNED[clip.quarter_turns])
     return path
 
 
@@ -109,14 +110,32 @@ def _muxer(path: Path) -> dict[str, str]:
     return {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
 
 
-def _turn(path: Path, quarter_turns: int) -> None:
+def write_matrix(path: Path, corner: tuple[int, int, int, int]) -> None:
     """Write the matrix into the track header, behind 40 bytes of other fields."""
     data = bytearray(path.read_bytes())
-    a, b, c, d = (value * 65536 for value in TURNED[quarter_turns])
+    a, b, c, d = (value * 65536 for value in corner)
     matrix = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     start = data.index(b"tkhd") + 4 + 40
     data[start : start + 36] = matrix
     path.write_bytes(data)
+
+
+def remux(source: Path, target: Path, pts_of: Callable[[int, int], int], delay: int = 0) -> Path:
+    """Copy a video's packets, as `ffmpeg -c copy` does, with other presentation times.
+
+    `pts_of` takes a packet's number in the file and its time in frames; packet n is to be decoded
+    at n - `delay`, not after it is shown.
+    """
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        frame = 1 / Fraction(old.streams.video[0].average_rate)
+        for number, packet in enumerate(p for p in old.demux(video=0) if p.size):
+            time = round(packet.pts * packet.time_base / frame)
+            packet.stream, packet.time_base = stream, frame
+            packet.pts = pts_of(number, time)
+            packet.dts = number - delay
+            new.mux(packet)
+    return target
 
 
 def decode_all(path: Path) -> Iterator[np.ndarray]:

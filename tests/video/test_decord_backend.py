@@ -32,30 +32,28 @@ def test_files_without_a_warning_are_read_exactly(clip: Clip, clip_folder):
     np.testing.assert_allclose(frames.seconds.numpy(), clip.seconds[indices], atol=1e-3)
 
 
-@clips_where("warns")
-def test_files_that_decord_reads_wrongly_are_named_in_a_warning(clip: Clip, clip_folder):
-    with pytest.warns(UserWarning, match=rf"{clip.name}.* some positions off.* use backend pyav"):
-        video = open_video(clip_folder / clip.name, "decord")
-    video.close()
+@clips_where("refused")
+def test_files_that_decord_reads_wrongly_are_refused(clip: Clip, clip_folder):
+    message = rf"{clip.name}: decord cannot tell the order.*; use data.reader=pyav or opencv"
+    with pytest.raises(VideoError, match=message):
+        open_video(clip_folder / clip.name, "decord")
 
 
 @clips_where("fails")
-def test_raw_streams_cannot_be_opened(clip: Clip, clip_folder, capfd):
-    with pytest.raises(VideoError, match=f"{clip.name}: is not a readable video for decord"):
+def test_raw_streams_are_refused(clip: Clip, clip_folder, capfd):
+    with pytest.raises(VideoError, match=f"{clip.name}: decord cannot tell the order"):
         open_video(clip_folder / clip.name, "decord")
     assert capfd.readouterr() == ("", "")
 
 
-def test_real_clips_with_b_frames_warn(shared):
+def test_real_clips_with_b_frames_are_refused(shared):
     path = shared / "data" / "ut_interaction_set1" / "1_1_2.avi"
-    with pytest.warns(UserWarning, match=r"1_1_2.avi.*AVI with B-frames"):
-        video = open_video(path, "decord")
-    video.close()
+    with pytest.raises(VideoError, match=r"1_1_2.avi.*AVI with B-frames"):
+        open_video(path, "decord")
 
 
 def test_narrow_turned_videos_are_refused(tmp_path):
     path = write_clip(tmp_path, Clip("narrow.mp4", size_hw=(48, 64), quarter_turns=1))
-    with pytest.raises(
-        VideoError, match=r"narrow.mp4: decord returns broken frames; use backend pyav"
-    ):
+    message = r"narrow.mp4: decord cannot turn frames that are so narrow; use data.reader=pyav"
+    with pytest.raises(VideoError, match=message):
         open_video(path, "decord")

@@ -1,7 +1,6 @@
 """The number of frames, given by a caller who knows it."""
 
-import warnings
-
+import av
 import numpy as np
 import pytest
 
@@ -62,24 +61,51 @@ def test_a_length_that_is_too_small_is_noticed_by_a_stream(name, backend, clip_f
             [*video.stream()]
 
 
-def test_a_container_that_counts_its_frames_refutes_a_wrong_number_at_once(clip_folder):
-    with (
-        open_video(clip_folder / "h264_b.mp4", num_frames=59) as video,
-        pytest.raises(VideoError, match=r"has 60 frames that can be decoded, not 59"),
-    ):
-        video.read([0])
+@pytest.mark.parametrize("given", [59, 61])
+def test_only_a_complete_pass_refutes_a_number(given, clip_folder):
+    expected = checksums(clip_folder / "h264_b.mp4")
+    with open_video(clip_folder / "h264_b.mp4", num_frames=given) as video:
+        assert len(video) == given
+        image = video.read([58]).data[0].permute(1, 2, 0).numpy()
+        assert checksum(image) == expected[58]
+        with pytest.raises(VideoError, match=rf"has 60 frames that can be decoded, not {given}"):
+            [*video.stream()]
 
 
-def test_decord_refutes_a_wrong_number_when_it_opens(clip_folder):
-    with pytest.raises(VideoError, match=r"has 60 frames that can be decoded, not 61"):
-        open_video(clip_folder / "h264_b.mp4", "decord", num_frames=61)
+def test_a_file_that_counts_other_frames_than_a_pass_is_read_forwards(clip_folder, tmp_path):
+    path = tmp_path / "damaged.mp4"
+    data = bytearray((clip_folder / "h264_b.mp4").read_bytes())
+    with av.open(str(clip_folder / "h264_b.mp4")) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    for packet in packets[20:28]:
+        data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    path.write_bytes(data)
+    expected = checksums(path)
+    assert len(expected) == 50  # some need those that are lost
+    for indices in ([47, 2], [49], [19, 20, 21]):
+        for backend in BACKENDS:
+            with open_video(path, backend, num_frames=50) as video:
+                assert len(video) == 50
+                images = video.read(indices).data.permute(0, 2, 3, 1).numpy()
+                assert [checksum(image) for image in images] == [expected[i] for i in indices]
+    with open_video(path) as video:
+        assert sum(1 for _ in video.stream()) == len(video) == 50
 
 
-def test_decord_takes_a_smaller_number_where_its_own_is_doubtful(clip_folder):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that its frames can be wrong
-        with open_video(clip_folder / "mpeg4_b.avi", "decord", num_frames=60) as video:
-            assert len(video) == 60
+def test_a_damaged_file_has_one_length(shared):
+    path = shared / "cases" / "damaged_middle" / "damaged_mid.mp4"
+    expected = checksums(path)
+    for backend in BACKENDS:
+        with open_video(path, backend, num_frames=52) as video:
+            assert checksum(video.read_images([51])[0]) == expected[51]
+            assert sum(1 for _ in video.stream()) == len(video) == len(expected) == 52
+
+
+@pytest.mark.parametrize("given", [59, 61])
+def test_decord_refuses_another_number_when_it_opens(given, clip_folder):
+    message = rf"decord cannot count its frames, 60 of {given} that decode"
+    with pytest.raises(VideoError, match=message):
+        open_video(clip_folder / "h264_b.mp4", "decord", num_frames=given)
 
 
 @pytest.mark.parametrize("num_frames", [0, -3])

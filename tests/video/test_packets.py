@@ -27,7 +27,7 @@ def test_frames_are_ordered_by_presentation_time():
     index = index_of(OPEN)
     assert index.display_pts == tuple(range(8))
     assert index.starts == (Start(0, 0, 990), Start(6, 6, 1030))
-    assert index.open_groups
+    assert not index.closed_groups
 
 
 def test_frames_shown_before_a_keyframe_start_at_the_one_before():
@@ -37,7 +37,7 @@ def test_frames_shown_before_a_keyframe_start_at_the_one_before():
 
 def test_closed_groups_are_told_from_open_ones():
     closed = [packet(0, -1, key=True), packet(2, 0), packet(1, 1), packet(3, 2, key=True)]
-    assert not index_of(closed).open_groups
+    assert index_of(closed).closed_groups
 
 
 def test_placeholders_and_frames_not_shown_are_not_counted():

@@ -1,6 +1,7 @@
 import av
 import pytest
 
+from stn_action.video.backend_table import open_video
 from stn_action.video.container import packet_index
 from stn_action.video.packets import FrameIndex
 from stn_action.video.pyav import PyAVReader
@@ -118,3 +119,10 @@ def test_frames_of_another_size_are_named(tmp_path):
         assert video.read([59]).size_hw == (48, 64)
         with pytest.raises(VideoError, match="frame 60 is 64x96 pixels, the first 48x64"):
             video.read([60])
+
+
+@pytest.mark.parametrize("backend", ["auto", "pyav", "opencv", "decord"])
+def test_a_cover_picture_is_no_video(backend, shared):
+    path = shared / "cases" / "cover_picture_as_video" / "audio_cover.mp4"
+    with pytest.raises(VideoError, match=r"audio_cover.mp4: holds no video stream$"):
+        open_video(path, backend)

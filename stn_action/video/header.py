@@ -1,0 +1,75 @@
+"""What a file tells before its frames are wanted, for libraries that do not tell it rightly."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from stn_action.video.container import as_fraction, frame_orientation
+from stn_action.video.decoding import FrameDecoder
+from stn_action.video.orientation import Orientation
+from stn_action.video.packets import FrameIndex
+
+
+@dataclass(frozen=True)
+class VideoHeader:
+    """Facts about a video file that FFmpeg finds in its header, its packets and its first frame."""
+
+    fps: float
+    """Frames per second on average."""
+
+    orientation: Orientation
+    """How the frames are mirrored and turned to be shown."""
+
+    index: FrameIndex | None
+    """The order of the frames; None: only decoding gives it."""
+
+    time_base: Fraction
+    """Seconds, the unit of the times in `index`."""
+
+    num_streams: int
+    """Video streams in the file, cover images included."""
+
+    stream_number: int
+    """Position among them of the one that is read."""
+
+    num_packets: int
+    """Packets of the video stream that are in the file."""
+
+    num_declared: int
+    """Frames that the file promises, by its count or else its duration; 0: it does not tell."""
+
+
+def read_header(path: Path, max_pixels: int) -> VideoHeader:
+    """Read a file's header and packets, and decode its first frame.
+
+    Args:
+        path: the file.
+        max_pixels: largest number of pixels of a frame.
+
+    Raises:
+        VideoError: the file cannot be opened, holds no video or larger frames.
+    """
+    decoder = FrameDecoder(path, max_pixels)
+    try:
+        orientation = _first_orientation(decoder)
+        container, stream = decoder.container, decoder.stream
+        seconds = (container.duration or 0) / 1_000_000
+        declared = stream.frames or round(seconds * float(stream.average_rate or 0))
+        return VideoHeader(
+            fps=decoder.fps,
+            orientation=orientation,
+            index=decoder.index,
+            time_base=as_fraction(stream.time_base),
+            num_streams=len(container.streams.video),
+            stream_number=container.streams.video.index(stream),
+            num_packets=decoder.num_packets,
+            num_declared=declared,
+        )
+    finally:
+        decoder.close()
+
+
+def _first_orientation(decoder: FrameDecoder) -> Orientation:
+    for _, frame in decoder.frames_from(None):
+        return frame_orientation(frame)
+    return Orientation()

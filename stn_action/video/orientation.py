@@ -1,0 +1,52 @@
+"""How decoded frames are mirrored and turned to be shown, from a file's display matrix."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Orientation(NamedTuple):
+    """One of the eight combinations of mirroring and quarter turns."""
+
+    mirrored: bool = False
+    """Left and right are exchanged, before the turn."""
+
+    quarter_turns: int = 0
+    """Turns by 90 degrees counterclockwise, 0 to 3."""
+
+    def size_hw(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of a frame as it is shown."""
+        return (width, height) if self.quarter_turns % 2 else (height, width)
+
+    def shown(self, image: np.ndarray) -> np.ndarray:
+        """Mirror and turn a decoded image (H, W, 3); a view of it.
+
+        >>> Orientation(mirrored=True, quarter_turns=1).shown(np.array([[1, 2], [3, 4]]))
+        array([[1, 3],
+               [2, 4]])
+        """
+        return np.rot90(image[:, ::-1] if self.mirrored else image, self.quarter_turns)
+
+
+def matrix_orientation(matrix: Sequence[int]) -> Orientation:
+    """Find the orientation that a display matrix describes.
+
+    Source: ISO/IEC 14496-12, section 8.3.2 (`tkhd`): the decoded pixel (x, y) is shown at
+    (a x + c y, b x + d y), y downwards. As the ffmpeg command line does, scales are ignored;
+    other angles than quarter turns are rounded to them.
+
+    Args:
+        matrix: a, b, u, c, d, v, x, y, w.
+
+    >>> matrix_orientation([-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30])
+    Orientation(mirrored=True, quarter_turns=0)
+    >>> matrix_orientation([0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30])
+    Orientation(mirrored=False, quarter_turns=1)
+    """
+    a, b, _, c, d = (int(value) for value in matrix[:5])
+    mirrored = a * d < b * c
+    if mirrored:
+        a, b = -a, -b
+    return Orientation(mirrored, round(math.atan2(-b, a) / (math.pi / 2)) % 4)
