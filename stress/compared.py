@@ -11,7 +11,7 @@ from stn_action.errors import InputError
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.training.checkpoint import load_checkpoint
 
-TIMES = {"seconds", "data_wait"}
+TIMES = {"seconds", "data_wait", "time"}
 """What differs from run to run."""
 CHECKPOINTS = "last.pt", "best.pt"
 

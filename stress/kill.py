@@ -22,7 +22,7 @@ import torch
 
 from stress import jobs
 from stress.compared import broken_checkpoints, unlike_run
-from stress.sample import sample_settings, write_sample, write_settings
+from stress.sample import write_sample, write_settings
 from stress.tool_process import Ended, ToolProcess, run_tool
 from stress.trials import Outcome, Trial, add_options, options_of, run_trials
 
@@ -69,7 +69,7 @@ def _trials(run: "TrainingRun", kills: int, workers: Sequence[int]) -> Iterator[
         what = "training killed inside the saving of a checkpoint and resumed"
         yield Trial(what, f"saving/{number}", partial(run.kill_saving, number))
     for number in range(max(1, kills // 4)):
-        for job in jobs.JOBS:
+        for job in (*jobs.JOBS, *(jobs.POOLED_JOBS if number == 1 else ())):
             what = f"{job.what} killed again and again until it ends"
             yield Trial(what, f"{job.name}/{number}", partial(_kill_job, job, run.out, number))
 
@@ -86,17 +86,8 @@ class TrainingRun:
     def config(self, folder: Path, workers: int) -> Path:
         """Write the settings of a run into a folder."""
         data = write_sample(self.out / "data", train=8, seed=self.seed)
-        return write_settings(
-            folder / f"workers{workers}.yaml",
-            sample_settings(
-                data,
-                f"train.output_dir={folder / 'run'}",
-                f"data.num_workers={workers}",
-                "data.val_share=0.25",
-                "train.epochs=3",
-                *jobs.save_often(),
-            ),
-        )
+        settings = jobs.training_settings(data, folder, f"data.num_workers={workers}")
+        return write_settings(folder / f"workers{workers}.yaml", settings)
 
     def reference(self) -> Path:
         """Return the folder of the undisturbed run."""
@@ -157,7 +148,7 @@ class TrainingRun:
         if not stopped.killed:
             return [f"it was not stopped at save {save}, {point}", *stopped.faults(0)]
         faults = broken_checkpoints(folder / "run")
-        resumed = run_tool("train", [config, *_resume_word(folder)], folder)
+        resumed = run_tool("train", [config, *jobs.resume_word(folder / "run")], folder)
         if faults := faults + resumed.faults(0):
             return faults
         return unlike_run(folder / "run", reference)
@@ -165,7 +156,7 @@ class TrainingRun:
     def _killed(self, folder: Path, workers: int, seconds: float) -> tuple[Ended, list[str]]:
         """Start or resume a run, kill it after some time; return its end and what is wrong then."""
         config = self.config(folder, workers)
-        process = ToolProcess("train", [config, *_resume_word(folder)], folder)
+        process = ToolProcess("train", [config, *jobs.resume_word(folder / "run")], folder)
         process.process.join(seconds)
         process.kill()
         ended = process.wait(10)
@@ -174,22 +165,17 @@ class TrainingRun:
 
     def _resume(self, folder: Path, workers: int) -> list[str]:
         config = self.config(folder, workers)
-        ended = run_tool("train", [config, *_resume_word(folder)], folder)
+        ended = run_tool("train", [config, *jobs.resume_word(folder / "run")], folder)
         return ended.faults(0) or unlike_run(folder / "run", self.reference())
-
-
-def _resume_word(folder: Path) -> list[str]:
-    run = folder / "run"
-    return ["--resume"] if run.is_dir() and any(run.iterdir()) else []
 
 
 def _kill_job(job: jobs.Job, out: Path, number: int, folder: Path) -> list[str]:
     """Kill a job again and again, then compare with an undisturbed one."""
     draw = random.Random(f"{job.name} {number}")
-    reference, seconds = jobs.reference(job, out)
-    data = out / "data"
+    data = write_sample(out / "data", train=8)
+    reference, seconds = jobs.reference(job, out, data)
     for _ in range(TRIES):
-        process = ToolProcess(job.tool, job.arguments(data, folder), folder)
+        process = ToolProcess(job.tool, job.arguments(data, folder, folder), folder)
         process.process.join(seconds * draw.uniform(0.1, 0.9))
         process.kill()
         ended = process.wait(10)
@@ -197,7 +183,7 @@ def _kill_job(job: jobs.Job, out: Path, number: int, folder: Path) -> list[str]:
             return faults
         if not ended.killed:
             break
-    ended = run_tool(job.tool, job.arguments(data, folder), folder)
+    ended = run_tool(job.tool, job.arguments(data, folder, folder), folder)
     return ended.faults(0) or job.unlike(folder, reference)
 
 

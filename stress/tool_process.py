@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkContext, ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -94,7 +94,7 @@ class ToolProcess:
         self.command = shlex.join(["python", f"tools/{name}.py", *words])
         self._log = folder / f"{name}-{time.monotonic_ns()}.log"
         target = (name, words, str(self._log), before)
-        self.process = _fork_server().Process(target=_run_tool, args=target)
+        self.process = _context().Process(target=_run_tool, args=target)
         self.process.start()
 
     @property
@@ -137,7 +137,7 @@ def run_tool(
 
 def fork(target: Callable[..., object], *arguments: object) -> BaseProcess:
     """Start a function in a process that has imported the package."""
-    process = _fork_server().Process(target=target, args=arguments)
+    process = _context().Process(target=target, args=arguments)
     process.start()
     return process
 
@@ -158,7 +158,9 @@ def _group_lives(group: int) -> bool:
     return False
 
 
-def _fork_server() -> ForkServerContext:
+def _context() -> ForkContext | ForkServerContext:
+    if multiprocessing.parent_process() is not None:
+        return multiprocessing.get_context("fork")  # this process has imported the package
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if str(ROOT) not in paths:  # read by the server, and by the processes that tools start
         os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, paths)])
