@@ -9,7 +9,9 @@ from typing import Any, Self
 from stn_action.checksum import path_checksum
 from stn_action.config.schema import Config, to_dict
 
-HARMLESS = ("train.output_dir", "train.cache_folder", "data.num_workers")
+HARMLESS = (
+    "train.output_dir", "train.cache_folder", "train.save_interval", "data.num_workers",
+)  # fmt: skip
 """Settings that may differ between the parts of one run: no number depends on them."""
 WITH_CONTENT = ("data.people", "data.manifest", "data.regions", "model.weights")
 """Settings that may name a file or folder whose content changes results."""

@@ -16,6 +16,7 @@ from stn_action.config.data_schema import DataConfig
 from stn_action.config.files import Settings, Tree, explain, read_layers, settings_from
 from stn_action.config.types import (
     Count,
+    Interval,
     NameOrNone,
     NotNegative,
     Number,
@@ -193,6 +194,9 @@ class TrainConfig(Section):
     """Stop after this number of optimizer steps; null: no limit."""
     eval_interval: Count = 5
     """Epochs between evaluations; the last epoch is always evaluated."""
+    save_interval: Interval | None = "10 minutes"
+    """Time or optimizer steps between saves of the state inside an epoch: `10 minutes`, `200
+    steps`. A run that is killed loses no more than that; null: saved at the end of epochs only."""
     monitor: MetricName = "top1"
     """Metric that chooses best.pt on the validation videos; without any there is no best.pt."""
     output_dir: Path | None = None

@@ -3,9 +3,12 @@
 Types are strict (true is not a number, 16.0 not a count), except where YAML itself misreads text.
 """
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
+
+INTERVAL_PATTERN = r"^([0-9]+\.?[0-9]*) (minute|step)s?$"
 
 
 class Section(BaseModel):
@@ -43,6 +46,25 @@ def _none(value: Any) -> Any:
     return None if value == "none" else value
 
 
+def _interval(value: Any) -> Any:
+    """Check an interval; it stays text."""
+    parts = re.fullmatch(INTERVAL_PATTERN, value) if isinstance(value, str) else None
+    number, unit = parts.groups() if parts else ("0", "minute")
+    if float(number) == 0 or (unit == "step" and not number.isdigit()):
+        raise ValueError("expected minutes or steps, as in '10 minutes' or '200 steps'")
+    return value
+
+
+def split_interval(interval: str) -> tuple[float, Literal["minute", "step"]]:
+    """Return the number and the unit of an `Interval`.
+
+    >>> split_interval("10 minutes"), split_interval("1 step")
+    ((10.0, 'minute'), (1.0, 'step'))
+    """
+    number, unit = interval.split()
+    return float(number), "step" if unit.startswith("step") else "minute"
+
+
 Whole = Annotated[int, Strict()]
 Count = Annotated[Whole, Field(ge=1)]
 Switch = Annotated[bool, Strict()]
@@ -71,3 +93,9 @@ SizeHW = Annotated[
     ),
 ]
 NameOrNone = Annotated[str | None, BeforeValidator(_none)]
+Interval = Annotated[
+    str,
+    BeforeValidator(_interval),
+    WithJsonSchema({"type": "string", "pattern": INTERVAL_PATTERN}),
+]
+"""A number of minutes or steps: "10 minutes", "200 steps"."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from stn_action.config.fingerprint import flatten
 from stn_action.config.renamed_keys import RENAMED
 from stn_action.config.schema import Config, config_from_dict, load_config, to_dict, to_yaml
+from stn_action.config.types import split_interval
 from stn_action.errors import InputError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("**/*.yaml"))
@@ -181,6 +182,10 @@ def test_an_unknown_key_in_a_file_names_the_file_and_the_nearest_name(tmp_path):
         ("data.augment.scale=[1, 0.5]", "data.augment.scale: expected [smallest, largest]"),
         ("data.augment.hflip=true", "data.augment.hflip: expected a probability from 0 to 1 (0.5"),
         ("data.augment.hflip=1.5", "data.augment.hflip: expected a number less than or equal to 1"),
+        ("train.save_interval=10", "train.save_interval: expected minutes or steps, as in '10 min"),
+        ("train.save_interval=0 minutes", "as in '10 minutes' or '200 steps', got '0 minutes'"),
+        ("train.save_interval=2.5 steps", "as in '10 minutes' or '200 steps', got '2.5 steps'"),
+        ("train.save_interval=1 hour", "as in '10 minutes' or '200 steps', got '1 hour'"),
         ("data=3", "data: expected a section of `name: value` pairs, got 3"),
         ("model.backbone=r3d_18", "model.backbone: expected one of torchvision/r3d_18, "),
         ("model.focus.heads=2", "model.focus.at: missing, it has no default: Stage of the trunk"),
@@ -189,6 +194,19 @@ def test_an_unknown_key_in_a_file_names_the_file_and_the_nearest_name(tmp_path):
 def test_a_wrong_override_is_reported_with_its_key_and_what_was_expected(override, message):
     assert error_of(override).startswith(f"override {override!r}: ")
     assert message in error_of(override)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("10 minutes", (10, "minute")), ("0.5 minutes", (0.5, "minute")), ("1 step", (1, "step")),
+        ("200 steps", (200, "step")),
+    ],
+)  # fmt: skip
+def test_an_interval_is_a_number_of_minutes_or_steps(text, parts):
+    config = load_config(None, [*MINIMAL, f"train.save_interval={text}"])
+    assert config.train.save_interval == text
+    assert split_interval(text) == parts
 
 
 def test_settings_that_contradict_each_other_are_refused():
