@@ -12,7 +12,7 @@ from stn_action.batch import Item, collate
 from stn_action.build.people import people_of, tubes_of, with_people
 from stn_action.config.schema import Config
 from stn_action.data.augment import Augment
-from stn_action.data.clips import TestClips, TrainClips, init_worker
+from stn_action.data.clips import TestClips, TrainClips
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.global_batches import GlobalBatches
@@ -25,6 +25,7 @@ from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
 from stn_action.person.store.tube_folder import read_tube_csv
 from stn_action.video.backend_table import BACKENDS
+from stn_action.workers.worker_process import set_up_worker
 
 
 def load_listing(config: Config) -> Listing:
@@ -249,7 +250,7 @@ def _loader(
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=init_worker,
+        worker_init_fn=set_up_worker,
         generator=torch.Generator().manual_seed(config.train.seed),  # not the global one: dropout's
         persistent_workers=isinstance(batches, GlobalBatches) and workers > 0,
     )

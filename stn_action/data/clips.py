@@ -6,7 +6,6 @@ Letters: h, w size of the clip; T frames of a clip; R as in `person/crop.py`.
 from abc import abstractmethod
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -235,17 +234,6 @@ class TestClips(ClipDataset):
             for view in footage.test_views(self.num_crops):
                 traces.append(self._trace(index, len(traces), footage, view))
         return traces
-
-
-def init_worker(worker_id: int) -> None:
-    """Keep a `DataLoader` worker to one thread: pass it as `worker_init_fn`.
-
-    Call `cv2.setNumThreads(1)` before the loader starts if OpenCV was used already: its threads do
-    not survive a fork, and the worker would wait for them forever.
-    """
-    del worker_id
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
 
 
 def _training_items(source: ClipSource) -> Tensor:

@@ -5,8 +5,13 @@ from pathlib import Path
 
 
 def process_label() -> str:
-    """Return the label of this process: its id and start time, since ids are reused."""
-    return f"{os.getpid()} {_started(os.getpid())}"
+    """Return the label of this process."""
+    return label_of(os.getpid())
+
+
+def label_of(process: int) -> str:
+    """Return the label of a process: its id and start time, since ids are reused."""
+    return f"{process} {_started(process)}"
 
 
 def is_alive(process: str) -> bool:

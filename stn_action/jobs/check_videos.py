@@ -20,7 +20,7 @@ from stn_action.errors import InputError
 from stn_action.jobs.inspection import entry_without_frames, inspect_video
 from stn_action.jobs.job_spec import JobSpec, JobSummary, list_few, run_job
 from stn_action.jobs.journal import Journal
-from stn_action.jobs.pool import Failed
+from stn_action.workers.pool import Failed
 
 Item = tuple[Video, Entry | None]
 """A video, and what was known of its file before."""

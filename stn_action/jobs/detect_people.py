@@ -10,7 +10,6 @@ from rich.console import Console
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.job_spec import JobSpec, run_job
-from stn_action.jobs.pool import Failed
 from stn_action.person.detect_video import detect_people
 from stn_action.person.detectors.detector_base import Detector
 from stn_action.person.detectors.detector_table import build_detector
@@ -19,6 +18,7 @@ from stn_action.person.tracker import require_tracker
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoError
 from stn_action.video.video_choices import Reader
+from stn_action.workers.pool import Failed
 
 
 @dataclass(frozen=True)

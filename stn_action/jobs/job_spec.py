@@ -8,9 +8,9 @@ from rich.console import Console
 
 from stn_action.data.listing import NAMES_SHOWN
 from stn_action.data.video_table import Video
-from stn_action.jobs.pool import Failed, run_pool
 from stn_action.progress import show_progress
 from stn_action.video.reader import VideoError
+from stn_action.workers.pool import Failed, run_pool
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

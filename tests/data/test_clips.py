@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from stn_action.batch import Batch, Sample, collate
 from stn_action.data.augment import Augment
-from stn_action.data.clips import ClipDataset, TestClips, TrainClips, init_worker
+from stn_action.data.clips import ClipDataset, TestClips, TrainClips
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
@@ -21,6 +21,7 @@ from stn_action.person.store.tube_folder import TubeFolder, write_tube_csv
 from stn_action.person.tube import Tube
 from stn_action.video.reader import VideoError
 from stn_action.video.writer import write_video
+from stn_action.workers.worker_process import set_up_worker
 
 HEIGHT, WIDTH, LENGTH = 64, 96, 24
 WHOLE = CropSpec(size=(64, 96), aspect="free", view_share=1.0)
@@ -303,7 +304,9 @@ class TestWorkers:
         dataset = dataset_of(folder, *names, train=True, augment=Augment(color_jitter=0.5))
         alone = everything(dataset)
         assert sum(len(batch.failures) for batch in alone) >= 2
-        assert_equal_batches(everything(dataset, num_workers=2, worker_init_fn=init_worker), alone)
+        assert_equal_batches(
+            everything(dataset, num_workers=2, worker_init_fn=set_up_worker), alone
+        )
 
     def test_that_persist_see_the_epoch(self, folder):
         dataset = dataset_of(folder, "0", "1", "2", train=True, augment=Augment())

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from stn_action.disk.process_label import is_alive, process_label
+from stn_action.disk.process_label import is_alive, label_of, process_label
 
 
 def test_a_process_is_alive_until_it_ends():
@@ -12,8 +12,7 @@ def test_a_process_is_alive_until_it_ends():
     ticks = process_label().split()[1]
     assert is_alive(process_label())
     assert not is_alive(f"{os.getpid()} {int(ticks) - 1}")  # its id was another process's before
-    with open(f"/proc/{child.pid}/stat") as file:  # noqa: PTH123
-        label = f"{child.pid} {file.read().rpartition(')')[2].split()[19]}"
+    label = label_of(child.pid)
     assert is_alive(label)
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, and its parent has not looked

@@ -17,8 +17,8 @@ from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.check_videos import CheckSummary, check_videos
 from stn_action.jobs.inspection import inspect_video
-from stn_action.jobs.pool import CRASHED
 from stn_action.video.backend_table import open_video
+from stn_action.workers.pool import CRASHED
 from tests.video.clips import CLIPS, write_clip
 
 

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from stn_action.data.video_table import Video
 from stn_action.jobs.job_spec import FAILURES_SHOWN, JobSpec, JobSummary, list_few, run_job
-from stn_action.jobs.pool import CRASHED, Failed
 from stn_action.video.reader import VideoError
+from stn_action.workers.pool import CRASHED, Failed
 
 
 def count_bytes(path: Path) -> int | Failed:

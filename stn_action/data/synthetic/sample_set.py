@@ -14,13 +14,11 @@ below the root:
 
 import hashlib
 import json
-import multiprocessing
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -38,6 +36,7 @@ from stn_action.errors import InputError
 from stn_action.person.store.tube_folder import write_tube_csv
 from stn_action.person.tube import Tube
 from stn_action.video.writer import write_video
+from stn_action.workers.pool import Failed, run_pool
 
 CLASSES = tuple(sorted(ACTIONS))
 SPLITS = ("train", "test")
@@ -216,18 +215,14 @@ def _is_written(root: Path, plan: ClipPlan) -> bool:
     return all(path.is_file() and path.stat().st_size for path in _paths(root, plan))
 
 
-def _write_all(root: Path, plans: list[ClipPlan], num_workers: int) -> Iterable[str]:
-    if num_workers == 0:
-        yield from (_write_clip(root, plan) for plan in plans)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        num_workers, context, initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
-        yield from pool.map(_write_clip, [root] * len(plans), plans, chunksize=4)
+def _write_all(root: Path, plans: list[ClipPlan], num_workers: int) -> Iterator[str]:
+    for plan, result in run_pool(partial(_write_clip, root), plans, num_workers):
+        if isinstance(result, Failed):
+            raise InputError(f"{plan.name}: the process that drew it ended; start again")
+        yield plan.name
 
 
-def _write_clip(root: Path, plan: ClipPlan) -> str:
+def _write_clip(root: Path, plan: ClipPlan) -> None:
     """Write a clip's files, the video last: a clip with a video is finished."""
     clip = render_plan(plan)
     people_path, regions_path, video_path = _paths(root, plan)
@@ -237,7 +232,6 @@ def _write_clip(root: Path, plan: ClipPlan) -> str:
         write_tube_csv(path, Tube(frames, torch.tensor(boxes).float(), torch.ones(len(boxes))))
     video_path.parent.mkdir(parents=True, exist_ok=True)
     write_video(video_path, clip.frames, fps=FPS, crf=18, gop=12)
-    return plan.name
 
 
 def _finish(root: Path, settings: dict[str, object], plans: list[ClipPlan]) -> None:

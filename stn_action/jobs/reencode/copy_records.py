@@ -12,11 +12,11 @@ from stn_action.config.fingerprint import Fingerprint
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.journal import Journal
-from stn_action.jobs.pool import Failed
 from stn_action.jobs.reencode.plan import ReencodePlan
 from stn_action.jobs.reencode.reencoded_video import ReencodedVideo, people_in_copy
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.video_people import VideoPeople
+from stn_action.workers.pool import Failed
 
 JOURNAL, PEOPLE = "reencoded.jsonl", "people.sqlite"
 

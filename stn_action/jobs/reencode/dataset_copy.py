@@ -12,11 +12,11 @@ from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.job_spec import JobSpec, JobSummary, run_job
-from stn_action.jobs.pool import Failed
 from stn_action.jobs.reencode.copy_records import PEOPLE, CopyRecords
 from stn_action.jobs.reencode.forecast import forecast
 from stn_action.jobs.reencode.plan import ReencodeItem, ReencodePlan
 from stn_action.jobs.reencode.reencoded_video import Recipe, ReencodedVideo, reencode_video
+from stn_action.workers.pool import Failed
 
 REPORT, SCRATCH = "report.tsv", ".unfinished"
 LIST_SUFFIXES = (".csv", ".json", ".txt")

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
-from stn_action.jobs.pool import Failed, run_pool
 from stn_action.jobs.reencode.plan import ReencodeItem, ReencodePlan
 from stn_action.jobs.reencode.reencoded_video import Recipe, reencode_video
 from stn_action.person.crop import crop_frames
+from stn_action.workers.pool import Failed, run_pool
 
 TRIALS = 3
 """Videos that are re-encoded for the forecast."""

@@ -8,7 +8,6 @@ process is named and all others are done.
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,8 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-import cv2
-import torch
+from stn_action.workers.worker_process import set_up_worker
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -110,15 +108,6 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _set_up_process() -> None:
-    """Use one thread, end silently on an interrupt, and end with the parent process."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    """Set the worker up, and let it end silently on an interrupt."""
+    set_up_worker()
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
