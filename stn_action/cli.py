@@ -4,7 +4,9 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from stn_action.disk.regular_file import path_of_text
 from stn_action.errors import InputError
 
 EXTRAS = {
@@ -42,16 +44,30 @@ def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., 
     return run
 
 
-def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Add `key.sub=value` arguments to a parser."""
+def add_words(parser: argparse.ArgumentParser, what: str, about: str) -> None:
+    """Add a list `words` of files and settings: see `config/command_line.py` for which is which.
+
+    Args:
+        parser: of the tool.
+        what: the file in the usage line: "CONFIG".
+        about: the file in the help.
+    """
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="settings that override the file"
-    )
+        "words", nargs="+", metavar=f"{what} | key=value",
+        help=f"{about}; settings that override it",
+    )  # fmt: skip
 
 
-def names_and_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separate names (files, parts) from `key.sub=value` among mixed arguments."""
-    return [word for word in words if "=" not in word], [word for word in words if "=" in word]
+def user_path(text: str) -> Path:
+    """Return the path of a command line's argument: its text, `~` expanded.
+
+    Raises:
+        ArgumentTypeError: it is empty, contains NUL, or there is no such home folder.
+    """
+    try:
+        return path_of_text(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _message(error: Exception) -> str | None:

@@ -14,7 +14,8 @@ CHOICES = "choices"
 """Stands for the files `*_choices.py`, which hold names and import nothing but `typing`."""
 BELOW: list[set[str]] = [
     {"errors", "checksum", CHOICES},
-    {"batch", "cli", "disk", "progress", "distributed", "weights", "workers"},
+    {"disk"},
+    {"batch", "cli", "progress", "distributed", "weights", "workers"},
     {"geometry", "video", "config"},
     {"person", "models", "visualize"},
     {"data", "training"},

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from stn_action.config.command_line import split_checkpoints
 from tests.tiny import tiny_settings, write_config
 from tools.evaluate import main as evaluate
-from tools.evaluate import split_checkpoints
 from tools.preview import main as preview
 
 

@@ -8,9 +8,8 @@ runs decode only files that have changed.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from stn_action.cli import add_overrides, ends_cleanly
+from stn_action.cli import add_words, ends_cleanly, user_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,9 +23,8 @@ def check(arguments: Sequence[str] | None) -> list[str]:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("videos", metavar="CONFIG_OR_FOLDER", help="a YAML file or a folder")
-    add_overrides(parser)
-    parser.add_argument("--out", type=Path, required=True, help="the table to write")
+    add_words(parser, "CONFIG_OR_FOLDER", "a YAML file or a folder of videos")
+    parser.add_argument("--out", type=user_path, required=True, help="the table to write")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2; 0: none)")
     parser.add_argument("--strict", action="store_true", help="exit status 1 if a video is broken")
     options = parser.parse_intermixed_args(arguments)
@@ -34,9 +32,10 @@ def check(arguments: Sequence[str] | None) -> list[str]:
         parser.error(f"--workers must not be negative, got {options.workers}")
 
     from stn_action.build.video_sets import videos_of
+    from stn_action.config.command_line import one_file_and_settings
     from stn_action.jobs.check_videos import check_videos
 
-    videos = videos_of(options.videos, options.overrides)
+    videos = videos_of(*one_file_and_settings(options.words, "CONFIG_OR_FOLDER"))
     found = check_videos(videos, options.out, workers=options.workers)
     for line in found.lines():
         print(line)

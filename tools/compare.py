@@ -8,9 +8,8 @@ and a chart is drawn; --reference KEY=VALUE adds one more setting beside the swe
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from stn_action.cli import add_overrides, ends_cleanly
+from stn_action.cli import add_words, ends_cleanly, user_path
 
 
 @ends_cleanly
@@ -19,10 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", help="YAML file, see configs/")
-    add_overrides(parser)
+    add_words(parser, "CONFIG", "YAML file, see configs/")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
-    parser.add_argument("--out", type=Path, required=True, help="folder for all runs")
+    parser.add_argument("--out", type=user_path, required=True, help="folder for all runs")
     parser.add_argument("--sweep", metavar="KEY=V1,V2", help="train at each of these values")
     parser.add_argument(
         "--reference", action="append", default=[], metavar="KEY=VALUE", help="may be repeated"
@@ -33,19 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from rich.console import Console
 
+    from stn_action.config.command_line import one_file_and_settings
     from stn_action.config.schema import load_config
     from stn_action.runs.arms import describe, print_arms, run_arms
     from stn_action.runs.folder import command_line
     from stn_action.runs.train_sweep import run_arm_sweep, write_arm_sweep
 
-    config, console = load_config(options.config, options.overrides), Console(soft_wrap=True)
+    config = load_config(*one_file_and_settings(options.words, "CONFIG"))
     if options.sweep:
         points = run_arm_sweep(
             config, options.sweep, options.seeds, options.out,
             reference=options.reference, command=command_line(),
         )  # fmt: skip
         for line in write_arm_sweep(points, options.sweep, options.out):
-            console.print(line, markup=False, highlight=False)
+            Console(soft_wrap=True).print(line, markup=False, highlight=False)
         return
     results = run_arms(config, options.seeds, options.out, command=command_line())
     (options.out / "table.md").write_text("\n".join(describe(results)) + "\n", encoding="utf-8")

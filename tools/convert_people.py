@@ -7,9 +7,8 @@ another format with --to. With --videos only boxes of these videos are kept, und
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from stn_action.cli import ends_cleanly
+from stn_action.cli import ends_cleanly, user_path
 
 
 @ends_cleanly
@@ -20,18 +19,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="file or folder to read")
+    parser.add_argument("source", type=user_path, metavar="SOURCE", help="file or folder to read")
     parser.add_argument("--from", dest="kind", choices=READABLE, required=True)
     parser.add_argument("--to", choices=WRITABLE, default="sqlite")
-    parser.add_argument("--out", type=Path, required=True, help="file or folder to write")
-    parser.add_argument("--videos", metavar="CONFIG_OR_FOLDER", help="the videos of the boxes")
+    parser.add_argument("--out", type=user_path, required=True, help="file or folder to write")
+    parser.add_argument("--videos", type=user_path, metavar="CONFIG_OR_FOLDER", help="the videos")
     parser.add_argument("--fps", type=float, help="frames per second (ava, mot_det)")
     parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="of the frames (ava)")
     parser.add_argument(
         "--start-seconds", type=float, default=0.0, help="time of the first frame (ava)"
     )
-    parser.add_argument("--actions", type=Path, help="list of actions, .pbtxt (ava)")
-    parser.add_argument("--excluded", type=Path, help="excluded timestamps, .csv (ava)")
+    parser.add_argument("--actions", type=user_path, help="list of actions, .pbtxt (ava)")
+    parser.add_argument("--excluded", type=user_path, help="excluded timestamps, .csv (ava)")
     options = parser.parse_args(arguments)
     size = options.size.split("x") if options.size else None
     if size is not None and (len(size) != 2 or not all(side.isdigit() for side in size)):

@@ -6,15 +6,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.cli import ends_cleanly
+from stn_action.cli import ends_cleanly, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then run everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="configs/sample_st.yaml")
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"))
+    parser.add_argument("--config", type=user_path, default="configs/sample_st.yaml")
+    parser.add_argument("--out", type=user_path, default=Path("runs/demo"))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     start = time.perf_counter()

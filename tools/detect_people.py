@@ -8,9 +8,8 @@ become one: python tools/detect_people.py --merge A B --out people.sqlite.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from stn_action.cli import ends_cleanly, names_and_overrides
+from stn_action.cli import ends_cleanly, user_path
 
 
 @ends_cleanly
@@ -19,8 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("videos", nargs="*", metavar="CONFIG_OR_FOLDER | key=value")
-    parser.add_argument("--out", type=Path, required=True, help="the people file (SQLite)")
+    parser.add_argument("words", nargs="*", metavar="CONFIG_OR_FOLDER | key=value")
+    parser.add_argument("--out", type=user_path, required=True, help="the people file (SQLite)")
     parser.add_argument(
         "--detector",
         default="torchvision:fasterrcnn_mobilenet_v3_large_320_fpn",
@@ -35,21 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch-size", type=int, default=8, help="frames at a time (default: 8)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2; 0: none)")
     parser.add_argument(
-        "--merge", type=Path, nargs="+", metavar="FILE", help="people files to merge"
+        "--merge", type=user_path, nargs="+", metavar="FILE", help="people files to merge"
     )
     options = parser.parse_intermixed_args(arguments)
-    names, overrides = names_and_overrides(options.videos)
-    if len(names) != (options.merge is None) or options.workers < 0:
+    if bool(options.words) != (options.merge is None) or options.workers < 0:
         parser.error("expected one CONFIG_OR_FOLDER, or --merge FILE...; --workers at least 0")
 
     from stn_action.build.video_sets import videos_of
+    from stn_action.config.command_line import one_file_and_settings
     from stn_action.jobs.detect_people import DetectionPlan, detect_all, merge_files
 
     if options.merge:
         lines = merge_files(options.merge, options.out)
     else:
         plan = DetectionPlan(options.detector, options.every, options.min_score, options.batch_size)
-        videos = videos_of(names[0], overrides)
+        videos = videos_of(*one_file_and_settings(options.words, "CONFIG_OR_FOLDER"))
         lines = detect_all(videos, options.out, plan, workers=options.workers)
     for line in lines:
         print(line)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stn_action.cli import ends_cleanly
+from stn_action.cli import ends_cleanly, user_path
 
 
 @ends_cleanly
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--height", type=int, default=300, help="of frames, pixels (default: 300)")
     parser.add_argument("--whole", action="store_true", help="draw full frames, not a square")
     parser.add_argument("--small", action="store_true", help="few colors and no sheet, for docs/")
-    parser.add_argument("--out", type=Path, default=Path("runs/transforms"), help="folder to write")
+    parser.add_argument("--out", type=user_path, default=Path("runs/transforms"), help="folder")
     options = parser.parse_args(arguments)
     if options.height < 32:
         parser.error(f"--height must be at least 32, got {options.height}")

@@ -9,9 +9,8 @@ give a curve each (all folds of a run pooled).
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from stn_action.cli import ends_cleanly, names_and_overrides
+from stn_action.cli import ends_cleanly, user_path
 
 
 @ends_cleanly
@@ -24,18 +23,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--checkpoint", required=True, nargs="+", metavar="P", help="last.pt or best.pt; folder"
     )
     parser.add_argument("--sweep", metavar="KEY=V1,V2", help="test at each of these values")
-    parser.add_argument("--out", type=Path, help="folder for the results")
+    parser.add_argument("--out", type=user_path, help="folder for the results")
     parser.add_argument(
         "settings", nargs="*", metavar="CONFIG | key=value", help="a YAML file and overrides"
     )
     options = parser.parse_intermixed_args(arguments)
-    checkpoints, after = split_checkpoints(options.checkpoint)
-    files, overrides = names_and_overrides([*after, *options.settings])
+
+    from stn_action.config.command_line import files_and_settings, split_checkpoints
+
+    words, after = split_checkpoints(options.checkpoint)
+    checkpoints = files_and_settings(words)[0]
+    files, overrides = files_and_settings([*after, *options.settings])
     if len(files) > 1:
         parser.error(f"expected at most one CONFIG, got {', '.join(files)}")
     if len(checkpoints) > 1 and options.sweep is None:
         parser.error(f"expected one checkpoint without --sweep, got {', '.join(checkpoints)}")
-    file = files[0] if files else None
+    file = next(iter(files), None)
     if options.sweep is not None:
         from stn_action.runs.test_sweep import sweep_checkpoints
 
@@ -45,15 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     for line in evaluate_checkpoint(checkpoints[0], file, overrides, options.out):
         print(line)
-
-
-def split_checkpoints(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separate checkpoints from the CONFIG and overrides that follow them on the command line."""
-    settings = [
-        word for word in words[1:]
-        if word.endswith((".yaml", ".yml")) or ("=" in word and not Path(word).exists())
-    ]  # fmt: skip
-    return [words[0], *(word for word in words[1:] if word not in settings)], settings
 
 
 if __name__ == "__main__":

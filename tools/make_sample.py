@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.cli import ends_cleanly
+from stn_action.cli import ends_cleanly, user_path
 
 
 @ends_cleanly
@@ -13,7 +13,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then generate."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--out", type=Path, default=Path("data/sample"), help="folder (default: data/sample)"
+        "--out",
+        type=user_path,
+        default=Path("data/sample"),
+        help="folder (default: data/sample)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the clips (default: 0)")
     parser.add_argument(

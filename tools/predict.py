@@ -5,28 +5,31 @@ import json
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import ends_cleanly, names_and_overrides
+from stn_action.cli import ends_cleanly, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then predict."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", required=True, help="last.pt or best.pt of a run")
+    parser.add_argument(
+        "--checkpoint", type=user_path, required=True, help="last.pt or best.pt of a run"
+    )
     parser.add_argument("--top", type=int, default=3, help="classes to print (default: 3)")
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="files or folders")
     options = parser.parse_intermixed_args(arguments)
-    names, overrides = names_and_overrides(options.videos)
     if options.top < 1:
         parser.error(f"--top must be at least 1, got {options.top}")
 
     from stn_action.build.video_sets import videos_named
+    from stn_action.config.command_line import files_and_settings
     from stn_action.evaluation.video_prediction import VideoPrediction
     from stn_action.predictor import Predictor
     from stn_action.progress import show_progress
 
-    predictor = Predictor.load(options.checkpoint, overrides)
+    names, settings = files_and_settings(options.videos)
+    predictor = Predictor.load(options.checkpoint, settings)
     videos = videos_named(names, predictor.config)
     if note := predictor.whole_frame_note(videos):
         print(note, file=sys.stderr)

@@ -7,9 +7,8 @@ loosened box and the crop, and below them the clips that training or testing get
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from stn_action.cli import add_overrides, ends_cleanly
+from stn_action.cli import add_words, ends_cleanly, user_path
 
 
 @ends_cleanly
@@ -18,9 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", help="YAML file, see configs/")
-    add_overrides(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the images")
+    add_words(parser, "CONFIG", "YAML file, see configs/")
+    parser.add_argument("--out", type=user_path, required=True, help="folder for the images")
     parser.add_argument(
         "--part", choices=("train", "val", "test"), default="train", help="(default: train)"
     )
@@ -33,10 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if getattr(options, name) < 1:
             parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
 
+    from stn_action.config.command_line import one_file_and_settings
     from stn_action.config.schema import load_config
     from stn_action.runs.preview import preview
 
-    config = load_config(options.config, options.overrides)
+    config = load_config(*one_file_and_settings(options.words, "CONFIG"))
     for line in preview(
         config, options.out, part=options.part, limit=options.limit, draws=options.draws
     ):

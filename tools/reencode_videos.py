@@ -9,9 +9,8 @@ with data.root=DIR.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from stn_action.cli import add_overrides, ends_cleanly
+from stn_action.cli import add_words, ends_cleanly, user_path
 
 
 @ends_cleanly
@@ -20,15 +19,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("videos", metavar="CONFIG_OR_FOLDER", help="a YAML file or a folder")
-    add_overrides(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the copy")
+    add_words(parser, "CONFIG_OR_FOLDER", "a YAML file or a folder of videos")
+    parser.add_argument("--out", type=user_path, required=True, help="folder of the copy")
     parser.add_argument(
         "--short-side", type=int, default=256, help="maximum, in pixels (default: 256)"
     )
     boxes = parser.add_mutually_exclusive_group()
-    boxes.add_argument("--people", type=Path, help="people file or CSV folder: boxes to rewrite")
-    boxes.add_argument("--crop-people", type=Path, help="the same, and crop to the people")
+    boxes.add_argument(
+        "--people", type=user_path, help="people file or CSV folder: boxes to rewrite"
+    )
+    boxes.add_argument("--crop-people", type=user_path, help="the same, and crop to the people")
     parser.add_argument(
         "--margin", type=float, default=0.5, help="share added on each side (default: 0.5)"
     )
@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.workers < 0 or not 0 <= options.crf <= 51:
         parser.error("--workers must not be negative, --crf must be in [0, 51]")
 
+    from stn_action.config.command_line import one_file_and_settings
     from stn_action.jobs.reencode.dataset_copy import reencode_dataset
     from stn_action.jobs.reencode.plan import plan_reencode
     from stn_action.jobs.reencode.reencoded_video import Recipe
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     margin = options.margin if options.crop_people else None
     recipe = Recipe(options.short_side, margin, options.crf)
     people = options.crop_people or options.people
-    plan = plan_reencode(options.videos, options.overrides, options.out, recipe, people)
+    videos, settings = one_file_and_settings(options.words, "CONFIG_OR_FOLDER")
+    plan = plan_reencode(videos, settings, options.out, recipe, people)
     for line in reencode_dataset(plan, workers=options.workers, announce=print).lines():
         print(line)
 

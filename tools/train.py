@@ -4,24 +4,24 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_overrides, ends_cleanly
+from stn_action.cli import add_words, ends_cleanly
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then train; heavy imports wait until the arguments are valid."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", help="YAML file, see configs/")
-    add_overrides(parser)
+    add_words(parser, "CONFIG", "YAML file, see configs/")
     parser.add_argument(
         "--resume", action="store_true", help="continue from train.output_dir/last.pt"
     )
     parser.add_argument("--print-config", action="store_true", help="print all settings and exit")
     options = parser.parse_intermixed_args(arguments)
 
+    from stn_action.config.command_line import one_file_and_settings
     from stn_action.config.schema import load_config, to_yaml
 
-    config = load_config(options.config, options.overrides)
+    config = load_config(*one_file_and_settings(options.words, "CONFIG"))
     if options.print_config:
         print(to_yaml(config), end="")
         return

@@ -3,17 +3,18 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from stn_action.cli import ends_cleanly, names_and_overrides
+from stn_action.cli import ends_cleanly, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", required=True, help="last.pt or best.pt of a run")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the images")
+    parser.add_argument(
+        "--checkpoint", type=user_path, required=True, help="last.pt or best.pt of a run"
+    )
+    parser.add_argument("--out", type=user_path, required=True, help="folder for the images")
     parser.add_argument(
         "--limit", type=int, default=12, help="maximum number of videos (default: 12)"
     )
@@ -25,17 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="files, folders, train, val, test; key=value",
     )
     options = parser.parse_intermixed_args(arguments)
-    names, overrides = names_and_overrides(options.videos)
     if options.limit < 1:
         parser.error(f"--limit must be at least 1, got {options.limit}")
 
     from stn_action.build.video_sets import pick_evenly, videos_named
+    from stn_action.config.command_line import files_and_settings
     from stn_action.evaluation.video_prediction import FailedPrediction
     from stn_action.predictor import Predictor
     from stn_action.progress import show_progress
     from stn_action.runs.attention_images import visualize
 
-    predictor = Predictor.load(options.checkpoint, overrides)
+    names, settings = files_and_settings(options.videos)
+    predictor = Predictor.load(options.checkpoint, settings)
     videos = pick_evenly(videos_named(names, predictor.config), options.limit)
     if note := predictor.whole_frame_note(videos):
         print(note, file=sys.stderr)

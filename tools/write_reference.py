@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.cli import ends_cleanly
+from stn_action.cli import ends_cleanly, user_path
 
 
 @ends_cleanly
@@ -14,7 +14,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--root", type=Path, default=Path(), help="folder of configs/ and docs/ (default: .)"
+        "--root",
+        type=user_path,
+        default=Path(),
+        help="folder of configs/ and docs/ (default: .)",
     )
     options = parser.parse_args(arguments)
 

@@ -13,7 +13,7 @@ from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 
 
-def videos_of(config_or_folder: str, overrides: Sequence[str] = ()) -> list[Video]:
+def videos_of(config_or_folder: str | Path, overrides: Sequence[str] = ()) -> list[Video]:
     """Return every video of a configuration's data set, or of a folder, once, sorted by name.
 
     Of a configuration: all videos of its fold, of every fold with

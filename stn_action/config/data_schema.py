@@ -1,20 +1,22 @@
 """The `data` section of a configuration: videos and how clips are made from them."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from stn_action.config.types import (
     Count,
-    NotNegative,
+    Frames,
+    Looseness,
     Number,
+    PathText,
     Probability,
     Section,
     Share,
     SizeHW,
     Switch,
     Whole,
+    Workers,
 )
 from stn_action.data.data_choices import DatasetName, FrameSampling
 from stn_action.person.person_choices import Aspect, Motion, Select, WithoutPerson
@@ -24,7 +26,7 @@ from stn_action.video.video_choices import Reader
 class CropConfig(Section):
     """The crop around the person."""
 
-    looseness: NotNegative = 0.25
+    looseness: Looseness = 0.25
     """Padding on each side of the person box, as a share of the box's side."""
     box_jitter: Annotated[Number, Field(ge=0, lt=0.5)] = 0.0
     """Training: each side of the box moves at random by up to this share of the box, which imitates
@@ -64,13 +66,17 @@ class TubesConfig(Section):
 class ClipConfig(Section):
     """The frames of a clip."""
 
-    num_frames: Count = 16
+    num_frames: Frames = 16
     """Number of frames. A shorter video repeats its last frame."""
     stride: Count = 4
     """Dense sampling: distance between neighboring frames of the clip, in video frames."""
     sampling: FrameSampling = "dense"
     """dense: every `stride`-th frame of a run; segment: one frame from each of `num_frames` equal
     parts of the video (TSN)."""
+
+    def numbers(self, size_hw: tuple[int, int]) -> int:
+        """Return how many numbers a clip of this height and width has."""
+        return 3 * self.num_frames * size_hw[0] * size_hw[1]
 
 
 class AugmentConfig(Section):
@@ -97,21 +103,21 @@ class DataConfig(Section):
 
     name: DatasetName
     """The data set; folders: your own videos as <root>/{train,test}/<class>/*."""
-    root: Path
+    root: PathText
     """Folder of the data set, relative to the working directory."""
-    fold: Annotated[Whole, Field(ge=1)] | Literal["all"] = 1
+    fold: Count | Literal["all"] = 1
     """Official split or held-out group, by number; all: train on each and pool predictions."""
     val_share: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Share of the training videos held out to choose the best checkpoint, in whole groups drawn by
     train.seed, if the data set has no validation part; 0: none."""
-    people: Path | None = None
+    people: PathText | None = None
     """People file of tools/detect_people.py, or a folder with one CSV of boxes per video; null:
     whole frames."""
     tubes: TubesConfig = TubesConfig()
     """The person that a clip shows."""
-    manifest: Path | None = None
+    manifest: PathText | None = None
     """Manifest of tools/check_videos.py: lengths, checksums and broken videos; null: none."""
-    regions: Path | None = None
+    regions: PathText | None = None
     """Folder with boxes of the target regions, to score attention against; null: no scores."""
     official: Switch = True
     """Refuse lists whose numbers of classes and videos are not the official ones."""
@@ -123,7 +129,7 @@ class DataConfig(Section):
     """Random augmentation of training clips."""
     reader: Reader = "auto"
     """Library that decodes the videos; auto: PyAV, or the next one that can open the file."""
-    num_workers: Annotated[Whole, Field(ge=0)] = 2
+    num_workers: Workers = 2
     """Number of processes that load clips; 0: load in the training process."""
-    max_unreadable: Annotated[Whole, Field(ge=0)] = 10
+    max_unreadable: Whole = 10
     """Number of unreadable training videos that are replaced by others; one more ends the run."""

@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from stn_action.config.files import section_of
 from stn_action.config.schema import Config
+from stn_action.config.sections import section_of
 
 SCHEMA_NAME = "schema.json"
 """File name of the schema, beside the YAML files that name it."""
@@ -25,6 +25,31 @@ A configuration is a YAML file of the sections below. It may start from another 
 ```bash
 python tools/train.py configs/sample_st.yaml optim.lr=1e-3 model.focus.heads=2
 ```
+
+A value on the command line is read as the declared type of its key, so that a path needs no quotes
+but those of the shell:
+
+| type of the setting | what `key=value` means |
+| --- | --- |
+| path | the text itself: `'train.output_dir=runs/exp #3'`; `~` at its start is the home folder |
+| text, choice of names | the text itself |
+| integer | decimal digits, with a sign and `_` if you like: `010` is ten, never eight |
+| number | decimal, with or without point and exponent: `1e-4`, `.5`, `.inf` |
+| `true`, `false` | these words |
+| list | `[0.8, 1.0]` |
+| section | `null`, or `{key: value}` |
+| any of these or `null` | `null`, `none` or `None` is null |
+
+(`./none` and `./~x` are files of that name.)
+
+In a YAML file plain scalars are those of YAML 1.2: `on`, `yes`, `1:30` and `2024-01-31` are text,
+`010` is ten, and a path that looks like a number, a switch or `null` is put in quotes:
+`people: "2024"`. Paths are expanded as above. Tags (`!!int`) are errors, and so are files above
+256 KiB, above 2000 values (with all that aliases repeat) or nested more than 20 deep.
+
+**A word of a command line is a file or a setting**, in all tools alike: a file or folder that
+exists is a file, even if `=` is in its name; otherwise `key=value` with a key of these sections is
+a setting.
 
 Unknown keys and values out of range are errors. `python tools/train.py FILE --print-config` prints
 all settings with their values. `# yaml-language-server: $schema=schema.json` in the first line of a

@@ -7,139 +7,35 @@ declaration, which also gives its type and range; unknown keys and values out of
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-import yaml
-from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from stn_action.config.data_schema import DataConfig
-from stn_action.config.files import Settings, Tree, explain, read_layers, settings_from
+from stn_action.config.explanation import explain
+from stn_action.config.files import Settings, Tree, check_tree, read_layers, settings_from
+from stn_action.config.model_schema import ModelConfig
 from stn_action.config.types import (
+    BatchSize,
     Count,
     Interval,
-    NameOrNone,
     NotNegative,
     Number,
+    PathText,
     Positive,
     Section,
-    Share,
     Switch,
+    Views,
     Whole,
 )
+from stn_action.config.yaml_text import dump_yaml
 from stn_action.errors import InputError
 from stn_action.evaluation.evaluation_choices import MetricName
-from stn_action.geometry.transform_choices import Padding, TrainableSampler, TransformName
-from stn_action.models.model_choices import (
-    BACKBONE_LIBRARIES,
-    BACKBONES_BY_NAME,
-    Glimpse,
-    Temporal,
-    ThetaPer,
-    backbone_choices,
-    is_backbone_name,
-)
 from stn_action.precision_choices import Precision
 from stn_action.training.training_choices import OptimizerName, ScheduleName
 
-
-def _known_backbone(name: str) -> str:
-    if not is_backbone_name(name):
-        raise ValueError(f"expected one of {backbone_choices()}")
-    return name
-
-
-BackboneName = Annotated[
-    str,
-    AfterValidator(_known_backbone),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": list(BACKBONES_BY_NAME)},
-                {"type": "string", "pattern": f"^({'|'.join(BACKBONE_LIBRARIES)})/."},
-            ]
-        }
-    ),
-]
-
-
-class FocusConfig(Section):
-    """The spatial transformer heads."""
-
-    at: str
-    """Stage of the trunk whose feature map the heads attend to, by module path."""
-    heads: Annotated[Whole, Field(ge=0)] = 4
-    """Number of heads; 0: none, the plain trunk."""
-    transform: TransformName = "attention"
-    """Family of the windows: translation (fixed scale), attention (scale and translation),
-    anisotropic (one scale per axis), similarity (scale, rotation, translation), affine (six
-    parameters), projective, tps (thin-plate spline), volumetric (affine in space and time)."""
-    bounded: Switch = True
-    """Keep windows inside the map and their scale within bounds; false: theta = start + output of
-    the localization network."""
-    glimpse: Glimpse = "tail"
-    """tail: glimpses pass through the rest of the trunk; pooled: glimpses are averaged; in_line:
-    the glimpse of a single head replaces the map."""
-    theta_per: ThetaPer = "clip"
-    """One window per clip, or one per time step of the feature map."""
-    gain: Positive | Literal["auto"] = "auto"
-    """Gain of the equalized localization network; auto: the default of the optimizer."""
-    start_scale: Share | None = None
-    """Initial side of each window, as a share of the map's side; null: the family's default, which
-    is 1 (the identity) for one unbounded window and 0.5 otherwise."""
-    min_scale: Share = 0.2
-    """Bounded windows: smallest side, as a share of the map's side."""
-    max_scale: Share = 0.95
-    """Bounded windows: largest side, as a share of the map's side."""
-    detach: Switch = True
-    """Stop the gradients of the localization network before the trunk."""
-    motion: Switch = True
-    """Add the change of the map over time to the input of the localization network."""
-    sampler: TrainableSampler = "auto"
-    """Sampling of glimpses; auto: area for axis-aligned families, grid for all others."""
-    padding: Padding = "zeros"
-    """Values outside the map: zeros, or the nearest border pixel."""
-    branch_loss: NotNegative = 1.0
-    """Loss weight of the auxiliary classifiers, one per branch; 0: no auxiliary classifiers."""
-    diversity_loss: NotNegative = 0.0
-    """Loss weight of the overlap between heads."""
-    in_bounds_loss: NotNegative = 0.0
-    """Loss weight of the part of a window outside the map; for unbounded windows."""
-    random_glimpse_loss: NotNegative = 0.0
-    """Loss weight of an additional training branch with a random window; 0: no such branch."""
-
-    @model_validator(mode="after")
-    def _in_line_is_one(self) -> Self:
-        if self.glimpse == "in_line" and (self.heads > 1 or self.random_glimpse_loss):
-            raise ValueError("glimpse in_line: expected heads 1 and random_glimpse_loss 0")
-        return self
-
-    @model_validator(mode="after")
-    def _scales_in_order(self) -> Self:
-        start = 0.5 if self.start_scale is None else self.start_scale
-        if self.bounded and not self.min_scale < start < self.max_scale:
-            raise ValueError(
-                "expected min_scale < start_scale < max_scale, got "
-                f"{self.min_scale}, {start}, {self.max_scale}"
-            )
-        return self
-
-
-class ModelConfig(Section):
-    """The trunk, its weights and its heads."""
-
-    backbone: BackboneName
-    """torchvision/<video network>, pytorchvideo/<video network>, timm/<image network> (frame by
-    frame), or small3d."""
-    weights: NameOrNone = None
-    """Published weights (kinetics400, imagenet), the path of a weights file, or none."""
-    freeze_until: str | None = None
-    """Last frozen stage; its batch norm stays in evaluation mode. null: train all of the trunk."""
-    temporal: Temporal = "mean"
-    """Image trunks: mean over time, or features together with their differences between frames."""
-    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.5
-    """Dropout probability before the classifiers."""
-    focus: FocusConfig | None = None
-    """The heads; null: none, the plain trunk."""
+MAX_GIBIBYTES = 64
+"""Of the clips of one batch, or of the views of one test video."""
 
 
 class OptimConfig(Section):
@@ -176,9 +72,9 @@ class TrainConfig(Section):
 
     epochs: Count = 30
     """Number of passes over the training videos."""
-    batch_size: Count = 16
+    batch_size: BatchSize = 16
     """Clips per batch and process."""
-    seed: Annotated[Whole, Field(ge=0)] = 0
+    seed: Whole = 0
     """Random seed."""
     precision: Precision = "auto"
     """Numeric precision; auto: bf16 on a GPU that supports it, float32 otherwise."""
@@ -186,9 +82,9 @@ class TrainConfig(Section):
     """Batches whose gradients are accumulated for one optimizer step."""
     cache_features: Switch = False
     """Store the features of the frozen stages on disk; requires model.freeze_until."""
-    cache_views: Count = 4
+    cache_views: Views = 4
     """Augmented views stored per training video."""
-    cache_folder: Path | None = None
+    cache_folder: PathText | None = None
     """Folder of the stored features; null: a folder in runs/cache named by data set and trunk."""
     max_steps: Count | None = None
     """Stop after this number of optimizer steps; null: no limit."""
@@ -199,18 +95,18 @@ class TrainConfig(Section):
     steps`. A run that is killed loses no more than that; null: saved at the end of epochs only."""
     monitor: MetricName = "top1"
     """Metric that chooses best.pt on the validation videos; without any there is no best.pt."""
-    output_dir: Path | None = None
+    output_dir: PathText | None = None
     """Run folder; null: a folder in runs/ named by data set, trunk and time."""
 
 
 class EvalConfig(Section):
     """The test protocol."""
 
-    num_clips: Count = 10
+    num_clips: Views = 10
     """Clips per video, evenly spaced in time."""
-    num_crops: Count = 3
+    num_crops: Views = 3
     """Crops per clip, evenly spaced along the longer side; 1: the center crop."""
-    batch_size: Count = 16
+    batch_size: BatchSize = 16
     """Views (clips x crops) per batch."""
     shuffled_theta: Switch = False
     """Evaluate a second time with theta shuffled across videos: accuracy drops if it matters."""
@@ -249,20 +145,36 @@ class Config(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _batches_fit_into_memory(self) -> Self:
+        clip = self.data.clip.numbers(self.data.crop.size) * 4 / 2**30  # GiB of float32
+        for key, clips in {
+            "train.batch_size": self.train.batch_size,
+            "eval.batch_size": self.eval.batch_size,
+            "eval.num_clips x eval.num_crops": self.eval.num_clips * self.eval.num_crops,
+        }.items():
+            if clips * clip > MAX_GIBIBYTES:
+                raise ValueError(
+                    f"{key}: {clips} clips of data.clip.num_frames {self.data.clip.num_frames} and "
+                    f"data.crop.size {list(self.data.crop.size)} take {clips * clip:.0f} GiB; "
+                    f"expected at most {MAX_GIBIBYTES}, lower one of these"
+                )
+        return self
+
 
 def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
     """Load the configuration of a YAML file, its bases and `key.sub=value` overrides.
 
     Args:
         path: the file; None: overrides only.
-        overrides: applied in order; values are YAML, then read as the declared type.
+        overrides: applied in order; each value is read as the declared type of its key.
 
     Raises:
         InputError: a file or setting is wrong; the message names the file or override, the dotted
             key, what was expected and the nearest valid name.
     """
     layers = read_layers(Path(path)) if path is not None else []
-    return _validated(settings_from(layers, overrides))
+    return _validated(settings_from(layers, overrides, Config))
 
 
 def config_from_dict(tree: Tree, source: str, overrides: Sequence[str] = ()) -> Config:
@@ -276,7 +188,8 @@ def config_from_dict(tree: Tree, source: str, overrides: Sequence[str] = ()) -> 
     Raises:
         InputError: as `load_config`.
     """
-    return _validated(settings_from([(source, tree)], overrides))
+    check_tree(tree, source)
+    return _validated(settings_from([(source, tree)], overrides, Config))
 
 
 def to_dict(config: Config) -> Tree:
@@ -286,7 +199,7 @@ def to_dict(config: Config) -> Tree:
 
 def to_yaml(config: Config) -> str:
     """Return the text of a YAML file that `load_config` reads back as the same configuration."""
-    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+    return dump_yaml(to_dict(config))
 
 
 def _validated(settings: Settings) -> Config:

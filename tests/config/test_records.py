@@ -9,7 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from stn_action.config.data_schema import AugmentConfig, ClipConfig, CropConfig, TubesConfig
-from stn_action.config.schema import FocusConfig, ModelConfig, OptimConfig
+from stn_action.config.model_schema import FocusConfig, ModelConfig
+from stn_action.config.schema import OptimConfig
 from stn_action.data.augment import Augment
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.geometry.family import Transform

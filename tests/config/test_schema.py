@@ -1,6 +1,7 @@
 """Configuration: files, bases, overrides, and the message for each mistake."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,21 @@ def test_an_unknown_key_in_a_file_names_the_file_and_the_nearest_name(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.crop.size=4096"], "eval.num_clips x eval.num_crops: 30 clips of .* take 90 GiB"),
+        (["train.batch_size=65536"], "train.batch_size: 65536 clips of .*num_frames 16 and data"),
+        (["eval.batch_size=9999", "data.crop.size=[999, 1]"], None),
+    ],
+)
+def test_batches_that_fit_into_no_memory_are_refused(overrides, message):
+    if message is None:
+        assert load_config(None, [*MINIMAL, *overrides])
+    else:
+        assert re.search(f"^configuration: {message}", error_of(*overrides))
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("optim.lrr=1", "optim.lrr: unknown key; did you mean optim.lr? valid names here: name,"),
@@ -167,7 +183,7 @@ def test_an_unknown_key_in_a_file_names_the_file_and_the_nearest_name(tmp_path):
         ("train.epochs=ten", "train.epochs: expected an integer, got 'ten'"),
         ("train.epochs=2.5", "train.epochs: expected an integer, got 2.5"),
         ("train.epochs=true", "train.epochs: expected an integer, got True"),
-        ("train.epochs.x=1", "train.epochs: expected an integer, got {'x': 1}"),
+        ("train.epochs.x=1", "train.epochs: expected an integer, got {'x': '1'}"),
         ("train.epochs=0", "train.epochs: expected a number greater than or equal to 1, got 0"),
         ("optim.lr=fast", "optim.lr: expected a number, got 'fast'"),
         ("optim.lr=-1", "optim.lr: expected a number greater than 0, got -1"),
@@ -175,7 +191,17 @@ def test_an_unknown_key_in_a_file_names_the_file_and_the_nearest_name(tmp_path):
         ("optim.name=adam", "expected 'sgd' or 'adamw' (did you mean adamw?), got 'adam'"),
         ("data.official=1", "data.official: expected a boolean, got 1"),
         ("data.fold=some", "data.fold: expected an integer or 'all', got 'some'"),
-        ("data.root=null", "data.root: expected a path, got None"),
+        ("data.root=", "data.root: expected a path, which is neither empty nor"),
+        ("model.focus.at=", "model.focus.at: expected text of at least one character, got ''"),
+        ("data.crop.size=100000", "or equal to 4096 (pixels; no video network takes clips that"),
+        ("data.clip.num_frames=10000", "4096 (all frames of a clip are in memory), got 10000"),
+        ("data.num_workers=100000", "512 (each is a process of hundreds of megabytes), got 100000"),
+        ("data.crop.looseness=1e3", "less than or equal to 5 (the person would be less than"),
+        ("model.focus.heads=1000", "256 (each is a network of its own), got 1000"),
+        ("eval.num_clips=100000", "1000 (each view is a clip in memory), got 100000"),
+        ("train.batch_size=1000000", "65536 (a batch is in memory), got 1000000"),
+        ("train.epochs=10000000000", "a number less than or equal to 1000000000, got 10000000000"),
+        ("optim.lr=1e300", "optim.lr: expected a number less than or equal to 1000000000, got"),
         ("data.crop.size=[3]", "data.crop.size: expected a number of pixels, or [height, width]"),
         ("data.crop.smooth_window=4", "data.crop.smooth_window: expected an odd number, got 4"),
         ("data.augment.scale=0.5", "data.augment.scale: expected a list of two values, got 0.5"),
@@ -221,7 +247,7 @@ def test_an_override_without_key_and_value_is_refused(override):
 
 
 def test_an_override_that_is_no_yaml_is_refused():
-    assert "override 'optim.lr=[': its value is not YAML" in error_of("optim.lr=[")
+    assert "override 'optim.lr=[': not valid YAML: " in error_of("optim.lr=[")
 
 
 def test_every_mistake_is_reported_at_once_with_its_own_source(tmp_path):

@@ -1,0 +1,127 @@
+"""The `model` section of a configuration: trunk, weights and heads."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+
+from stn_action.config.types import (
+    Heads,
+    NameOrNone,
+    NotNegative,
+    Number,
+    Positive,
+    Section,
+    Share,
+    Switch,
+    Text,
+)
+from stn_action.geometry.transform_choices import Padding, TrainableSampler, TransformName
+from stn_action.models.model_choices import (
+    BACKBONE_LIBRARIES,
+    BACKBONES_BY_NAME,
+    Glimpse,
+    Temporal,
+    ThetaPer,
+    backbone_choices,
+    is_backbone_name,
+)
+
+
+def _known_backbone(name: str) -> str:
+    if not is_backbone_name(name):
+        raise ValueError(f"expected one of {backbone_choices()}")
+    return name
+
+
+BackboneName = Annotated[
+    str,
+    AfterValidator(_known_backbone),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(BACKBONES_BY_NAME)},
+                {"type": "string", "pattern": f"^({'|'.join(BACKBONE_LIBRARIES)})/."},
+            ]
+        }
+    ),
+]
+
+
+class FocusConfig(Section):
+    """The spatial transformer heads."""
+
+    at: Text
+    """Stage of the trunk whose feature map the heads attend to, by module path."""
+    heads: Heads = 4
+    """Number of heads; 0: none, the plain trunk."""
+    transform: TransformName = "attention"
+    """Family of the windows: translation (fixed scale), attention (scale and translation),
+    anisotropic (one scale per axis), similarity (scale, rotation, translation), affine (six
+    parameters), projective, tps (thin-plate spline), volumetric (affine in space and time)."""
+    bounded: Switch = True
+    """Keep windows inside the map and their scale within bounds; false: theta = start + output of
+    the localization network."""
+    glimpse: Glimpse = "tail"
+    """tail: glimpses pass through the rest of the trunk; pooled: glimpses are averaged; in_line:
+    the glimpse of a single head replaces the map."""
+    theta_per: ThetaPer = "clip"
+    """One window per clip, or one per time step of the feature map."""
+    gain: Positive | Literal["auto"] = "auto"
+    """Gain of the equalized localization network; auto: the default of the optimizer."""
+    start_scale: Share | None = None
+    """Initial side of each window, as a share of the map's side; null: the family's default, which
+    is 1 (the identity) for one unbounded window and 0.5 otherwise."""
+    min_scale: Share = 0.2
+    """Bounded windows: smallest side, as a share of the map's side."""
+    max_scale: Share = 0.95
+    """Bounded windows: largest side, as a share of the map's side."""
+    detach: Switch = True
+    """Stop the gradients of the localization network before the trunk."""
+    motion: Switch = True
+    """Add the change of the map over time to the input of the localization network."""
+    sampler: TrainableSampler = "auto"
+    """Sampling of glimpses; auto: area for axis-aligned families, grid for all others."""
+    padding: Padding = "zeros"
+    """Values outside the map: zeros, or the nearest border pixel."""
+    branch_loss: NotNegative = 1.0
+    """Loss weight of the auxiliary classifiers, one per branch; 0: no auxiliary classifiers."""
+    diversity_loss: NotNegative = 0.0
+    """Loss weight of the overlap between heads."""
+    in_bounds_loss: NotNegative = 0.0
+    """Loss weight of the part of a window outside the map; for unbounded windows."""
+    random_glimpse_loss: NotNegative = 0.0
+    """Loss weight of an additional training branch with a random window; 0: no such branch."""
+
+    @model_validator(mode="after")
+    def _in_line_is_one(self) -> Self:
+        if self.glimpse == "in_line" and (self.heads > 1 or self.random_glimpse_loss):
+            raise ValueError("glimpse in_line: expected heads 1 and random_glimpse_loss 0")
+        return self
+
+    @model_validator(mode="after")
+    def _scales_in_order(self) -> Self:
+        start = 0.5 if self.start_scale is None else self.start_scale
+        if self.bounded and not self.min_scale < start < self.max_scale:
+            raise ValueError(
+                "expected min_scale < start_scale < max_scale, got "
+                f"{self.min_scale}, {start}, {self.max_scale}"
+            )
+        return self
+
+
+class ModelConfig(Section):
+    """The trunk, its weights and its heads."""
+
+    backbone: BackboneName
+    """torchvision/<video network>, pytorchvideo/<video network>, timm/<image network> (frame by
+    frame), or small3d."""
+    weights: NameOrNone = None
+    """Published weights (kinetics400, imagenet), the path of a weights file, or none."""
+    freeze_until: Text | None = None
+    """Last frozen stage; its batch norm stays in evaluation mode. null: train all of the trunk."""
+    temporal: Temporal = "mean"
+    """Image trunks: mean over time, or features together with their differences between frames."""
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.5
+    """Dropout probability before the classifiers."""
+    focus: FocusConfig | None = None
+    """The heads; null: none, the plain trunk."""
