@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.models.module_exchange import exchange_modules
-from stn_action.models.stages import evaluating
+from stn_action.models.stages import SQUEEZED, evaluating
 
 
 def remove_classifier(trunk: nn.Module, example: Tensor) -> int:
@@ -28,8 +28,7 @@ def remove_classifier(trunk: nn.Module, example: Tensor) -> int:
     last = _LastLayer()
     output = last.run(trunk, example)
     if not isinstance(output, Tensor) or output.dim() != 2:
-        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise InputError(f"the trunk must end in scores or features (B, D), got {shape}")
+        raise _no_rows(trunk, example, output)
     if last.layer is None:
         return output.shape[1]
     removed = {last.name, *last.softmaxes}
@@ -39,6 +38,21 @@ def remove_classifier(trunk: nn.Module, example: Tensor) -> int:
         parent, _, child = name.rpartition(".")
         setattr(trunk.get_submodule(parent), child, nn.Identity())
     return _in_features(last.layer)
+
+
+def _no_rows(trunk: nn.Module, example: Tensor, output: object) -> InputError:
+    """Return the error of a trunk that does not end in (B, D)."""
+    message = f"the trunk must end in scores or features (B, D), got {_shape(output)}"
+    if len(example) == 1:
+        with evaluating(trunk):
+            of_two = trunk(torch.cat([example, example]))
+        if isinstance(of_two, Tensor) and of_two.dim() == 2:
+            message += f" for one clip and {_shape(of_two)} for two. {SQUEEZED}"
+    return InputError(message)
+
+
+def _shape(output: object) -> object:
+    return tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
 
 
 class _LastLayer:

@@ -63,6 +63,7 @@ class GlimpseHook:
         pool: average the glimpses and leave the map as it is.
         in_line: replace the map by the one glimpse.
         random_theta: (B, 1, 1, 2, 3), adds the glimpse of this window.
+        channels_last: whether the stage's channels are last, (N, ..., C).
     """
 
     theta: Tensor
@@ -83,6 +84,7 @@ class GlimpseHook:
         pool: bool,
         in_line: bool,
         random_theta: Tensor | None,
+        channels_last: bool = False,
     ) -> None:
         self.heads = heads
         self.batch_size = batch_size
@@ -90,6 +92,7 @@ class GlimpseHook:
         self.pool = pool
         self.in_line = in_line
         self.random_theta = random_theta
+        self.channels_last = channels_last
         self.with_gradients = torch.is_grad_enabled()
 
     @property
@@ -122,7 +125,7 @@ class GlimpseHook:
             )
 
     def _replacement(self, output: Tensor) -> Tensor | None:
-        features = with_time(output, self.batch_size)
+        features = with_time(output, self.batch_size, self.channels_last)
         self.theta = self.heads(features) if self.given_theta is None else self.given_theta
         self.size_thw = (features.shape[2], features.shape[3], features.shape[4])
         size = (features.shape[3], features.shape[4])
@@ -135,11 +138,12 @@ class GlimpseHook:
             return output.clone() if self.with_gradients else None
         glimpses = self.heads.glimpses(features, self.theta, size)  # (B, K, C, T, H, W)
         if self.in_line:
-            return without_time(glimpses.squeeze(1), like=output)
+            return without_time(glimpses.squeeze(1), output, self.channels_last)
         branches = [features.unsqueeze(1), glimpses]
         if self.random_theta is not None:
             branches.append(sample_clips(features, self.random_theta, size, axis_aligned=True))
-        return without_time(torch.cat(branches, dim=1).transpose(0, 1).flatten(0, 1), like=output)
+        maps = torch.cat(branches, dim=1).transpose(0, 1).flatten(0, 1)  # ((K + 1) * B, ...)
+        return without_time(maps, output, self.channels_last)
 
     def _pooled_at_random(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the mean (B, 1, C, T) over the random window."""

@@ -89,7 +89,16 @@ class FocusHeads(nn.Module):
         return float(getattr(self.localization, "gain", 1.0))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Compute theta (B, K, S, *kind), float32, of features (B, C, T, H, W)."""
+        """Compute theta (B, K, S, *kind), float32 or wider, of features (B, C, T, H, W).
+
+        Raises:
+            ValueError: the features have another number of channels.
+        """
+        if features.shape[1] != self.channels:
+            raise ValueError(
+                f"features must be (B, {self.channels}, T, H, W), got {tuple(features.shape)}: the "
+                "heads were built for maps of another stage, layout or batch"
+            )
         if self.detach:
             features = features.detach()
         inputs = self.localization_input(features)  # (B, S, C', H, W)

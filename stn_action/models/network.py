@@ -17,6 +17,7 @@ from stn_action.models.heads import FocusHeads
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.receptive_field import trace_cells
 from stn_action.models.stages import (
+    SQUEEZED,
     evaluating,
     features_at,
     modules_before,
@@ -46,6 +47,7 @@ class FocusedNetwork(nn.Module):
             classifier and keeps the description of glimpses from fitting one place alone.
         dropout: before the classifier.
         branch_classifiers: give every branch an auxiliary classifier.
+        channels_last: whether the stage's maps are (N, ..., C), as those of Swin transformers.
         mean: see `plug`.
         std: see `plug`.
     """
@@ -66,6 +68,7 @@ class FocusedNetwork(nn.Module):
         random_windows: RandomWindows | None = None,
         dropout: float = 0.0,
         branch_classifiers: bool = True,
+        channels_last: bool = False,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
@@ -74,6 +77,7 @@ class FocusedNetwork(nn.Module):
         self.heads = heads
         self.describe = describe
         self.at = at
+        self.channels_last = channels_last
         if in_line and (heads is None or heads.num_heads != 1 or random_windows is not None):
             raise InputError("glimpse in_line needs exactly one head and no random_windows")
         self.in_line = in_line
@@ -122,17 +126,20 @@ class FocusedNetwork(nn.Module):
                 than `behind` was given.
         """
         if self.heads is None:
-            branches = [self.trunk(self._normalized(clip))]
-            return self._classify(branches, ())
+            features = _check_rows(self.trunk(self._normalized(clip)), len(clip), clip)
+            return self._classify([features], ())
         windows = self.random_windows if self.training else None
         hook = GlimpseHook(
             self.heads, len(clip), given_theta=self._given(theta, len(clip)),
             pool=self.describe is not None, in_line=self.in_line,
             random_theta=windows.draw(clip) if windows else None,
+            channels_last=self.channels_last,
         )  # fmt: skip
         with self._hooked(hook):
             features = self.trunk(self._normalized(clip))
-        branches = self._branches(features, hook)
+        in_tail = self.describe is None and not self.in_line
+        rows = len(clip) * (hook.num_branches if in_tail else 1)
+        branches = self._branches(_check_rows(features, rows, clip), hook)
         cells = self._cells_for(clip, hook.size_thw)
         floor = self.heads.transform.floor
         focus = Focus(hook.theta, self.heads.base, self.at, cells, floor)
@@ -258,15 +265,28 @@ class FocusedNetwork(nn.Module):
             return self._stored_cells
         clip_thw = (clip.shape[2], clip.shape[3], clip.shape[4])
         if clip_thw not in self._cells:
-            self._cells[clip_thw] = trace_cells(self.trunk, self.at, clip_thw, size_thw)
+            self._cells[clip_thw] = trace_cells(
+                self.trunk, self.at, clip_thw, size_thw, channels_last=self.channels_last
+            )
         return self._cells[clip_thw]
 
     def _traced_cells(self, example: Tensor, clip_thw: tuple[int, int, int] | None) -> Cells:
         """Return the cells of the heads' stage on clips of that size, or of the example's."""
         clip = example if clip_thw is None else example.new_zeros(1, 3, *clip_thw)
         with evaluating(self.trunk):
-            T, H, W = features_at(self.trunk, self.at, clip).shape[2:]
+            features = features_at(self.trunk, self.at, clip, channels_last=self.channels_last)
+        T, H, W = features.shape[2:]
         return self._cells_for(clip, (T, H, W))
+
+
+def _check_rows(features: Tensor, rows: int, clip: Tensor) -> Tensor:
+    """Return the trunk's features, which must be (rows, D)."""
+    if features.dim() != 2 or len(features) != rows:
+        raise InputError(
+            f"the trunk must return features ({rows}, D) for {len(clip)} clips, one row each for "
+            f"the map and for its glimpses; got {tuple(features.shape)}. {SQUEEZED}"
+        )
+    return features
 
 
 def _per_channel(values: Sequence[float] | None) -> Tensor | None:

@@ -1,6 +1,7 @@
 """Heads plugged into any video network in one call."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.heads import FocusHeads
 from stn_action.models.model_choices import GLIMPSES, Glimpse, Temporal, ThetaPer
 from stn_action.models.network import FocusedNetwork
-from stn_action.models.stages import evaluating, features_at
+from stn_action.models.stages import evaluating, stage_map
 from stn_action.models.temporal import build_temporal
 
 
@@ -38,6 +39,7 @@ def plug(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     example: Tensor | None = None,
+    channels_last: bool | None = None,
     **transform_settings: float | bool | None,
 ) -> FocusedNetwork:
     """Plug K spatial transformer heads into a video network, after one of its stages.
@@ -69,6 +71,8 @@ def plug(
         mean: of each channel, in pixel values from 0 to 255; None: clips are normalized already.
         std: of each channel, likewise.
         example: a clip (1, 3, T, H, W) that the trunk accepts; None: 16 frames of 112 x 112.
+        channels_last: whether the stage's maps are (N, ..., C), as those of Swin transformers;
+            None: found out.
         **transform_settings: of the family: bounded, start_scale, min_scale, max_scale, ...;
             start_scale=None is the family's own start.
 
@@ -85,8 +89,9 @@ def plug(
     example = example.to(device)
     focus_heads = describe = None
     if heads:
-        with evaluating(trunk):
-            channels = features_at(trunk, at, example).shape[1]
+        with evaluating(trunk), _explained(example):
+            features, channels_last = stage_map(trunk, at, example, channels_last=channels_last)
+        channels = features.shape[1]
         family = build_transform(transform, heads, **transform_settings)
         focus_heads = FocusHeads(
             channels, family, theta_per=theta_per, gain=gain, detach=detach, motion=motion,
@@ -95,13 +100,28 @@ def plug(
         if glimpse == "pooled":
             describe = _description(trunk, temporal, channels)
     # last, so that a trunk is left alone if anything is wrong
-    num_features = remove_classifier(trunk, example)
+    with _explained(example):
+        num_features = remove_classifier(trunk, example)
     return FocusedNetwork(
         trunk, focus_heads, at=at, num_features=num_features, num_classes=num_classes,
         describe=describe, in_line=glimpse == "in_line", random_windows=random_windows,
-        dropout=dropout, branch_classifiers=branch_classifiers,
+        dropout=dropout, branch_classifiers=branch_classifiers, channels_last=bool(channels_last),
         mean=mean, std=std,
     ).to(device)  # fmt: skip
+
+
+@contextmanager
+def _explained(example: Tensor) -> Iterator[None]:
+    """Name the example clip where the trunk does not accept it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
+        raise InputError(
+            f"the trunk fails on the example clip {tuple(example.shape)}: {error}. Give an "
+            "`example` that it accepts: (1, 3, T, H, W), as long and large as your clips"
+        ) from error
 
 
 def _description(trunk: nn.Module, temporal: Temporal, channels: int) -> nn.Module:

@@ -15,24 +15,31 @@ _FAR = 4096.0
 
 
 def trace_cells(
-    trunk: nn.Module, path: str, clip_thw: tuple[int, int, int], size_thw: tuple[int, int, int]
+    trunk: nn.Module,
+    path: str,
+    clip_thw: tuple[int, int, int],
+    size_thw: tuple[int, int, int],
+    *,
+    channels_last: bool = False,
 ) -> Cells:
     """Compute the positions of a stage's cells in a clip.
 
     The trunk is run on four clips whose pixels hold their frame number, their row, their column
     and one. Every layer is exchanged for the mean over its receptive field (beyond the border the
-    values continue linearly), so that the result is the center of each cell. Division by the
-    fourth clip's result corrects residual sums and concatenations. If the result is no regular
-    lattice of the map's size (because of attention layers, for example), a warning is raised and
-    the cells divide the clip evenly. A single cell along an axis is as long as the clip.
+    values continue linearly), so that the result is the center of each cell. Attention leaves every
+    cell at its place. Division by the fourth clip's result corrects residual sums and
+    concatenations. If the result is no regular lattice of the map's size (because cells are moved
+    about, for example), a warning is raised and the cells divide the clip evenly. A single cell
+    along an axis is as long as the clip.
 
     Args:
         trunk: of clips (B, 3, T, H, W).
         path: module path of the stage.
         clip_thw: frames, height and width of the clip.
         size_thw: time steps, height and width of the stage's map.
+        channels_last: whether the stage's maps are (N, ..., C).
     """
-    places = _places(trunk, path, clip_thw)
+    places = _places(trunk, path, clip_thw, channels_last)
     if places is None or tuple(places.shape[1:]) != size_thw or not _is_lattice(places):
         warnings.warn(
             f"the cells of stage {path!r} could not be traced to pixels; windows are drawn as if "
@@ -48,7 +55,9 @@ def trace_cells(
     return Cells(size_thw, clip_thw, (first[0], first[1], first[2]), (step[0], step[1], step[2]))
 
 
-def _places(trunk: nn.Module, path: str, clip_thw: tuple[int, int, int]) -> Tensor | None:
+def _places(
+    trunk: nn.Module, path: str, clip_thw: tuple[int, int, int], channels_last: bool
+) -> Tensor | None:
     """Return frame, row and column (3, T, H, W) of each cell, or None if it cannot be traced."""
     axes = [torch.arange(size, dtype=torch.float64) + _FAR for size in clip_thw]
     ramps = torch.stack([*torch.meshgrid(*axes, indexing="ij"), torch.ones(*clip_thw).double()])
@@ -56,7 +65,8 @@ def _places(trunk: nn.Module, path: str, clip_thw: tuple[int, int, int]) -> Tens
     try:
         coordinates = exchange_modules(trunk, _coordinate_layer).eval()
         with torch.no_grad():
-            maps = features_at(coordinates, path, clips).mean(1)  # (4, T, H, W)
+            maps = features_at(coordinates, path, clips, channels_last=channels_last)
+            maps = maps.mean(1)  # (4, T, H, W)
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
         return None  # a layer of unknown settings, or a forward pass that reads exchanged layers
     return maps[:3] / maps[3] - _FAR
@@ -125,6 +135,14 @@ class _CoordinateLayer(nn.Module):
         return x if self.out_channels is None else x.repeat_interleave(self.out_channels, 1)
 
 
+class _FirstArgument(nn.Module):
+    """The identity of what may be called with more, such as a mask."""
+
+    def forward(self, x: Tensor, *others: object, **settings: object) -> Tensor:
+        """Return the first argument."""
+        return x
+
+
 def _coordinate_layer(path: str, module: nn.Module) -> nn.Module | None:
     match module:
         case nn.Conv2d() | nn.Conv3d():
@@ -135,6 +153,8 @@ def _coordinate_layer(path: str, module: nn.Module) -> nn.Module | None:
             return _CoordinateLayer(module, 3, None)
     if type(module).__name__ in ("SqueezeExcite", "SEModule", "SqueezeExcitation"):
         return nn.Identity()  # a gate: scales a map, moves nothing
+    if type(module).__name__.endswith(("Attention", "Attention3d")):
+        return _FirstArgument()
     has_children = next(module.children(), None) is not None
     is_norm = hasattr(module, "running_mean") or isinstance(module, nn.LayerNorm | nn.GroupNorm)
     if is_norm or not has_children:

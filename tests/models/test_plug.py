@@ -96,6 +96,12 @@ def test_a_trunk_must_end_in_one_row_for_each_clip():
         plug(trunk, at="0", num_classes=7, example=EXAMPLE)
 
 
+def test_an_example_that_the_trunk_does_not_accept_is_named():
+    trunk = nn.Sequential(nn.AvgPool3d(8), nn.Flatten(), nn.Linear(3, 4))
+    with pytest.raises(InputError, match=r"fails on the example clip \(1, 3, 4, 32, 32\): .* size"):
+        plug(trunk, heads=0, num_classes=7, example=EXAMPLE)
+
+
 def test_plugging_leaves_batch_norm_statistics_and_modes_alone():
     trunk = Small3d().train()
     before = {key: value.clone() for key, value in trunk.state_dict().items()}

@@ -10,10 +10,14 @@ class FrameWise(nn.Module):
         image: images (N, 3, H, W) to maps (N, channels, h, w), or to a list of maps of which the
             last is used.
         temporal: (N, T, channels) to (N, out_channels).
+        channels_last: whether the maps are (N, h, w, channels) instead.
     """
 
-    def __init__(self, image: nn.Module, temporal: nn.Module) -> None:
+    def __init__(
+        self, image: nn.Module, temporal: nn.Module, *, channels_last: bool = False
+    ) -> None:
         super().__init__()
+        self.pooled_axes = (1, 2) if channels_last else (2, 3)
         self.image = image
         self.temporal = temporal
 
@@ -26,4 +30,4 @@ class FrameWise(nn.Module):
         T = clip.shape[2]
         maps = self.image(clip.transpose(1, 2).flatten(0, 1))
         last = maps[-1] if isinstance(maps, list | tuple) else maps
-        return self.temporal(last.mean((2, 3)).unflatten(0, (-1, T)))
+        return self.temporal(last.mean(self.pooled_axes).unflatten(0, (-1, T)))

@@ -49,7 +49,9 @@ def _build(model: str, weights: str | None, temporal: Temporal) -> nn.Module:
     elif weights is not None:
         load_weights(image, weights, optional=_behind_features(model, image))
     info: Any = image.feature_info
-    return FrameWise(image, build_temporal(temporal, info.channels()[-1]))
+    channels_last = getattr(image, "output_fmt", "NCHW") == "NHWC"
+    described = build_temporal(temporal, info.channels()[-1])
+    return FrameWise(image, described, channels_last=channels_last)
 
 
 def _pretrained(model: str) -> nn.Module:
