@@ -42,6 +42,8 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
     )  # fmt: skip
     if model.freeze_until is not None:
         network.freeze_until(model.freeze_until, example_clip(config))
+    if config.train.batch_norm == "frozen":
+        network.freeze_batch_norm()
     return network
 
 

@@ -25,6 +25,7 @@ from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus
+from stn_action.training.batch_norm import synchronize_batch_norm
 from stn_action.training.loop import BatchTransform
 from stn_action.training.monitor import HeadMonitor
 from stn_action.training.objective import ClassificationLoss
@@ -112,6 +113,8 @@ def build_run(
     optim, train = config.optim, config.train
     network = build_network(config, len(listing.classes))
     data = build_run_data(config, source, listing.all_videos, network, strategy, console)
+    if strategy.num_processes > 1 and train.batch_norm == "synchronized":
+        synchronize_batch_norm(data.learner, strategy)
     groups = parameter_groups(
         data.learner, lr=optim.lr, relative_lr=optim.relative_lr, weight_decay=optim.weight_decay
     )

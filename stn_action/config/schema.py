@@ -32,7 +32,7 @@ from stn_action.config.yaml_text import dump_yaml
 from stn_action.errors import InputError
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.precision_choices import Precision
-from stn_action.training.training_choices import OptimizerName, ScheduleName
+from stn_action.training.training_choices import BatchNorm, OptimizerName, ScheduleName
 
 MAX_GIBIBYTES = 64
 """Of the clips of one batch, or of the views of one test video."""
@@ -73,13 +73,16 @@ class TrainConfig(Section):
     epochs: Count = 30
     """Number of passes over the training videos."""
     batch_size: BatchSize = 16
-    """Clips per batch and process."""
+    """Clips per batch, of all processes together: each takes its share of them."""
     seed: Whole = 0
     """Random seed."""
     precision: Precision = "auto"
     """Numeric precision; auto: bf16 on a GPU that supports it, float32 otherwise."""
     grad_accum_steps: Count = 1
     """Batches whose gradients are accumulated for one optimizer step."""
+    batch_norm: BatchNorm = "synchronized"
+    """Statistics of batch norm: those of the clips of all processes, of each process's share
+    (faster; the result depends on the number of processes), or those of the weights file."""
     cache_features: Switch = False
     """Store the features of the frozen stages on disk; requires model.freeze_until."""
     cache_views: Views = 4

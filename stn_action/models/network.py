@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
@@ -157,6 +158,14 @@ class FocusedNetwork(nn.Module):
             self._frozen = tuple(modules_before(self.trunk, path, example))
         for name in self._frozen:
             self.trunk.get_submodule(name).requires_grad_(False)
+        self.train(self.training)
+
+    def freeze_batch_norm(self) -> None:
+        """Let the trunk's batch norm use its stored statistics in training too."""
+        layers = (
+            name for name, module in self.trunk.named_modules() if isinstance(module, _BatchNorm)
+        )
+        self._frozen = tuple(dict.fromkeys((*self._frozen, *layers)))
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "FocusedNetwork":

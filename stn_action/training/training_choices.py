@@ -1,8 +1,10 @@
-"""Names of the optimizers and of the learning-rate schedules."""
+"""Names of the optimizers, of the learning-rate schedules, of the kinds of batch norm."""
 
 from typing import Literal
 
 OptimizerName = Literal["sgd", "adamw"]
 """The optimizer families."""
+BatchNorm = Literal["synchronized", "per_process", "frozen"]
+"""What batch norm normalizes by: the global batch, a process's share, or the stored statistics."""
 ScheduleName = Literal["cosine", "constant"]
 """How the learning rates go on after warm-up: down to zero, or as they are."""

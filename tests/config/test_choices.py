@@ -37,7 +37,7 @@ from stn_action.models.temporal import TEMPORAL
 from stn_action.person.person_choices import Aspect, Motion, Select, WithoutPerson
 from stn_action.precision_choices import Precision
 from stn_action.training.optim import DEFAULT_GAIN, OPTIMIZERS
-from stn_action.training.training_choices import OptimizerName, ScheduleName
+from stn_action.training.training_choices import BatchNorm, OptimizerName, ScheduleName
 from stn_action.video.backend_table import BACKENDS
 from stn_action.video.video_choices import Backend, Reader
 
@@ -58,6 +58,7 @@ CHOICES = {
     "model.focus.padding": Padding,
     "optim.name": OptimizerName,
     "optim.schedule": ScheduleName,
+    "train.batch_norm": BatchNorm,
     "train.precision": Precision,
     "train.monitor": MetricName,
 }

@@ -68,6 +68,21 @@ def test_a_prediction_tells_classes_and_where_every_head_looked(
     assert focus.min_scale == (0.2 if TRANSFORMS[transform].has_floor else 0)
 
 
+def test_frozen_batch_norm_keeps_its_statistics_and_learns_its_scale():
+    model = network(dropout=0.0)
+    clips = torch.rand(CLIPS)
+    expected = model(clips).logits
+    norm = next(one for one in model.trunk.modules() if isinstance(one, nn.BatchNorm3d))
+    mean = norm.running_mean.clone()
+    model.freeze_batch_norm()
+    logits = model.train()(clips).logits
+    torch.testing.assert_close(logits, expected)
+    logits.sum().backward()
+    assert torch.equal(norm.running_mean, mean)
+    assert norm.weight.grad is not None
+    assert model.classifier.training
+
+
 def test_without_heads_the_trunk_gets_a_classifier():
     model = network(heads=0)
     clips = torch.rand(CLIPS)
