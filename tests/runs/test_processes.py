@@ -1,7 +1,9 @@
 """Two processes together must give what one gives alone; and half precision."""
 
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from torch import nn
 from stn_action.config.schema import load_config
 from stn_action.distributed import Strategy, build_strategy
 from stn_action.models.plug import plug
+from stn_action.runs.checkpoint_test import run_checkpoint_test
 from stn_action.runs.train import train
 from stn_action.training.checkpoint import load_checkpoint, training_state
 from stn_action.training.loop import train_one_epoch
@@ -21,7 +24,7 @@ from stn_action.training.monitor import HeadMonitor
 from stn_action.training.objective import ClassificationLoss
 from stn_action.training.optim import Clipping, build_optimizer, parameter_groups, warmup_cosine
 from stn_action.training.step import OptimizerStep
-from tests.runs import two_processes
+from tests.runs import several_processes
 from tests.tiny import same, tiny_settings, write_config
 
 ROOT = Path(__file__).parents[2]
@@ -45,38 +48,84 @@ def flat(value) -> list:
     return [x for item in value for x in flat(item)] if isinstance(value, list) else [value]
 
 
-@pytest.fixture(scope="module")
-def launched(tiny_data, tmp_path_factory):
-    """The folder in which two processes have worked: see `two_processes.main`."""
-    folder = tmp_path_factory.mktemp("two")
+def close(one, other) -> list:
+    """What `one` must be for two processes to give what one process gives."""
+    return [
+        pytest.approx(x, rel=1e-4, abs=1e-5) if isinstance(x, float) else x for x in flat(one)
+    ] == flat(other)
+
+
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)])
+def launched(request, tiny_data, tmp_path_factory):
+    """The folder in which several processes have worked: see `several_processes.main`."""
+    folder = tmp_path_factory.mktemp("several")
     write_config(folder / "tiny.yaml", tiny_settings(tiny_data))
-    printed = launch([Path(two_processes.__file__), folder])
+    write_config(folder / "equal.yaml", equal_settings(tiny_data, folder / "equal"))
+    printed = launch([Path(several_processes.__file__), folder], request.param)
     (folder / "printed.txt").write_text(printed)
     return folder
 
 
-def test_two_processes_give_what_one_gives(launched, fresh_state):
-    one = two_processes.losses_and_predictions(build_strategy(cpu=True))
-    two = json.loads((launched / "numbers.json").read_text())
-    assert one["video"] == two["video"] == [0, 0, 1, 1, 3, 3, 4, 4, 5, 5]
-    assert one["failures"] == two["failures"]
-    assert one["steps"] == two["steps"] == 3
-    assert flat(one) == [
-        pytest.approx(x, rel=1e-4, abs=1e-6) if isinstance(x, float) else x for x in flat(two)
+def equal_settings(data: Path, folder: Path) -> list[str]:
+    """Without dropout; of the last batch, one clip, only one process has a share."""
+    return tiny_settings(
+        data, "model.dropout=0", "train.batch_size=11", "train.epochs=3",
+        "optim={name: sgd, lr: 3e-2, relative_lr: 1e-2}", f"train.output_dir={folder}",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("batch_norm", ["synchronized", "frozen"])
+def test_several_processes_train_as_one_does(batch_norm, launched, strategy):
+    several = json.loads((launched / "numbers.json").read_text())[batch_norm]
+    one = several_processes.shared_training(strategy, batch_norm)
+    assert several["2"][-1] == one["2"][-1] == 2
+    assert (several.pop("failures"), one.pop("failures")) == (2, 1)
+    assert close(one, several)
+
+
+def test_several_processes_predict_as_one_does_to_the_last_digit(launched, strategy):
+    several = json.loads((launched / "numbers.json").read_text())["evaluation"]
+    assert several == several_processes.shared_evaluation(strategy)
+    assert several["video"] == [0, 0, 1, 1, 3, 3, 4, 4, 5, 5]
+    assert several["failures"] == [[2, "y"]]
+
+
+def test_a_run_does_not_depend_on_the_number_of_processes(launched, tiny_data, tmp_path):
+    settings = equal_settings(tiny_data, tmp_path / "one")
+    train(load_config(None, settings), console=Console(quiet=True))
+    folders = (tmp_path / "one", launched / "equal")
+    weights = [load_checkpoint(folder / "last.pt")["network"] for folder in folders]
+    assert close(*({name: w.tolist() for name, w in of_run.items()} for of_run in weights))
+    lines = [
+        [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for folder in folders
     ]
+    for line in itertools.chain(*lines):
+        for name in ("seconds", "data_wait", "time"):
+            line.pop(name, None)
+    assert len(lines[0]) == 6
+    assert close(*lines)
 
 
-def test_a_run_of_two_processes_is_one_run(launched):
+def test_a_checkpoint_is_tested_by_several_processes_as_by_one(launched, strategy):
+    tested = run_checkpoint_test(launched / "equal" / "last.pt", None, [])
+    several = torch.load(launched / "probabilities.pt")
+    assert torch.equal(tested.result.scores.probabilities, several)
+    assert len(several) == 6
+    assert not several.isnan().any()
+
+
+def test_a_run_of_several_processes_is_one_run(launched):
     printed = (launched / "printed.txt").read_text()
-    assert printed.count("written to") == 1
-    assert "small3d on cpu, float32, 2 processes" in printed
+    assert printed.count("written to") == 2  # the two runs of the tool
+    assert re.search("small3d on cpu, float32, [23] processes", printed)
     (folder,) = (launched / "runs").iterdir()  # rank 0 named it
     content = load_checkpoint(folder / "last.pt")
     assert {int(state["step"]) for state in content["optimizer"]["state"].values()} == {6}
     assert len((folder / "test_predictions.csv").read_text().splitlines()) == 1 + 6
 
 
-def test_two_processes_that_were_interrupted_go_on_to_the_last_bit(launched):
+def test_several_processes_that_were_interrupted_go_on_to_the_last_bit(launched):
     (folder,) = (launched / "runs").iterdir()
     straight, resumed = (
         load_checkpoint(path / "last.pt") for path in (folder, launched / "resumed")
@@ -88,7 +137,7 @@ def test_two_processes_that_were_interrupted_go_on_to_the_last_bit(launched):
     assert (folder / name).read_bytes() == (launched / "resumed" / name).read_bytes()
 
 
-def test_a_run_of_two_processes_is_resumed_by_one(launched, fresh_state):
+def test_a_run_of_several_processes_is_resumed_by_one(launched, fresh_state):
     overrides = [f"train.output_dir={launched / 'resumed'}"]
     config = load_config(launched / "tiny.yaml", overrides)
     name = "test_predictions.csv"
