@@ -10,18 +10,20 @@ from stn_action.errors import InputError
 from stn_action.geometry.clip_sampling import fold_time, sample_clips
 from stn_action.geometry.family import Transform
 from stn_action.geometry.sampling import pooled, sample
-from stn_action.geometry.theta import VOLUMETRIC
+from stn_action.geometry.theta import VOLUMETRIC, at_least_float32
 from stn_action.geometry.transform_choices import PADDINGS, SAMPLERS, Padding, Sampler
+from stn_action.models.float32 import KeptInFloat32
 from stn_action.models.localization import LocalizationNetwork
 from stn_action.models.localization_input import LocalizationInput
 from stn_action.models.model_choices import ThetaPer
 
 
-class FocusHeads(nn.Module):
+class FocusHeads(KeptInFloat32):
     """K spatial transformers on one feature map, with one localization network for all.
 
     The input of the localization network is a `LocalizationInput`. It is detached from the trunk
     by default, so that the trunk learns from what the glimpses show and not from what moves them.
+    In a network of half precision they stay in float32.
 
     Args:
         channels: C of the features.
@@ -103,7 +105,7 @@ class FocusHeads(nn.Module):
             features = features.detach()
         inputs = self.localization_input(features)  # (B, S, C', H, W)
         with torch.autocast(features.device.type, enabled=False):
-            raw = self.localization(inputs.flatten(0, 1))
+            raw = self.localization(at_least_float32(inputs.flatten(0, 1)))
             raw = raw.reshape(*inputs.shape[:2], self.num_heads, self.transform.num_parameters)
             theta = self.transform.build(raw)
         return theta.transpose(1, 2)

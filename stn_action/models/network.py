@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
+from stn_action.models.float32 import PixelNormalization
 from stn_action.models.glimpse_hook import GlimpseHook, RandomWindows
 from stn_action.models.heads import FocusHeads
 from stn_action.models.prediction import Focus, Prediction
@@ -52,9 +53,6 @@ class FocusedNetwork(nn.Module):
         mean: see `plug`.
         std: see `plug`.
     """
-
-    pixel_mean: Tensor | None
-    pixel_std: Tensor | None
 
     def __init__(
         self,
@@ -96,8 +94,7 @@ class FocusedNetwork(nn.Module):
         self.random_classifier = (
             nn.Linear(widths[1], num_classes) if self.random_windows is not None else None
         )
-        self.register_buffer("pixel_mean", _per_channel(mean), persistent=False)
-        self.register_buffer("pixel_std", _per_channel(std), persistent=False)
+        self.normalization = _normalization(mean, std)
         self._frozen: tuple[str, ...] = ()
         self._cells: dict[tuple[int, int, int], Cells] = {}
         self._stored_cells: Cells | None = None  # of the clips behind stored features
@@ -115,8 +112,8 @@ class FocusedNetwork(nn.Module):
         """Classify clips.
 
         Args:
-            clip: (B, 3, T, H, W), float, or uint8 if `mean` and `std` were given; behind a stage,
-                the features (B, C, T, H, W) of that stage.
+            clip: (B, 3, T, H, W), float, or uint8 if `mean` and `std` were given; it is brought to
+                the trunk's precision. Behind a stage, the features (B, C, T, H, W) of that stage.
             theta: (B, K, S, *kind) of each placement, used instead of the heads' own.
 
         Returns:
@@ -202,8 +199,7 @@ class FocusedNetwork(nn.Module):
                 "earlier stage for freeze_until, or set train.cache_features=false"
             )
         rest = copy.copy(self)
-        rest._modules = dict(self._modules)
-        rest._buffers = {**self._buffers, "pixel_mean": None, "pixel_std": None}
+        rest._modules = {**self._modules, "normalization": nn.Identity()}
         rest.trunk = trunk_behind(self.trunk, path, example)
         rest._frozen = tuple(set(self._frozen) - before)
         rest._stored_cells = self._traced_cells(example, clip_thw) if self.heads else None
@@ -242,9 +238,12 @@ class FocusedNetwork(nn.Module):
         return [features, *described.unbind(1)]
 
     def _normalized(self, clip: Tensor) -> Tensor:
-        if self.pixel_mean is None or self.pixel_std is None:
+        """Return normalized clips, in the precision of the trunk."""
+        clip = self.normalization(clip)
+        parameter = next(self.trunk.parameters(), None)
+        if parameter is None or not clip.is_floating_point():
             return clip
-        return (clip.to(self.pixel_mean.dtype) - self.pixel_mean) / self.pixel_std
+        return clip.to(parameter.dtype)
 
     def _classify(
         self,
@@ -298,5 +297,7 @@ def _check_rows(features: Tensor, rows: int, clip: Tensor) -> Tensor:
     return features
 
 
-def _per_channel(values: Sequence[float] | None) -> Tensor | None:
-    return None if values is None else torch.tensor(values).view(1, -1, 1, 1, 1)
+def _normalization(mean: Sequence[float] | None, std: Sequence[float] | None) -> nn.Module:
+    if mean is None or std is None:
+        return nn.Identity()
+    return PixelNormalization(torch.tensor(mean), torch.tensor(std))

@@ -84,9 +84,9 @@ def plug(
     """
     if glimpse not in GLIMPSES:
         raise InputError(f"glimpse must be one of {GLIMPSES}, got {glimpse!r}")
-    device = next((parameter.device for parameter in trunk.parameters()), torch.device("cpu"))
+    like = next(trunk.parameters(), torch.zeros(()))
     example = torch.zeros(1, 3, 16, 112, 112) if example is None else example
-    example = example.to(device)
+    example = example.to(like)
     focus_heads = describe = None
     if heads:
         with evaluating(trunk), _explained(example):
@@ -102,12 +102,16 @@ def plug(
     # last, so that a trunk is left alone if anything is wrong
     with _explained(example):
         num_features = remove_classifier(trunk, example)
-    return FocusedNetwork(
+    network = FocusedNetwork(
         trunk, focus_heads, at=at, num_features=num_features, num_classes=num_classes,
         describe=describe, in_line=glimpse == "in_line", random_windows=random_windows,
         dropout=dropout, branch_classifiers=branch_classifiers, channels_last=bool(channels_last),
         mean=mean, std=std,
-    ).to(device)  # fmt: skip
+    )  # fmt: skip
+    for name, part in network.named_children():
+        if name != "trunk":
+            part.to(like)
+    return network
 
 
 @contextmanager

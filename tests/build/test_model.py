@@ -8,6 +8,7 @@ import torch
 from stn_action.build.model import build_network, describe_groups, example_clip, gain_of
 from stn_action.config.schema import load_config
 from stn_action.errors import InputError
+from stn_action.models.float32 import PixelNormalization
 from stn_action.models.spatial_transformer import SpatialTransformer
 from stn_action.training.optim import DEFAULT_GAIN, parameter_groups
 from tests.tiny import tiny_config
@@ -48,8 +49,8 @@ def test_a_trunk_of_pytorchvideo_is_built_from_a_configuration(tiny_data):
         prediction = network(example_clip(config).byte())
     assert prediction.logits.shape == (1, 3)
     assert not any(p.requires_grad for p in network.trunk.get_submodule("blocks.2").parameters())
-    assert network.pixel_mean is not None
-    assert network.pixel_mean.flatten().tolist() == [114.75] * 3
+    assert isinstance(network.normalization, PixelNormalization)
+    assert network.normalization.mean.flatten().tolist() == [114.75] * 3
 
 
 def test_weights_are_not_looked_for_where_a_checkpoint_follows(tiny_data):
