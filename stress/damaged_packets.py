@@ -10,7 +10,7 @@ import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from stress.intact_files import LENGTH, Format, IntactFiles, encode, images
+from stress.intact_files import EXACT, LENGTH, Format, IntactFiles, encode, images
 
 Random = np.random.Generator
 Packets = list[av.Packet]
@@ -94,13 +94,13 @@ def size_change(intact: IntactFiles, form: Format, path: Path, random: Random) -
 
 def audio_only(intact: IntactFiles, form: Format, path: Path, random: Random) -> None:
     """Write a tone and no image."""
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=EXACT) as container:
         _add_tone(container)
 
 
 def cover_picture(intact: IntactFiles, form: Format, path: Path, random: Random) -> None:
     """Write a tone and the picture of an album."""
-    with av.open(str(path), "w", format="mp4") as container:
+    with av.open(str(path), "w", format="mp4", options=EXACT) as container:
         cover = container.add_stream("mjpeg", rate=1)
         cover.height, cover.width, cover.pix_fmt = 48, 64, "yuvj420p"
         cover.disposition = Disposition.attached_pic
@@ -132,7 +132,9 @@ def _remux(
     with av.open(str(intact.path(form))) as given:
         stream = given.streams.video[0]
         packets = change([packet for packet in given.demux(stream) if packet.size])
-        with av.open(str(path), "w", options={**form.muxer, **(options or {})}) as container:
+        with av.open(
+            str(path), "w", options={**form.muxer, **EXACT, **(options or {})}
+        ) as container:
             copy = container.add_stream_from_template(stream)
             for packet in packets:
                 packet.stream = copy
@@ -140,7 +142,7 @@ def _remux(
 
 
 def _join(first: Path, second: Path, path: Path, form: Format) -> None:
-    with av.open(str(path), "w", options=form.muxer) as container:
+    with av.open(str(path), "w", options={**form.muxer, **EXACT}) as container:
         copy, number = None, 0
         for source in (first, second):
             with av.open(str(source)) as given:

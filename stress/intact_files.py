@@ -17,6 +17,8 @@ PLAIN = {"bf": "0", "g": "8"}
 X264 = {"x264-params": "keyint=8:min-keyint=8:scenecut=0:bframes=2:b-adapt=0", "preset": "veryfast"}
 OPEN = {**X264, "x264-params": X264["x264-params"] + ":open-gop=1"}
 X265 = {"x265-params": "keyint=8:bframes=2:log-level=none:pools=none:frame-threads=1"}
+EXACT = {"fflags": "+bitexact"}
+"""Equal packets give equal bytes, without dates and random numbers."""
 FAST_START = {"movflags": "+faststart"}
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
 
@@ -98,7 +100,9 @@ def images(name: str, length: int = LENGTH) -> Iterator[np.ndarray]:
 
 def encode(path: Path, form: Format, frames: Iterator[np.ndarray]) -> None:
     """Write frames of one size as a video of a format."""
-    with av.open(str(path), "w", format=form.container, options=form.muxer) as container:
+    with av.open(
+        str(path), "w", format=form.container, options={**form.muxer, **EXACT}
+    ) as container:
         stream = container.add_stream(form.codec, rate=10, options=form.options)
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = SIZE_HW

@@ -64,7 +64,7 @@ def cache_settings(data: Path, folder: Path) -> list[str]:
 
 def training_settings(data: Path, folder: Path, *more: str) -> list[str]:
     """Return the settings of a training with validation videos and frequent checkpoints."""
-    often = ["train.save_interval=2"] if "save_interval" in TrainConfig.model_fields else []
+    often = ["train.save_interval=2 steps"] if "save_interval" in TrainConfig.model_fields else []
     return sample_settings(
         data, f"train.output_dir={folder / 'run'}", "data.val_share=0.25", "train.epochs=3",
         *often, *more,

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 RESULTS = "results.jsonl"
@@ -51,7 +52,7 @@ class Options:
     """No trial is begun after this time; None: no limit."""
     out: Path
     only: str | None
-    """Beginning of the keys of the trials to run; None: all."""
+    """Pattern of the beginning of the keys of the trials to run; None: all."""
 
 
 def add_options(parser: argparse.ArgumentParser, subject: str) -> None:
@@ -62,7 +63,9 @@ def add_options(parser: argparse.ArgumentParser, subject: str) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/stress") / subject, help="(default: %(default)s)"
     )
-    parser.add_argument("--only", metavar="KEY", help="trials whose name starts so")
+    parser.add_argument(
+        "--only", metavar="KEY", help="trials whose name starts so; * stands for anything"
+    )
 
 
 def options_of(parsed: argparse.Namespace) -> Options:
@@ -85,7 +88,7 @@ def run_trials(trials: Iterable[Trial], options: Options) -> list[Outcome]:
     left = 0
     with (options.out / RESULTS).open("a", encoding="utf-8") as file:
         for trial in trials:
-            if options.only is not None and not trial.key.startswith(options.only):
+            if options.only is not None and not fnmatch(trial.key, f"{options.only}*"):
                 continue
             outcome = known.get(trial.key) if options.only is None else None
             if outcome is None and _is_over(options, begun):

@@ -1,4 +1,4 @@
-"""Stress the tools: python tools/stress.py kill|damage|disk [options].
+"""Stress the tools: python tools/stress.py kill|damage|disk|processes [options].
 
 Tries what must not break, on generated data, and prints a table: what, how often, with what result.
 SUBJECT --help lists the options. The exit status is 1 if there was a fault; the same command
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from stn_action.cli import ends_cleanly
 
-SUBJECTS = ("kill", "damage", "disk")
+SUBJECTS = ("kill", "damage", "disk", "processes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
