@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks.timing import medians
-from stn_action.data.listing import VIDEO_SUFFIXES
+from stn_action.data.video_files import find_video_files
 from stn_action.person.agreement import best_overlaps, share_of_frames
 from stn_action.person.detect_video import detect_frames
 from stn_action.person.detectors.detector_table import build_detector
@@ -88,7 +88,7 @@ def _speeds(options: argparse.Namespace) -> list[list[str]]:
 
 def _videos(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+        return find_video_files(path).videos
     return [path]
 
 

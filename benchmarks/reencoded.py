@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.timing import medians
-from stn_action.data.listing import VIDEO_SUFFIXES
+from stn_action.data.video_files import find_video_files
 from stn_action.data.video_table import Video
 from stn_action.jobs.reencode.forecast import late_clip
 from stn_action.jobs.reencode.reencoded_video import (
@@ -79,7 +79,7 @@ def _originals(folder: Path, more: Path) -> Iterator[Path]:
         write_video(path, _scene(240, (256, 340), seed=number), fps=30, crf=23, gop=gop)
         yield path
     if more.is_dir():
-        yield from sorted(path for path in more.iterdir() if path.suffix in VIDEO_SUFFIXES)
+        yield from find_video_files(more).videos
 
 
 def _row(path: Path, folder: Path, repeats: int) -> list[str]:

@@ -1,7 +1,9 @@
 """Checksums of files and folders, to detect changes since a result was made from them."""
 
 import hashlib
+from errno import EINVAL
 from pathlib import Path
+from stat import S_ISREG
 
 DIGEST_BYTES = 16
 
@@ -10,9 +12,12 @@ def checksum(path: str | Path) -> str:
     """Return the BLAKE2b digest of a file, 32 hexadecimal digits.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or is a device or a pipe, which may never end.
     """
-    with Path(path).open("rb") as file:
+    path = Path(path)
+    if not S_ISREG(path.stat().st_mode):
+        raise OSError(EINVAL, "it is not a regular file", str(path))
+    with path.open("rb") as file:
         return hashlib.file_digest(
             file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)
         ).hexdigest()

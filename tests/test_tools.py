@@ -219,7 +219,7 @@ def test_a_video_that_is_not_there_is_named(tool, checkpoint, tmp_path, capsys):
     assert tool(["--checkpoint", checkpoint, "nowhere.mp4", *more]) == 2
     assert "error: nowhere.mp4: no such file or folder; give a video" in capsys.readouterr().err
     assert tool(["--checkpoint", checkpoint, str(tmp_path / "empty"), *more]) == 2
-    assert f"error: {tmp_path / 'empty'}: there is no video in this" in capsys.readouterr().err
+    assert f"error: {tmp_path / 'empty'}: there is no video below" in capsys.readouterr().err
 
 
 def test_images_show_each_heads_window_and_videos_all_frames(

@@ -35,7 +35,8 @@ def check(arguments: Sequence[str] | None) -> list[str]:
     from stn_action.config.command_line import one_file_and_settings
     from stn_action.jobs.check_videos import check_videos
 
-    videos = videos_of(*one_file_and_settings(options.words, "CONFIG_OR_FOLDER"))
+    words = one_file_and_settings(options.words, "CONFIG_OR_FOLDER")
+    videos = videos_of(*words, announce=print)
     found = check_videos(videos, options.out, workers=options.workers)
     for line in found.lines():
         print(line)

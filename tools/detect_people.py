@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lines = merge_files(options.merge, options.out)
     else:
         plan = DetectionPlan(options.detector, options.every, options.min_score, options.batch_size)
-        videos = videos_of(*one_file_and_settings(options.words, "CONFIG_OR_FOLDER"))
+        words = one_file_and_settings(options.words, "CONFIG_OR_FOLDER")
+        videos = videos_of(*words, announce=print)
         lines = detect_all(videos, options.out, plan, workers=options.workers)
     for line in lines:
         print(line)

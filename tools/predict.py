@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from stn_action.cli import ends_cleanly, user_path
 
@@ -30,9 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     names, settings = files_and_settings(options.videos)
     predictor = Predictor.load(options.checkpoint, settings)
-    videos = videos_named(names, predictor.config)
+    tell = partial(print, file=sys.stderr)
+    videos = videos_named(names, predictor.config, announce=tell)
     if note := predictor.whole_frame_note(videos):
-        print(note, file=sys.stderr)
+        tell(note)
     predictions = show_progress(predictor.predict_all(videos), total=len(videos), what="predicting")
     for video, found in zip(videos, predictions, strict=True):
         is_read = isinstance(found, VideoPrediction)

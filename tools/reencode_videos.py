@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = Recipe(options.short_side, margin, options.crf)
     people = options.crop_people or options.people
     videos, settings = one_file_and_settings(options.words, "CONFIG_OR_FOLDER")
-    plan = plan_reencode(videos, settings, options.out, recipe, people)
+    plan = plan_reencode(videos, settings, options.out, recipe, people, announce=print)
     for line in reencode_dataset(plan, workers=options.workers, announce=print).lines():
         print(line)
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from stn_action.cli import ends_cleanly, user_path
 
@@ -38,9 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     names, settings = files_and_settings(options.videos)
     predictor = Predictor.load(options.checkpoint, settings)
-    videos = pick_evenly(videos_named(names, predictor.config), options.limit)
+    tell = partial(print, file=sys.stderr)
+    videos = pick_evenly(videos_named(names, predictor.config, announce=tell), options.limit)
     if note := predictor.whole_frame_note(videos):
-        print(note, file=sys.stderr)
+        tell(note)
     drawn = visualize(predictor, videos, options.out, make_mp4=not options.no_mp4)
     drawn = show_progress(drawn, total=len(videos), what="drawing")
     for video, (prediction, files) in zip(videos, drawn, strict=True):

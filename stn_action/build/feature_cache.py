@@ -183,7 +183,7 @@ def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
     """Return the fingerprint of everything that the stored maps depend on."""
     random_trunk = config.model.weights is None
     lines = "\n".join(
-        f"{video.name} {video.path.stat().st_size}"
+        f"{video.name} {video.path.stat().st_size if video.path.is_file() else 'unreadable'}"
         + slice_label(video.start_seconds, video.end_seconds)
         for video in videos
     )

@@ -21,6 +21,7 @@ from stn_action.config.schema import Config
 from stn_action.data.global_batches import GlobalBatches
 from stn_action.data.listing import Listing
 from stn_action.data.source import ClipSource
+from stn_action.data.video_files import passed_over_line
 from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy
 from stn_action.models.network import FocusedNetwork
@@ -182,6 +183,8 @@ def announce(run: Run, console: Console) -> None:
         + (f", {processes} processes" if processes > 1 else ""),
         markup=False,
     )
+    if listing.passed_over:
+        console.print(passed_over_line(listing.passed_over, config.data.root), markup=False)
     for line in run.groups:
         console.print(line, markup=False)
     if run.first_epoch > 1:

@@ -1,19 +1,32 @@
 """The videos that a tool is given: those of a configuration, or of a folder."""
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from stn_action.build.data import fold_configs, load_listing, read_listing
 from stn_action.config.schema import Config, load_config
-from stn_action.data.listing import VIDEO_SUFFIXES
+from stn_action.data.video_files import (
+    find_video_files,
+    has_namesake,
+    name_files,
+    passed_over_line,
+)
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
+from stn_action.video.suffixes import SUFFIXES_IN_WORDS
+
+Announce = Callable[[str], None]
+"""Called with a line for the user."""
 
 
-def videos_of(config_or_folder: str | Path, overrides: Sequence[str] = ()) -> list[Video]:
+def videos_of(
+    config_or_folder: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    announce: Announce | None = None,
+) -> list[Video]:
     """Return every video of a configuration's data set, or of a folder, once, sorted by name.
 
     Of a configuration: all videos of its fold, of every fold with
@@ -24,6 +37,7 @@ def videos_of(config_or_folder: str | Path, overrides: Sequence[str] = ()) -> li
     Args:
         config_or_folder: a YAML file or a folder.
         overrides: `key.sub=value`, for a configuration only.
+        announce: called with a line about the files that are passed over, if there are any.
 
     Raises:
         InputError: there is no such file or folder, it holds no video, or the configuration or
@@ -35,20 +49,25 @@ def videos_of(config_or_folder: str | Path, overrides: Sequence[str] = ()) -> li
             raise InputError(
                 f"{path} is a folder, which takes no setting {overrides[0]}; give a configuration"
             )
-        videos = _videos_below(path)
+        videos = _videos_below(path, announce)
     else:
         config = load_config(config_or_folder, overrides)
         listings = [read_listing(fold, require_files=False) for fold in _folds(config)]
         videos = [video for listing in listings for video in listing.all_videos]
+        if announce is not None and listings[0].passed_over:
+            announce(passed_over_line(listings[0].passed_over, config.data.root))
     return sorted({video.name: video for video in videos}.values(), key=lambda video: video.name)
 
 
-def videos_named(names: Sequence[str], config: Config) -> list[Video]:
+def videos_named(
+    names: Sequence[str], config: Config, *, announce: Announce | None = None
+) -> list[Video]:
     """Return the videos of paths, folders, and of the words "train", "val" and "test", each once.
 
     Args:
         names: files, folders or parts of the data set of `config`.
         config: names the data set.
+        announce: see `videos_of`.
 
     Raises:
         InputError: there is no such file, a folder holds no video, or nothing is named.
@@ -61,10 +80,9 @@ def videos_named(names: Sequence[str], config: Config) -> list[Video]:
         if name in ("train", "val", "test") and not path.exists():
             videos += getattr(load_listing(config), name)
         elif path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
-            if not found:
-                raise InputError(f"{path}: there is no video in this folder")
-            videos += [unlabeled_video(file) for file in found]
+            for video in _videos_below(path, announce):
+                keeps_suffix = video.name.endswith(video.path.name)
+                videos.append(_named_by_its_end(video.path, keeps_suffix=keeps_suffix))
         elif path.is_file():
             videos.append(unlabeled_video(path))
         else:
@@ -86,52 +104,42 @@ def _folds(config: Config) -> list[Config]:
     return fold_configs(config) if config.data.fold == "all" else [config]
 
 
-def _videos_below(folder: Path) -> list[Video]:
-    files = sorted(_files_below(folder, {folder.resolve()}))
-    if not files:
+def unlabeled_video(path: Path) -> Video:
+    """Return a video named by its file and two folders, which identify its boxes.
+
+    The name keeps the suffix if another video beside the file differs in it alone.
+    """
+    return _named_by_its_end(path, keeps_suffix=has_namesake(path))
+
+
+def _named_by_its_end(path: Path, *, keeps_suffix: bool) -> Video:
+    named = path if keeps_suffix else path.with_suffix("")
+    parts = [part for part in named.parts if part not in ("..", path.anchor)]
+    return Video("/".join(parts[-3:]), path, target=0, group="")
+
+
+def _videos_below(folder: Path, announce: Announce | None) -> list[Video]:
+    found = find_video_files(folder)
+    if not found.videos:
         raise InputError(
             f"{folder}: there is no video below this folder; expected files that end in "
-            f"{' '.join(VIDEO_SUFFIXES)}"
+            f"{SUFFIXES_IN_WORDS}"
         )
-    relative = [file.relative_to(folder) for file in files]
-    number = Counter(path.with_suffix("") for path in relative)
-    names = [
-        path if number[path.with_suffix("")] > 1 else path.with_suffix("") for path in relative
-    ]
+    if announce is not None and found.passed_over:
+        announce(passed_over_line(found.passed_over, folder))
+    names = name_files([file.relative_to(folder) for file in found.videos])
     return [
-        Video(name.as_posix(), file, target=0, group=name.as_posix())
-        for name, file in zip(names, files, strict=True)
+        Video(name, file, target=0, group=name)
+        for name, file in zip(names, found.videos, strict=True)
     ]
-
-
-def _files_below(folder: Path, entered: set[Path]) -> Iterator[Path]:
-    """Yield video files; links to folders are followed, but no folder is entered twice."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            path = folder / entry.name
-            if entry.is_dir():
-                if (real := path.resolve()) not in entered:
-                    entered.add(real)
-                    yield from _files_below(path, entered)
-            elif path.suffix.lower() in VIDEO_SUFFIXES:
-                yield path
 
 
 def _with_unique_names(videos: Sequence[Video]) -> list[Video]:
     """Return each video once; files that share a name are named by their full paths."""
     videos = list(dict.fromkeys(videos))
     number = Counter(video.name for video in videos)
+    full = name_files([video.path.absolute() for video in videos])
     return [
-        video
-        if number[video.name] == 1
-        else replace(video, name=video.path.with_suffix("").as_posix().lstrip("./"))
-        for video in videos
+        video if number[video.name] == 1 else replace(video, name=name.lstrip("/"))
+        for video, name in zip(videos, full, strict=True)
     ]
-
-
-def unlabeled_video(path: Path) -> Video:
-    """Return a video named by its file and two folders, which identify its boxes."""
-    parts = [part for part in path.with_suffix("").parts if part not in ("..", path.anchor)]
-    return Video("/".join(parts[-3:]), path, target=0, group="")

@@ -102,7 +102,7 @@ class DataConfig(Section):
     """The labeled videos and how clips are made from them."""
 
     name: DatasetName
-    """The data set; folders: your own videos as <root>/{train,test}/<class>/*."""
+    """The data set; folders: your own videos as <root>/{train,test}/<class>/**."""
     root: PathText
     """Folder of the data set, relative to the working directory."""
     fold: Count | Literal["all"] = 1

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -12,8 +12,6 @@ import torch
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
-VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
-"""What counts as a video where a folder is searched; lower case."""
 NAMES_SHOWN = 3
 
 
@@ -39,6 +37,8 @@ class Listing:
     """Test videos without a person, of which the full frame is used though others are cropped."""
     skipped: int = 0
     """Test videos that are left out because they have no person."""
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    """Files in the data set's folders that are not called like a video: kinds and numbers."""
 
     @property
     def all_videos(self) -> VideoTable:

@@ -1,5 +1,6 @@
 """One function over many videos: which are waiting, work in a pool, a record of each, a summary."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -95,7 +96,7 @@ def run_job(
     summary = JobSummary(total=len(videos))
     waiting: list[Video] = []
     for video in videos:
-        if _is_missing(video):
+        if not os.path.lexists(video.path):  # a broken link is there: it fails
             summary.missing.append(video.name)
         elif not _count_recorded(spec, video, summary):
             waiting.append(video)
@@ -142,19 +143,12 @@ class _Work(Generic[Item, Result]):
         return pair[1] if isinstance(pair[1], Failed) else self.work(pair[1])
 
 
-def _is_missing(video: Video) -> bool:
-    try:
-        return not video.path.is_file()
-    except OSError:  # its folder cannot be entered, for instance: it fails, it is not missing
-        return False
-
-
 def _count_recorded(spec: JobSpec[Item, Result], video: Video, summary: JobSummary) -> bool:
     """Count a video if nothing is left to do for it; return whether it was counted."""
     try:
         recorded = spec.recorded(video)
-    except (VideoError, OSError) as error:
-        recorded = _failed(video, error)
+    except (VideoError, OSError):  # the work on it says why
+        recorded = False
     if isinstance(recorded, Failed):
         summary.failures[video.name] = recorded.reason
     else:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from stn_action.errors import InputError
+from stn_action.video.suffixes import without_video_suffix
 
 
 class NameIndex:
@@ -13,7 +14,8 @@ class NameIndex:
         """Index the names.
 
         Args:
-            names: with `/` between folders, without suffix.
+            names: with `/` between folders, without suffix (or with it, as videos are named that
+                differ in the suffix alone).
             source: of the names, for messages.
         """
         self.source = source
@@ -37,9 +39,8 @@ class NameIndex:
         Raises:
             InputError: several names match equally well.
         """
-        name = PurePosixPath(video_name)
-        for candidate in (name, name.with_suffix("")):
-            stored = self._longest_match(candidate)
+        for candidate in (video_name, without_video_suffix(video_name)):
+            stored = self._longest_match(PurePosixPath(candidate))
             if stored is not None:
                 return stored
         return None
@@ -56,7 +57,7 @@ class NameIndex:
             if stored is not None and (other := owners.setdefault(stored, name)) is not name:
                 raise InputError(
                     f"{self.source}: the boxes called {stored} fit the video {other} and the video "
-                    f"{name}; give them folders like those of the videos"
+                    f"{name}; give them names and folders like those of the videos"
                 )
         return found
 

@@ -1,6 +1,7 @@
 """Images and videos of the windows of a checkpoint's heads, on the source frames."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,14 @@ def visualize(
     """
     targets = _source(predictor.config.data.regions)
     predictions = predictor.predict_all(videos, num_crops=1)
-    for video, prediction in zip(videos, predictions, strict=True):
+    names = _file_names(videos)
+    for video, name, prediction in zip(videos, names, predictions, strict=True):
         files: list[Path] = []
         if isinstance(prediction, VideoPrediction):
             boxes = {"person_boxes": predictor.people, "target_boxes": targets}
             try:
-                files = _draw(predictor.config, video, prediction, boxes, out, make_mp4=make_mp4)
+                file = out / name
+                files = _draw(predictor.config, video, prediction, boxes, file, make_mp4=make_mp4)
             except VideoError as error:
                 prediction = FailedPrediction(video.name, str(error))
         yield prediction, files
@@ -56,12 +59,12 @@ def visualize(
 
 def _draw(
     config: Config, video: Video, prediction: VideoPrediction, people: dict[str, People | None],
-    out: Path, *, make_mp4: bool,
+    file: Path, *, make_mp4: bool,
 ) -> list[Path]:  # fmt: skip
+    """Draw a sheet, and a video; `file` is without suffix."""
     label, probability = prediction.top(1)[0]
     top: dict[str, Any] = {"label": label, "probability": probability}
-    name = video.name.replace("/", "_")
-    files = [out / f"{name}.png"]
+    files = [file.with_name(f"{file.name}.png")]
     with video.open(config.data.reader) as reader:
         for _ in reader.stream(sys.maxsize):  # to the end once: damage shows now, `len` is exact
             pass
@@ -82,11 +85,21 @@ def _draw(
         )  # fmt: skip
         save_png(files[0], sheet)
         if make_mp4:
-            files.append(out / f"{name}.mp4")
+            files.append(file.with_name(f"{file.name}.mp4"))
             frames = (image for _, image, _ in reader.stream())
             drawn = render_video(frames, shown, **boxes, **top)
             write_video(files[1], drawn, fps=reader.fps)
     return files
+
+
+def _file_names(videos: Sequence[Video]) -> list[str]:
+    """Return a file name for each video; `a/b_c` and `a_b/c` must not share one."""
+    names = [video.name.replace("/", "_") for video in videos]
+    number = Counter(names)
+    return [
+        name if number[name] == 1 else f"{place:02d}_{name}"
+        for place, name in enumerate(names, start=1)
+    ]
 
 
 def _source(path: Path | None) -> People | None:

@@ -23,6 +23,7 @@ from stn_action.config.schema import Config
 from stn_action.data.clips import ClipTrace, TestClips, TrainClips
 from stn_action.data.listing import Listing
 from stn_action.data.source import ClipSource
+from stn_action.data.video_files import passed_over_line
 from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 from stn_action.person.video_people import VideoPeople
@@ -55,6 +56,8 @@ def preview(
     """
     check_before_start(config)
     listing, source = open_data(config)
+    if listing.passed_over:
+        yield passed_over_line(listing.passed_over, config.data.root)
     videos: VideoTable = getattr(listing, part)
     if not videos:
         raise InputError(f"{listing.name} has no {part} videos; choose another part")

@@ -38,6 +38,8 @@ class DatasetSpec:
     """Official numbers of each fold; none: the lists are the user's own."""
     files_may_be_missing: bool = False
     """Listed videos that the disk lacks are left out and counted, as is usual for Kinetics."""
+    lists_the_disk: bool = False
+    """The list is what the folders hold: nothing can be missing, though a file may be no video."""
     searched: str = "{root}"
     """Folders in which videos are searched, for messages."""
     list_folder: str | None = None
@@ -85,6 +87,8 @@ class DatasetSpec:
         Raises:
             InputError: videos are missing that may not be, or a part has none left.
         """
+        if self.lists_the_disk:
+            return listing
         if not self.files_may_be_missing:
             searched = self.searched.format(root=root)
             require_videos(listing.all_videos, looked_in=searched, remedy=self.remedy)
@@ -127,8 +131,8 @@ DATASETS = {
                 for fold, held_out in ut_interaction.CLIPS_OF_SEQUENCE.items()
             },
         ),
-        DatasetSpec("folders", folders.list_folders, folders.REMEDY),
-        DatasetSpec("sample", sample.list_sample, folders.REMEDY),
+        DatasetSpec("folders", folders.list_folders, folders.REMEDY, lists_the_disk=True),
+        DatasetSpec("sample", sample.list_sample, folders.REMEDY, lists_the_disk=True),
     )
 }
 """The rows by name. A new data set: a file that lists its videos, a row, its name in

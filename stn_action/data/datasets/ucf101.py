@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
-from stn_action.data.listing import VIDEO_SUFFIXES, Listing, require_folder
+from stn_action.data.listing import Listing, require_folder
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
+from stn_action.video.suffixes import has_video_suffix
 
 LISTS = "ucfTrainTestlist"
 REMEDY = (
@@ -73,6 +75,7 @@ def _read_classes(path: Path) -> tuple[str, ...]:
 def _read_list(path: Path, classes: Sequence[str], root: Path) -> VideoTable:
     labels = {name: label for label, name in enumerate(classes)}
     bases = _video_folders(root)
+    files_in = cache(_files_by_stem)
     videos = []
     for line in _read_lines(path):
         name, _, number = line.partition(" ")
@@ -84,7 +87,10 @@ def _read_list(path: Path, classes: Sequence[str], root: Path) -> VideoTable:
             )
         if number and number != str(labels[folder] + 1):
             raise InputError(f"{path}: {line!r} does not carry the number of {folder} in classInd")
-        video_path = _locate(bases, folder, file_name)
+        folders = [base / part for base in bases for part in (folder, "")]
+        found = [files_in(place).get(Path(file_name).stem) for place in folders]
+        candidates = [path for path in found if path is not None]
+        video_path = min(candidates, key=_preference, default=folders[0] / file_name)
         group = f"{folder}_{match['group']}"
         videos.append(Video(name.removesuffix(".avi"), video_path, labels[folder], group))
     return VideoTable(videos)
@@ -96,8 +102,13 @@ def _video_folders(root: Path) -> list[Path]:
     return [nested, root] if nested.is_dir() else [root]
 
 
-def _locate(bases: Sequence[Path], folder: str, file_name: str) -> Path:
-    candidates = [base / part for base in bases for part in (f"{folder}/{file_name}", file_name)]
-    suffixes = sorted(VIDEO_SUFFIXES, key=lambda suffix: (suffix != ".avi", suffix != ".mp4"))
-    paths = (path.with_suffix(suffix) for suffix in suffixes for path in candidates)
-    return next((path for path in paths if path.is_file()), candidates[0])
+def _files_by_stem(folder: Path) -> dict[str, Path]:
+    """Return the videos of a folder by their names; of several the preferred one."""
+    if not folder.is_dir():
+        return {}
+    videos = [path for path in folder.iterdir() if has_video_suffix(path)]
+    return {path.stem: path for path in sorted(videos, key=_preference, reverse=True)}
+
+
+def _preference(path: Path) -> tuple[bool, bool, str]:
+    return path.suffix != ".avi", path.suffix != ".mp4", path.suffix

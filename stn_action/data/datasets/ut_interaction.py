@@ -4,9 +4,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from stn_action.data.listing import NAMES_SHOWN, VIDEO_SUFFIXES, Listing, require_folder
+from stn_action.data.listing import NAMES_SHOWN, Listing, require_folder
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
+from stn_action.video.suffixes import has_video_suffix
 
 CLASSES = ("handshake", "hug", "kick", "point", "punch", "push")
 NUM_SEQUENCES = 10
@@ -42,7 +43,7 @@ def list_ut_interaction(root: str | Path, fold: int) -> Listing:
 
 
 def _read_videos(root: Path) -> list[Video]:
-    paths = sorted(path for path in root.glob("[!.]*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    paths = sorted(path for path in root.glob("[!.]*") if has_video_suffix(path))
     strange = [path.name for path in paths if not _STEM.fullmatch(path.stem)]
     if strange:
         raise InputError(

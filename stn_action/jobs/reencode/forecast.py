@@ -5,6 +5,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from stn_action.errors import InputError
 from stn_action.jobs.reencode.plan import ReencodeItem, ReencodePlan
 from stn_action.jobs.reencode.reencoded_video import Recipe, reencode_video
 from stn_action.person.crop import crop_frames
+from stn_action.video.reader import VideoError
 from stn_action.workers.pool import Failed, run_pool
 
 TRIALS = 3
@@ -45,12 +47,15 @@ def forecast(plan: ReencodePlan, waiting: Sequence[Video], *, in_process: bool) 
         waiting: the videos that are not yet; at least one.
         in_process: work in this process, not in one that may crash.
     """
-    sizes = {video.path: video.path.stat().st_size for video in waiting}
+    sizes = {video.path: video.path.stat().st_size for video in waiting if video.path.is_file()}
     text = f"{len(waiting)} videos of {megabytes(sum(sizes.values()))} to re-encode"
     chosen = [waiting[place * len(waiting) // TRIALS] for place in range(TRIALS)]
     with tempfile.TemporaryDirectory() as folder:
         work = partial(_try_out, plan.recipe, Path(folder))
-        items = [plan.item(video) for video in dict.fromkeys(chosen)]
+        items = []
+        for video in dict.fromkeys(chosen):
+            with suppress(VideoError):  # the work on it reports it
+                items.append(plan.item(video))
         results = [result for _, result in run_pool(work, items, 0 if in_process else 1)]
     trials = [result for result in results if isinstance(result, Trial)]
     if not trials:

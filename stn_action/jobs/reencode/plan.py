@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from stn_action.build.video_sets import videos_of
+from stn_action.build.video_sets import Announce, videos_of
 from stn_action.config.schema import load_config
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
@@ -81,6 +81,8 @@ def plan_reencode(
     out: Path,
     recipe: Recipe,
     people: Path | None,
+    *,
+    announce: Announce | None = None,
 ) -> ReencodePlan:
     """Plan to re-encode the videos of a configuration or a folder.
 
@@ -90,11 +92,12 @@ def plan_reencode(
         out: folder of the copy.
         recipe: size, crop and quality.
         people: a people file or a folder of CSV files; None: no boxes.
+        announce: see `videos_of`.
 
     Raises:
         InputError: one of them does not exist or is wrong.
     """
-    videos = videos_of(config_or_folder, overrides)
+    videos = videos_of(config_or_folder, overrides, announce=announce)
     root = Path(config_or_folder)
     if not root.is_dir():
         root = load_config(config_or_folder, overrides).data.root

@@ -1,0 +1,105 @@
+"""The video files below a folder, and their names."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stn_action.errors import InputError
+from stn_action.video.suffixes import has_video_suffix
+
+
+@dataclass
+class FoundFiles:
+    """The files below a folder."""
+
+    videos: list[Path] = field(default_factory=list)
+    """Those with the suffix of a video, sorted; readable or not."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """What else is there and how often, by suffix: "no suffix", ".txt"."""
+
+
+def find_video_files(folder: Path) -> FoundFiles:
+    """Find all files below a folder, except hidden ones and those in hidden folders.
+
+    Links to folders are followed, but no folder is entered twice. A folder that is called like a
+    video and holds none counts as one, which cannot be read.
+
+    Raises:
+        InputError: a folder cannot be listed.
+    """
+    found = FoundFiles()
+    _search(folder, {folder.resolve()}, found)
+    found.videos.sort()
+    return found
+
+
+def name_files(paths: Sequence[Path]) -> list[str]:
+    """Return the names of video files: without suffix, or with it where others would be equal.
+
+    Args:
+        paths: relative; no two are equal.
+
+    >>> name_files([Path("a/x.mp4"), Path("a/x.avi"), Path("a/y.v2.mp4")])
+    ['a/x.mp4', 'a/x.avi', 'a/y.v2']
+    """
+    stems = [path.with_suffix("") for path in paths]
+    number = Counter([*stems, *paths])
+    return [
+        (path if number[stem] > 1 else stem).as_posix()
+        for path, stem in zip(paths, stems, strict=True)
+    ]
+
+
+def has_namesake(path: Path) -> bool:
+    """Return whether another video file beside this one has the same name without its suffix."""
+    try:
+        beside = {other for other in path.parent.iterdir() if has_video_suffix(other)} - {path}
+    except OSError:
+        return False
+    *_, name = name_files([*(Path(other.name) for other in beside), Path(path.name)])
+    return name == path.name
+
+
+def passed_over_line(passed_over: Mapping[str, int], where: object) -> str:
+    """Return a line about the files that are no videos by their names.
+
+    Args:
+        passed_over: as `FoundFiles.passed_over`, not empty.
+        where: the folder.
+    """
+    kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(passed_over.items()))
+    total = sum(passed_over.values())
+    files = "1 file that is" if total == 1 else f"{total} files that are"
+    return f"passed over in {where}: {files} not called like a video ({kinds})"
+
+
+def _search(folder: Path, entered: set[Path], found: FoundFiles) -> None:
+    try:
+        with os.scandir(folder) as listed:
+            entries = sorted(listed, key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"{folder}: this folder cannot be listed ({error.strerror})") from error
+    for entry in entries:
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            continue
+        if _is_folder(entry):
+            before = len(found.videos)
+            if (real := path.resolve()) not in entered:
+                entered.add(real)
+                _search(path, entered, found)
+            if has_video_suffix(path) and len(found.videos) == before:
+                found.videos.append(path)
+        elif has_video_suffix(path):
+            found.videos.append(path)
+        else:
+            found.passed_over[path.suffix.lower() or "no suffix"] += 1
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
