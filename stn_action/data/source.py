@@ -111,12 +111,16 @@ class ClipSource:
                 not belong to it.
         """
         found = self.people_in(index)
-        with self._open(index, found) as reader:
+        num_frames = self._known_length(index, found)
+        with self._open(index, num_frames) as reader:
             persons: tuple[Tube, ...] = ()
             if found is not None:
                 _require_in_video(found, len(reader))
                 persons = self.tubes.kept(found.tubes_in(reader.size_hw))
-            return read_person(reader, persons, person, draw, self.crop, self.tubes.select)
+            return read_person(
+                reader, persons, person, draw, self.crop, self.tubes.select,
+                length_is_exact=num_frames is not None,
+            )  # fmt: skip
 
     def open(self, index: int) -> VideoReader:
         """Open a video, checked against the manifest and its people, with the length they give.
@@ -124,16 +128,32 @@ class ClipSource:
         Raises:
             VideoError: as `read`.
         """
-        return self._open(index, self.people_in(index))
+        return self._open(index, self._known_length(index, self.people_in(index)))
 
-    def _open(self, index: int, found: VideoPeople | None) -> VideoReader:
+    def _open(self, index: int, num_frames: int | None) -> VideoReader:
+        video = self.videos[index]
+        try:
+            return video.open(self.backend, num_frames=num_frames)
+        except OSError as error:
+            raise VideoError(f"{video.path}: cannot be read ({error.strerror})") from error
+
+    def _known_length(self, index: int, found: VideoPeople | None) -> int | None:
+        """Return the length that a complete pass over this file has counted; None: there was none.
+
+        It is the manifest's, else the people file's. Boxes without a checksum come from other
+        tools, whose lengths are only compared.
+        """
         video = self.videos[index]
         entry = self._entry(video)
         self._verify(index, entry, found)
-        try:
-            return video.open(self.backend, num_frames=_known_length(video, entry, found))
-        except OSError as error:
-            raise VideoError(f"{video.path}: cannot be read ({error.strerror})") from error
+        length, known_by = None, "people file"
+        if entry is not None:
+            length, known_by = entry.frames, "manifest"
+        elif found is not None and found.checksum:
+            length = found.num_frames
+        if length is not None and length < 1:
+            raise VideoError(f"{video.path}: has no frame that can be decoded, by the {known_by}")
+        return length
 
     def _entry(self, video: Video) -> Entry | None:
         if self.manifest is None:
@@ -177,6 +197,8 @@ def read_person(
     draw: DrawClips,
     crop: CropSpec,
     select: Select,
+    *,
+    length_is_exact: bool = False,
 ) -> Footage:
     """Read the clips of one person, or of all people together; see `ClipSource.read`.
 
@@ -187,6 +209,8 @@ def read_person(
         draw: chooses the frames; with `select="all"` among those that show the person.
         crop: how clips are cropped.
         select: which people a clip shows.
+        length_is_exact: all of the video was decoded to count its frames. Else damage may be found
+            where the clips are, which makes it shorter: then they are drawn again.
 
     Raises:
         VideoError: the frames cannot be read.
@@ -200,28 +224,11 @@ def read_person(
         try:
             footage = read_footage(reader, draw(length), crop, persons, select)
         except VideoError:
-            if len(reader) == length:
+            if length_is_exact or len(reader) == length:
                 raise
         else:
-            if len(reader) == length:
+            if length_is_exact or len(reader) == length:
                 return footage
-        # Damage was found, which makes the video shorter: what was drawn may be beyond its end.
-
-
-def _known_length(video: Video, entry: Entry | None, found: VideoPeople | None) -> int | None:
-    """Return the length that a complete pass over this file has counted; None: there was none.
-
-    It is the manifest's, else the people file's. Boxes without a checksum come from other tools,
-    whose lengths are only compared.
-    """
-    length, known_by = None, "people file"
-    if entry is not None:
-        length, known_by = entry.frames, "manifest"
-    elif found is not None and found.checksum:
-        length = found.num_frames
-    if length is not None and length < 1:
-        raise VideoError(f"{video.path}: has no frame that can be decoded, by the {known_by}")
-    return length
 
 
 def _require_in_video(found: VideoPeople, num_frames: int) -> None:
