@@ -37,6 +37,20 @@ def with_own_mounts(scenario: Scenario, folder: Path) -> list[str]:
     return found
 
 
+def enter_own_mounts() -> None:
+    """Let this process, which has one thread, mount disks that only it and its children see.
+
+    Raises:
+        OSError: the system does not allow it.
+    """
+    users = os.geteuid(), os.getegid()
+    _call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+    Path("/proc/self/setgroups").write_text("deny")
+    for name, number in zip(("uid_map", "gid_map"), users, strict=True):
+        Path(f"/proc/self/{name}").write_text(f"0 {number} 1")
+    _mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+
+
 def mount_disk(folder: Path, size: int, *, again: bool = False) -> None:
     """Mount an empty disk in memory, or give the one that is mounted another size.
 
@@ -51,13 +65,8 @@ def mount_disk(folder: Path, size: int, *, again: bool = False) -> None:
 
 
 def _scenario_process(scenario: Scenario, folder: Path, result) -> None:
-    users = os.geteuid(), os.getegid()
     try:
-        _call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
-        Path("/proc/self/setgroups").write_text("deny")
-        for name, number in zip(("uid_map", "gid_map"), users, strict=True):
-            Path(f"/proc/self/{name}").write_text(f"0 {number} 1")
-        _mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+        enter_own_mounts()
     except OSError as error:
         result.send(f"full disks: mounts of our own are not allowed here ({error.strerror})")
         return

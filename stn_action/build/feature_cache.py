@@ -7,13 +7,16 @@ views, in float16, and knows what it was made from.
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
-from stn_action.batch import Failure
+from stn_action.batch import Batch, Failure
 from stn_action.build.data import evaluation_dataset, evaluation_loader, training_dataset
 from stn_action.build.model import example_clip
 from stn_action.checksum import slice_label
@@ -21,13 +24,16 @@ from stn_action.config.fingerprint import Fingerprint
 from stn_action.config.schema import Config
 from stn_action.data.clips import ClipDataset
 from stn_action.data.source import ClipSource
-from stn_action.data.stored_views import StoredViews, ViewArrays
+from stn_action.data.stored_views import StoredViews
 from stn_action.data.video_table import Video, VideoTable
+from stn_action.data.view_arrays import ViewArrays, ViewWriter
+from stn_action.disk.atomic_file import write_file
+from stn_action.disk.file_lock import FileLock
 from stn_action.errors import InputError
 from stn_action.models.network import FocusedNetwork
 from stn_action.progress import show_progress
 
-META = "cache.json"
+META, LOCK = "cache.json", "cache.lock"
 DEPENDS_ON = (
     "data.crop", "data.clip", "data.augment", "data.people", "data.tubes", "data.manifest",
     "data.reader", "model.backbone", "model.freeze_until", "model.weights", "train.cache_views",
@@ -63,45 +69,34 @@ class FeatureCache:
         default = Path("runs/cache") / f"{config.data.name}-{backbone}"
         self.folder = config.train.cache_folder or default
         self.fingerprint = cache_fingerprint(config, self.videos)
-        self.complete = (self.folder / META).is_file()
-        if self.complete:
-            self._require_same(Fingerprint.from_dict(self._meta()["fingerprint"]))
+        self.complete = self._is_complete()
 
-    def fill(
-        self, network: FocusedNetwork, source: ClipSource, console: Console | None = None
-    ) -> None:
-        """Compute and store everything; `cache.json` is written last.
+    def fill(self, network: FocusedNetwork, source: ClipSource, console: Console) -> None:
+        """Compute and store everything, unless another process does; `cache.json` is written last.
 
         The network computes where it is. Videos that cannot be read are recorded and left out.
+        While another process fills the same folder, this one waits, and then uses what is there.
 
         Args:
             network: the complete one.
             source: of `open_source`.
-            console: where progress is shown; None: the standard error.
+            console: where progress is shown.
 
         Raises:
-            InputError: no video can be read.
+            InputError: no video can be read, the disk is full, or another process has filled the
+                folder with something else.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        test = evaluation_dataset(self.config, self.videos, source=source)
-        rows = range(len(self.videos))
-        failures = self._store("test", test, rows, network, console)
-        rows = [row for row in rows if row not in dict(failures)]
-        readable = self.videos.select(rows)
-        views = self.config.train.cache_views
-        train = training_dataset(
-            self.config, readable, source=source, views_per_video=views, seed=CACHE_SEED
-        )
-        failures += self._store("train", train, rows, network, console)
-        meta = {
-            "fingerprint": self.fingerprint.to_dict(),
-            "failures": failures,
-            "without_tube": test.source.without_person.nonzero().flatten().tolist(),
-        }
-        unfinished = self.folder / f"{META}.tmp"
-        unfinished.write_text(json.dumps(meta, indent=1), encoding="utf-8")
-        unfinished.replace(self.folder / META)
-        self.complete = True
+        with suppress(FileExistsError):  # the lock names what is in the way
+            self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / LOCK, f"train.cache_folder: {self.folder}", "")
+        lock.wait(partial(console.print, markup=False))
+        with lock:
+            self.complete = self._is_complete()
+            if not self.complete:
+                where = f"{len(self.videos)} videos in {self.folder}"
+                console.print(f"caching the features of {self.stage} of {where}", markup=False)
+                self._fill(network, source, console)
+                self.complete = True
 
     def train(self, videos: VideoTable, *, seed: int) -> StoredViews:
         """Return a data set with one random view of each of some videos, in this order."""
@@ -134,13 +129,35 @@ class FeatureCache:
             seed=seed,
         )
 
+    def _fill(self, network: FocusedNetwork, source: ClipSource, console: Console) -> None:
+        test = evaluation_dataset(self.config, self.videos, source=source)
+        rows = range(len(self.videos))
+        with ExitStack() as stack:
+            writers = _Writers(self.folder, len(rows), self.config.train.cache_views, stack)
+            failures = self._store("test", test, rows, network, writers, console)
+            if not writers:
+                raise InputError(f"no video can be read, the first: {failures[0][1]}")
+            rows = [row for row in rows if row not in dict(failures)]
+            readable = self.videos.select(rows)
+            views = self.config.train.cache_views
+            train = training_dataset(
+                self.config, readable, source=source, views_per_video=views, seed=CACHE_SEED
+            )
+            failures += self._store("train", train, rows, network, writers, console)
+        meta = {
+            "fingerprint": self.fingerprint.to_dict(),
+            "failures": failures,
+            "without_tube": test.source.without_person.nonzero().flatten().tolist(),
+        }
+        content = json.dumps({"checksum": _checksum_of(meta), **meta}, indent=1)
+        write_file(self.folder / META, content)
+
     def _store(
         self, part: str, dataset: ClipDataset, rows: Sequence[int], network: FocusedNetwork,
-        console: Console | None,
+        writers: "_Writers", console: Console,
     ) -> list[Failure]:  # fmt: skip
         """Store the views of a data set whose item i is video `rows[i]`; return the failures."""
         device = next(network.parameters()).device
-        arrays: ViewArrays | None = None
         failures: list[Failure] = []
         network.eval()
         batches = evaluation_loader(self.config, dataset, batch_size=1)
@@ -153,23 +170,34 @@ class FeatureCache:
                 if batch.failures:  # the clips, if there are any, are of another video
                     failures.append((row, batch.failures[0][1]))
                     continue
-                features = network.stage_features(batch.clip.to(device), self.stage)
-                maps = features.half().cpu().numpy()
-                if arrays is None:
-                    num_frames = batch.frame_indices.shape[1]
-                    num_videos = len(self.videos)
-                    arrays = ViewArrays.create(self.folder, part, num_videos, maps, num_frames)
-                arrays.features[row] = maps
-                arrays.frame_indices[row] = batch.frame_indices.numpy()
-                arrays.boxes[row] = batch.boxes.numpy()
-        if arrays is None:
-            raise InputError(f"no video can be read, the first: {failures[0][1]}")
-        for array in arrays:
-            array.flush()
+                maps = network.stage_features(batch.clip.to(device), self.stage).half().cpu()
+                writers.of(part, batch, maps).write(row, maps, batch.frame_indices, batch.boxes)
         return failures
 
+    def _is_complete(self) -> bool:
+        """Return whether the folder holds all features of this experiment.
+
+        Raises:
+            InputError: it holds those of another one.
+        """
+        if not (self.folder / META).is_file():
+            return False
+        self._require_same(Fingerprint.from_dict(self._meta()["fingerprint"]))
+        return True
+
     def _meta(self) -> dict[str, Any]:
-        return json.loads((self.folder / META).read_text(encoding="utf-8"))
+        path = self.folder / META
+        try:
+            meta = json.loads(path.read_bytes())
+            checksum = meta.pop("checksum", None)
+        except (ValueError, AttributeError):
+            meta, checksum = None, None
+        if meta is None or checksum != _checksum_of(meta):
+            raise InputError(
+                f"train.cache_folder: {path} is damaged, or of another version of stn_action; "
+                "delete the folder, and it is filled again"
+            )
+        return meta
 
     def _require_same(self, was: Fingerprint) -> None:
         if changed := was.compare(self.fingerprint):
@@ -177,6 +205,29 @@ class FeatureCache:
                 f"train.cache_folder: {self.folder} was made from other settings: {changed}; "
                 "delete the folder or give another train.cache_folder"
             )
+
+
+class _Writers:
+    """The files of both parts, which are created when the first map shows its size."""
+
+    def __init__(self, folder: Path, num_videos: int, train_views: int, stack: ExitStack) -> None:
+        self._folder, self._num_videos, self._train_views = folder, num_videos, train_views
+        self._stack = stack
+        self._writers: dict[str, ViewWriter] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._writers)
+
+    def of(self, part: str, batch: Batch, maps: Tensor) -> ViewWriter:
+        """Return the files of a part; the space of both is taken before much is computed."""
+        if not self._writers:
+            num_frames = batch.frame_indices.shape[1]
+            for name, views in (("test", len(maps)), ("train", self._train_views)):
+                writer = ViewWriter(
+                    self._folder, name, (self._num_videos, views), maps.shape[1:], num_frames
+                )
+                self._writers[name] = self._stack.enter_context(writer)
+        return self._writers[part]
 
 
 def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
@@ -192,3 +243,8 @@ def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
         keys=DEPENDS_ON + (("train.seed",) if random_trunk else ()),
         extra={"videos": hashlib.sha256(lines.encode()).hexdigest()[:16]},
     )
+
+
+def _checksum_of(meta: dict[str, Any]) -> str:
+    text = json.dumps(meta, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -97,8 +97,6 @@ def build_run_data(
         return ClipData(config, source, network)
     cache = FeatureCache(config, videos)
     if not cache.complete and strategy.is_main:
-        where = f"{len(cache.videos)} videos in {cache.folder}"
-        console.print(f"caching the features of {cache.stage} of {where}", markup=False)
         network.to(strategy.device)
         cache.fill(network, source, console)
         network.cpu()

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -70,7 +71,7 @@ class FileLock:
     """A lock that one process at a time holds. A context manager."""
 
     def __init__(self, path: str | Path, subject: str, remedy: str) -> None:
-        """Describe a lock; `acquire` or `with` takes it.
+        """Describe a lock; `with` takes it, unless `acquire` or `wait` has.
 
         Args:
             path: the lock file, in an existing folder; there is none while nothing holds it.
@@ -99,6 +100,23 @@ class FileLock:
                 )
             time.sleep(POLL_SECONDS)
 
+    def wait(self, announce: Callable[[str], None]) -> None:
+        """Take the lock as soon as nothing holds it.
+
+        Args:
+            announce: called with a line about each holder that is waited for.
+
+        Raises:
+            InputError: the lock file cannot be written.
+        """
+        announced = None
+        while not self.try_acquire():
+            holder = Holder.read(self.path)
+            if holder is not None and holder != announced:
+                announce(f"{self.subject}: {holder}, is writing to it; waiting until it ends")
+                announced = holder
+            time.sleep(POLL_SECONDS)
+
     def try_acquire(self) -> bool:
         """Take the lock if nothing holds it; return whether that is so.
 
@@ -123,7 +141,8 @@ class FileLock:
             self._descriptor = None
 
     def __enter__(self) -> Self:
-        self.acquire()
+        if self._descriptor is None:
+            self.acquire()
         return self
 
     def __exit__(

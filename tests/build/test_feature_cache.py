@@ -12,8 +12,9 @@ import torch
 from rich.console import Console
 
 from stn_action.build.data import load_listing
-from stn_action.build.feature_cache import FeatureCache, cache_fingerprint
+from stn_action.build.feature_cache import LOCK, FeatureCache, cache_fingerprint
 from stn_action.config.schema import Config
+from stn_action.disk.file_lock import FileLock
 from stn_action.errors import InputError
 from stn_action.runs.folder import writing_to
 from stn_action.runs.train import train
@@ -61,7 +62,7 @@ def test_the_cache_is_filled_once_and_said_so(cached):
     assert {path.name for path in (folder / "cache").iterdir()} == {"cache.json"} | {
         f"{part}_{what}.npy"
         for part in ("train", "test")
-        for what in ("features", "frame_indices", "boxes")
+        for what in ("features", "frame_indices", "boxes", "checksums")
     }
 
 
@@ -149,6 +150,60 @@ def test_boxes_that_were_edited_in_a_folder_make_a_cache_stale(copied, tiny_data
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # and the same date
     with pytest.raises(InputError, match=r"made from other settings: the content of data.people"):
         train(writing_to(config, copied / "again"))
+
+
+def test_a_run_waits_for_the_one_that_fills_the_cache_and_uses_it(cached, tiny_data, tmp_path):
+    """The second run starts while the first one fills the cache; then the first one is done."""
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    lock = FileLock(folder / LOCK, "the cache", "")
+    lock.acquire()
+    printed = Printed()
+
+    def finish_first(text: str) -> None:
+        if "waiting until it ends" in text and not printed.seen:
+            printed.seen = True
+            shutil.copytree(cached[0] / "cache", folder, dirs_exist_ok=True)
+            lock.release()
+
+    printed.after_write = finish_first
+    console = Console(file=printed, soft_wrap=True, highlight=False)
+    train(cached_config(tiny_data, tmp_path, "run"), console=console)
+    text = printed.getvalue()
+    assert f"cache: process {os.getpid()} on " in text
+    assert "caching the features" not in text
+    assert not (folder / LOCK).exists()
+    files = [path / "run/test_predictions.csv" for path in (tmp_path, cached[0])]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+class Printed(io.StringIO):
+    """What was printed; each text is passed on to `after_write`."""
+
+    seen = False
+
+    def after_write(self, text: str) -> None: ...
+
+    def write(self, text: str) -> int:
+        number = super().write(text)
+        self.after_write(text)
+        return number
+
+
+def test_a_cache_that_changed_on_the_disk_is_refused(copied, tiny_data):
+    meta = copied / "cache/cache.json"
+    text = meta.read_text()
+    meta.write_text(text.replace('"without_tube": [', '"without_tube": [1, '))
+    with pytest.raises(InputError, match=r"cache\.json is damaged, or of another version.*delete"):
+        train(cached_config(tiny_data, copied, "run"))
+    meta.write_text(text)
+    path = copied / "cache/train_features.npy"
+    data = bytearray(path.read_bytes())
+    for place in range(200, len(data), 100):
+        data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"train_features\.npy: damaged \(view \d of video \d+ is"):
+        train(cached_config(tiny_data, copied, "again"))
 
 
 def test_videos_without_a_person_are_counted_on_a_cache_too(cached):

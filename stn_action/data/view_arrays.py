@@ -1,0 +1,219 @@
+"""Files of feature maps: arrays of all views of many videos, with a checksum of each view."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from tokenize import TokenError
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple, Self
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stn_action.disk.atomic_file import unwritable
+from stn_action.errors import InputError
+
+DTYPES = {
+    "features": np.dtype("<f2"), "frame_indices": np.dtype("<i8"), "boxes": np.dtype("<f4"),
+    "checksums": np.dtype("<u4"),
+}  # fmt: skip
+"""The arrays of a part, each in a file `<part>_<name>.npy`."""
+
+
+class ViewArrays(NamedTuple):
+    """The views of N videos, memory-mapped; T frames of the clip, t time steps of the map."""
+
+    features: np.ndarray
+    """(N, views, C, t, h, w) float16."""
+    frame_indices: np.ndarray
+    """(N, views, T) int64."""
+    boxes: np.ndarray
+    """(N, views, T, 4) float32."""
+    checksums: np.ndarray
+    """(N, views) uint32: CRC-32 of the three above."""
+
+    @classmethod
+    def open(cls, folder: Path, part: str) -> Self:
+        """Open what a `ViewWriter` wrote, to read.
+
+        Raises:
+            InputError: a file is missing or damaged.
+        """
+        arrays = cls(*(_open_array(folder / f"{part}_{name}.npy") for name in cls._fields))
+        for name, array in zip(cls._fields, arrays, strict=True):
+            if array.dtype != DTYPES[name] or array.shape[:2] != arrays.checksums.shape:
+                raise _damaged(folder / f"{part}_{name}.npy", f"{array.dtype} {array.shape}")
+        return arrays
+
+    def view(self, row: int, view: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the map (C, t, h, w) float32, frame numbers (T,) and boxes (T, 4) of a view.
+
+        Raises:
+            InputError: they are not what was written.
+        """
+        values = [array[row, view] for array in self[:-1]]
+        if _crc(values) != self.checksums[row, view]:
+            path = Path(str(getattr(self.features, "filename", "features")))
+            raise _damaged(path, f"view {view} of video {row} is not what was written")
+        features, frame_indices, boxes = values
+        return (
+            torch.from_numpy(features.astype(np.float32)),
+            torch.from_numpy(np.array(frame_indices)),
+            torch.from_numpy(np.array(boxes)),
+        )
+
+
+class ViewWriter:
+    """The views of N videos on their way to the disk. A context manager.
+
+    The files get their names at the end of the block, if there is no error. Their space is taken at
+    the beginning, and they are written, not mapped: memory that is mapped to a full disk kills the
+    process.
+    """
+
+    def __init__(
+        self, folder: Path, part: str, leading: tuple[int, int], map_shape: Sequence[int],
+        num_frames: int,
+    ) -> None:  # fmt: skip
+        """Take the space of the files.
+
+        Args:
+            folder: where to.
+            part: prefix of the files.
+            leading: N and the number of views.
+            map_shape: (C, t, h, w).
+            num_frames: T.
+
+        Raises:
+            InputError: there is not enough space, or the files cannot be written.
+        """
+        inner = {
+            "features": tuple(map_shape), "frame_indices": (num_frames,), "boxes": (num_frames, 4),
+            "checksums": (),
+        }  # fmt: skip
+        self._files: dict[str, _ArrayFile] = {}
+        try:
+            for name, shape in inner.items():
+                path = folder / f"{part}_{name}.npy"
+                self._files[name] = _ArrayFile(path, (*leading, *shape), DTYPES[name])
+        except BaseException:
+            self.discard()
+            raise
+
+    def write(self, row: int, maps: Tensor, frame_indices: Tensor, boxes: Tensor) -> None:
+        """Write all views of a video.
+
+        Raises:
+            InputError: they cannot be written.
+        """
+        given = {"features": maps, "frame_indices": frame_indices, "boxes": boxes}
+        arrays = {name: value.numpy().astype(DTYPES[name]) for name, value in given.items()}
+        sums = [_crc(values) for values in zip(*arrays.values(), strict=True)]
+        arrays["checksums"] = np.array(sums, DTYPES["checksums"])
+        for name, array in arrays.items():
+            self._files[name].write(row, array)
+
+    def discard(self) -> None:
+        """Remove what has no final name."""
+        for file in self._files.values():
+            file.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                for file in self._files.values():
+                    file.finish()
+        finally:
+            self.discard()
+
+
+class _ArrayFile:
+    """A `.npy` file that is written row by row under another name."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.tmp")
+        self._row_shape, self._dtype = shape[1:], dtype
+        self._row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
+        size = shape[0] * self._row_bytes
+        self._file: BinaryIO | None = None
+        try:
+            self._file = self.temporary.open("wb", buffering=0)
+            header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(self._file, header)
+            self._start = self._file.tell()
+            _reserve(self._file, self._start + size)
+        except OSError as error:
+            self.discard()
+            raise self._unwritable(error, size) from error
+
+    def write(self, row: int, array: np.ndarray) -> None:
+        assert self._file is not None
+        assert (array.shape, array.dtype) == (self._row_shape, self._dtype)
+        data = np.ascontiguousarray(array).data.cast("B")
+        self._file.seek(self._start + row * self._row_bytes)
+        try:
+            while data:  # a disk that is nearly full takes only a part
+                data = data[self._file.write(data) or 0 :]
+        except OSError as error:
+            raise self._unwritable(error, len(data)) from error
+
+    def finish(self) -> None:
+        assert self._file is not None
+        try:
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self.temporary.replace(self.path)
+        except OSError as error:
+            raise self._unwritable(error, 0) from error
+
+    def discard(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self.temporary.unlink(missing_ok=True)
+            self._file = None
+
+    def _unwritable(self, error: OSError, size: int) -> InputError:
+        return unwritable(
+            self.path, error, f"it takes {size:,} bytes: make room, or give another folder"
+        )
+
+
+def _reserve(file: BinaryIO, size: int) -> None:
+    """Take the space of a file, filled with zeros.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.truncate(size)
+
+
+def _open_array(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, TypeError, KeyError) as error:
+        raise _damaged(path, " ".join(str(error).split())[:200]) from None
+
+
+def _crc(values: Sequence[np.ndarray]) -> int:
+    found = 0
+    for value in values:
+        found = crc32(np.ascontiguousarray(value).data, found)
+    return found
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(f"{path}: damaged ({reason}); delete the folder, and it is filled again")
