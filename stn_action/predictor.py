@@ -33,6 +33,7 @@ from stn_action.person.store.people_file import open_people
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
 from stn_action.training.checkpoint import load_checkpoint
+from stn_action.training.checkpoint_content import check_trained
 from stn_action.video.frame_array import FrameArray
 from stn_action.video.reader import VideoError, VideoReader
 
@@ -54,6 +55,7 @@ class Predictor:
         config: Config,
         *,
         people: People | None = None,
+        trained_with: Path | None = None,
         device: torch.device | str | None = None,
     ) -> None:
         """Move the network to its device. Most callers want `load`.
@@ -63,6 +65,7 @@ class Predictor:
             classes: names of the C classes.
             config: how clips are made; how many views a video has.
             people: person boxes by the video's name; None: whole frames, unless tubes are given.
+            trained_with: the person boxes of its training, for `whole_frame_note`; None: none.
             device: None: a GPU if there is one.
         """
         default = "cuda" if torch.cuda.is_available() else "cpu"
@@ -70,6 +73,7 @@ class Predictor:
         self.network = network.to(self.device).eval()
         self.classes = tuple(classes)
         self.people = people
+        self.trained_with = trained_with
         self.config = config
         self._lock = Lock()
 
@@ -80,22 +84,30 @@ class Predictor:
         overrides: Sequence[str] = (),
         *,
         people: str | Path | None = None,
+        own_files: bool = False,
         device: torch.device | str | None = None,
     ) -> Self:
         """Load a checkpoint; it carries the names of its classes and how clips are made.
 
+        It also names files of the machine where it was trained: person boxes, target regions, a
+        manifest. These are opened only if `own_files` is true, since a checkpoint may come from
+        elsewhere and name any file.
+
         Args:
             path: a `last.pt` or `best.pt`.
             overrides: settings in place of the checkpoint's, as in `eval.num_clips=1`.
-            people: a people file or a folder of boxes; None: that of the checkpoint's `data.people`
-                if it is still there, else whole frames.
+            people: a people file or a folder of boxes; None: that of `data.people` in `overrides`,
+                or the checkpoint's own with `own_files` if it is still there, else whole frames.
+            own_files: open the files that the checkpoint names.
             device: None: a GPU if there is one.
 
         Raises:
             InputError: no checkpoint, the overrides do not fit it, or `people` holds no boxes.
         """
         content: dict[str, Any] = load_checkpoint(path)
-        config = config_of_checkpoint(content, path, list(overrides))
+        check_trained(content, path)
+        trained_with = config_of_checkpoint(content, path).data.people
+        config = config_of_checkpoint(content, path, overrides, own_files=own_files)
         network = network_from_checkpoint(content, config, path)
         given = any(text.partition("=")[0].strip() == "data.people" for text in overrides)
         if people is not None:
@@ -104,7 +116,12 @@ class Predictor:
             opened = people_of(config)
         else:
             opened = None
-        return cls(network, content["classes"], config, people=opened, device=device)
+        if given and config.data.people is None:
+            trained_with = None  # whole frames are asked for
+        return cls(
+            network, content["classes"], config, people=opened, trained_with=trained_with,
+            device=device,
+        )  # fmt: skip
 
     def predict(
         self,
@@ -184,13 +201,14 @@ class Predictor:
 
     def whole_frame_note(self, videos: Sequence[Video]) -> str | None:
         """Return a note on videos used as whole frames by a network trained on crops."""
-        source = self.config.data.people
+        source = self.trained_with or self.config.data.people
         if source is None:
             return None
         if self.people is None:
             return (
-                f"note: the person boxes that the network was trained with, {source}, are not "
-                "here, so whole frames are used; give others with data.people=FILE_OR_FOLDER"
+                f"note: the network was trained with person boxes, {source}; they are not opened "
+                "unless you ask for them, so whole frames are used; give data.people="
+                f"{source}, or boxes of these videos with data.people=FILE_OR_FOLDER"
             )
         missing = [video.name for video in videos if self.people.find(video.name) is None]
         if not missing:

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stn_action.disk.regular_file import open_regular
 from stn_action.errors import InputError
+from stn_action.torch_file import TorchFileError, load_torch_file
 
 
 def read_state_dict(path: str | Path, setting: str) -> dict[str, Tensor]:
@@ -23,14 +25,17 @@ def read_state_dict(path: str | Path, setting: str) -> dict[str, Tensor]:
         InputError: no such file, or it holds no state dict.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{setting}: no file {path}; expected .pt, .pth or .safetensors")
+    open_regular(path, name=f"{setting}: {path}").close()
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_torch_file(path)
+    except TorchFileError as error:
+        raise InputError(f"{setting}: {path} holds no weights: {error}") from None
     except Exception as error:  # noqa: BLE001  (each library has its own errors for a broken file)
         raise InputError(f"{setting}: {path} holds no weights: {short_reason(error)}") from None
     return _state_dict(state, path, setting)

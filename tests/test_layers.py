@@ -15,6 +15,7 @@ CHOICES = "choices"
 BELOW: list[set[str]] = [
     {"errors", "checksum", CHOICES},
     {"disk"},
+    {"torch_file"},
     {"batch", "cli", "progress", "distributed", "weights", "workers"},
     {"geometry", "video", "config"},
     {"person", "models", "visualize"},

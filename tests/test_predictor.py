@@ -1,5 +1,7 @@
 """A checkpoint as a function from a video to a prediction."""
 
+import copy
+import os
 import shutil
 import threading
 
@@ -12,6 +14,7 @@ from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction
 from stn_action.geometry.outlines import focus_outlines
 from stn_action.person.store.tube_folder import read_tube_csv
+from stn_action.training.checkpoint import load_checkpoint, save_checkpoint
 from stn_action.video.backend_table import open_video
 from stn_action.video.reader import VideoError
 from tests.tiny import CLASSES, rows_of
@@ -21,7 +24,7 @@ TEST = "test/left/0"
 
 @pytest.fixture(scope="module")
 def predictor(tiny_run) -> Predictor:
-    return Predictor.load(tiny_run.folder / "last.pt")
+    return Predictor.load(tiny_run.folder / "last.pt", own_files=True)
 
 
 def test_a_file_is_predicted_as_the_test_of_the_run_predicted_it(predictor, tiny_data, tiny_run):
@@ -114,12 +117,10 @@ def test_threads_share_a_predictor(predictor, tiny_data):
 
 
 def test_a_checkpoint_works_where_its_boxes_are_not(tiny_run, tiny_data, tmp_path):
-    import stn_action.training.checkpoint as checkpoints
-
-    content = checkpoints.load_checkpoint(tiny_run.folder / "last.pt")
+    content = load_checkpoint(tiny_run.folder / "last.pt")
     content["config"]["data"]["people"] = str(tmp_path / "gone")
-    checkpoints.save_checkpoint(tmp_path / "last.pt", content)
-    alone = Predictor.load(tmp_path / "last.pt")
+    save_checkpoint(tmp_path / "last.pt", content)
+    alone = Predictor.load(tmp_path / "last.pt", own_files=True)
     assert not alone.predict(tiny_data / f"{TEST}.mp4").person_found
     note = alone.whole_frame_note([])
     assert note is not None
@@ -128,3 +129,80 @@ def test_a_checkpoint_works_where_its_boxes_are_not(tiny_run, tiny_data, tmp_pat
     again = Predictor.load(tmp_path / "last.pt", people=people)
     assert again.predict(tiny_data / f"{TEST}.mp4").person_found
     assert again.whole_frame_note([]) is None
+
+
+def test_files_that_a_checkpoint_names_are_opened_only_if_asked_for(tiny_run, tiny_data, tmp_path):
+    content = load_checkpoint(tiny_run.folder / "last.pt")
+    for key in ("people", "regions", "manifest"):
+        os.mkfifo(tmp_path / key)  # opened, it would block
+        content["config"]["data"][key] = str(tmp_path / key)
+    save_checkpoint(tmp_path / "last.pt", content)
+    predictor = Predictor.load(tmp_path / "last.pt")
+    data = predictor.config.data
+    assert data.people is data.regions is data.manifest is predictor.people is None
+    assert not predictor.predict(tiny_data / f"{TEST}.mp4").person_found
+    note = predictor.whole_frame_note([])
+    assert note is not None
+    assert f"trained with person boxes, {tmp_path / 'people'}; they are not opened unless" in note
+    asked = Predictor.load(tmp_path / "last.pt", [f"data.people={tiny_data / 'people'}"])
+    assert asked.predict(tiny_data / f"{TEST}.mp4").person_found
+    assert asked.config.data.regions is None
+    whole = Predictor.load(tmp_path / "last.pt", ["data.people=null"])
+    assert whole.whole_frame_note([]) is None
+    with pytest.raises(InputError, match=r"people: no people file|it is a pipe"):
+        Predictor.load(tmp_path / "last.pt", own_files=True)
+
+
+def broken_content(content, key, value):
+    """A checkpoint's content with another value at a dotted key; None: without it."""
+    changed = {name: copy.copy(part) for name, part in content.items()}
+    *sections, last = key.split("/")
+    tree = changed
+    for section in sections:
+        tree = tree[section]
+    if value is None:
+        del tree[last]
+    else:
+        tree[last] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("config", None, "the checkpoint has no 'config', expected the settings of its run"),
+        ("classes", None, "the checkpoint has no 'classes', expected the names of its classes"),
+        ("network", None, "the checkpoint has no 'network', expected the weights by name"),
+        ("config", [1], "'config' in the checkpoint must be the settings of its run, got a list"),
+        ("config", {"data": 3}, r"last\.pt: data: expected a section of .*, got 3"),
+        ("config/model", None, r"last\.pt: model: missing, it has no default"),
+        ("config/data", {"a": {"b": [torch.zeros(2)]}}, r"data\.name: missing"),
+        ("classes", "down", "'classes' in the checkpoint must be the names .*, got a str"),
+        ("classes", [], "'classes' in the checkpoint must be the names .*, got a list of 0"),
+        ("classes", ["a", "a", "b"], "'classes' in the checkpoint must be .* different texts"),
+        ("classes", ["a", 2, "b"], "'classes' in the checkpoint must be"),
+        ("classes", ["a", "b", "c", "d"], "the weights do not fit the configured model.*size mis"),
+        ("network", {"a": 3}, r"'network' in .* plain tensors, got a dict of int"),
+        ("network", {"a": torch.zeros(2)}, "the weights do not fit the configured model.*Missing"),
+        ("network", {3: torch.zeros(2)}, "'network' in the checkpoint must be the weights by name"),
+        ("network/trunk.stage1.0.weight", torch.zeros(2, dtype=torch.complex64), "plain tensors"),
+    ],
+)
+def test_a_checkpoint_with_anything_else_in_it_is_one_message(
+    tiny_run, tmp_path, key, value, message
+):
+    content = load_checkpoint(tiny_run.folder / "last.pt")
+    save_checkpoint(tmp_path / "last.pt", broken_content(content, key, value))
+    with pytest.raises(InputError, match=message) as caught:
+        Predictor.load(tmp_path / "last.pt")
+    assert "last.pt" in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_weights_that_are_not_finite_are_named(tiny_run, tmp_path):
+    content = load_checkpoint(tiny_run.folder / "last.pt")
+    name, weight = next(item for item in content["network"].items() if item[1].ndim > 1)
+    weight.view(-1)[-1] = float("nan")
+    save_checkpoint(tmp_path / "last.pt", content)
+    with pytest.raises(InputError, match=rf"the weights {name} hold NaN or infinity: the training"):
+        Predictor.load(tmp_path / "last.pt")

@@ -189,12 +189,29 @@ def test_videos_without_person_boxes_are_counted(checkpoint, tiny_data, tmp_path
     names = [str(shutil.copy(tiny_data / f"test/left/{i}.mp4", tmp_path)) for i in (0, 1)]
     note = f"note: 2 of 3 videos have no person boxes in {tiny_data / 'people'}, so their whole"
     known = str(tiny_data / "test/left/0.mp4")
-    assert predict(["--checkpoint", checkpoint, *names, known]) == 0
+    boxes = f"data.people={tiny_data / 'people'}"
+    assert predict(["--checkpoint", checkpoint, *names, known, boxes]) == 0
     captured = capsys.readouterr()
     assert captured.err.startswith(note)
     assert len(captured.out.splitlines()) == 3
     assert predict(["--checkpoint", checkpoint, *names, known, "data.people=null"]) == 0
     assert capsys.readouterr().err == ""
+    assert predict(["--checkpoint", checkpoint, known]) == 0
+    assert "they are not opened unless you ask for them, so whole" in capsys.readouterr().err
+    assert predict(["--checkpoint", checkpoint, "test"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_with_an_equals_sign_in_its_name_is_a_video(
+    checkpoint, tiny_data, tmp_path, capsys, monkeypatch
+):
+    shutil.copy(tiny_data / "test/left/0.mp4", tmp_path / "a=b.mp4")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--checkpoint", checkpoint, "a=b.mp4", "data.people=null", "eval.num_clips=1"]
+    assert predict(arguments) == 0
+    assert capsys.readouterr().out.startswith("a=b.mp4: ")
+    assert predict([*arguments, "b=c.mp4"]) == 2
+    assert "error: b=c.mp4: there is no such file, and 'b' is no setting" in capsys.readouterr().err
 
 
 def test_an_unreadable_video_is_reported_and_the_rest_predicted(

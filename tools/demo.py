@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console.print(f"sample data set: {root}")
     clear(options.out)
     results = run_arms(config, [options.seed], options.out, command=command_line())
-    predictor = Predictor.load(options.out / f"heads_seed{options.seed}" / "last.pt")
+    checkpoint = options.out / f"heads_seed{options.seed}" / "last.pt"
+    predictor = Predictor.load(checkpoint, own_files=True)
     videos = pick_evenly(videos_named(["test"], predictor.config), 6)
     for _, files in visualize(predictor, videos, options.out / "images"):
         for file in files:

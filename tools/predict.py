@@ -23,14 +23,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.top < 1:
         parser.error(f"--top must be at least 1, got {options.top}")
 
-    from stn_action.build.video_sets import videos_named
+    from stn_action.build.video_sets import names_a_part, videos_named
     from stn_action.config.command_line import files_and_settings
     from stn_action.evaluation.video_prediction import VideoPrediction
     from stn_action.predictor import Predictor
     from stn_action.progress import show_progress
 
     names, settings = files_and_settings(options.videos)
-    predictor = Predictor.load(options.checkpoint, settings)
+    own_files = names_a_part(names)  # of the checkpoint's data set
+    predictor = Predictor.load(options.checkpoint, settings, own_files=own_files)
     tell = partial(print, file=sys.stderr)
     videos = videos_named(names, predictor.config, announce=tell)
     if note := predictor.whole_frame_note(videos):

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.limit < 1:
         parser.error(f"--limit must be at least 1, got {options.limit}")
 
-    from stn_action.build.video_sets import pick_evenly, videos_named
+    from stn_action.build.video_sets import names_a_part, pick_evenly, videos_named
     from stn_action.config.command_line import files_and_settings
     from stn_action.evaluation.video_prediction import FailedPrediction
     from stn_action.predictor import Predictor
@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from stn_action.runs.attention_images import visualize
 
     names, settings = files_and_settings(options.videos)
-    predictor = Predictor.load(options.checkpoint, settings)
+    own_files = names_a_part(names)  # of the checkpoint's data set
+    predictor = Predictor.load(options.checkpoint, settings, own_files=own_files)
     tell = partial(print, file=sys.stderr)
     videos = pick_evenly(videos_named(names, predictor.config, announce=tell), options.limit)
     if note := predictor.whole_frame_note(videos):

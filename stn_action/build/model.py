@@ -1,5 +1,7 @@
 """Networks from configurations and checkpoints, and their description at the start of a run."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -10,7 +12,11 @@ from stn_action.models.backbones.backbone_table import backbone_spec, build_back
 from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
+from stn_action.training.checkpoint_content import check_weights
 from stn_action.training.optim import DEFAULT_GAIN, LOCALIZATION_GROUP, effective_relative_lr
+
+OWN_FILES = ("data.people", "data.manifest", "data.regions")
+"""Settings of a checkpoint that name files of the machine where it was trained."""
 
 
 def build_network(config: Config, num_classes: int, *, with_weights: bool = True) -> FocusedNetwork:
@@ -48,12 +54,12 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
 
 
 def network_from_checkpoint(
-    content: dict[str, Any], config: Config, path: object
+    content: dict[str, Any], config: Config, path: str | Path
 ) -> FocusedNetwork:
     """Return the network of a checkpoint with its weights, in eval mode.
 
     Raises:
-        InputError: `config` describes another network.
+        InputError: `config` describes another network, or weights are not finite.
     """
     network = build_network(config, len(content["classes"]), with_weights=False)
     try:
@@ -64,14 +70,30 @@ def network_from_checkpoint(
             f"{path}: the weights do not fit the configured model: {reason}. Leave model.* as the "
             "checkpoint has it"
         ) from None
+    check_weights(network.state_dict(), path)
     return network.eval()
 
 
 def config_of_checkpoint(
-    content: dict[str, Any], path: object, overrides: list[str] | tuple[str, ...] = ()
-) -> Config:
-    """Return the configuration that a checkpoint carries, with overrides."""
-    return config_from_dict(content["config"], str(path), overrides)
+    content: dict[str, Any], path: str | Path, overrides: Sequence[str] = (), *,
+    own_files: bool = True,
+) -> Config:  # fmt: skip
+    """Return the configuration that a checkpoint carries, with overrides.
+
+    Args:
+        content: of the checkpoint, checked.
+        path: the checkpoint, for messages.
+        overrides: `key.sub=value`.
+        own_files: whether to keep the paths of files that the checkpoint names besides the data
+            set; False: only those of `overrides`.
+
+    Raises:
+        InputError: a setting is wrong.
+    """
+    dropped = () if own_files else OWN_FILES
+    return config_from_dict(
+        content["config"], str(path), [*(f"{key}=null" for key in dropped), *overrides]
+    )
 
 
 def example_clip(config: Config) -> Tensor:

@@ -20,6 +20,9 @@ from stn_action.video.suffixes import SUFFIXES_IN_WORDS
 Announce = Callable[[str], None]
 """Called with a line for the user."""
 
+PARTS = ("train", "val", "test")
+"""Words that stand for the videos of a data set."""
+
 
 def videos_of(
     config_or_folder: str | Path,
@@ -77,7 +80,7 @@ def videos_named(
     videos: list[Video] = []
     for name in names:
         path = Path(name)
-        if name in ("train", "val", "test") and not path.exists():
+        if names_a_part([name]):
             videos += getattr(load_listing(config), name)
         elif path.is_dir():
             for video in _videos_below(path, announce):
@@ -91,6 +94,11 @@ def videos_named(
                 "or test"
             )
     return _with_unique_names(videos)
+
+
+def names_a_part(names: Sequence[str]) -> bool:
+    """Return whether a part of the data set is named, not files and folders alone."""
+    return any(name in PARTS and not Path(name).exists() for name in names)
 
 
 def pick_evenly(videos: Sequence[Video], limit: int) -> list[Video]:

@@ -20,6 +20,7 @@ from stn_action.errors import InputError
 from stn_action.runs.folder import locked_folder, write_result
 from stn_action.runs.test import TestResult, run_test
 from stn_action.training.checkpoint import load_checkpoint
+from stn_action.training.checkpoint_content import check_trained
 
 
 class CheckpointTest(NamedTuple):
@@ -70,6 +71,7 @@ def run_checkpoint_test(
             other classes than the checkpoint.
     """
     content = load_checkpoint(path)
+    check_trained(content, path)
     config = config_for(content, path, config_file, overrides)
     listing, source = open_data(config)
     check_before_start(config)

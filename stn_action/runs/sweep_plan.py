@@ -14,6 +14,7 @@ from stn_action.config.schema import Config
 from stn_action.errors import InputError
 from stn_action.runs.folds import FOLD_CHECKPOINTS
 from stn_action.training.checkpoint import load_checkpoint
+from stn_action.training.checkpoint_content import check_trained
 
 FIXED = ("model", "data.name", "data.fold")
 """Sections and keys that a checkpoint was trained with, once and for all."""
@@ -140,6 +141,7 @@ def _members(path: Path) -> tuple[Member, ...]:
 
 def _member(path: Path) -> Member:
     content = load_checkpoint(path)
+    check_trained(content, path)
     kept = {key: content[key] for key in ("config", "classes")}
     return Member(path, kept, checksum(path))
 

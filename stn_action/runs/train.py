@@ -31,6 +31,7 @@ from stn_action.training.checkpoint import (
     save_checkpoint,
     training_state,
 )
+from stn_action.training.checkpoint_content import check_resumable
 from stn_action.training.log import EpochProgress, RunLog
 from stn_action.training.loop import BeforeBatch, TrainStats, train_one_epoch
 from stn_action.training.monitor import HeadReport
@@ -200,6 +201,7 @@ def _save(run: Run, epoch: int, *, is_best: bool) -> None:
 
 def _last_checkpoint(folder: Path, config: Config) -> dict[str, Any]:
     content = load_checkpoint(folder / "last.pt", to_resume=True)
+    check_resumable(content, folder / "last.pt")
     if changed := differences_from_start(folder, config):
         raise InputError(
             f"--resume: the run in {folder} was started with other settings: {changed}; resume "

@@ -3,15 +3,16 @@
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, BinaryIO, cast
 
 import torch
 from torch import Tensor, nn
 
 from stn_action.disk.atomic_file import replaced_file
+from stn_action.disk.regular_file import open_regular
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
+from stn_action.torch_file import TorchFileError, load_torch_file
 from stn_action.training.zip_digest import append_digest, digest_matches, has_digest
 
 FORMAT = "stn_action checkpoint"
@@ -57,8 +58,13 @@ def load_checkpoint(path: str | Path, *, to_resume: bool = False) -> dict[str, A
             has changed since it was written.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: no such checkpoint. {_found_instead(path)}")
+    if path.is_dir():
+        raise InputError(
+            f"{path}: a folder, expected a checkpoint in it. {_found_instead(path / '.')}"
+        )
+    open_regular(path).close()
     try:
         sealed = has_digest(path)
         if sealed and not digest_matches(path):
@@ -73,9 +79,10 @@ def load_checkpoint(path: str | Path, *, to_resume: bool = False) -> dict[str, A
         )
     version = content.get("version")
     readable = (VERSION,) if to_resume else (VERSION, WITHOUT_DIGEST)
-    if version not in readable:
+    if type(version) is not int or version not in readable:
+        shown = version if type(version) is int and version < 10**6 else "that is unknown"
         raise InputError(
-            f"{path}: a checkpoint of format version {version}, this stn_action reads "
+            f"{path}: a checkpoint of format version {shown}, this stn_action reads "
             f"version {VERSION}: train again, or use the stn_action that wrote it"
         )
     if version != WITHOUT_DIGEST and not sealed:
@@ -113,15 +120,15 @@ def restore_training_state(
     try:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError, KeyError) as error:
+        schedule.load_state_dict(state["schedule"])
+        if strategy.scaler is not None and state["scaler"] is not None:
+            strategy.scaler.load_state_dict(state["scaler"])
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"the checkpoint does not fit the network or optimizer of this configuration: {reason}."
             " Resume with the configuration the run was started with"
         ) from None
-    schedule.load_state_dict(state["schedule"])
-    if strategy.scaler is not None and state["scaler"] is not None:
-        strategy.scaler.load_state_dict(state["scaler"])
 
 
 class _Archive:
@@ -149,23 +156,20 @@ class _Archive:
 
 def _load(path: Path, *, sealed: bool) -> Any:
     """Return the content of a PyTorch file; without a digest the CRCs in it are compared."""
-    size = path.stat().st_size
-    try:
-        with zipfile.ZipFile(path) as archive:
-            # PyTorch compresses nothing: what is larger inside than outside would fill the memory.
-            if sum(entry.file_size for entry in archive.infolist()) > size:
-                raise _damaged(path, "it is an archive of more bytes than it has")
-            if not sealed and (name := archive.testzip()) is not None:
-                raise _damaged(path, f"{name} in it does not have its CRC")
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except zipfile.BadZipFile:
+    if not zipfile.is_zipfile(path):
         raise InputError(
             f"{path}: not a checkpoint of stn_action, or cut off while it was copied "
-            f"({size} bytes). Give a last.pt or best.pt that training wrote"
-        ) from None
-    except (RuntimeError, UnpicklingError, EOFError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: damaged, or not a checkpoint of stn_action ({reason})") from None
+            f"({path.stat().st_size} bytes). Give a last.pt or best.pt that training wrote"
+        )
+    try:
+        content = load_torch_file(path)
+    except TorchFileError as error:
+        raise _damaged(path, str(error)) from None
+    if not sealed:
+        with zipfile.ZipFile(path) as archive:
+            if (name := archive.testzip()) is not None:
+                raise _damaged(path, f"{name} in it does not have its CRC")
+    return content
 
 
 def _damaged(path: Path, reason: str) -> InputError:

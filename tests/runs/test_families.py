@@ -33,7 +33,7 @@ def test_every_family_is_trained_evaluated_and_drawn(transform, tiny_data, tmp_p
     figures = [line[f"heads/stage3.{head}/{name}"] for head in (0, 1) for name in (
         "spread", "displacement", "in_bounds", "scale", "overlap")]  # fmt: skip
     assert all(math.isfinite(figure) for figure in figures)
-    trained = Predictor.load(folder / "last.pt")
+    trained = Predictor.load(folder / "last.pt", own_files=True)
     ((_, files),) = visualize(trained, _one_video(trained), tmp_path, make_mp4=False)
     assert files[0].read_bytes().startswith(b"\x89PNG")
 

@@ -1,0 +1,37 @@
+"""What a checkpoint must hold for a run to go on; tests/test_predictor.py has the rest."""
+
+import pytest
+import torch
+
+from stn_action.errors import InputError
+from stn_action.training.checkpoint_content import check_resumable, check_trained, check_weights
+
+GOOD = {
+    "config": {}, "classes": ["a", "b"], "network": {"w": torch.zeros(2)}, "optimizer": {},
+    "schedule": {}, "monitor": {}, "epoch": 3, "best": None, "unreadable": {"a/b": "why"},
+}  # fmt: skip
+
+
+def test_what_training_writes_is_accepted():
+    check_resumable(GOOD, "last.pt")
+    check_trained({key: GOOD[key] for key in ("config", "classes", "network")}, "last.pt")
+    check_weights({"a": torch.zeros(2), "b": torch.ones(2, dtype=torch.int64)}, "last.pt")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("epoch", -1, "'epoch' in the checkpoint must be the number of finished epochs, got a int"),
+        ("epoch", True, "must be the number of finished epochs, got a bool"),
+        ("epoch", 10**100, "must be the number of finished epochs, got a int"),
+        ("best", "0.5", "must be the best score or None, got a str"),
+        ("unreadable", {"a": 3}, "messages by the names of unreadable .*, got a dict of int"),
+        ("optimizer", [torch.zeros(1)], "must be the state of the optimizer, got a list of 1"),
+        ("schedule", None, "must be the state of the learning rate, got a NoneType"),
+    ],
+)  # fmt: skip
+def test_anything_else_is_named_with_what_was_expected(key, value, message):
+    with pytest.raises(InputError, match=rf"^last\.pt: .*{message}"):
+        check_resumable({**GOOD, key: value}, "last.pt")
+    with pytest.raises(InputError, match=rf"last\.pt: the checkpoint has no '{key}', expected"):
+        check_resumable({name: part for name, part in GOOD.items() if name != key}, "last.pt")
