@@ -151,7 +151,8 @@ class Predictor:
             given = unlabeled_video(Path("frames"))
             if isinstance(video, str | Path):
                 given = unlabeled_video(Path(video))
-                reader = given.open(self.config.data.reader)
+                data = self.config.data
+                reader = given.open(data.reader, max_pixels=data.max_pixels)
             else:
                 reader = FrameArray(video, fps=fps)
             with reader:
@@ -223,6 +224,7 @@ class Predictor:
         source = ClipSource(
             VideoTable(), CropSpec(**dict(self.config.data.crop)), people=self.people,
             tubes=tubes_of(self.config), backend=self.config.data.reader,
+            max_pixels=self.config.data.max_pixels,
         )  # fmt: skip
         return evaluation_dataset(self.config, videos, crops=num_crops, source=source)
 

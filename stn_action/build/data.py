@@ -127,6 +127,7 @@ def open_source(config: Config) -> ClipSource:
         tubes=tubes_of(config),
         manifest=Manifest.open(data.manifest) if data.manifest is not None else None,
         backend=data.reader,
+        max_pixels=data.max_pixels,
     )
 
 

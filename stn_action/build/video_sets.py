@@ -56,7 +56,8 @@ def videos_of(
     else:
         config = load_config(config_or_folder, overrides)
         listings = [read_listing(fold, require_files=False) for fold in _folds(config)]
-        videos = [video for listing in listings for video in listing.all_videos]
+        listed = (video for listing in listings for video in listing.all_videos)
+        videos = [replace(video, max_pixels=config.data.max_pixels) for video in listed]
         if announce is not None and listings[0].passed_over:
             announce(passed_over_line(listings[0].passed_over, config.data.root))
     return sorted({video.name: video for video in videos}.values(), key=lambda video: video.name)

@@ -20,7 +20,7 @@ from stn_action.config.types import (
 )
 from stn_action.data.data_choices import DatasetName, FrameSampling
 from stn_action.person.person_choices import Aspect, Motion, Select, WithoutPerson
-from stn_action.video.video_choices import Reader
+from stn_action.video.video_choices import MAX_PIXELS, Reader
 
 
 class CropConfig(Section):
@@ -129,6 +129,9 @@ class DataConfig(Section):
     """Random augmentation of training clips."""
     reader: Reader = "auto"
     """Library that decodes the videos; auto: PyAV, or the next one that can open the file."""
+    max_pixels: Count = MAX_PIXELS
+    """Largest number of pixels of a frame; videos with larger ones count as unreadable. It bounds
+    the memory that a single frame can take."""
     num_workers: Workers = 2
     """Number of processes that load clips; 0: load in the training process."""
     max_unreadable: Whole = 10

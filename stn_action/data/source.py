@@ -18,7 +18,7 @@ from stn_action.person.select import TubeChoice
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
 from stn_action.video.reader import VideoError, VideoReader
-from stn_action.video.video_choices import Reader
+from stn_action.video.video_choices import MAX_PIXELS, Reader
 
 DrawClips = Callable[[int], Tensor]
 """Number of frames to choose from, to the frames (V, T) int64 of the clips."""
@@ -39,6 +39,7 @@ class ClipSource:
         tubes: TubeChoice | None = None,
         manifest: Manifest | None = None,
         backend: Reader = "auto",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         """Find out which videos have boxes; no video is opened yet.
 
@@ -49,12 +50,14 @@ class ClipSource:
             tubes: which people count; None: the one seen longest in a clip.
             manifest: lengths and checksums; None: lengths are read from the files.
             backend: of `open_video`.
+            max_pixels: of `open_video`.
 
         Raises:
             InputError: boxes are malformed, or two videos share them.
         """
         self.videos, self.crop = videos, crop
         self.backend: Reader = backend
+        self.max_pixels = max_pixels
         self.people, self.tubes, self.manifest = people, tubes or TubeChoice(), manifest
         spans = people.longest_spans(videos.names()) if people is not None else []
         self.without_person = torch.tensor(
@@ -79,7 +82,7 @@ class ClipSource:
         if known is None or known.videos is not videos:
             known = ClipSource(
                 videos, self.crop, people=self.people, tubes=self.tubes,
-                manifest=self.manifest, backend=self.backend,
+                manifest=self.manifest, backend=self.backend, max_pixels=self.max_pixels,
             )  # fmt: skip
             self._selected[id(videos)] = known
         return known
@@ -133,7 +136,7 @@ class ClipSource:
     def _open(self, index: int, num_frames: int | None) -> VideoReader:
         video = self.videos[index]
         try:
-            return video.open(self.backend, num_frames=num_frames)
+            return video.open(self.backend, num_frames=num_frames, max_pixels=self.max_pixels)
         except OSError as error:
             raise VideoError(f"{video.path}: cannot be read ({error.strerror})") from error
 

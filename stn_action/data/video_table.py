@@ -19,7 +19,7 @@ from torch import Tensor
 from stn_action.checksum import video_checksum
 from stn_action.video.backend_table import open_video
 from stn_action.video.reader import VideoReader
-from stn_action.video.video_choices import Reader
+from stn_action.video.video_choices import MAX_PIXELS, Reader
 
 _COLUMNS = 3
 """Texts of a video: name, path, group."""
@@ -41,6 +41,8 @@ class Video:
     """Start of the slice; None: the start of the file."""
     end_seconds: float | None = None
     """End of the slice (exclusive); None: the end of the file."""
+    max_pixels: int = MAX_PIXELS
+    """Largest frame that `open` accepts, in pixels; a `VideoTable` does not keep it."""
 
     def __post_init__(self) -> None:
         start, end = self.start_seconds, self.end_seconds
@@ -59,7 +61,13 @@ class Video:
         """The indices of all its classes; one if `target` is one."""
         return self.target if isinstance(self.target, tuple) else (self.target,)
 
-    def open(self, backend: Reader = "auto", *, num_frames: int | None = None) -> VideoReader:
+    def open(
+        self,
+        backend: Reader = "auto",
+        *,
+        num_frames: int | None = None,
+        max_pixels: int | None = None,
+    ) -> VideoReader:
         """Open the file, or the slice of it, for reading: see `open_video`."""
         return open_video(
             self.path,
@@ -67,6 +75,7 @@ class Video:
             num_frames=num_frames,
             start_seconds=self.start_seconds,
             end_seconds=self.end_seconds,
+            max_pixels=self.max_pixels if max_pixels is None else max_pixels,
         )
 
     def checksum(self) -> str:

@@ -140,6 +140,7 @@ def _detect(plan: DetectionPlan, video: Video) -> VideoPeople | Failed:
             video.path, video.name, detector,
             every=plan.every, batch_size=plan.batch_size, backend=plan.reader,
             start_seconds=video.start_seconds, end_seconds=video.end_seconds,
+            max_pixels=video.max_pixels,
         )  # fmt: skip
     except VideoError as error:
         return Failed(str(error).removeprefix(f"{video.path}: "))

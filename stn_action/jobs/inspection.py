@@ -134,7 +134,7 @@ def _describe_slice(video: Video, reader: SliceReader, known: dict) -> Entry:
 
 
 def _decode(video: Video, max_frames: int | None = None) -> _Pass:
-    container, stream = open_container(video.path)
+    container, stream = open_container(video.path, video.max_pixels)
     with container:
         seen = _Pass(codec=stream.codec_context.name, promised=stream.frames)
         for packet in chain(_counted(demux_packets(container, stream, video.path), seen), [None]):

@@ -15,7 +15,7 @@ from stn_action.person.tracker import track_people
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.backend_table import open_video
 from stn_action.video.reader import VideoReader
-from stn_action.video.video_choices import Reader
+from stn_action.video.video_choices import MAX_PIXELS, Reader
 
 NumberedImages = list[tuple[int, np.ndarray]]
 """Frame numbers and their images (H, W, 3)."""
@@ -31,6 +31,7 @@ def detect_people(
     backend: Reader = "auto",
     start_seconds: float | None = None,
     end_seconds: float | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> VideoPeople:
     """Detect and track all people in a video.
 
@@ -44,6 +45,7 @@ def detect_people(
         start_seconds: start of the slice of the file that is the video, see `open_video`; frames
             are counted from its first frame.
         end_seconds: end of the slice.
+        max_pixels: see `open_video`.
 
     Returns:
         A tube for each person detected at least twice, boxes clipped to the image.
@@ -52,7 +54,10 @@ def detect_people(
         VideoError: the video cannot be read.
         OSError: the file cannot be read.
     """
-    with open_video(path, backend, start_seconds=start_seconds, end_seconds=end_seconds) as reader:
+    with open_video(
+        path, backend,
+        start_seconds=start_seconds, end_seconds=end_seconds, max_pixels=max_pixels,
+    ) as reader:  # fmt: skip
         found = detect_frames(reader, detector, every=every, batch_size=batch_size)
         tubes = track_people(found, detections_per_second=reader.fps / every)
         digest = video_checksum(path, start_seconds, end_seconds)

@@ -65,7 +65,7 @@ def _draw(
     label, probability = prediction.top(1)[0]
     top: dict[str, Any] = {"label": label, "probability": probability}
     files = [file.with_name(f"{file.name}.png")]
-    with video.open(config.data.reader) as reader:
+    with video.open(config.data.reader, max_pixels=config.data.max_pixels) as reader:
         for _ in reader.stream(sys.maxsize):  # to the end once: damage shows now, `len` is exact
             pass
         # Clips behind damage that they do not touch are numbered as if no frame was lost.

@@ -39,11 +39,12 @@ def open_video(
             open the file, the next one that can.
         num_frames: how many frames a complete pass has given (a manifest has it). It saves counting
             them in files whose packets do not give it (raw streams, AVI with B-frames). Where the
-            packets give another number, the file is damaged and is read forwards from its start.
-            Without packets to go by, the times of frames are index / fps until a stream has
-            reached the end. A number that is too large is noticed when the video ends before a
-            wanted frame, one that is too small when a stream passes it; other readings do not
-            notice. The number of a slice is checked when it is opened, and saves nothing.
+            packets promise another number, a complete pass decides: the file is damaged and is read
+            forwards from its start, or the number is wrong. Without packets to go by, the times of
+            frames are index / fps until a stream has reached the end; a number that is too large is
+            noticed when the video ends before a wanted frame, one that is too small when a stream
+            passes it, other readings do not notice. The number of a slice is checked when it is
+            opened, and saves nothing.
         start_seconds: start of the slice; None: the file's first frame.
         end_seconds: end of the slice, may be beyond the file's; None: the file's end.
         max_pixels: largest number of pixels of a frame; videos with larger ones are refused before

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
+from typing import cast
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import EOFError as NoMoreDataError
 from av.error import FFmpegError, InvalidDataError
-from av.sidedata.sidedata import Type as SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 
 from stn_action.video.nal_units import refreshes
@@ -60,12 +62,23 @@ def open_container(
         container.close()
         raise VideoError(f"{path}: its codec is unknown to FFmpeg")
     context = stream.codec_context
-    if context.height * context.width > max_pixels:
+    size_hw = context.height, context.width
+    if size_hw == (0, 0):  # unknown, or forgotten because of the limit
+        size_hw = _promised_size(path)
+    if size_hw[0] * size_hw[1] > max_pixels:
         container.close()
-        raise too_large_error(path, (context.height, context.width), max_pixels)
+        raise too_large_error(path, size_hw, max_pixels)
     context.thread_count = 1
     context.options = options
     return container, stream
+
+
+def _promised_size(path: Path) -> tuple[int, int]:
+    """Return height and width that a file gives before a frame is decoded; 0: none."""
+    with _container(path, {"skip_frame": "all"}) as container:
+        stream = container.streams.best("video")
+        assert isinstance(stream, av.VideoStream)
+        return stream.codec_context.height, stream.codec_context.width
 
 
 def _container(path: Path, decoder_options: dict[str, str]) -> InputContainer:
@@ -153,11 +166,10 @@ def frames_per_second(
 
 def frame_orientation(frame: av.VideoFrame) -> Orientation:
     """Return how a decoded frame is mirrored and turned to be shown."""
-    try:
-        matrix = frame.side_data[SideData.DISPLAYMATRIX]
-    except KeyError:
+    matrix = cast(SideDataContainer, frame.side_data).get(SideDataType.DISPLAYMATRIX)
+    if matrix is None:
         return Orientation()
-    return matrix_orientation(np.frombuffer(matrix, np.int32).tolist())
+    return matrix_orientation(np.frombuffer(bytes(cast(SideData, matrix)), np.int32).tolist())
 
 
 def as_fraction(number) -> Fraction:

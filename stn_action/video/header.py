@@ -8,6 +8,7 @@ from stn_action.video.container import as_fraction, frame_orientation
 from stn_action.video.decoding import FrameDecoder
 from stn_action.video.orientation import Orientation
 from stn_action.video.packets import FrameIndex
+from stn_action.video.reader import RefusedVideoError
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def read_header(path: Path, max_pixels: int) -> VideoHeader:
         max_pixels: largest number of pixels of a frame.
 
     Raises:
-        VideoError: the file cannot be opened, holds no video or larger frames.
+        VideoError: the file cannot be opened, holds no video or larger frames, or no frame decodes.
     """
     decoder = FrameDecoder(path, max_pixels)
     try:
@@ -72,4 +73,5 @@ def read_header(path: Path, max_pixels: int) -> VideoHeader:
 def _first_orientation(decoder: FrameDecoder) -> Orientation:
     for _, frame in decoder.frames_from(None):
         return frame_orientation(frame)
-    return Orientation()
+    # Other libraries might decode frames that FFmpeg refuses because of their size.
+    raise RefusedVideoError(f"{decoder.path}: no frame of this video can be decoded")

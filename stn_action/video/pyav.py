@@ -41,8 +41,10 @@ class PyAVReader(VideoReader):
         self._closed = False
         self._decoder = FrameDecoder(path, max_pixels)
         index = self._decoder.index
-        if index is not None and num_frames not in (None, len(index.display_pts)):
-            self._decoder.index = None  # a complete pass gave another number: damage
+        self._doubtful = index is not None and num_frames not in (None, len(index.display_pts))
+        """The packets promise another number of frames than was given."""
+        if self._doubtful:
+            self._decoder.index = None
         self.fps = self._decoder.fps
         self._num_frames: int | None = None
         self._times: list[float | None] = []
@@ -214,7 +216,7 @@ class PyAVReader(VideoReader):
 
     def _find_length(self) -> int:
         index = self._decoder.index
-        if self._given_length is not None:
+        if self._given_length is not None and not self._doubtful:
             return self._given_length
         if index is not None and self._decoder.complete:
             return len(index.display_pts)

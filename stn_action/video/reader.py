@@ -36,7 +36,7 @@ class RefusedVideoError(VideoError):
 def too_large_error(path: Path, size_hw: tuple[int, int], max_pixels: int) -> RefusedVideoError:
     """Return the error about frames with more pixels than `open_video` allows."""
     return RefusedVideoError(
-        f"{path}: its frames are {size_hw[1]}x{size_hw[0]} pixels, more than the {max_pixels:,} "
+        f"{path}: its frames are {size_hw[1]}x{size_hw[0]}, more than the {max_pixels:,} pixels "
         "that data.max_pixels allows; re-encode the video smaller, or raise data.max_pixels"
     )
 

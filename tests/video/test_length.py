@@ -62,14 +62,13 @@ def test_a_length_that_is_too_small_is_noticed_by_a_stream(name, backend, clip_f
 
 
 @pytest.mark.parametrize("given", [59, 61])
-def test_only_a_complete_pass_refutes_a_number(given, clip_folder):
-    expected = checksums(clip_folder / "h264_b.mp4")
-    with open_video(clip_folder / "h264_b.mp4", num_frames=given) as video:
-        assert len(video) == given
-        image = video.read([58]).data[0].permute(1, 2, 0).numpy()
-        assert checksum(image) == expected[58]
-        with pytest.raises(VideoError, match=rf"has 60 frames that can be decoded, not {given}"):
-            [*video.stream()]
+def test_a_container_that_counts_other_frames_refutes_a_wrong_number(given, clip_folder):
+    for use in (len, lambda video: video.read([0]), lambda video: [*video.stream()]):
+        with (
+            open_video(clip_folder / "h264_b.mp4", num_frames=given) as video,
+            pytest.raises(VideoError, match=rf"has 60 frames that can be decoded, not {given}"),
+        ):
+            use(video)
 
 
 def test_a_file_that_counts_other_frames_than_a_pass_is_read_forwards(clip_folder, tmp_path):
