@@ -29,6 +29,16 @@ def reader_faults(batch: DamagedBatch, folder: Path) -> list[str]:
     return faults
 
 
+def fresh_faults(batch: DamagedBatch, folder: Path) -> list[str]:
+    """Return where readers that do not know a file's length contradict a sequential decode."""
+    return [
+        f"{name}: {fault}"
+        for name, found in batch.compared().items()
+        if isinstance(found, Agreement)
+        for fault in found.fresh_faults
+    ]
+
+
 def check_faults(batch: DamagedBatch, folder: Path) -> list[str]:
     """Return which videos check_videos does not name, or describes wrongly."""
     ended = _check(batch, folder)
@@ -181,7 +191,8 @@ def _stem(name: str) -> str:
 
 
 FAULTS_OF: dict[str, tuple[str, Callable[[DamagedBatch, Path], list[str]]]] = {
-    "readers": ("pyav, opencv and decord", reader_faults),
+    "readers": ("pyav, opencv and decord that are given the length", reader_faults),
+    "fresh": ("pyav, opencv and decord that are not", fresh_faults),
     "check": ("check_videos", check_faults),
     "detect": ("detect_people", detect_faults),
     "train": ("train, with its test", train_faults),

@@ -45,6 +45,9 @@ class Agreement:
 
     decoded: Decoded
     faults: list[str]
+    """Of readers that are given the number of frames, as by a manifest or a people file."""
+    fresh_faults: list[str]
+    """Of readers that know nothing about the file."""
 
 
 def compare_readers(item: tuple[Path, Matrix | None]) -> Agreement:
@@ -57,8 +60,18 @@ def compare_readers(item: tuple[Path, Matrix | None]) -> Agreement:
     decoded, images = decode(path)
     if matrix is not None:
         images = [oriented(image, matrix) for image in images]
-    faults = [f for backend in BACKENDS for f in _reader_faults(path, backend, decoded, images)]
-    return Agreement(decoded, faults)
+    if not decoded.readable:
+        faults = [fault for backend in BACKENDS for fault in _unreadable_faults(path, backend)]
+        return Agreement(decoded, [] if decoded.frames else faults, [])
+    found = {
+        number: [
+            fault
+            for backend in BACKENDS
+            for fault in _reader_faults(path, backend, decoded, images, number)
+        ]
+        for number in (decoded.frames, None)
+    }
+    return Agreement(decoded, found[decoded.frames], found[None])
 
 
 def decode(path: Path) -> tuple[Decoded, Images]:
@@ -146,37 +159,35 @@ def _frames(container, stream: av.VideoStream, found: Decoded) -> Iterator[av.Vi
 
 
 def _reader_faults(
-    path: Path, backend: Backend, decoded: Decoded, images: Images
-) -> list[str]:  # fmt: skip
-    """Return how a reader contradicts the sequential decode."""
+    path: Path, backend: Backend, decoded: Decoded, images: Images, number: int | None
+) -> list[str]:
+    """Return how a reader that is given a number of frames contradicts the sequential decode."""
     random = np.random.default_rng(list(path.name.encode()))
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            with open_video(path, backend) as reader:
-                doubtful = bool(warned)
+            with open_video(path, backend, num_frames=number) as reader:
                 found = len(reader)
-                if not decoded.readable:
-                    return _read_unreadable(backend, decoded, found)
-                if backend != "pyav" and (decoded.oddities or doubtful):
+                if backend != "pyav" and (decoded.oddities or warned):
                     return _only_read(reader, found)
                 if found != decoded.frames:
                     return [f"{backend}: {found} frames, sequentially {decoded.frames}"]
                 orders = [sorted(random.integers(found, size=4).tolist()), [found - 1, 0]]
                 faults = _order_faults(reader, images, orders, backend)
-                faults = faults or _stream_faults(reader, images, backend)
-            with open_video(path, backend, num_frames=found) as reader:
-                orders = [[found // 2, found - 1]]
-                return faults or _order_faults(reader, images, orders, backend)
+                return faults or _stream_faults(reader, images, backend)
     except InputError as error:
-        odd = decoded.oddities or backend != "pyav"
-        return [] if odd else [f"{backend} refuses a good file: {error}"]
+        odd = (decoded.oddities and number is None) or backend != "pyav"
+        return [] if odd else [f"{backend} refuses a file that decodes: {error}"]
 
 
-def _read_unreadable(backend: str, decoded: Decoded, found: int) -> list[str]:
-    if decoded.frames or backend != "pyav":
-        return []  # it may read the frames of the first size, or more than FFmpeg
-    return [f"{backend}: {found} frames where a decode gives none ({decoded.oddities[:1]})"]
+def _unreadable_faults(path: Path, backend: Backend) -> list[str]:
+    """Return a fault if PyAV gives a frame of a file of which a decode gives none."""
+    try:
+        with open_video(path, backend) as reader:
+            reader.read([0])
+    except InputError:
+        return []
+    return [f"{backend}: a frame where a decode gives none"] if backend == "pyav" else []
 
 
 def _only_read(reader, found: int) -> list[str]:
