@@ -44,7 +44,8 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
         }
     network = plug(
         backbone.trunk, num_classes=num_classes, dropout=model.dropout, temporal=model.temporal,
-        mean=backbone.spec.mean, std=backbone.spec.std, example=example_clip(config), **settings,
+        mean=backbone.spec.mean, std=backbone.spec.std, example=example_clip(config),
+        features_from=model.features_from, **settings,
     )  # fmt: skip
     if model.freeze_until is not None:
         network.freeze_until(model.freeze_until, example_clip(config))

@@ -117,6 +117,9 @@ class ModelConfig(Section):
     frame), or small3d."""
     weights: NameOrNone = None
     """Published weights (kinetics400, imagenet), the path of a weights file, or none."""
+    features_from: Text | None = None
+    """Module of the trunk whose output are its features, by module path, where its classifier
+    cannot be found; null: the trunk without its classifier."""
     freeze_until: Text | None = None
     """Last frozen stage; its batch norm stays in evaluation mode. null: train all of the trunk."""
     temporal: Temporal = "mean"

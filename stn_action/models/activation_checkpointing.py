@@ -29,6 +29,21 @@ def is_checkpointed() -> bool:
     return any(frame.f_code.co_filename == checkpoint.__file__ for frame in _frames())
 
 
+def refuse_reentrant(what: str) -> None:
+    """Check that a run with gradients has them here, too.
+
+    Raises:
+        InputError: it runs in a reentrant checkpoint.
+    """
+    if not torch.is_grad_enabled() and in_autograd_function():
+        raise InputError(
+            f"{what} runs under reentrant activation checkpointing, in which it has no gradients: "
+            "checkpoint with use_reentrant=False (timm: timm.layers.set_reentrant_ckpt(False)), "
+            "leave the stage out of the checkpointed part, or choose another stage; evaluate under "
+            "torch.no_grad()"
+        )
+
+
 def in_autograd_function() -> bool:
     """Return whether the calling code runs in the forward pass of an autograd function.
 

@@ -14,9 +14,9 @@ from stn_action.geometry.clip_sampling import fold_time, sample_clips
 from stn_action.geometry.sampling import pooled
 from stn_action.geometry.theta import window_theta
 from stn_action.models.activation_checkpointing import (
-    in_autograd_function,
     is_checkpointed,
     outside_checkpoint,
+    refuse_reentrant,
     replace_again,
 )
 from stn_action.models.heads import FocusHeads
@@ -104,7 +104,7 @@ class GlimpseHook:
         """Return the replacement of the stage's output, or None to keep it."""
         runs_again = False
         if self.with_gradients and not torch.compiler.is_compiling():
-            self._check_gradients()
+            refuse_reentrant("the stage of the heads")
             runs_again = is_checkpointed()
         # a trunk may be frozen by torch.no_grad(): heads that look at it are not
         with torch.set_grad_enabled(self.with_gradients):
@@ -114,15 +114,6 @@ class GlimpseHook:
                 assert replacement is not None
                 return replace_again(module, output, replacement)
             return replacement
-
-    def _check_gradients(self) -> None:
-        if not torch.is_grad_enabled() and in_autograd_function():
-            raise InputError(
-                "the heads' stage runs under reentrant activation checkpointing, which would leave "
-                "the heads without gradients: checkpoint with use_reentrant=False (timm: "
-                "timm.layers.set_reentrant_ckpt(False)), leave the stage out of the checkpointed "
-                "part, or choose another stage; evaluate under torch.no_grad()"
-            )
 
     def _replacement(self, output: Tensor) -> Tensor | None:
         features = with_time(output, self.batch_size, self.channels_last)

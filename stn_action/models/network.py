@@ -19,13 +19,13 @@ from stn_action.models.heads import FocusHeads
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.receptive_field import trace_cells
 from stn_action.models.stages import (
-    SQUEEZED,
     evaluating,
     features_at,
     modules_before,
     stage,
     trunk_behind,
 )
+from stn_action.models.trunk_features import run_trunk
 
 
 class FocusedNetwork(nn.Module):
@@ -50,6 +50,8 @@ class FocusedNetwork(nn.Module):
         dropout: before the classifier.
         branch_classifiers: give every branch an auxiliary classifier.
         channels_last: whether the stage's maps are (N, ..., C), as those of Swin transformers.
+        features_from: module path of what returns the trunk's features; see `run_trunk`.
+        features_channels_last: whether they are maps (N, ..., C).
         mean: see `plug`.
         std: see `plug`.
     """
@@ -68,6 +70,8 @@ class FocusedNetwork(nn.Module):
         dropout: float = 0.0,
         branch_classifiers: bool = True,
         channels_last: bool = False,
+        features_from: str | None = None,
+        features_channels_last: bool = False,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
@@ -77,6 +81,8 @@ class FocusedNetwork(nn.Module):
         self.describe = describe
         self.at = at
         self.channels_last = channels_last
+        self.features_from = features_from
+        self.features_channels_last = features_channels_last
         if in_line and (heads is None or heads.num_heads != 1 or random_windows is not None):
             raise InputError("glimpse in_line needs exactly one head and no random_windows")
         self.in_line = in_line
@@ -124,8 +130,7 @@ class FocusedNetwork(nn.Module):
                 than `behind` was given.
         """
         if self.heads is None:
-            features = _check_rows(self.trunk(self._normalized(clip)), len(clip), clip)
-            return self._classify([features], ())
+            return self._classify([self._run_trunk(clip, len(clip))], ())
         windows = self.random_windows if self.training else None
         hook = GlimpseHook(
             self.heads, len(clip), given_theta=self._given(theta, len(clip)),
@@ -133,11 +138,11 @@ class FocusedNetwork(nn.Module):
             random_theta=windows.draw(clip) if windows else None,
             channels_last=self.channels_last,
         )  # fmt: skip
-        with self._hooked(hook):
-            features = self.trunk(self._normalized(clip))
         in_tail = self.describe is None and not self.in_line
-        rows = len(clip) * (hook.num_branches if in_tail else 1)
-        branches = self._branches(_check_rows(features, rows, clip), hook)
+        num_maps = len(clip) * (hook.num_branches if in_tail else 1)
+        with self._hooked(hook):
+            features = self._run_trunk(clip, num_maps)
+        branches = self._branches(features, hook)
         cells = self._cells_for(clip, hook.size_thw)
         floor = self.heads.transform.floor
         focus = Focus(hook.theta, self.heads.base, self.at, cells, floor)
@@ -227,6 +232,12 @@ class FocusedNetwork(nn.Module):
         finally:
             handle.remove()
 
+    def _run_trunk(self, clip: Tensor, num_rows: int) -> Tensor:
+        return run_trunk(
+            self.trunk, self._normalized(clip), num_rows, features_from=self.features_from,
+            channels_last=self.features_channels_last,
+        )  # fmt: skip
+
     def _branches(self, features: Tensor, hook: GlimpseHook) -> list[Tensor]:
         """Return the description (B, D) of each branch, the global one first."""
         if self.in_line:
@@ -285,16 +296,6 @@ class FocusedNetwork(nn.Module):
             features = features_at(self.trunk, self.at, clip, channels_last=self.channels_last)
         T, H, W = features.shape[2:]
         return self._cells_for(clip, (T, H, W))
-
-
-def _check_rows(features: Tensor, rows: int, clip: Tensor) -> Tensor:
-    """Return the trunk's features, which must be (rows, D)."""
-    if features.dim() != 2 or len(features) != rows:
-        raise InputError(
-            f"the trunk must return features ({rows}, D) for {len(clip)} clips, one row each for "
-            f"the map and for its glimpses; got {tuple(features.shape)}. {SQUEEZED}"
-        )
-    return features
 
 
 def _normalization(mean: Sequence[float] | None, std: Sequence[float] | None) -> nn.Module:

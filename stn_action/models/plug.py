@@ -16,6 +16,7 @@ from stn_action.models.model_choices import GLIMPSES, Glimpse, Temporal, ThetaPe
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.stages import evaluating, stage_map
 from stn_action.models.temporal import build_temporal
+from stn_action.models.trunk_features import keep_trunk_until
 
 
 def plug(
@@ -40,6 +41,7 @@ def plug(
     std: Sequence[float] | None = None,
     example: Tensor | None = None,
     channels_last: bool | None = None,
+    features_from: str | None = None,
     **transform_settings: float | bool | None,
 ) -> FocusedNetwork:
     """Plug K spatial transformer heads into a video network, after one of its stages.
@@ -73,6 +75,8 @@ def plug(
         example: a clip (1, 3, T, H, W) that the trunk accepts; None: 16 frames of 112 x 112.
         channels_last: whether the stage's maps are (N, ..., C), as those of Swin transformers;
             None: found out.
+        features_from: module path of what returns the trunk's features, (B, D) or maps, where its
+            classifier cannot be found; what runs behind it is frozen.
         **transform_settings: of the family: bounded, start_scale, min_scale, max_scale, ...;
             start_scale=None is the family's own start.
 
@@ -80,7 +84,8 @@ def plug(
         A network of clips (B, 3, T, H, W) to `Prediction`.
 
     Raises:
-        InputError: there is no such stage, or the trunk does not end in (B, D).
+        InputError: there is no such stage, or the trunk does not end in (B, D), or in scores that
+            cannot be taken off.
     """
     if glimpse not in GLIMPSES:
         raise InputError(f"glimpse must be one of {GLIMPSES}, got {glimpse!r}")
@@ -100,12 +105,17 @@ def plug(
         if glimpse == "pooled":
             describe = _description(trunk, temporal, channels)
     # last, so that a trunk is left alone if anything is wrong
+    features_last = False
     with _explained(example):
-        num_features = remove_classifier(trunk, example)
+        if features_from is None:
+            num_features = remove_classifier(trunk, example)
+        else:
+            num_features, features_last = keep_trunk_until(trunk, features_from, example)
     network = FocusedNetwork(
         trunk, focus_heads, at=at, num_features=num_features, num_classes=num_classes,
         describe=describe, in_line=glimpse == "in_line", random_windows=random_windows,
         dropout=dropout, branch_classifiers=branch_classifiers, channels_last=bool(channels_last),
+        features_from=features_from, features_channels_last=features_last,
         mean=mean, std=std,
     )  # fmt: skip
     for name, part in network.named_children():

@@ -178,7 +178,7 @@ def modules_before(trunk: nn.Module, path: str, example: Tensor) -> set[str]:
     ]
     try:
         with evaluating(trunk):
-            features_at(trunk, path, example)
+            _output_at(trunk, path, example)
     finally:
         for handle in handles:
             handle.remove()

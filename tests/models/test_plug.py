@@ -59,7 +59,7 @@ def test_the_last_linear_layer_is_taken_off(nested):
 
 
 def test_a_linear_layer_that_does_not_end_the_trunk_stays():
-    trunk = nn.Sequential(Small3d(), nn.Linear(64, 10), nn.Tanh())
+    trunk = nn.Sequential(Small3d(), nn.Linear(64, 10), nn.LayerNorm(10), nn.Tanh())
     model = plug(trunk, heads=0, num_classes=7, example=EXAMPLE)
     assert isinstance(trunk[1], nn.Linear)
     assert model.classifier.in_features == 10

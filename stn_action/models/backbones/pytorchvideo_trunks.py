@@ -81,6 +81,5 @@ def _build(name: str, weights: str | None, temporal: Temporal) -> nn.Module:
         setting, otherwise = "model.weights=kinetics400", "set model.weights to a file or to none"
         trunk.load_state_dict(download_state_dict(url, setting, otherwise))
     elif weights is not None:
-        head.proj = nn.Identity()
         load_weights(trunk, weights, optional=(f"blocks.{len(trunk.blocks) - 1}.proj.",))
     return trunk

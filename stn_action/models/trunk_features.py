@@ -1,0 +1,107 @@
+"""The features that a trunk ends in: its output, or that of one of its modules."""
+
+import torch
+from torch import Tensor, nn
+
+from stn_action.errors import InputError
+from stn_action.models.activation_checkpointing import refuse_reentrant
+from stn_action.models.stages import (
+    SQUEEZED,
+    evaluating,
+    modules_before,
+    stage,
+    stage_map,
+    with_time,
+)
+
+
+def run_trunk(
+    trunk: nn.Module,
+    clip: Tensor,
+    num_rows: int,
+    *,
+    features_from: str | None = None,
+    channels_last: bool = False,
+) -> Tensor:
+    """Return the features (N, D) that a trunk ends in.
+
+    Args:
+        trunk: of clips (B, 3, T, H, W).
+        clip: (B, 3, T, H, W).
+        num_rows: N, more than B where heads add maps to the batch.
+        features_from: module path of what returns the features: (N, D), or maps, which are
+            averaged over their positions; those of frames over the frames. None: the trunk does.
+        channels_last: whether these maps are (N, ..., C).
+
+    Raises:
+        InputError: what comes is not (N, D).
+    """
+    if features_from is None:
+        return _rows(trunk(clip), num_rows, len(clip))
+    with_gradients = torch.is_grad_enabled()
+    caught: list[object] = []
+
+    def catch(module: nn.Module, inputs: object, output: object) -> None:
+        if with_gradients:
+            refuse_reentrant(f"{features_from!r}, where features_from takes the features,")
+        # the next layer may work in place
+        caught.append(output.clone() if isinstance(output, Tensor) else output)
+
+    handle = stage(trunk, features_from).register_forward_hook(catch)
+    try:
+        trunk(clip)
+    finally:
+        handle.remove()
+    if not caught:
+        raise InputError(f"features_from: {features_from!r} is not part of the forward pass")
+    output = caught[-1]
+    if isinstance(output, Tensor) and output.dim() > 3:
+        return with_time(output, num_rows, channels_last).mean((2, 3, 4))
+    if isinstance(output, Tensor) and output.dim() == 2 and len(output) % num_rows == 0:
+        return output.unflatten(0, (num_rows, -1)).mean(1)
+    return _rows(output, num_rows, len(clip))
+
+
+def keep_trunk_until(trunk: nn.Module, features_from: str, example: Tensor) -> tuple[int, bool]:
+    """Freeze what runs behind a module, the classifier that is not used.
+
+    Args:
+        trunk: of clips (B, 3, T, H, W).
+        features_from: as of `run_trunk`.
+        example: a clip (1, 3, T, H, W).
+
+    Returns:
+        The number of features, and whether the module's maps are (N, ..., C).
+
+    Raises:
+        InputError: there is no such module, or it returns neither features nor a map.
+    """
+    channels_last = False
+    with evaluating(trunk):
+        try:
+            channels_last = stage_map(trunk, features_from, example)[1]
+        except InputError:  # no map: features (N, D), or an error below
+            stage(trunk, features_from)
+        features = run_trunk(
+            trunk, example, len(example), features_from=features_from, channels_last=channels_last
+        )
+    needed = {
+        id(parameter)
+        for name in modules_before(trunk, features_from, example)
+        for parameter in trunk.get_submodule(name).parameters()
+    }
+    for parameter in trunk.parameters():
+        if id(parameter) not in needed:
+            parameter.requires_grad_(False)
+    return features.shape[1], channels_last
+
+
+def _rows(features: object, num_rows: int, num_clips: int) -> Tensor:
+    """Return the features after checking that they are (num_rows, D)."""
+    if isinstance(features, Tensor) and features.dim() == 2 and len(features) == num_rows:
+        return features
+    shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+    raise InputError(
+        f"the trunk must return features ({num_rows}, D) for {num_clips} clips, one row each for "
+        f"the map and for its glimpses; got {shape}. {SQUEEZED}"
+    )
