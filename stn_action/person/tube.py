@@ -7,6 +7,9 @@ from torch import Tensor
 
 from stn_action.geometry.boxes import smooth_boxes
 
+MAX_FRAMES = 10**7
+"""Four days at 30 frames per second; a larger frame index is an error in the file."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tube:

@@ -11,11 +11,8 @@ import torch
 
 from stn_action.errors import InputError
 from stn_action.geometry.boxes import box_sizes
-from stn_action.person.tube import Tube
+from stn_action.person.tube import MAX_FRAMES, Tube
 from stn_action.person.video_people import VideoPeople
-
-MAX_FRAMES = 10**7
-"""Four days at 30 frames per second; a larger frame index is an error in the file."""
 
 
 class BoxCollector:

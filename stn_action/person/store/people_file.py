@@ -13,6 +13,7 @@ from stn_action.checksum import checksum, slice_label, split_checksum
 from stn_action.disk.process_label import is_alive, process_label
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
+from stn_action.person.store.people_rows import video_of_rows
 from stn_action.person.store.people_sql import (
     COPY_TUBES,
     COPY_VIDEOS,
@@ -20,7 +21,7 @@ from stn_action.person.store.people_sql import (
     Connection,
     create_file,
     insert_video,
-    unpack_tube,
+    read_only_uri,
 )
 from stn_action.person.store.tube_folder import TubeFolder
 from stn_action.person.video_people import People, VideoPeople
@@ -28,6 +29,7 @@ from stn_action.video.reader import VideoError
 
 BATCH = 500
 """Names per query, videos per transaction."""
+ABOUT = ("format", "made_by")
 
 
 class PeopleFile:
@@ -46,9 +48,11 @@ class PeopleFile:
             )
         self._file = Connection(self.path)
         self._names: NameIndex | None = None
-        found = self._about().get("format")
-        if found != FORMAT:
+        about = self._about()
+        if (found := about.get("format")) != FORMAT:
             raise InputError(f"{self.path}: its format is {found!r}, expected {FORMAT!r}")
+        if "made_by" not in about:
+            raise InputError(f"{self.path}: damaged: it does not tell what made its boxes")
 
     @classmethod
     def create(cls, path: str | Path, made_by: str) -> "PeopleFile":
@@ -93,12 +97,14 @@ class PeopleFile:
 
     def names(self) -> list[str]:
         """Return the names of all processed videos, in order."""
-        return [name for (name,) in self._file.query("SELECT name FROM videos ORDER BY name")]
+        rows = self._file.query("SELECT name FROM videos ORDER BY name")
+        return [self._text(name, "a name") for (name,) in rows]
 
     def errors(self) -> dict[str, str]:
         """Return the name of each video that could not be read, and why."""
         rows = self._file.query("SELECT name, error FROM videos WHERE error IS NOT NULL")
-        return dict(sorted(rows))
+        texts = {self._text(name, "a name"): self._text(why, "an error") for name, why in rows}
+        return dict(sorted(texts.items()))
 
     def find(self, video_name: str) -> VideoPeople | None:
         """Return all tubes of a video: see `People.find`; names match as in `NameIndex.find`."""
@@ -113,13 +119,11 @@ class PeopleFile:
         for start in range(0, len(video_names), BATCH):
             names = video_names[start : start + BATCH]
             marks = ", ".join("?" * len(names))
-            spans |= self._file.query(
-                f"SELECT name, longest_span FROM videos WHERE name IN ({marks})", *names
-            )
+            spans |= self._spans(f"WHERE name IN ({marks})", *names)
         if all(name in spans for name in video_names):
             return [spans[name] for name in video_names]
         stored = self._index().find_each(video_names)
-        spans = dict(self._file.query("SELECT name, longest_span FROM videos"))
+        spans = self._spans("")
         return [None if name is None else spans[name] for name in stored]
 
     def is_done(
@@ -138,7 +142,7 @@ class PeopleFile:
         *state, known, _ = rows[0]
         if state == [None, None]:
             return True
-        digest, label = split_checksum(known or "")
+        digest, label = split_checksum(known if isinstance(known, str) else "")
         if label != slice_label(start_seconds, end_seconds):
             return False
         return state == _state(path) or checksum(path) == digest
@@ -187,7 +191,7 @@ class PeopleFile:
             rows = connection.execute(
                 "SELECT process FROM claims WHERE name = ?", (video_name,)
             ).fetchall()
-            if rows and rows[0][0] != own and is_alive(rows[0][0]):
+            if rows and rows[0][0] != own and is_alive(self._text(rows[0][0], "a process")):
                 return False
             connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (video_name, own))
         return True
@@ -206,7 +210,7 @@ class PeopleFile:
                 f"{other.path}: its boxes were made by {other.made_by!r}, those of {self.path} by "
                 f"{self.made_by!r}; only files made by the same can be merged"
             )
-        self._file.query("ATTACH DATABASE ? AS other", str(other.path))
+        self._file.query("ATTACH DATABASE ? AS other", read_only_uri(other.path))
         try:
             with self._file.writing() as connection:
                 connection.execute(
@@ -234,7 +238,20 @@ class PeopleFile:
         self._names = None
 
     def _about(self) -> dict[str, str]:
-        return dict(self._file.query("SELECT key, value FROM about"))
+        about = dict(self._file.query("SELECT key, value FROM about"))
+        return {key: about[key] for key in ABOUT if isinstance(about.get(key), str)}
+
+    def _spans(self, where: str, *values: str) -> dict[str, int]:
+        spans = dict(self._file.query(f"SELECT name, longest_span FROM videos {where}", *values))
+        for name, span in spans.items():
+            if type(span) is not int or span < 0:
+                raise InputError(f"{self.path}: damaged: the span of {name!r} is no whole number")
+        return spans
+
+    def _text(self, value: Any, what: str) -> str:
+        if not isinstance(value, str):
+            raise InputError(f"{self.path}: damaged: {what} in it is a {type(value).__name__}")
+        return value
 
     def _index(self) -> NameIndex:
         if self._names is None:
@@ -248,22 +265,14 @@ class PeopleFile:
         )
         if not rows:
             return []
-        number, height, width, num_frames, fps, digest = rows[0]
+        number, *about = rows[0]
         tubes = self._file.query(
             "SELECT label, frames, boxes, scores FROM tubes WHERE video = ? ORDER BY place", number
         )
         try:
-            found = tuple(unpack_tube(*row[1:]) for row in tubes)
-        except (ValueError, TypeError) as error:
+            return [video_of_rows(name, about, tubes, f"{self.path}: {name}")]
+        except ValueError as error:
             raise VideoError(f"{self.path}: the boxes of {name} are damaged: {error}") from None
-        size_hw = None if height is None else (height, width)
-        labels = tuple(row[0] for row in tubes)
-        known = labels if any(label is not None for label in labels) else ()
-        return [
-            VideoPeople(
-                name, found, size_hw, num_frames, fps, digest, known, f"{self.path}: {name}"
-            )
-        ]
 
 
 def open_people(path: Path) -> People:

@@ -221,7 +221,10 @@ def test_other_settings_and_other_files_are_refused(tmp_path, file):
     with pytest.raises(InputError, match=r"text.sqlite: file is not a database; is it a people"):
         PeopleFile(text)
     sqlite3.connect(tmp_path / "plain.sqlite").execute("CREATE TABLE about (key, value)")
-    with pytest.raises(InputError, match=r"plain.sqlite: its format is None, expected"):
+    message = (
+        r"plain.sqlite: a database, but not a people file: its tables are about, or have other"
+    )
+    with pytest.raises(InputError, match=message):
         PeopleFile(tmp_path / "plain.sqlite")
 
 
