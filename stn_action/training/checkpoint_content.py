@@ -1,4 +1,4 @@
-"""What a checkpoint has to hold to be used: keys and types, whoever made the file."""
+"""What a checkpoint has to hold to be used: keys and types, of whatever origin the file is."""
 
 from collections.abc import Callable, Mapping
 from itertools import islice

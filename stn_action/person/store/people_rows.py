@@ -1,4 +1,4 @@
-"""Rows of a people file: packed, and checked when they are read, whoever wrote them.
+"""Rows of a people file: packed, and checked when they are read, of whatever origin.
 
 SQLite stores any type in any column, so nothing about a row is taken for granted.
 """
