@@ -34,6 +34,7 @@ from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.spatial_transformer import SpatialTransformer
+from stn_action.training.gradient_guard import GradientGuard
 
 if TYPE_CHECKING:
     from stn_action.predictor import Predictor
@@ -48,6 +49,7 @@ __all__ = [
     "FocusHeads",
     "FocusedNetwork",
     "GlimpseNetwork",
+    "GradientGuard",
     "InputError",
     "LocalizationNetwork",
     "Prediction",

@@ -27,6 +27,7 @@ from stn_action.distributed import Strategy
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus
 from stn_action.training.batch_norm import synchronize_batch_norm
+from stn_action.training.gradient_guard import GradientGuard
 from stn_action.training.loop import BatchTransform
 from stn_action.training.monitor import HeadMonitor
 from stn_action.training.objective import ClassificationLoss
@@ -132,6 +133,7 @@ def build_run(
     steps_per_epoch = math.ceil(len(batches) / train.grad_accum_steps)
     schedule = _schedule(config, optimizer, steps_per_epoch)
     clipping = Clipping(optim.clip_grad_norm, optim.clip_localization_norm)
+    guard = GradientGuard(data.learner) if optim.relative_lr else None
     return Run(
         config=config,
         listing=listing,
@@ -145,7 +147,7 @@ def build_run(
         curve_batches=curve,
         test_batches=full,
         objective=build_objective(config, multi_label=listing.multi_label),
-        step=OptimizerStep(prepared, schedule, strategy, clipping, train.grad_accum_steps),
+        step=OptimizerStep(prepared, schedule, strategy, clipping, train.grad_accum_steps, guard),
         monitor=HeadMonitor(frozen_on_purpose=optim.relative_lr == 0, reduce=strategy.sum),
         groups=described,
     )

@@ -33,8 +33,9 @@ from stn_action.training.checkpoint import (
 )
 from stn_action.training.checkpoint_content import check_resumable
 from stn_action.training.log import EpochProgress, RunLog
-from stn_action.training.loop import BeforeBatch, TrainStats, train_one_epoch
+from stn_action.training.loop import AfterStep, BeforeBatch, TrainStats, train_one_epoch
 from stn_action.training.monitor import HeadReport
+from stn_action.training.step import StepRecord
 
 WARNING_PATIENCE = 2
 """Epochs for which a head may be frozen or collapsed without a warning, but for the last epoch."""
@@ -111,7 +112,7 @@ def _train_epochs(run: Run, console: Console) -> None:
                 run.step,
                 before_batch=[_seeding(run, epoch)],
                 transforms=run.transforms,
-                after_step=[run.monitor, progress],
+                after_step=[run.monitor, progress, _gradient_warnings(run, progress)],
             )
             _after_epoch(run, epoch, stats, log, progress)
 
@@ -120,6 +121,18 @@ def _seeding(run: Run, epoch: int) -> BeforeBatch:
     """Return what makes the random draws of a batch depend on its place in the run alone."""
     seed, rank = run.config.train.seed, run.strategy.rank
     return lambda batch: seed_batch(seed, epoch=epoch, batch=batch, rank=rank)
+
+
+def _gradient_warnings(run: Run, progress: EpochProgress) -> AfterStep:
+    """Return what warns of heads that no gradient reaches as soon as that is known."""
+    guard = run.step.guard
+
+    def warn(record: StepRecord) -> None:
+        if guard is not None and record.localization_grad_norm is not None:
+            for warning in guard.warnings(record.prediction):
+                progress.warning(warning)
+
+    return warn
 
 
 def _after_epoch(

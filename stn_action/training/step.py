@@ -9,7 +9,13 @@ from torch import Tensor
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.models.prediction import Prediction
-from stn_action.training.optim import Clipping, GradientNorms, clip_gradients
+from stn_action.training.gradient_guard import GradientGuard
+from stn_action.training.optim import (
+    LOCALIZATION_GROUP,
+    Clipping,
+    GradientNorms,
+    clip_gradients,
+)
 
 
 class TrainingError(InputError):
@@ -49,6 +55,9 @@ class OptimizerStep:
     accumulation_steps: int = 1
     """Batches per optimizer step."""
 
+    guard: GradientGuard | None = None
+    """Takes note of the gradients of each step."""
+
     def __call__(self, loss: Tensor, batch: int, *, last: bool = False) -> GradientNorms | None:
         """Add the gradients of a batch; where they are complete, clip them and step. Collective.
 
@@ -70,6 +79,9 @@ class OptimizerStep:
         groups = self.optimizer.param_groups
         self.strategy.sum_gradients(p for group in groups for p in group["params"])
         self.strategy.unscale_gradients(self.optimizer)
+        if self.guard is not None:
+            heads = (group for group in groups if group.get("name") == LOCALIZATION_GROUP)
+            self.guard.note(resting=all(group["lr"] == 0 for group in heads))
         norms = clip_gradients(
             groups,
             clip_grad_norm=self.clipping.clip_grad_norm,
