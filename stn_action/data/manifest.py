@@ -28,7 +28,8 @@ class Entry:
     name: str
     """The video's name, as `Video.name`."""
     frames: int
-    """Number of frames that decode: the exact length of a reader."""
+    """Number of frames that a sequential decode of the file gives. It is the video's length for
+    training, evaluation and people, whatever the file promises."""
     fps: float
     """Frames per second on average; 0 if the file cannot be read."""
     width: int
@@ -36,7 +37,8 @@ class Entry:
     height: int
     """Height, likewise."""
     rotation: int
-    """Degrees by which decoded frames are rotated counterclockwise to be shown: 0, 90, 180, 270."""
+    """Degrees by which decoded frames are rotated counterclockwise to be shown: 0, 90, 180, 270.
+    Mirrored ones are mirrored before, left to right."""
     codec: str
     """FFmpeg's name of the decoder."""
     bytes: int
@@ -48,7 +50,8 @@ class Entry:
     error: str = ""
     """Reason why the file cannot be read; empty if it can."""
     note: str = ""
-    """Damage of a file that can be read, in part at least; empty if there is none."""
+    """Damage of a file that can be read, in part at least, and behind it remarks, such as on
+    pixels that are not square; empty if there is none."""
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))

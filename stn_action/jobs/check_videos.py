@@ -17,7 +17,7 @@ from stn_action.data.manifest import (
 )
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
-from stn_action.jobs.inspection import entry_without_frames, inspect_video
+from stn_action.jobs.inspection import REMARK, damage_of, entry_without_frames, inspect_video
 from stn_action.jobs.job_spec import JobSpec, JobSummary, list_few, run_job
 from stn_action.jobs.journal import Journal
 from stn_action.workers.pool import Failed
@@ -38,12 +38,15 @@ class CheckSummary:
     """Videos in the manifest."""
     damaged: dict[str, str]
     """Name of each video that decodes in part, and what is wrong with it."""
+    remarks: dict[str, str]
+    """Name of each video of which something else is to be known, and what."""
 
     def lines(self) -> list[str]:
         """Return the lines to print."""
         return [
             *self.job.lines("checked"),
             *list_few("damaged", self.damaged, see=self.out),
+            *list_few("remark", self.remarks, see=self.out),
             f"written to {self.out}: {self.entries} videos, {len(self.job.failures)} cannot be "
             f"read, {len(self.damaged)} damaged in part",
         ]
@@ -84,8 +87,14 @@ def check_videos(
             ) from error
         journal.remove()
     manifest = Manifest.open(out)
-    damaged = {entry.name: entry.note for entry in manifest if entry.note and not entry.error}
-    return CheckSummary(out, job, len(manifest), damaged)
+    noted = {entry.name: entry.note for entry in manifest if entry.note and not entry.error}
+    damaged = {name: damage for name, note in noted.items() if (damage := damage_of(note))}
+    remarks = {
+        name: text.replace(REMARK, "")
+        for name, note in noted.items()
+        if (text := note.removeprefix(damage_of(note)).removeprefix("; "))
+    }
+    return CheckSummary(out, job, len(manifest), damaged, remarks)
 
 
 class _Known:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import chain
 
 import av
@@ -10,9 +11,30 @@ from av.error import FFmpegError
 from stn_action.data.manifest import Entry
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
-from stn_action.video.container import demux_packets, open_container
+from stn_action.video.container import (
+    decoding_step,
+    demux_packets,
+    frame_orientation,
+    open_container,
+)
+from stn_action.video.packets import TIMED_CODECS, TIMED_CONTAINERS
 from stn_action.video.reader import VideoReader
 from stn_action.video.slice import SliceReader
+
+REMARK = "remark: "
+"""Before parts of a note that tell of no damage."""
+
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""FFmpeg's numbers (`color_trc`) of the curves of bright screens. Source: ITU-R BT.2100."""
+
+
+def damage_of(note: str) -> str:
+    """Return a note without its remarks.
+
+    >>> damage_of("frames that are damaged: 2; remark: PQ brightness (HDR) is not converted")
+    'frames that are damaged: 2'
+    """
+    return "; ".join(part for part in note.split("; ") if not part.startswith(REMARK))
 
 
 def inspect_video(video: Video) -> Entry:
@@ -60,34 +82,77 @@ class _Pass:
     """Counts of one pass over the packets of a video."""
 
     codec: str
+    containers: set[str]
     promised: int
-    """Packets according to the file's header; 0: unknown."""
-    packets: int = 0
+    """Packets according to the file's header; 0: unknown. AVI counts ticks of its clock."""
+    pixel_aspect: Fraction
+    """Width of a pixel, relative to its height; 0: unknown."""
+    dts: list[int | None] = field(default_factory=list)
+    """Times of all packets."""
+    shown: int = 0
+    """Packets of frames that are to be shown."""
+    hidden: int = 0
+    """Packets of frames that are not."""
     frames: int = 0
     refused: int = 0
     """Packets that the decoder refuses."""
     damaged: int = 0
     """Frames that the decoder has concealed errors in."""
     rotation: int = 0
+    transfer: int = 0
     sizes_hw: dict[tuple[int, int], int] = field(default_factory=dict)
     """Sizes of the decoded frames, and the first frame of each."""
 
+    @property
+    def packets(self) -> int:
+        return len(self.dts)
+
+    def add_packet(self, packet: av.Packet) -> None:
+        self.dts.append(packet.dts)
+        self.hidden += packet.is_discard
+        self.shown += packet.size > 1 and not packet.is_discard
+
     def add(self, frame: av.VideoFrame) -> None:
         if self.frames == 0:
-            self.rotation = 90 * (round(frame.rotation / 90) % 4)
+            self.rotation = 90 * frame_orientation(frame).quarter_turns
+            self.transfer = frame.color_trc
         self.sizes_hw.setdefault((frame.height, frame.width), self.frames)
         self.damaged += frame.is_corrupt
         self.frames += 1
 
-    def note(self) -> str:
+    def damage(self) -> list[str]:
+        """Return what is wrong with the file."""
+        step = decoding_step(self.dts) if "avi" in self.containers else None
+        promised = int(self.promised / (step or 1))
+        one_each = self.containers & TIMED_CONTAINERS and self.codec in TIMED_CODECS
+        lost = max(self.refused, self.shown - self.frames if one_each else 0)
         found = {
-            f"its header promises {self.promised} frames, {self.packets} are there": (
-                self.packets < self.promised
+            f"its header promises {promised} frames, {self.packets} are there": (
+                self.packets < promised
             ),
-            f"frames that cannot be decoded: {self.refused}": self.refused > 0,
+            f"frames that cannot be decoded: {lost}": lost > 0,
             f"frames that are damaged: {self.damaged}": self.damaged > 0,
+            self._hidden(): self.hidden > 0 and self.hidden >= self.shown,
         }
-        return "; ".join(text for text, holds in found.items() if holds)
+        return [text for text, holds in found.items() if holds]
+
+    def _hidden(self) -> str:
+        return f"its edit list hides {self.hidden} of {self.packets} frames"
+
+    def remarks(self, reader: VideoReader) -> list[str]:
+        """Return what a user may want to know of an intact file."""
+        found = {
+            self._hidden(): 0 < self.hidden < self.shown,
+            f"pixels {self.pixel_aspect} times as wide as high are not stretched": (
+                self.pixel_aspect not in (0, 1)
+            ),
+            f"{HDR_TRANSFERS.get(self.transfer)} brightness (HDR) is not converted": (
+                self.transfer in HDR_TRANSFERS
+            ),
+            f"{reader.refused_fps:.4g} frames per second are not believed, {reader.fps:g} are "
+            "taken": reader.refused_fps > 0,
+        }
+        return [REMARK + text for text, holds in found.items() if holds]
 
     def error(self) -> str:
         if len(self.sizes_hw) < 2:
@@ -115,7 +180,7 @@ def _describe(video: Video, reader: VideoReader, about: dict) -> Entry:
         rotation=seen.rotation,
         codec=seen.codec,
         error=seen.error(),
-        note=seen.note(),
+        note="; ".join(seen.damage() + seen.remarks(reader)),
         **known,
     )
 
@@ -127,16 +192,27 @@ def _describe_slice(video: Video, reader: SliceReader, known: dict) -> Entry:
         pass
     lost = promised - len(reader)
     seen = _decode(video, max_frames=1)
-    note = f"frames that cannot be decoded: {lost}" if lost else ""
+    seen.hidden = 0  # so far
+    damage = [f"frames that cannot be decoded: {lost}"] if lost else []
     return Entry(
-        video.name, len(reader), rotation=seen.rotation, codec=seen.codec, note=note, **known
+        video.name,
+        len(reader),
+        rotation=seen.rotation,
+        codec=seen.codec,
+        note="; ".join(damage + seen.remarks(reader)),
+        **known,
     )
 
 
 def _decode(video: Video, max_frames: int | None = None) -> _Pass:
     container, stream = open_container(video.path, video.max_pixels)
     with container:
-        seen = _Pass(codec=stream.codec_context.name, promised=stream.frames)
+        seen = _Pass(
+            codec=stream.codec_context.name,
+            containers=set(container.format.name.split(",")),
+            promised=stream.frames,
+            pixel_aspect=Fraction(stream.sample_aspect_ratio or 0),
+        )
         for packet in chain(_counted(demux_packets(container, stream, video.path), seen), [None]):
             try:
                 frames = stream.decode(packet)
@@ -152,5 +228,5 @@ def _decode(video: Video, max_frames: int | None = None) -> _Pass:
 
 def _counted(packets: Iterator[av.Packet], seen: _Pass) -> Iterator[av.Packet]:
     for packet in packets:
-        seen.packets += 1
+        seen.add_packet(packet)
         yield packet

@@ -1,6 +1,6 @@
 """Files opened with FFmpeg: their video stream, its packets and its frame rate."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -26,10 +26,11 @@ REFUSED_FORMATS = {"tty"}
 
 
 DEFAULT_FPS = 25.0
-"""Frames per second of a video that does not give a rate that can be believed."""
+"""Frames per second of a video that gives no rate, or none that can be believed."""
 
 BELIEVED_FPS = (0.001, 10_000.0)
-"""From one frame in a quarter of an hour (time lapse) to fast cameras."""
+"""From a frame in a quarter of an hour (time lapse) to fast cameras. Where the rate is another one,
+the times of single frames are not believed either: frame i is shown at i / `DEFAULT_FPS`."""
 
 
 def open_container(
@@ -141,27 +142,38 @@ def stream_index(
     )
 
 
-def frames_per_second(
+def measured_rate(
     container: InputContainer,
     stream: av.VideoStream,
     packets: list[Packet],
     index: FrameIndex | None,
 ) -> float:
-    """Compute the average rate from the packets' times, else from the header.
+    """Compute the average frames per second from the packets' times, else from the header.
 
-    A header is believed last: AVI with H.264 counts in halves of a frame there, and FFmpeg reports
-    25 for every raw stream. A rate outside `BELIEVED_FPS` is taken for `DEFAULT_FPS`.
+    A header comes last: AVI with H.264 counts in halves of a frame there, and FFmpeg reports 25 for
+    every raw stream.
     """
-    base = as_fraction(stream.time_base)
-    header = stream.average_rate or stream.guessed_rate
-    fps = float(header) if header else DEFAULT_FPS
-    steps = np.diff([packet.dts for packet in packets if packet.dts is not None])
     if index is not None and len(index.display_pts) > 1:
         pts = index.display_pts
-        fps = float((len(pts) - 1) / ((pts[-1] - pts[0]) * base))
-    elif len(steps) and bool((steps > 0).all()):
-        fps = float(1 / (Fraction(median(steps.tolist())) * base))
-    return fps if BELIEVED_FPS[0] <= fps <= BELIEVED_FPS[1] else DEFAULT_FPS
+        return float((len(pts) - 1) / ((pts[-1] - pts[0]) * as_fraction(stream.time_base)))
+    step = decoding_step([packet.dts for packet in packets])
+    if step:
+        return float(1 / (step * as_fraction(stream.time_base)))
+    rate = stream.average_rate or stream.guessed_rate
+    return float(rate) if rate else DEFAULT_FPS
+
+
+def decoding_step(dts: Sequence[int | None]) -> Fraction | None:
+    """Return the usual distance of packets, in units of the time base; None: there is none."""
+    steps = np.diff([time for time in dts if time is not None])
+    if not len(steps) or bool((steps <= 0).any()):
+        return None
+    return Fraction(median(steps.tolist()))
+
+
+def is_believed(rate: float) -> bool:
+    """Return whether a rate can be one of a video, and not of a damaged header."""
+    return BELIEVED_FPS[0] <= rate <= BELIEVED_FPS[1]
 
 
 def frame_orientation(frame: av.VideoFrame) -> Orientation:

@@ -10,8 +10,10 @@ import av
 from av.error import FFmpegError
 
 from stn_action.video.container import (
+    DEFAULT_FPS,
     demux_packets,
-    frames_per_second,
+    is_believed,
+    measured_rate,
     open_container,
     read_packets,
     stream_index,
@@ -50,7 +52,10 @@ class FrameDecoder:
             """The container gives the number of packets, and all of them are present."""
             self.index = stream_index(self.container, self.stream, packets)
             """Order of the frames; None: only decoding from the start gives it."""
-            self.fps = frames_per_second(self.container, self.stream, packets, self.index)
+            rate = measured_rate(self.container, self.stream, packets, self.index)
+            self.times_are_believed = is_believed(rate)
+            self.fps = rate if self.times_are_believed else DEFAULT_FPS
+            self.refused_fps = 0.0 if self.times_are_believed else rate
         except BaseException:
             self.close()
             raise

@@ -59,6 +59,8 @@ class DecordReader(VideoReader):
         self.fps = header.fps
         pts = np.array(header.index.display_pts)
         self._seconds = (pts - pts[0]) * float(header.time_base)
+        if not header.times_are_believed:
+            self._seconds = np.arange(counted) / self.fps
 
     def __len__(self) -> int:
         if self._closed:

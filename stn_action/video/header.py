@@ -18,6 +18,9 @@ class VideoHeader:
     fps: float
     """Frames per second on average."""
 
+    times_are_believed: bool
+    """The rate of the frames can be one of a video; else frame i is shown at i / `fps`."""
+
     orientation: Orientation
     """How the frames are mirrored and turned to be shown."""
 
@@ -58,6 +61,7 @@ def read_header(path: Path, max_pixels: int) -> VideoHeader:
         declared = stream.frames or round(seconds * float(stream.average_rate or 0))
         return VideoHeader(
             fps=decoder.fps,
+            times_are_believed=decoder.times_are_believed,
             orientation=orientation,
             index=decoder.index,
             time_base=as_fraction(stream.time_base),

@@ -40,7 +40,7 @@ class OpenCVReader(VideoReader):
         self._given_length = num_frames
         self._header = _header(path, max_pixels)
         self._next_index, self._failures, self._ended = 0, 0, False
-        self._reported: list[float] = []
+        self._reported: list[float | None] = []
         self._seconds: np.ndarray | None = None
         self._held: tuple[int, np.ndarray] | None = None
         self._closed = False
@@ -128,7 +128,7 @@ class OpenCVReader(VideoReader):
                 self._ended = True
                 return self._check_length(self._seconds)
             if self._next_index == len(self._reported):
-                self._reported.append(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+                self._reported.append(self._reported_seconds())
             self._next_index += 1
         return True
 
@@ -143,6 +143,11 @@ class OpenCVReader(VideoReader):
             if self._next_index + self._failures > num_packets:
                 return False
         return True
+
+    def _reported_seconds(self) -> float | None:
+        if self._header is not None and not self._header.times_are_believed:
+            return None
+        return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
 
     def _check_length(self, seconds: np.ndarray) -> bool:
         if self._given_length not in (None, len(seconds)):

@@ -45,7 +45,7 @@ class PyAVReader(VideoReader):
         """The packets promise another number of frames than was given."""
         if self._doubtful:
             self._decoder.index = None
-        self.fps = self._decoder.fps
+        self.fps, self.refused_fps = self._decoder.fps, self._decoder.refused_fps
         self._num_frames: int | None = None
         self._times: list[float | None] = []
         self._seconds: np.ndarray | None = None
@@ -130,7 +130,7 @@ class PyAVReader(VideoReader):
             self._forget_index()
             frame = self._frame_at(0)
         if frame is None:
-            raise VideoError(f"{self.path}: no frame of this video can be decoded")
+            raise self._no_frame_error()
         return frame
 
     def _set_size(self, frame: av.VideoFrame) -> None:
@@ -173,7 +173,7 @@ class PyAVReader(VideoReader):
 
     def seconds_at(self, index: int) -> float:
         """Return when a frame is shown: see `VideoReader.seconds_at`."""
-        if self._decoder.index is not None:
+        if self._decoder.index is not None and self._decoder.times_are_believed:
             pts, base = self._decoder.index.display_pts, as_fraction(self._decoder.stream.time_base)
             return (pts[index] - pts[0]) * base.numerator / base.denominator
         return index / self.fps if self._seconds is None else float(self._seconds[index])
@@ -208,11 +208,16 @@ class PyAVReader(VideoReader):
 
     def _note_end(self) -> None:
         """Store the length: the frames were counted up to the end."""
+        if self._next_index == 0:
+            raise self._no_frame_error()
         self._num_frames = self._next_index
-        if self._decoder.index is None:
+        if self._decoder.index is None and self._decoder.times_are_believed:
             self._seconds = frame_seconds(self._times, self.fps)
         if self._given_length not in (None, self._num_frames):
             raise self._length_error(self._num_frames, self._given_length)
+
+    def _no_frame_error(self) -> VideoError:
+        return VideoError(f"{self.path}: no frame of this video can be decoded")
 
     def _find_length(self) -> int:
         index = self._decoder.index

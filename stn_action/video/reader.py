@@ -56,6 +56,9 @@ class VideoReader(ABC):
     fps: float
     """Frames per second of the file on average; 25 if the file does not give it."""
 
+    refused_fps: float = 0.0
+    """The rate by the file's times, if it is absurd and `fps` is 25 for that reason; else 0."""
+
     part: str = "video"
     """What is read: a video or a slice of one; for messages."""
 

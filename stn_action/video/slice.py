@@ -1,5 +1,6 @@
 """A slice of a video file, read like a file of its own."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TypeVar
@@ -42,12 +43,17 @@ class SliceReader(VideoReader):
         """
         self.video = video
         self.backend, self.path, self.fps = video.backend, video.path, video.fps
+        self.refused_fps = video.refused_fps
         self._span = start_seconds, end_seconds
         self._known: tuple[int, int] | None = None
         self._file_frames, self._first_seconds = range(0), 0.0
         frames = self.file_frames
         if not frames:
             raise self._empty_error(len(video), video.seconds_at(len(video) - 1))
+        if num_frames not in (None, len(frames)):
+            for _ in video.stream(sys.maxsize):  # to the end once: damage shows now
+                pass
+            frames = self.file_frames
         if num_frames not in (None, len(frames)):
             raise self._length_error(len(frames), num_frames)
 

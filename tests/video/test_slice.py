@@ -298,3 +298,19 @@ def test_real_clips_are_sliced_exactly(backend, shared):
             assert video.file_frames == range(numbers[0], numbers[-1] + 1)
             indices = [*range(0, len(video), 7), len(video) - 1]
             assert read_checksums(video, indices) == [images[numbers[i]] for i in indices]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "frames"), [(0.2, None, 48), (None, 1.0, 17), (0.1, 0.5, 2), (1.0, 2.0, 25)]
+)
+def test_slices_of_a_damaged_file_have_the_length_that_a_pass_gives(start, end, frames, shared):
+    path = shared / "cases" / "damaged_middle" / "damaged_mid.mp4"
+    with open_video(path, start_seconds=start, end_seconds=end) as video:
+        streamed = [checksum(image) for _, image, _ in video.stream()]
+        assert len(streamed) == len(video) == frames
+    with open_video(path, num_frames=frames, start_seconds=start, end_seconds=end) as video:
+        assert [checksum(image) for image in video.read_images([frames - 1, 0])] == [
+            streamed[-1], streamed[0],
+        ]  # fmt: skip
+    with pytest.raises(VideoError, match=rf"the slice has {frames} frames .* not {frames + 9}"):
+        open_video(path, num_frames=frames + 9, start_seconds=start, end_seconds=end)
