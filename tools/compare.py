@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from stn_action.config.command_line import one_file_and_settings
     from stn_action.config.schema import load_config
+    from stn_action.disk.atomic_file import write_file
     from stn_action.runs.arms import describe, print_arms, run_arms
     from stn_action.runs.folder import command_line
     from stn_action.runs.train_sweep import run_arm_sweep, write_arm_sweep
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             Console(soft_wrap=True).print(line, markup=False, highlight=False)
         return
     results = run_arms(config, options.seeds, options.out, command=command_line())
-    (options.out / "table.md").write_text("\n".join(describe(results)) + "\n", encoding="utf-8")
+    write_file(options.out / "table.md", "\n".join(describe(results)) + "\n")
     print_arms(results, Console(soft_wrap=True, highlight=False))
 
 

@@ -22,11 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     from stn_action.config.reference import SCHEMA_NAME, config_json_schema, config_markdown
+    from stn_action.disk.atomic_file import write_file
 
     schema = options.root / "configs" / SCHEMA_NAME
-    schema.write_text(json.dumps(config_json_schema(), indent=1) + "\n", encoding="utf-8")
+    write_file(schema, json.dumps(config_json_schema(), indent=1) + "\n")
     page = options.root / "docs/configuration.md"
-    page.write_text(config_markdown(), encoding="utf-8")
+    write_file(page, config_markdown())
     print(f"written: {schema}, {page}")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from stn_action.checksum import path_checksum
 from stn_action.config.schema import Config, to_dict
+from stn_action.disk.atomic_file import write_file
 
 HARMLESS = (
     "train.output_dir", "train.cache_folder", "train.save_interval", "data.num_workers",
@@ -98,9 +99,7 @@ class Fingerprint:
 
     def save(self, folder: Path) -> None:
         """Write `fingerprint.json` into a folder, atomically."""
-        temporary = folder / f"{FINGERPRINT_FILE}.tmp"
-        temporary.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
-        temporary.replace(folder / FINGERPRINT_FILE)
+        write_file(folder / FINGERPRINT_FILE, json.dumps(self.to_dict(), indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -14,6 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
+from stn_action.disk.atomic_file import replaced_file
 from stn_action.errors import InputError
 
 ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
@@ -187,20 +188,22 @@ class Manifest:
                 )
 
 
-def write_manifest(path: Path, lines: Iterable[bytes]) -> None:
-    """Write a table from finished lines: to a temporary name, renamed at the end.
+def write_manifest(
+    path: Path, lines: Iterable[bytes], *, remedy: str = "make room, or give another --out"
+) -> None:
+    """Write a table from finished lines; one that is there stays until all of it is written.
+
+    Args:
+        path: the file.
+        lines: as `to_line` returns them.
+        remedy: for the message.
 
     Raises:
-        OSError: it cannot be written, for instance because the disk is full.
+        InputError: it cannot be written, for instance because the disk is full.
     """
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(HEADER)
-            file.writelines(lines)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replaced_file(path, remedy=remedy) as file:
+        file.write(HEADER)
+        file.writelines(lines)
 
 
 def _scan(file: Iterable[bytes], path: Path, start: int) -> tuple[np.ndarray, np.ndarray]:

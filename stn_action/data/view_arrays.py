@@ -2,17 +2,18 @@
 
 import os
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 from tokenize import TokenError
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from zlib import crc32
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.disk.atomic_file import unwritable
+from stn_action.disk.atomic_file import unwritable, write_all
 from stn_action.errors import InputError
 
 DTYPES = {
@@ -146,7 +147,7 @@ class _ArrayFile:
         self._row_shape, self._dtype = shape[1:], dtype
         self._row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
         size = shape[0] * self._row_bytes
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         try:
             self._file = self.temporary.open("wb", buffering=0)
             header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
@@ -163,8 +164,7 @@ class _ArrayFile:
         data = np.ascontiguousarray(array).data.cast("B")
         self._file.seek(self._start + row * self._row_bytes)
         try:
-            while data:  # a disk that is nearly full takes only a part
-                data = data[self._file.write(data) or 0 :]
+            write_all(self._file, data)
         except OSError as error:
             raise self._unwritable(error, len(data)) from error
 
@@ -189,7 +189,7 @@ class _ArrayFile:
         )
 
 
-def _reserve(file: BinaryIO, size: int) -> None:
+def _reserve(file: FileIO, size: int) -> None:
     """Take the space of a file, filled with zeros.
 
     Raises:

@@ -78,13 +78,8 @@ def check_videos(
         job = run_job(spec, videos, workers=workers, console=console)
         missing = set(job.missing)
         present = [video.name for video in videos if video.name not in missing]
-        try:
-            write_manifest(out, map(known.line, present))
-        except OSError as error:
-            raise InputError(
-                f"{out}: cannot be written ({error.strerror}); make room and give the same command "
-                f"again: all results are in {journal.path}"
-            ) from error
+        remedy = f"make room and give the same command again: all results are in {journal.path}"
+        write_manifest(out, map(known.line, present), remedy=remedy)
         journal.remove()
     manifest = Manifest.open(out)
     noted = {entry.name: entry.note for entry in manifest if entry.note and not entry.error}

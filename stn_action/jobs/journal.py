@@ -5,6 +5,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from stn_action.disk.atomic_file import unwritable, write_all
+from stn_action.disk.file_lock import FileLock
 from stn_action.errors import InputError
 
 
@@ -19,15 +21,22 @@ class Journal:
             header: the first line, with its newline: it identifies the kind of lines.
 
         Raises:
-            InputError: the file begins with another header, or cannot be opened.
+            InputError: the file begins with another header, or cannot be opened; another process
+                that runs writes to it.
         """
         self.path = Path(path)
         self.lines: list[bytes] = []
         """Complete lines of earlier runs, with their newlines, without the header."""
+        self._lock = FileLock(
+            self.path.with_name(f"{self.path.name}.lock"), str(self.path),
+            "wait until it ends, or choose another --out",
+        )  # fmt: skip
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
             self._file = self.path.open("ab", buffering=0)
         except OSError as error:
+            self._lock.release()
             raise self._unwritable(error) from error
         try:
             self._read_lines(header)
@@ -42,19 +51,19 @@ class Journal:
             InputError: the disk is full, or the file cannot be written for another reason.
         """
         try:
-            while line:  # a disk that is nearly full takes only a part
-                line = line[self._file.write(line) or 0 :]
+            write_all(self._file, line)
         except OSError as error:
             raise self._unwritable(error) from error
 
     def close(self) -> None:
-        """Close the file. Closing twice is allowed."""
+        """Close the file, and let others write to it. Closing twice is allowed."""
         self._file.close()
+        self._lock.release()
 
     def remove(self) -> None:
         """Close and delete the file."""
-        self.close()
         self.path.unlink(missing_ok=True)
+        self.close()
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +93,8 @@ class Journal:
         self.lines = complete[len(header) :].splitlines(keepends=True)
 
     def _unwritable(self, error: OSError) -> InputError:
-        return InputError(
-            f"{self.path}: cannot be written ({error.strerror}); make room or choose another "
-            "--out, then give the same command again: what is done stays done"
+        remedy = (
+            "make room or choose another --out, then give the same command again: what is done "
+            "stays done"
         )
+        return unwritable(self.path, error, remedy)

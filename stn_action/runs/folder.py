@@ -7,9 +7,10 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from stn_action.config.fingerprint import FINGERPRINT_FILE, Differences, Fingerprint
 from stn_action.config.schema import Config, to_yaml
 from stn_action.data.video_table import Video
-from stn_action.disk.atomic_file import unwritable
+from stn_action.disk.atomic_file import unwritable, write_file
 from stn_action.disk.file_lock import FileLock
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
@@ -125,7 +126,7 @@ def differences_from_start(folder: Path, config: Config) -> Differences:
 def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> None:
     """Create the folder of a run, and record its configuration, files and command."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    write_file(folder / "config.yaml", to_yaml(config))
     Fingerprint.of(config).save(folder)
     started = {
         "command": command,
@@ -135,7 +136,7 @@ def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> 
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "resumed": resume,
     }
-    (folder / "run.json").write_text(json.dumps(started, indent=1), encoding="utf-8")
+    write_file(folder / "run.json", json.dumps(started, indent=1))
 
 
 def write_result(
@@ -152,11 +153,18 @@ def write_result(
         videos: in the order of the scores.
         classes: names.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     if "confusion" in scores.artifacts:
         _write_confusion(folder / f"{name}_confusion", scores, classes)
-    _write_predictions(folder / f"{name}_predictions.csv", scores, videos, classes)
+    rows = _prediction_rows(scores, videos, classes)
+    write_csv(folder / f"{name}_predictions.csv", rows)
+    write_file(folder / f"{name}.json", json.dumps(result, indent=1))  # last: the test is complete
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write a table as CSV: see `write_file`."""
+    text = StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    write_file(path, text.getvalue())
 
 
 def command_line() -> str:
@@ -180,25 +188,22 @@ def _lock_in(folder: Path, lock: FileLock) -> str | None:
 
 def _write_confusion(path: Path, scores: Scores, classes: tuple[str, ...]) -> None:
     confusion, failed = scores.artifacts["confusion"], scores.artifacts["failed_per_class"]
-    with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["true \\ predicted", *classes, "failed"])
-        for name, row, number in zip(classes, confusion.tolist(), failed.tolist(), strict=True):
-            writer.writerow([name, *row, number])
+    rows = [["true \\ predicted", *classes, "failed"]]
+    for name, row, number in zip(classes, confusion.tolist(), failed.tolist(), strict=True):
+        rows.append([name, *row, number])
+    write_csv(path.with_suffix(".csv"), rows)
     save_figure(path.with_suffix(".png"), draw_confusion(confusion, classes))
 
 
-def _write_predictions(
-    path: Path, scores: Scores, videos: Sequence[Video], classes: tuple[str, ...]
-) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["video", "group", "true", "predicted", *classes])
-        for video, row in zip(videos, scores.probabilities, strict=True):
-            predicted = "failed" if row.isnan().any() else classes[int(row.argmax())]
-            cells = [f"{value:.6f}" for value in _values(row)]
-            true = ", ".join(classes[label] for label in video.labels)
-            writer.writerow([video.name, video.group, true, predicted, *cells])
+def _prediction_rows(
+    scores: Scores, videos: Sequence[Video], classes: tuple[str, ...]
+) -> Iterator[list[str]]:
+    yield ["video", "group", "true", "predicted", *classes]
+    for video, row in zip(videos, scores.probabilities, strict=True):
+        predicted = "failed" if row.isnan().any() else classes[int(row.argmax())]
+        cells = [f"{value:.6f}" for value in _values(row)]
+        true = ", ".join(classes[label] for label in video.labels)
+        yield [video.name, video.group, true, predicted, *cells]
 
 
 def _values(row: Tensor) -> list[float]:

@@ -11,6 +11,7 @@ from stn_action.build.data import fold_configs, load_listing, protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import VideoTable
+from stn_action.disk.atomic_file import write_file
 from stn_action.distributed import build_strategy
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import score_videos
@@ -73,7 +74,7 @@ def train_folds(
                 result = train(fold, command=command, resume=going_on, console=console)
                 if strategy.is_main:
                     content = [result.scores.probabilities.tolist(), result.failures]
-                    finished.write_text(json.dumps(content), encoding="utf-8")
+                    write_file(finished, json.dumps(content))
                 strategy.wait()
             probabilities, failed = json.loads(finished.read_text(encoding="utf-8"))
             rows.append(torch.tensor(probabilities))

@@ -1,6 +1,5 @@
 """Checkpoints tested at several values of one setting."""
 
-import csv
 import hashlib
 import json
 import math
@@ -18,11 +17,12 @@ from rich.table import Table
 from stn_action.config.fingerprint import FINGERPRINT_FILE, HARMLESS, Fingerprint
 from stn_action.config.schema import Config, to_dict
 from stn_action.data.listing import Listing
+from stn_action.disk.atomic_file import write_file
 from stn_action.errors import InputError
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.metrics import METRICS
 from stn_action.runs.checkpoint_test import CheckpointTest, config_for, run_checkpoint_test
-from stn_action.runs.folder import locked_folder, write_result
+from stn_action.runs.folder import locked_folder, write_csv, write_result
 from stn_action.runs.folds import pooled_listing, pooled_result
 from stn_action.runs.sweep_plan import Subject, check_key, parse_sweep, subjects_of
 from stn_action.runs.test import TestResult
@@ -115,19 +115,17 @@ def sweep_checkpoints(
 
 def write_sweep(folder: Path, key: str, rows: Sequence[SweepRow]) -> None:
     """Write table, results and chart: `sweep.csv`, `.json`, `.png` and `.svg`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        names = _metrics_in(rows)
-        writer.writerow(["checkpoint", key, *names, "protocol"])
-        for row in rows:
-            scores = [f"{row.numbers[name]:.6f}" for name in names]
-            writer.writerow([row.checkpoint, row.value, *scores, row.numbers["protocol"]])
+    names = _metrics_in(rows)
+    table: list[list[str]] = [["checkpoint", key, *names, "protocol"]]
+    for row in rows:
+        scores = [f"{row.numbers[name]:.6f}" for name in names]
+        table.append([row.checkpoint, row.value, *scores, row.numbers["protocol"]])
+    write_csv(folder / "sweep.csv", table)
     content = {
         "key": key,
         "rows": [{"checkpoint": row.checkpoint, "value": row.value, **row.numbers} for row in rows],
     }
-    (folder / "sweep.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    write_file(folder / "sweep.json", json.dumps(content, indent=1))
     save_figure(folder / "sweep.png", draw_sweep(key, rows))
 
 

@@ -77,11 +77,11 @@ def run_arm_sweep(
 def write_arm_sweep(points: Sequence[SweepPoint], sweep: str, out: Path) -> list[str]:
     """Write table, numbers and chart (`sweep.md`, `.json`, `.png`, `.svg`); return the table."""
     lines = describe_sweep(points, sweep)
-    (out / "sweep.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_file(out / "sweep.md", "\n".join(lines) + "\n")
     figures = {
         point.name: {result.arm: result.results for result in point.results} for point in points
     }
-    (out / "sweep.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    write_file(out / "sweep.json", json.dumps(figures, indent=1))
     save_figure(out / "sweep.png", draw_arm_sweep(points, sweep))
     return lines
 

@@ -10,13 +10,12 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from stn_action.disk.atomic_file import write_file
+from stn_action.disk.atomic_file import unwritable, write_all, write_file
 from stn_action.progress import Progress
+from stn_action.training.curve_file import REMEDY, CurveFile
 from stn_action.training.step import StepRecord
 
 METRICS_FILE = "metrics.jsonl"
-EVENTS_SUFFIX = ".stn_action"
-"""Ends the names of our event files, so that those of other programs are left alone."""
 
 
 class RunLog:
@@ -41,16 +40,11 @@ class RunLog:
         path = self.folder / METRICS_FILE
         kept = [line for line in _read_lines(path) if line["epoch"] <= last_epoch]
         write_file(path, "".join(map(_as_text, kept)))
-        self._file = path.open("a", encoding="utf-8")
-        self._writer = None
-        if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            for file in self.folder.glob(f"events.out.tfevents.*{EVENTS_SUFFIX}"):
-                file.unlink()
-            self._writer = SummaryWriter(str(self.folder), filename_suffix=EVENTS_SUFFIX)
+        self._curves = CurveFile(self.folder) if tensorboard else None
+        self._file = path.open("ab", buffering=0)
+        if self._curves is not None:
             for line in kept:
-                self._draw(line)
+                self._curves.draw(line)
 
     def write(self, kind: str, epoch: int, values: Mapping[str, Any]) -> None:
         """Log the values of an epoch: one line, on the disk before this returns.
@@ -60,36 +54,30 @@ class RunLog:
             epoch: counted from 1.
             values: numbers become curves too; other JSON types are only in the file. NaN and
                 infinity become null.
+
+        Raises:
+            InputError: the disk is full, or a file cannot be written for another reason.
         """
         line = {"kind": kind, "epoch": epoch, "time": time.time(), **_without_nan(dict(values))}
-        self._file.write(_as_text(line))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._draw(line)
+        try:
+            write_all(self._file, _as_text(line).encode())
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise unwritable(self.folder / METRICS_FILE, error, REMEDY) from error
+        if self._curves is not None:
+            self._curves.draw(line)
 
     def close(self) -> None:
         """Close both files."""
         self._file.close()
-        if self._writer is not None:
-            self._writer.close()
+        if self._curves is not None:
+            self._curves.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _draw(self, line: Mapping[str, Any]) -> None:
-        """Add the numbers of a line to the curves; null is NaN, which TensorBoard marks."""
-        if self._writer is None:
-            return
-        for name, value in line.items():
-            value = math.nan if value is None else value
-            if name in ("epoch", "time") or type(value) not in (int, float):
-                continue
-            tag = f"{line.get('kind')}/{name}"
-            self._writer.add_scalar(tag, value, line["epoch"], walltime=line.get("time"))
-        self._writer.flush()
 
 
 class EpochProgress:

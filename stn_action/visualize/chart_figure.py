@@ -15,6 +15,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from stn_action.disk.atomic_file import replaced_file
 from stn_action.errors import InputError
 from stn_action.visualize.legend import HEAD_COLORS
 
@@ -145,14 +146,10 @@ def save_figure(path: str | Path, figure: Figure) -> list[Path]:
     if path.suffix.lower() != ".png":
         raise InputError(f"{path}: charts are written as PNG and SVG, so the name must end in .png")
     vector = path.with_suffix(".svg")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with chart_style():
-            figure.savefig(path, format="png", metadata={"Software": None})
-            figure.set_layout_engine(
-                "none"
-            )  # the layout is done; repeating it would take half the time
-            figure.savefig(vector, format="svg", metadata={"Date": None})
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with chart_style():
+        with replaced_file(path, sync=False) as file:
+            figure.savefig(file, format="png", metadata={"Software": None})
+        figure.set_layout_engine("none")  # it is done; repeating it would take half the time
+        with replaced_file(vector, sync=False) as file:
+            figure.savefig(file, format="svg", metadata={"Date": None})
     return [path, vector]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stn_action.disk.atomic_file import write_file
 from stn_action.errors import InputError
 
 Image = NDArray[np.uint8]
@@ -102,11 +103,7 @@ def save_png(path: str | Path, image: Image) -> None:
     encoded, data = cv2.imencode(".png", as_image(image)[:, :, ::-1])
     if not encoded:
         raise ValueError(f"{path}: an image of {image.shape} cannot be encoded")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    write_file(path, data.tobytes(), sync=False)
 
 
 def _plain(text: str) -> str:

@@ -4,9 +4,11 @@ import math
 import time
 from typing import Any
 
+import pytest
 import torch
 from rich.console import Console
 
+from stn_action.errors import InputError
 from stn_action.models.prediction import Prediction
 from stn_action.training.log import EpochProgress, RunLog
 from stn_action.training.step import StepRecord
@@ -105,6 +107,22 @@ def test_no_epoch_is_twice_in_the_curves_and_none_is_missing_after_a_kill(tmp_pa
 
     events = EventAccumulator(str(tmp_path)).Reload().Scalars("train/loss")
     assert [event.wall_time for event in events[:2]] == times
+
+
+@pytest.mark.parametrize(
+    ("limit", "file"), [(150, r"metrics\.jsonl"), (250, "events.out.tfevents")]
+)
+def test_a_full_disk_is_one_message(tmp_path, file_size_limit, limit, file):
+    with RunLog(tmp_path) as log:
+        log.write("train", 1, {"loss": 1.0})
+        file_size_limit(limit)
+        values = {"loss": 2.0, "a": 3.0, "b": 4.0, "c": 5.0}
+        message = rf"{file}.*: cannot be written \(File too large\); make room and go on with --res"
+        with pytest.raises(InputError, match=message):
+            log.write("train", 2, values)
+    with RunLog(tmp_path, last_epoch=1):
+        assert [(line["epoch"], line["loss"]) for line in lines(tmp_path)] == [(1, 1.0)]
+        assert curve(tmp_path, "train/loss") == [(1, 1.0)]
 
 
 def test_a_resumed_bar_starts_where_the_run_was():

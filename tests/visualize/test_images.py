@@ -35,7 +35,7 @@ def test_another_format_and_a_bad_place_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"a\.jpg: .* must end in \.png"):
         save_png(tmp_path / "a.jpg", image)
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"file/a\.png: cannot be written: "):
+    with pytest.raises(InputError, match=r"file/a\.png: cannot be written \("):
         save_png(tmp_path / "file" / "a.png", image)
     with pytest.raises(ValueError, match="a frame must be a uint8 array"):
         save_png(tmp_path / "a.png", image[0])

@@ -32,6 +32,7 @@ from stn_action.data.synthetic.scenes import (
     RenderedClip,
     render_clip,
 )
+from stn_action.disk.atomic_file import write_file
 from stn_action.errors import InputError
 from stn_action.person.store.tube_folder import write_tube_csv
 from stn_action.person.tube import Tube
@@ -40,6 +41,7 @@ from stn_action.workers.pool import Failed, run_pool
 
 CLASSES = tuple(sorted(ACTIONS))
 SPLITS = ("train", "test")
+CONTINUES = "make room, then give the same command again: what is done stays done"
 VERSION = 1
 """Version of the generator; sets of different versions are different data."""
 
@@ -140,8 +142,7 @@ def generate_sample(
     missing = [plan for plan in plans if not _is_written(root, plan)]
     if complete and not missing:
         return root
-    root.mkdir(parents=True, exist_ok=True)
-    _partial(root).write_text(json.dumps({"settings": settings}) + "\n")
+    write_file(_partial(root), json.dumps({"settings": settings}) + "\n", remedy=CONTINUES)
     for _ in progress(_write_all(root, missing, num_workers), total=len(missing)):
         pass
     _finish(root, settings, plans)
@@ -247,5 +248,5 @@ def _finish(root: Path, settings: dict[str, object], plans: list[ClipPlan]) -> N
         "digest": digest.hexdigest(),
         "clips": [asdict(plan) for plan in plans],
     }
-    _partial(root).write_text(json.dumps(content, indent=1) + "\n")
-    _partial(root).replace(root / "sample.json")
+    write_file(root / "sample.json", json.dumps(content, indent=1) + "\n", remedy=CONTINUES)
+    _partial(root).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.video_table import Video
+from stn_action.disk.atomic_file import write_file
 from stn_action.errors import InputError
 from stn_action.jobs.job_spec import JobSpec, JobSummary, run_job
 from stn_action.jobs.reencode.copy_records import PEOPLE, CopyRecords
@@ -112,8 +113,7 @@ def copy_lists(root: Path, out: Path) -> None:
     for path, below in _lists(root):
         target, content = out / below, path.read_bytes()
         if not target.is_file() or target.read_bytes() != content:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+            write_file(target, content, remedy=CONTINUES)
 
 
 def _lists(root: Path) -> Iterator[tuple[Path, str]]:
@@ -151,7 +151,4 @@ def _reencode(recipe: Recipe, scratch: Path, item: ReencodeItem) -> ReencodedVid
 
 def _write_report(plan: ReencodePlan, failures: Mapping[str, str]) -> None:
     rows = [f"{name}\t{' '.join(reason.split())}" for name, reason in failures.items()]
-    unfinished = plan.out / f".{REPORT}.unfinished"
-    text = "\n".join(["name\terror", *rows, ""])
-    unfinished.write_text(text, encoding="utf-8", errors="surrogateescape")
-    unfinished.replace(plan.out / REPORT)
+    write_file(plan.out / REPORT, "\n".join(["name\terror", *rows, ""]), remedy=CONTINUES)

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from torch import Tensor
 
+from stn_action.disk.atomic_file import write_file
 from stn_action.errors import InputError
 
 
@@ -62,12 +62,8 @@ def csv_rows(path: str | Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file to a temporary file that is then renamed."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    temporary.replace(path)
+    """Write one of many text files: see `write_file`."""
+    write_file(path, text, sync=False)
 
 
 def path_below(root: str | Path, video_name: str) -> Path:

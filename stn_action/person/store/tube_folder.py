@@ -2,13 +2,13 @@
 
 import csv
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from stn_action.disk.atomic_file import write_file
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
 from stn_action.person.tube import Tube
@@ -57,18 +57,15 @@ def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> T
 
 
 def write_tube_csv(path: str | Path, tube: Tube) -> None:
-    """Write a tube as `frame,x0,y0,x1,y1,score`, to a temporary file that is then renamed.
+    """Write a tube as `frame,x0,y0,x1,y1,score`; reading returns the same float32 numbers.
 
-    Reading returns the same float32 numbers.
+    Raises:
+        InputError: the file cannot be written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = [",".join((*COLUMNS, SCORE))]
     for frame, box, score in zip(tube.frame_indices, tube.boxes, tube.scores, strict=True):
         lines.append(",".join([str(int(frame)), *map(_shortest, [*box, score])]))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_file(path, "\n".join(lines) + "\n", sync=False)
 
 
 class TubeFolder:
