@@ -31,11 +31,11 @@ from torch import Tensor
 
 from benchmarks.timing import keep_freed_memory, medians
 from stn_action.data.clips import TrainClips
-from stn_action.data.footage import read_footage
+from stn_action.data.footage import Cut, Footage, read_views
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
-from stn_action.person.crop import CropSpec, View
+from stn_action.person.crop import CropSpec, View, crop_images, source_box, view_boxes
 from stn_action.video.backend_table import BACKENDS, open_video
 from stn_action.video.video_choices import Reader
 from stn_action.video.writer import write_video
@@ -116,11 +116,11 @@ def _row(source: Source, place: str, indices: list[int], repeats: int) -> list[s
     bare = {"pyav": _bare_pyav, "opencv": _bare_opencv, "decord": _bare_decord}
     crop = CropSpec((source.size, source.size))
     clips = torch.tensor([indices])
-    with open_video(path) as reader:
-        footage = read_footage(reader, clips, crop)
+    region = source_box(None, images[0].shape[:2], crop)
+    boxes = view_boxes(region, VIEW, crop.aspect)
     variants: dict[str, Callable[[], object]] = {
         "read": partial(_read, path, indices),
-        "cut": lambda: footage.cut(0, footage.region(None), VIEW),
+        "cut": lambda: crop_images(images, boxes, crop.size),
     }
     for name in BACKENDS:
         variants[f"bare {name}"] = partial(bare[name], path, indices)
@@ -166,8 +166,9 @@ def _clip(
 ) -> Tensor:
     with open_video(path, backend, num_frames=num_frames) as reader:
         len(reader)  # a clip's frames are chosen by it
-        footage = read_footage(reader, clips, crop)
-    return footage.cut(0, footage.region(None), VIEW)[0]
+        footage = Footage(clips, reader.size_hw, (), "longest", crop)
+        cut = Cut(0, None, footage.region(None), VIEW)
+        return read_views(reader, footage, [cut])[0].clip
 
 
 def _read(path: Path, indices: list[int]) -> list[np.ndarray]:

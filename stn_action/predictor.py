@@ -20,7 +20,7 @@ from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.build.people import people_of, tubes_of
 from stn_action.build.video_sets import unlabeled_video
 from stn_action.config.schema import Config
-from stn_action.data.clips import TestClips
+from stn_action.data.clips import TestClips, fixed_views
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.source import ClipSource, read_person
 from stn_action.data.video_table import Video, VideoTable
@@ -233,18 +233,16 @@ class Predictor:
         data, evaluation = self.config.data, self.config.eval
         sampling, crop = ClipSampling(**dict(data.clip)), CropSpec(**dict(data.crop))
         select = data.tubes.select
-
-        def choose(num_frames: int) -> Tensor:
-            return sampling.evenly(num_frames, evaluation.num_clips)
-
-        samples = []
-        for person in range(max(1, len(tubes)) if select == "all" else 1):
-            footage = read_person(reader, tubes, person, choose, crop, select)
-            for view in footage.test_views(evaluation.num_crops):
-                frames = footage.clips[view.number].contiguous()
-                target, number = torch.tensor(0), len(samples)
-                samples.append(Sample(view.clip, target, 0, number, frames, view.edges))
-        return samples
+        choice = fixed_views(sampling, evaluation.num_clips, evaluation.num_crops)
+        views = [
+            view
+            for person in range(max(1, len(tubes)) if select == "all" else 1)
+            for view in read_person(reader, tubes, person, choice, crop, select)
+        ]
+        return [
+            Sample(view.clip, torch.tensor(0), 0, number, view.frame_indices, view.edges)
+            for number, view in enumerate(views)
+        ]
 
     @torch.inference_mode()
     def _prediction(

@@ -35,20 +35,24 @@ class Augment:
         low, high = self.scale
         return View(low + share * (high - low), (x, y), side < self.hflip)
 
-    def jitter_colors(self, clip: Tensor, generator: torch.Generator) -> Tensor:
+    def draw_colors(self, generator: torch.Generator) -> Tensor:
+        """Draw the factors (3,) of brightness, contrast and saturation."""
+        return 1 + (torch.rand(3, generator=generator) * 2 - 1) * self.color_jitter
+
+    def change_colors(self, clip: Tensor, factors: Tensor) -> Tensor:
         """Change brightness, contrast and saturation, in this order, alike in all frames.
 
         Args:
-            clip: (T, 3, h, w) uint8.
-            generator: draws the three factors.
+            clip: (3, T, h, w) uint8.
+            factors: (3,), of `draw_colors`.
 
         Returns:
-            (T, 3, h, w) uint8.
+            (3, T, h, w) uint8, contiguous.
         """
-        factors = 1 + (torch.rand(3, generator=generator) * 2 - 1) * self.color_jitter
         if self.color_jitter == 0:
             return clip
+        frames = clip.transpose(0, 1)  # (T, 3, h, w)
         changes = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation)
         for change, factor in zip(changes, factors.tolist(), strict=True):
-            clip = change(clip, factor)
-        return clip
+            frames = change(frames, factor)
+        return frames.transpose(0, 1).contiguous()

@@ -4,6 +4,7 @@ Letters: h, w size of the clip; T frames of a clip; R as in `person/crop.py`.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +14,9 @@ from torch.utils.data import Dataset
 
 from stn_action.batch import Failure, Item, Sample
 from stn_action.data.augment import Augment
-from stn_action.data.footage import ClipView, Footage
+from stn_action.data.footage import ClipView, Cut, Footage
 from stn_action.data.frame_sampling import ClipSampling
-from stn_action.data.source import ClipSource
+from stn_action.data.source import ClipSource, ViewChoice
 from stn_action.errors import InputError
 from stn_action.person.crop import View
 from stn_action.video.reader import VideoError
@@ -28,9 +29,9 @@ class ClipTrace(NamedTuple):
     images: list[np.ndarray]
     """T source frames (H, W, 3) uint8 RGB."""
     person_boxes: Tensor | None
-    """See `ClipView.person_boxes`."""
+    """See `Cut.person_boxes`."""
     region: Tensor
-    """See `ClipView.region`."""
+    """See `Cut.region`."""
 
 
 class ClipDataset(Dataset[Item]):
@@ -67,13 +68,22 @@ class ClipDataset(Dataset[Item]):
         if not 0 <= index < len(self):
             raise IndexError(f"index must be in [0, {len(self)}), got {index}")
 
-    def _trace(self, video: int, number: int, footage: Footage, view: ClipView) -> ClipTrace:
-        """Return view `number` of a video with the images and boxes it was made from."""
-        frame_indices = footage.clips[view.number].contiguous()
+    def _sample(self, video: int, number: int, view: ClipView) -> Sample:
+        """Return view `number` of a video."""
         target = self.source.videos.target(video)
-        sample = Sample(view.clip, target, video, number, frame_indices, view.edges)
-        images = footage.images_of(view.number)
-        return ClipTrace(sample, images, view.person_boxes, view.region)
+        return Sample(view.clip, target, video, number, view.frame_indices, view.edges)
+
+    def _traces(self, video: int, views: Sequence[ClipView]) -> list[ClipTrace]:
+        return [
+            ClipTrace(
+                self._sample(video, number, view), view.images, view.cut.person_boxes,
+                view.cut.region,
+            )
+            for number, view in enumerate(views)
+        ]  # fmt: skip
+
+    def _samples(self, video: int, views: Sequence[ClipView]) -> list[Sample]:
+        return [self._sample(video, number, view) for number, view in enumerate(views)]
 
 
 class TrainClips(ClipDataset):
@@ -137,7 +147,8 @@ class TrainClips(ClipDataset):
         while True:
             tried.add(item)
             try:
-                return [trace.sample for trace in self._draw(item, generator)], failures
+                views = self._draw(item, generator)
+                return self._samples(int(self._items[item, 0]), views), failures
             except VideoError as error:
                 failures.append((int(self._items[item, 0]), str(error)))
                 if len(tried) in (self.max_attempts, len(self)):
@@ -150,35 +161,44 @@ class TrainClips(ClipDataset):
     def trace(self, index: int) -> list[ClipTrace]:
         """Return the clips of item `index`, as `ClipDataset.trace`; no other video replaces it."""
         self._require_item(index)
-        return self._draw(index, self._generator(index))
+        views = self._draw(index, self._generator(index), keep_images=True)
+        return self._traces(int(self._items[index, 0]), views)
 
     def _generator(self, item: int) -> torch.Generator:
         entropy = np.random.SeedSequence([self.seed, int(self._epoch), item])
         return torch.Generator().manual_seed(int(entropy.generate_state(1)[0]))
 
-    def _draw(self, item: int, generator: torch.Generator) -> list[ClipTrace]:
+    def _draw(
+        self, item: int, generator: torch.Generator, *, keep_images: bool = False
+    ) -> list[ClipView]:
         """Draw the frames of all clips, then for each clip its region, its view and its colors."""
         video, person = self._items[item].tolist()
-        numbers = range(self.views_per_video)
+        augment, share = self.augment, self.source.crop.view_share
+        colors: list[Tensor] = []
 
-        def draw(num_frames: int) -> Tensor:
+        def draw_clips(num_frames: int) -> Tensor:
+            numbers = range(self.views_per_video)
             return torch.stack([self.sampling.draw(num_frames, generator) for _ in numbers])
 
-        footage = self.source.read(video, draw, person)
-        traces = []
-        for number in numbers:
-            boxes = footage.person_boxes(number)
-            region = footage.region(boxes, generator)
-            view = View(self.source.crop.view_share)
-            if self.augment is not None:
-                view = self.augment.draw_view(generator)
-            clip, edges = footage.cut(number, region, view)
-            if self.augment is not None:
-                frames = self.augment.jitter_colors(clip.transpose(0, 1), generator)
-                clip = frames.transpose(0, 1).contiguous()
-            cut = ClipView(number, boxes, region, clip, edges)
-            traces.append(self._trace(video, number, footage, cut))
-        return traces
+        def draw_cuts(footage: Footage) -> list[Cut]:
+            cuts = []
+            colors.clear()
+            for number in range(self.views_per_video):
+                boxes = footage.person_boxes(number)
+                region = footage.region(boxes, generator)
+                view = View(share) if augment is None else augment.draw_view(generator)
+                cuts.append(Cut(number, boxes, region, view))
+                if augment is not None:
+                    colors.append(augment.draw_colors(generator))
+            return cuts
+
+        views = self.source.read(video, ViewChoice(draw_clips, draw_cuts, keep_images), person)
+        if augment is None:
+            return views
+        return [
+            view._replace(clip=augment.change_colors(view.clip, factors))
+            for view, factors in zip(views, colors, strict=True)
+        ]
 
 
 class TestClips(ClipDataset):
@@ -216,24 +236,39 @@ class TestClips(ClipDataset):
 
     def __getitem__(self, index: int) -> Item:
         """Return the samples of a video, or its failure."""
+        self._require_item(index)
         try:
-            return [trace.sample for trace in self.trace(index)], []
+            return self._samples(index, self._views(index)), []
         except VideoError as error:
             return [], [(index, str(error))]
 
     def trace(self, index: int) -> list[ClipTrace]:
         """Return the clips of video `index`, as `ClipDataset.trace`."""
         self._require_item(index)
+        return self._traces(index, self._views(index, keep_images=True))
 
-        def choose(num_frames: int) -> Tensor:
-            return self.sampling.evenly(num_frames, self.num_clips)
+    def _views(self, index: int, *, keep_images: bool = False) -> list[ClipView]:
+        choice = fixed_views(self.sampling, self.num_clips, self.num_crops, keep_images=keep_images)
+        persons = self.source.persons_of(index)
+        return [view for person in persons for view in self.source.read(index, choice, person)]
 
-        traces: list[ClipTrace] = []
-        for person in self.source.persons_of(index):
-            footage = self.source.read(index, choose, person)
-            for view in footage.test_views(self.num_crops):
-                traces.append(self._trace(index, len(traces), footage, view))
-        return traces
+
+def fixed_views(
+    sampling: ClipSampling, num_clips: int, num_crops: int, *, keep_images: bool = False
+) -> ViewChoice:
+    """Return the choice of the views of a test.
+
+    Args:
+        sampling: which frames make a clip.
+        num_clips: clips of a video, at equal distances in time.
+        num_crops: views of a clip, at equal distances along the longer side of the region.
+        keep_images: see `ViewChoice`.
+    """
+    return ViewChoice(
+        lambda num_frames: sampling.evenly(num_frames, num_clips),
+        lambda footage: footage.test_cuts(num_crops),
+        keep_images,
+    )
 
 
 def _training_items(source: ClipSource) -> Tensor:

@@ -1,9 +1,12 @@
-"""The frames that the clips of one video need, read in one pass, and the clips made from them.
+"""The clips of one video: which parts of which frames, and their cutting while frames are decoded.
+
+All regions are chosen before the first frame is read, so that each frame is cut and dropped: memory
+depends on the clips, not on the size of the source.
 
 Letters: V clips of the video, T frames of a clip, N frames read, R as in `person/crop.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +17,7 @@ from torch import Tensor
 from stn_action.person.crop import (
     CropSpec,
     View,
-    crop_images,
+    crop_image,
     inverse_map,
     source_box,
     uniform_views,
@@ -26,8 +29,8 @@ from stn_action.person.tube import Tube
 from stn_action.video.reader import VideoReader
 
 
-class ClipView(NamedTuple):
-    """A view of a clip."""
+class Cut(NamedTuple):
+    """The part of a clip's frames that becomes a view."""
 
     number: int
     """Of the clip."""
@@ -35,32 +38,39 @@ class ClipView(NamedTuple):
     """(T, 4) float32 xyxy, source pixels, of those that it shows; None: the full frame is used."""
     region: Tensor
     """(R, 4) float32 xyxy, source pixels: the loosened, jittered boxes, of which it is a part."""
+    view: View
+    """Which part of the region."""
+
+
+class ClipView(NamedTuple):
+    """A view of a clip."""
+
+    cut: Cut
+    """What it shows."""
     clip: Tensor
     """(3, T, h, w) uint8 RGB."""
     edges: Tensor
     """(T, 4) float32, the inverse map; see `batch.Sample.boxes`."""
+    frame_indices: Tensor
+    """(T,) int64, the source frames."""
+    images: list[np.ndarray]
+    """The T source frames (H, W, 3) uint8 RGB; empty unless they were asked for."""
 
 
 @dataclass(frozen=True, eq=False)
 class Footage:
-    """Frames and person boxes of one video, for V clips."""
+    """Frames and person boxes of one video, for V clips; nothing is decoded."""
 
     clips: Tensor
     """(V, T) int64, the source frames of each clip."""
-    places: Tensor
-    """(V, T) int64, the places of those frames in `images`."""
-    images: list[np.ndarray]
-    """N images (H, W, 3) uint8 RGB, every needed frame once, in order of time."""
+    size_hw: tuple[int, int]
+    """Height and width of the frames, pixels."""
     tubes: tuple[Tube, ...]
     """The people in question; none: the full frame."""
     select: Select
     """Which of them a clip is about."""
     crop: CropSpec
     """How clips are cut out."""
-
-    def images_of(self, number: int) -> list[np.ndarray]:
-        """Return the T images of clip `number`."""
-        return [self.images[place] for place in self.places[number].tolist()]
 
     def person_boxes(self, number: int) -> Tensor | None:
         """Return the smoothed person boxes (T, 4) of clip `number`; None without people."""
@@ -73,48 +83,81 @@ class Footage:
         self, person_boxes: Tensor | None, generator: torch.Generator | None = None
     ) -> Tensor:
         """Return the region (R, 4) of a clip's boxes; a generator draws its jitter."""
-        height, width = self.images[0].shape[:2]
-        return source_box(person_boxes, (height, width), self.crop, generator)
+        return source_box(person_boxes, self.size_hw, self.crop, generator)
 
-    def cut(self, number: int, region: Tensor, view: View) -> tuple[Tensor, Tensor]:
-        """Cut a view of a region out of the frames of clip `number`.
-
-        Returns:
-            The clip (3, T, h, w) uint8 and its inverse map (T, 4) float32.
-        """
-        boxes = view_boxes(region, view, self.crop.aspect)
-        images = self.images_of(number)
-        clip = crop_images(images, boxes, self.crop.size, view.mirror)
-        return clip, inverse_map(boxes, view.mirror).expand(len(images), 4).contiguous()
-
-    def test_views(self, num_crops: int) -> Iterator[ClipView]:
-        """Cut the views of a test out of every clip, at equal distances along the longer side."""
+    def test_cuts(self, num_crops: int) -> list[Cut]:
+        """Return the views of a test of every clip, at equal distances along the longer side."""
+        cuts = []
         for number in range(len(self.clips)):
             boxes = self.person_boxes(number)
             region = self.region(boxes)
-            for view in uniform_views(region, self.crop.view_share, num_crops):
-                yield ClipView(number, boxes, region, *self.cut(number, region, view))
+            views = uniform_views(region, self.crop.view_share, num_crops)
+            cuts += [Cut(number, boxes, region, view) for view in views]
+        return cuts
 
 
-def read_footage(
-    reader: VideoReader,
-    clips: Tensor,
-    crop: CropSpec,
-    tubes: tuple[Tube, ...] = (),
-    select: Select = "longest",
-) -> Footage:
-    """Read every frame that the clips need once, in order of time.
+def read_views(
+    reader: VideoReader, footage: Footage, cuts: Sequence[Cut], *, keep_images: bool = False
+) -> list[ClipView]:
+    """Decode every frame that the cuts need once, in order of time, and cut it at once.
 
     Args:
-        reader: an open video.
-        clips: (V, T) int64 source frames.
-        crop: how clips are cut out.
-        tubes: of the people in question, in the video's pixels; none: the full frame.
-        select: which of them a clip is about.
+        reader: the open video of the footage.
+        footage: its clips.
+        cuts: the views wanted.
+        keep_images: also return the source frames, at full size.
 
     Raises:
         VideoError: the frames cannot be read.
     """
-    needed, places = torch.unique(clips, return_inverse=True)
-    images = reader.read_images(needed.tolist())
-    return Footage(clips, places, images, tubes, select, crop)
+    needed, places = torch.unique(footage.clips, return_inverse=True)  # places: (V, T)
+    unfinished = [_UnfinishedView(footage, cut) for cut in cuts]
+    users: list[list[tuple[int, int]]] = [[] for _ in needed]
+    for row, cut in enumerate(cuts):
+        for time, place in enumerate(places[cut.number].tolist()):
+            users[place].append((row, time))
+    images: dict[int, np.ndarray] = {}
+
+    def visit(place: int, image: np.ndarray) -> None:
+        for row, time in users[place]:
+            unfinished[row].add(time, place, image)
+        if keep_images:
+            images[place] = image
+
+    reader.visit_images(needed.tolist(), visit)
+    views = []
+    for view in unfinished:
+        number = view.cut.number
+        shown = [images[place] for place in places[number].tolist()] if keep_images else []
+        frame_indices = footage.clips[number].contiguous()
+        clip = torch.from_numpy(view.clip)
+        views.append(ClipView(view.cut, clip, view.edges(), frame_indices, shown))
+    return views
+
+
+class _UnfinishedView:
+    """A clip that is filled frame by frame."""
+
+    def __init__(self, footage: Footage, cut: Cut) -> None:
+        self.cut = cut
+        crop, num_frames = footage.crop, footage.clips.shape[1]
+        boxes = view_boxes(cut.region, cut.view, crop.aspect)
+        self.boxes = boxes.expand(num_frames, 4)
+        self.clip = np.empty((3, num_frames, *crop.size), dtype=np.uint8)
+        self._corners = self.boxes.to(torch.int64).tolist()
+        self._last: tuple[int, int, list[int]] | None = None  # time, place, box
+
+    def add(self, time: int, place: int, image: np.ndarray) -> None:
+        """Cut a frame; what a repeated frame shows in the same box is copied."""
+        box = self._corners[time]
+        last = self._last
+        # Damage makes a reader begin again: a frame of the pass before is not the same.
+        if last is not None and last[0] < time and last[1:] == (place, box):
+            self.clip[:, time] = self.clip[:, last[0]]
+        else:
+            crop_image(image, box, self.clip[:, time], mirror=self.cut.view.mirror)
+        self._last = time, place, box
+
+    def edges(self) -> Tensor:
+        """Return the inverse map (T, 4)."""
+        return inverse_map(self.boxes, self.cut.view.mirror).contiguous()

@@ -3,12 +3,13 @@
 Letters: V clips of one video, T frames of a clip.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from stn_action.data.footage import Footage, read_footage
+from stn_action.data.footage import ClipView, Cut, Footage, read_views
 from stn_action.data.manifest import Entry, Manifest
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -20,8 +21,16 @@ from stn_action.person.video_people import People, VideoPeople
 from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.video_choices import MAX_PIXELS, Reader
 
-DrawClips = Callable[[int], Tensor]
-"""Number of frames to choose from, to the frames (V, T) int64 of the clips."""
+
+class ViewChoice(NamedTuple):
+    """The choice of the views of a video; everything random in it happens before it is decoded."""
+
+    clips: Callable[[int], Tensor]
+    """Number of frames to choose from, to the frames (V, T) int64 of the clips."""
+    cuts: Callable[[Footage], Sequence[Cut]]
+    """The clips and their people, to the views."""
+    keep_images: bool = False
+    """Whether the views hold their source frames, at full size."""
 
 
 class ClipSource:
@@ -101,12 +110,12 @@ class ClipSource:
             return range(1)
         return range(max(1, len(self.tubes.kept(found.tubes)) if found else 1))
 
-    def read(self, index: int, draw: DrawClips, person: int = 0) -> Footage:
-        """Read the clips of one video, or of one person in it.
+    def read(self, index: int, choice: ViewChoice, person: int = 0) -> list[ClipView]:
+        """Read views of one video, or of one person in it.
 
         Args:
             index: of the video.
-            draw: chooses the frames; with `select="all"` among those that show the person.
+            choice: of the views; with `select="all"` of frames that show the person.
             person: number of the person; only with `select="all"` there is more than one.
 
         Raises:
@@ -121,7 +130,7 @@ class ClipSource:
                 _require_in_video(found, len(reader))
                 persons = self.tubes.kept(found.tubes_in(reader.size_hw))
             return read_person(
-                reader, persons, person, draw, self.crop, self.tubes.select,
+                reader, persons, person, choice, self.crop, self.tubes.select,
                 length_is_exact=num_frames is not None,
             )  # fmt: skip
 
@@ -197,19 +206,19 @@ def read_person(
     reader: VideoReader,
     persons: tuple[Tube, ...],
     person: int,
-    draw: DrawClips,
+    choice: ViewChoice,
     crop: CropSpec,
     select: Select,
     *,
     length_is_exact: bool = False,
-) -> Footage:
-    """Read the clips of one person, or of all people together; see `ClipSource.read`.
+) -> list[ClipView]:
+    """Read the views of one person, or of all people together; see `ClipSource.read`.
 
     Args:
         reader: an open video.
         persons: those that count, in the video's pixels; none: the whole frame.
         person: number of the person; only with `select="all"` there is more than one.
-        draw: chooses the frames; with `select="all"` among those that show the person.
+        choice: of the views; with `select="all"` of frames that show the person.
         crop: how clips are cropped.
         select: which people a clip shows.
         length_is_exact: all of the video was decoded to count its frames. Else damage may be found
@@ -218,20 +227,24 @@ def read_person(
     Raises:
         VideoError: the frames cannot be read.
     """
+
+    def read(clips: Tensor) -> list[ClipView]:
+        footage = Footage(clips, reader.size_hw, persons, select, crop)
+        return read_views(reader, footage, choice.cuts(footage), keep_images=choice.keep_images)
+
     if select == "all" and persons:
         persons = persons[person : person + 1]
-        clips = draw(persons[0].span) + persons[0].frame_indices[0]
-        return read_footage(reader, clips, crop, persons, select)
+        return read(choice.clips(persons[0].span) + persons[0].frame_indices[0])
     while True:
         length = len(reader)
         try:
-            footage = read_footage(reader, draw(length), crop, persons, select)
+            views = read(choice.clips(length))
         except VideoError:
             if length_is_exact or len(reader) == length:
                 raise
         else:
             if length_is_exact or len(reader) == length:
-                return footage
+                return views
 
 
 def _require_in_video(found: VideoPeople, num_frames: int) -> None:

@@ -202,12 +202,26 @@ def crop_images(
             clip[:, index] = clip[:, index - 1]
             continue
         last = image, box
-        resized = _resize(_crop(image, box), size_hw)
-        if mirror:
-            resized = cv2.flip(resized, 1)
-        resized = np.ascontiguousarray(resized)  # on strided rows `split` takes ten times as long
-        cv2.split(resized, [clip[channel, index] for channel in range(3)])
+        crop_image(image, box, clip[:, index], mirror=mirror)
     return torch.from_numpy(clip)
+
+
+def crop_image(
+    image: np.ndarray, box: Sequence[int], out: np.ndarray, *, mirror: bool = False
+) -> None:
+    """Crop one box from an image and resize it, as `crop_images`.
+
+    Args:
+        image: uint8 (H, W, 3); rows may be strided.
+        box: x0, y0, x1, y1, source pixels, at least one pixel large.
+        out: uint8 (3, h, w) to write to; each channel is contiguous.
+        mirror: flip horizontally.
+    """
+    resized = _resize(_crop(image, box), out.shape[1:])
+    if mirror:
+        resized = cv2.flip(resized, 1)
+    resized = np.ascontiguousarray(resized)  # on strided rows `split` takes ten times as long
+    cv2.split(resized, list(out))
 
 
 def inverse_map(boxes: Tensor, mirror: bool) -> Tensor:
@@ -223,7 +237,7 @@ def inverse_map(boxes: Tensor, mirror: bool) -> Tensor:
     return boxes[..., [2, 1, 0, 3]] if mirror else boxes
 
 
-def _crop(image: np.ndarray, box: list[int]) -> np.ndarray:
+def _crop(image: np.ndarray, box: Sequence[int]) -> np.ndarray:
     """Return the part of an image (H, W, 3) in a box; black where the box extends beyond it."""
     x0, y0, x1, y1 = box
     height, width = image.shape[:2]
@@ -238,7 +252,7 @@ def _crop(image: np.ndarray, box: list[int]) -> np.ndarray:
     return canvas
 
 
-def _resize(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+def _resize(image: np.ndarray, size_hw: Sequence[int]) -> np.ndarray:
     """Shrink by areas first, then enlarge: OpenCV's area mode is no average while it enlarges."""
     height, width = image.shape[:2]
     shrunk_hw = min(height, size_hw[0]), min(width, size_hw[1])

@@ -3,6 +3,7 @@
 import operator
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -93,6 +94,12 @@ class PyAVReader(VideoReader):
     def read_images(self, indices: Sequence[int]) -> list[np.ndarray]:
         """Decode the frames of these indices: see `VideoReader.read_images`."""
         return self._read(super().read_images, indices)
+
+    def visit_images(
+        self, indices: Sequence[int], visit: Callable[[int, np.ndarray], object]
+    ) -> None:
+        """Decode the frames of these indices one by one: see `VideoReader.visit_images`."""
+        self._read(partial(super().visit_images, visit=visit), indices)
 
     def _read(self, read: Callable[[Sequence[int]], T], indices: Sequence[int]) -> T:
         self._require_open()

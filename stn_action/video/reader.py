@@ -3,7 +3,7 @@
 import operator
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -122,6 +122,22 @@ class VideoReader(ABC):
         wanted = self._checked(indices)
         found = {index: self._image_at(index)[0] for index in sorted(set(wanted))}
         return [found[index] for index in wanted]
+
+    def visit_images(
+        self, indices: Sequence[int], visit: Callable[[int, np.ndarray], object]
+    ) -> None:
+        """Decode the frames of these indices one by one, without keeping any.
+
+        Args:
+            indices: in ascending order.
+            visit: called with the place of each in `indices` and its image, as from `read_images`.
+                Where damage is found, which renumbers the frames, it is called for all again.
+
+        Raises:
+            VideoError, TypeError: as `read`.
+        """
+        for place, index in enumerate(self._checked(indices)):
+            visit(place, self._image_at(index)[0])
 
     def frame_range(self, start_seconds: float | None, end_seconds: float | None) -> range:
         """Find the frames shown in a span of time; may need to decode the video once.

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from typing import TypeVar
 
@@ -93,6 +94,12 @@ class SliceReader(VideoReader):
     def read_images(self, indices: Sequence[int]) -> list[np.ndarray]:
         """Decode the frames of these indices: see `VideoReader.read_images`."""
         return self._read(self.video.read_images, indices)
+
+    def visit_images(
+        self, indices: Sequence[int], visit: Callable[[int, np.ndarray], object]
+    ) -> None:
+        """Decode the frames of these indices one by one: see `VideoReader.visit_images`."""
+        self._read(partial(self.video.visit_images, visit=visit), indices)
 
     def _read(self, read: Callable[[Sequence[int]], T], indices: Sequence[int]) -> T:
         frames = self.file_frames
