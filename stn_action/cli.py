@@ -2,12 +2,13 @@
 
 import argparse
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stn_action.disk.regular_file import path_of_text
-from stn_action.errors import InputError
+from stn_action.errors import InputError, Stopped
 
 EXTRAS = {
     "accelerate": "train", "torchmetrics": "train", "tensorboard": "train",
@@ -19,20 +20,21 @@ EXTRAS = {
 def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., int]:
     """Wrap the main function of a tool, so that a user's mistake ends with one message.
 
-    The exit status is 2 then, 130 after an interrupt. Mistakes are `InputError`, a file that cannot
-    be read or written, and an extra that is not installed; other exceptions pass.
+    The exit status is 2 then, 130 after an interrupt, 143 after SIGTERM that a training run
+    followed. Mistakes are `InputError`, a file that cannot be read or written, and an extra that is
+    not installed; other exceptions pass.
     """
 
     def run(arguments: Sequence[str] | None = None) -> int:
         try:
             main(arguments)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             print(  # noqa: T201
-                "interrupted; finished work is kept: continue a training run with --resume, "
-                "other tools with the same command",
+                f"{str(stop) or 'interrupted; finished work is kept'}: continue a training run "
+                "with --resume, other tools with the same command",
                 file=sys.stderr,
             )
-            return 130
+            return 128 + (stop.signal if isinstance(stop, Stopped) else signal.SIGINT)
         except (InputError, OSError, ImportError) as error:
             message = _message(error)
             if message is None:

@@ -25,7 +25,7 @@ from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
 from stn_action.person.store.tube_folder import read_tube_csv
 from stn_action.video.backend_table import BACKENDS
-from stn_action.workers.worker_process import set_up_worker
+from stn_action.workers.worker_process import set_up_loader_worker
 
 
 def load_listing(config: Config) -> Listing:
@@ -251,7 +251,7 @@ def _loader(
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=set_up_worker,
+        worker_init_fn=set_up_loader_worker,
         generator=torch.Generator().manual_seed(config.train.seed),  # not the global one: dropout's
         persistent_workers=isinstance(batches, GlobalBatches) and workers > 0,
     )

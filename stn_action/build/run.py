@@ -18,6 +18,7 @@ from stn_action.build.data import evaluation_loader, full_test_loader, training_
 from stn_action.build.model import build_network, describe_groups
 from stn_action.build.run_data import RunData, build_run_data
 from stn_action.config.schema import Config
+from stn_action.config.types import split_interval
 from stn_action.data.global_batches import GlobalBatches
 from stn_action.data.listing import Listing
 from stn_action.data.source import ClipSource
@@ -27,6 +28,7 @@ from stn_action.distributed import Strategy
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus
 from stn_action.training.batch_norm import synchronize_batch_norm
+from stn_action.training.epoch_totals import EpochTotals
 from stn_action.training.gradient_guard import GradientGuard
 from stn_action.training.loop import BatchTransform
 from stn_action.training.monitor import HeadMonitor
@@ -40,6 +42,7 @@ from stn_action.training.optim import (
     warmup_cosine,
 )
 from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
+from stn_action.training.save_schedule import SaveSchedule
 from stn_action.training.step import OptimizerStep
 
 
@@ -70,8 +73,12 @@ class Run:
     """Of the heads, over the epoch."""
     groups: list[str]
     """What is trained at which rates: a line for each parameter group."""
+    save_schedule: SaveSchedule
+    """When the state inside an epoch is saved."""
     transforms: tuple[BatchTransform, ...] = ()
     first_epoch: int = 1
+    totals: EpochTotals = field(default_factory=EpochTotals)
+    """Of the batches of `first_epoch` that are done already."""
     best: float | None = None
     """The monitored metric of `best.pt`; None: there is none."""
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -92,9 +99,20 @@ class Run:
         """Whether `train.max_steps` is reached."""
         return self.num_steps == self.config.train.max_steps
 
-    def epoch_batches(self, epoch: int) -> Iterable[Batch]:
-        """Return the batches of an epoch, or as many as `train.max_steps` leaves."""
-        cast(GlobalBatches, self.batches.batch_sampler).set_epoch(epoch)  # the order
+    @property
+    def batches_per_epoch(self) -> int:
+        """Training batches of an epoch, of all processes together."""
+        return cast(GlobalBatches, self.batches.batch_sampler).per_epoch
+
+    def epoch_batches(self, epoch: int, first_batch: int = 0) -> Iterable[Batch]:
+        """Return the batches of an epoch, or as many as `train.max_steps` leaves.
+
+        Args:
+            epoch: counted from 1.
+            first_batch: the number of those that are done already.
+        """
+        batches = cast(GlobalBatches, self.batches.batch_sampler)
+        batches.set_epoch(epoch, first_batch)  # the order
         cast(Any, self.batches.dataset).set_epoch(epoch)  # the random draws
         train = self.config.train
         if train.max_steps is None:
@@ -148,6 +166,7 @@ def build_run(
         test_batches=full,
         objective=build_objective(config, multi_label=listing.multi_label),
         step=OptimizerStep(prepared, schedule, strategy, clipping, train.grad_accum_steps, guard),
+        save_schedule=_save_schedule(train.save_interval),
         monitor=HeadMonitor(frozen_on_purpose=optim.relative_lr == 0, reduce=strategy.sum),
         groups=described,
     )
@@ -189,8 +208,18 @@ def announce(run: Run, console: Console) -> None:
         console.print(passed_over_line(listing.passed_over, config.data.root), markup=False)
     for line in run.groups:
         console.print(line, markup=False)
-    if run.first_epoch > 1:
+    if batches := run.totals.batches:
+        place = f"batch {batches} of {run.batches_per_epoch} of epoch {run.first_epoch}"
+        console.print(f"resumed after {place}", markup=False)
+    elif run.first_epoch > 1:
         console.print(f"resumed after epoch {run.first_epoch - 1}", markup=False)
+
+
+def _save_schedule(interval: str | None) -> SaveSchedule:
+    if interval is None:
+        return SaveSchedule()
+    number, unit = split_interval(interval)
+    return SaveSchedule(steps=int(number)) if unit == "step" else SaveSchedule(minutes=number)
 
 
 def _schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> LambdaLR:

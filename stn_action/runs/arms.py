@@ -20,7 +20,8 @@ from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.metrics import METRICS
 from stn_action.runs.folder import differences_from_start, locked_folder, writing_to
-from stn_action.runs.folds import FOLD_CHECKPOINTS, train_folds
+from stn_action.runs.folds import train_folds
+from stn_action.runs.run_checkpoint import has_checkpoint, has_fold_checkpoint
 from stn_action.runs.test import shuffled_name
 from stn_action.runs.train import train
 
@@ -100,7 +101,7 @@ def run_arms(
                 if _finished(own, folder):
                     continue
                 folds = own.data.fold == "all"
-                started = any(folder.glob(FOLD_CHECKPOINTS if folds else "last.pt"))
+                started = (has_fold_checkpoint if folds else has_checkpoint)(folder)
                 run = train_folds if folds else train
                 run(own, command=command, resume=started, console=console)
             results.append(_read(arm, folders))

@@ -29,6 +29,8 @@ from stn_action.visualize.confusion import draw_confusion
 
 LOCK_FILE = "run.lock"
 """Its name in the folder that is locked."""
+RESULTS = ("test.json", "probabilities.json")
+"""Files that exist where a run is finished."""
 PACKAGES = ("stn_action", "torch", "torchvision", "timm", "av", "numpy", "accelerate")
 
 
@@ -79,21 +81,18 @@ def locked_folder(folder: Path, strategy: Strategy | None = None) -> Iterator[No
                 path.rmdir()
 
 
-def check_folder(
-    folder: Path, config: Config, *, resume: bool, checkpoints: str = "last.pt"
-) -> None:
+def check_folder(folder: Path, config: Config, *, resume: bool, used: bool) -> None:
     """Check that a run may write to a folder, before anything is computed.
 
     Args:
         folder: of the run.
         config: the experiment.
         resume: go on with the run in the folder.
-        checkpoints: pattern of the files that a run leaves.
+        used: whether a run has saved a state there.
 
     Raises:
         InputError: it holds another run already, or there is nothing to resume.
     """
-    used = any(folder.glob(checkpoints))
     if used and not resume:
         raise InputError(
             f"train.output_dir: {folder} holds a run already; give --resume to go on with it, "
@@ -101,10 +100,8 @@ def check_folder(
         )
     if resume and config.train.output_dir is None:
         raise InputError("--resume: which run? Give its folder as train.output_dir=FOLDER")
-    if resume and not used:
-        raise InputError(
-            f"--resume: there is no {folder / checkpoints} to go on from; leave --resume out"
-        )
+    if resume and not used and not (folder / FINGERPRINT_FILE).is_file():
+        raise InputError(f"--resume: no run was started in {folder}; leave --resume out")
 
 
 def differences_from_start(folder: Path, config: Config) -> Differences:
@@ -124,10 +121,15 @@ def differences_from_start(folder: Path, config: Config) -> Differences:
 
 
 def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> None:
-    """Create the folder of a run, and record its configuration, files and command."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Create the folder of a run, and record its configuration, files and command.
+
+    The fingerprint is written last: where it is, a run was started. Results of a run whose
+    checkpoints were deleted are removed.
+    """
+    if not resume:
+        for name in (FINGERPRINT_FILE, *RESULTS):
+            (folder / name).unlink(missing_ok=True)
     write_file(folder / "config.yaml", to_yaml(config))
-    Fingerprint.of(config).save(folder)
     started = {
         "command": command,
         "seed": config.train.seed,
@@ -137,6 +139,7 @@ def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> 
         "resumed": resume,
     }
     write_file(folder / "run.json", json.dumps(started, indent=1))
+    Fingerprint.of(config).save(folder)
 
 
 def write_result(
@@ -144,6 +147,8 @@ def write_result(
     videos: Sequence[Video], classes: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Write metrics, confusion matrix (CSV, PNG and SVG) and the prediction of every video.
+
+    The metrics are written last: where they are, the result is complete.
 
     Args:
         folder: of the run.
@@ -153,11 +158,12 @@ def write_result(
         videos: in the order of the scores.
         classes: names.
     """
+    (folder / f"{name}.json").unlink(missing_ok=True)
     if "confusion" in scores.artifacts:
         _write_confusion(folder / f"{name}_confusion", scores, classes)
     rows = _prediction_rows(scores, videos, classes)
     write_csv(folder / f"{name}_predictions.csv", rows)
-    write_file(folder / f"{name}.json", json.dumps(result, indent=1))  # last: the test is complete
+    write_file(folder / f"{name}.json", json.dumps(result, indent=1))
 
 
 def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:

@@ -25,6 +25,7 @@ from stn_action.runs.folder import (
     write_start,
     writing_to,
 )
+from stn_action.runs.run_checkpoint import has_checkpoint, has_fold_checkpoint
 from stn_action.runs.test import TestResult
 from stn_action.runs.train import train
 
@@ -56,7 +57,7 @@ def train_folds(
     folder = strategy.broadcast(run_folder(config))
     folds = [writing_to(fold, folder / f"fold_{fold.data.fold}") for fold in fold_configs(config)]
     with locked_folder(folder, strategy):
-        check_folder(folder, config, resume=resume, checkpoints=FOLD_CHECKPOINTS)
+        check_folder(folder, config, resume=resume, used=has_fold_checkpoint(folder))
         if resume:
             _check_same(folder, config)
         load_listing(folds[0])
@@ -70,7 +71,7 @@ def train_folds(
             listing = load_listing(fold)
             finished = fold_folder / "probabilities.json"
             if not strategy.broadcast(resume and finished.is_file()):
-                going_on = strategy.broadcast(resume and (fold_folder / "last.pt").is_file())
+                going_on = strategy.broadcast(resume and has_checkpoint(fold_folder))
                 result = train(fold, command=command, resume=going_on, console=console)
                 if strategy.is_main:
                     content = [result.scores.probabilities.tolist(), result.failures]

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from stn_action.build.data import check_before_start, open_data
 from stn_action.build.run import Run, announce, build_run
-from stn_action.config.schema import Config, to_dict
+from stn_action.config.schema import Config
 from stn_action.data.listing import NAMES_SHOWN
 from stn_action.distributed import build_strategy, seed_batch, seed_everything
 from stn_action.errors import InputError
@@ -18,24 +16,25 @@ from stn_action.evaluation.views import evaluate
 from stn_action.progress import show_progress
 from stn_action.runs.folder import (
     check_folder,
-    differences_from_start,
     locked_folder,
     run_folder,
     write_result,
     write_start,
 )
-from stn_action.runs.test import TestResult, run_test
-from stn_action.training.checkpoint import (
-    load_checkpoint,
-    restore_training_state,
-    save_checkpoint,
-    training_state,
+from stn_action.runs.run_checkpoint import (
+    EpochSaver,
+    has_checkpoint,
+    load_newest,
+    restore_run,
+    save_run,
 )
-from stn_action.training.checkpoint_content import check_resumable
+from stn_action.runs.test import TestResult, run_test
+from stn_action.training.epoch_totals import EpochTotals
 from stn_action.training.log import EpochProgress, RunLog
 from stn_action.training.loop import AfterStep, BeforeBatch, TrainStats, train_one_epoch
 from stn_action.training.monitor import HeadReport
 from stn_action.training.step import StepRecord
+from stn_action.training.stop_request import StopRequest
 
 WARNING_PATIENCE = 2
 """Epochs for which a head may be frozen or collapsed without a warning, but for the last epoch."""
@@ -51,7 +50,7 @@ def train(
     Args:
         config: the experiment; its fold is a number.
         command: recorded in the run folder.
-        resume: go on from `last.pt` of the run folder.
+        resume: go on from where the run in the folder was when it saved its state last.
         console: where to print; the standard output by default.
 
     Returns:
@@ -59,6 +58,7 @@ def train(
 
     Raises:
         InputError: the configuration, the data or the weights are wrong.
+        Stopped: SIGTERM or Ctrl-C came while it trained; its state is saved.
     """
     console = Console(soft_wrap=True, highlight=False) if console is None else console
     strategy = build_strategy(config.train.precision)
@@ -70,14 +70,16 @@ def train(
     check_monitor(config.train.monitor, multi_label=listing.multi_label)
     folder = strategy.broadcast(run_folder(config))
     with locked_folder(folder, strategy):
-        check_folder(folder, config, resume=resume)
-        before = _last_checkpoint(folder, config) if resume else None
+        check_folder(folder, config, resume=resume, used=has_checkpoint(folder))
+        before = load_newest(folder, config, is_main=strategy.is_main) if resume else None
         run = build_run(config, listing, source, folder, strategy, console)
         if before is not None:
-            _restore(run, before)
+            restore_run(run, before)
         if strategy.is_main:
             write_start(folder, config, command, resume=resume)
         announce(run, console)
+        if resume and before is None:
+            console.print("no state was saved yet: the run starts from the beginning")
         _train_epochs(run, console)
         result = run_test(config, run.learner, run.test_batches, listing, strategy, console=console)
         if strategy.is_main:
@@ -94,27 +96,40 @@ def _train_epochs(run: Run, console: Console) -> None:
     num_epochs = run.config.train.epochs
     progress = EpochProgress(
         num_epochs,
-        len(run.batches),
+        run.batches_per_epoch,
         first_epoch=run.first_epoch,
+        first_batch=run.totals.batches,
         console=console,
         enabled=run.strategy.is_main,
     )
+    totals = run.totals
     with _open_log(run) as log, progress:
         for epoch in range(run.first_epoch, num_epochs + 1):
-            if run.ended:
+            if run.ended and totals.batches == 0:
                 break
             progress.start_epoch(epoch)
-            run.monitor.reset()
-            stats = train_one_epoch(
-                run.learner,
-                run.epoch_batches(epoch),
-                run.objective,
-                run.step,
-                before_batch=[_seeding(run, epoch)],
-                transforms=run.transforms,
-                after_step=[run.monitor, progress, _gradient_warnings(run, progress)],
-            )
+            stats = _train_epoch(run, epoch, totals, progress)
             _after_epoch(run, epoch, stats, log, progress)
+            totals = EpochTotals()
+
+
+def _train_epoch(run: Run, epoch: int, totals: EpochTotals, progress: EpochProgress) -> TrainStats:
+    with StopRequest() as request:
+        return train_one_epoch(
+            run.learner,
+            run.epoch_batches(epoch, totals.batches),
+            run.objective,
+            run.step,
+            totals=totals,
+            before_batch=[_seeding(run, epoch)],
+            transforms=run.transforms,
+            after_step=[
+                run.monitor,
+                progress,
+                _gradient_warnings(run, progress),
+                EpochSaver(run, epoch, totals, request),
+            ],
+        )
 
 
 def _seeding(run: Run, epoch: int) -> BeforeBatch:
@@ -142,6 +157,7 @@ def _after_epoch(
     ended = epoch == run.config.train.epochs or run.ended
     run.monitor.frozen_on_purpose = _heads_rest(run.config, epoch)
     report = run.monitor.compute()
+    run.monitor.reset()
     numbers = {
         "loss": stats.loss, "accuracy": stats.accuracy, "seconds": stats.seconds,
         "data_wait": stats.data_wait_share,
@@ -166,7 +182,7 @@ def _after_epoch(
             log.write(
                 run.curve_part, epoch, {f"{name}_{views}": value for name, value in scores.items()}
             )
-    _save(run, epoch, is_best=_is_best(run, scores))
+    save_run(run, epoch, is_best=_is_best(run, scores))
 
 
 def _evaluate_curve(run: Run, console: Console) -> dict[str, float]:
@@ -191,45 +207,6 @@ def _is_best(run: Run, scores: dict[str, float] | None) -> bool:
         return False
     run.best = score
     return True
-
-
-def _save(run: Run, epoch: int, *, is_best: bool) -> None:
-    """Write `last.pt`, and `best.pt` if it is the best. Collective."""
-    content = {
-        "config": to_dict(run.config),
-        "classes": list(run.listing.classes),
-        "listing": run.listing.name,
-        "epoch": epoch,
-        "monitor": run.monitor.state_dict(),
-        "best": run.best,
-        "unreadable": dict(run.unreadable),
-        **training_state(run.network, run.step.optimizer, run.step.schedule, run.strategy),
-    }
-    if not run.strategy.is_main:
-        return
-    if is_best:  # first: a run that is killed in between repeats this epoch
-        save_checkpoint(run.folder / "best.pt", content)
-    save_checkpoint(run.folder / "last.pt", content)
-
-
-def _last_checkpoint(folder: Path, config: Config) -> dict[str, Any]:
-    content = load_checkpoint(folder / "last.pt", to_resume=True)
-    check_resumable(content, folder / "last.pt")
-    if changed := differences_from_start(folder, config):
-        raise InputError(
-            f"--resume: the run in {folder} was started with other settings: {changed}; resume "
-            f"with its own configuration, {folder / 'config.yaml'}"
-        )
-    return content
-
-
-def _restore(run: Run, content: dict[str, Any]) -> None:
-    restore_training_state(
-        content, run.network, run.step.optimizer, run.step.schedule, run.strategy
-    )
-    run.monitor.load_state_dict(content["monitor"])
-    run.best, run.unreadable = content["best"], dict(content["unreadable"])
-    run.first_epoch = content["epoch"] + 1
 
 
 def _note_unreadable(run: Run, stats: TrainStats, progress: EpochProgress) -> None:

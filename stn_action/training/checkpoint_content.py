@@ -93,6 +93,10 @@ def _is_dict(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_dict_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, dict)
+
+
 def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value <= 10**12
 
@@ -129,6 +133,8 @@ RESUMED = {
     "schedule": Part("the state of the learning rate", _is_dict),
     "monitor": Part("the state of the monitor of heads", _is_dict),
     "epoch": Part("the number of finished epochs", _is_count),
+    "batch": Part("the number of finished batches of the next epoch", _is_count),
+    "totals": Part("the totals of these batches or None", _is_dict_or_none),
     "best": Part("the best score or None", _is_score),
     "unreadable": Part("messages by the names of unreadable videos", _is_texts),
 }

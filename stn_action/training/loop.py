@@ -1,6 +1,5 @@
 """One epoch of training."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 
 from stn_action.batch import Batch
 from stn_action.distributed import Strategy
+from stn_action.training.epoch_totals import EpochTotals
 from stn_action.training.objective import Objective
 from stn_action.training.shares import BatchShare, share_of
 from stn_action.training.step import OptimizerStep, StepRecord, TrainingError, check_finite
@@ -46,11 +46,12 @@ def train_one_epoch(
     objective: Objective,
     step: OptimizerStep,
     *,
+    totals: EpochTotals | None = None,
     before_batch: Sequence[BeforeBatch] = (),
     transforms: Sequence[BatchTransform] = (),
     after_step: Sequence[AfterStep] = (),
 ) -> TrainStats:
-    """Train on every batch once. Collective.
+    """Train on every batch once, or on the batches that an epoch lacks. Collective.
 
     The clips of a batch count alike whatever process has them: several processes give what one
     gives on the same global batches, except for what they draw at random.
@@ -58,9 +59,10 @@ def train_one_epoch(
     Args:
         network: prepared by the strategy; `network(clip)` returns a `Prediction`.
         batches: this process's shares of the epoch's batches: equally many in every process;
-            some may be empty.
+            some may be empty. Of an epoch that is resumed, the remaining ones.
         objective: (prediction, target) to a mean loss ().
         step: optimizer, schedule, clipping and strategy.
+        totals: of the batches of the epoch that are done; they go on. None: there are none.
         before_batch: called before each batch, in order.
         transforms: applied to each batch, in order.
         after_step: called after each batch, in order.
@@ -69,12 +71,11 @@ def train_one_epoch(
         TrainingError: a loss or gradient is not finite, or a batch is empty.
     """
     network.train()
-    clock, means = _WaitClock(), _Means(step.strategy)
-    grad_norms: list[float] = []
-    failures: list[tuple[int, str]] = []
+    totals = EpochTotals() if totals is None else totals
     strategy = step.strategy
-    for number, (batch, last) in enumerate(_with_last(clock.timed(batches)), start=1):
-        failures += batch.failures
+    for batch, last in _with_last(totals.timed(batches)):
+        number = totals.batches + 1
+        totals.failures += batch.failures
         share = share_of(batch, strategy)
         _check_not_empty(share, number)
         strategy.stands_in = share.num_clips == 0
@@ -85,26 +86,30 @@ def train_one_epoch(
             batch = transform(batch)
         prediction = network(batch.clip)
         loss = objective(prediction, batch.target) * share.weight
-        means.add(share, loss, prediction.logits, batch.target)
-        check_finite("loss", means.last_loss, number)
+        correct = _num_correct(prediction.logits, batch.target) * (share.num_clips > 0)
+        # One transfer: on a GPU each waits for all that was queued.
+        mean_loss, num_correct = strategy.sum(torch.stack([loss.detach(), correct])).tolist()
+        check_finite("loss", mean_loss, number)
         norms = step(loss, number, last=last)
+        totals.add_batch(share.total, mean_loss, num_correct)
         if norms is not None:
-            grad_norms.append(norms.localization)
+            totals.add_step(norms.localization)
         record = StepRecord(
-            number, prediction, share.num_clips, means.loss, means.accuracy, clock.share,
-            None if norms is None else norms.localization,
+            number, prediction, share.num_clips, totals.loss, totals.accuracy,
+            totals.data_wait_share, None if norms is None else norms.localization,
+            step.completes(number, last=last),
         )  # fmt: skip
         for call in after_step:
             call(record)
     strategy.stands_in = False
     return TrainStats(
-        loss=means.loss,
-        accuracy=means.accuracy,
-        steps=len(grad_norms),
-        data_wait_share=clock.share,
-        seconds=clock.seconds,
-        localization_grad_norm=sum(grad_norms) / max(len(grad_norms), 1),
-        failures=strategy.gather(failures),
+        loss=totals.loss,
+        accuracy=totals.accuracy,
+        steps=totals.steps,
+        data_wait_share=totals.data_wait_share,
+        seconds=totals.seconds,
+        localization_grad_norm=totals.localization_grad_norm,
+        failures=strategy.gather(totals.failures),
     )
 
 
@@ -131,56 +136,9 @@ def _with_last(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
         yield batch, True
 
 
-class _Means:
-    """Loss and accuracy over the clips so far, of all processes."""
-
-    def __init__(self, strategy: Strategy) -> None:
-        self._strategy = strategy
-        self._sums = torch.zeros(3, dtype=torch.float64)  # clips, loss, correct clips
-        self.last_loss = torch.nan
-
-    def add(self, share: BatchShare, loss: Tensor, logits: Tensor, target: Tensor) -> None:
-        correct = _num_correct(logits, target) * (share.num_clips > 0)
-        # One transfer: on a GPU each waits for all that was queued.
-        values = self._strategy.sum(torch.stack([loss.detach(), correct]))
-        self.last_loss, num_correct = values.tolist()
-        self._sums += torch.tensor([share.total, share.total * self.last_loss, num_correct])
-
-    @property
-    def loss(self) -> float:
-        return float(self._sums[1] / self._sums[0])
-
-    @property
-    def accuracy(self) -> float:
-        return float(self._sums[2] / self._sums[0])
-
-
 def _num_correct(logits: Tensor, target: Tensor) -> Tensor:
     """Count () the clips whose most probable class is the target, or one of its largest."""
     predicted = logits.argmax(1)
     if target.ndim == 1:
         return (predicted == target).sum()
     return (target.gather(1, predicted[:, None])[:, 0] == target.amax(1)).sum()
-
-
-class _WaitClock:
-    """A clock of the time of an epoch, and of the share that this process waits for batches."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._waited = 0.0
-
-    def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        start = time.perf_counter()
-        for batch in batches:
-            self._waited += time.perf_counter() - start
-            yield batch
-            start = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self._start
-
-    @property
-    def share(self) -> float:
-        return self._waited / max(self.seconds, 1e-9)

@@ -7,7 +7,7 @@ axes of a window's center: 2, of a volumetric theta 3.
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -147,7 +147,8 @@ class HeadMonitor:
             sums = _batch_sums(self._reduce(sums if counted else torch.zeros_like(sums)))
             self._min_scales[placement.stage] = placement.min_scale
             before = self._sums.get(placement.stage)
-            self._sums[placement.stage] = sums if before is None else before + sums
+            # After a resumption the sums are on the CPU.
+            self._sums[placement.stage] = sums if before is None else before.to(sums.device) + sums
         if localization_grad_norm is not None:
             self._grad_norms.append(localization_grad_norm)
 
@@ -181,13 +182,22 @@ class HeadMonitor:
                 lines.append(_warning(head, since))
         return lines
 
-    def state_dict(self) -> dict[str, list[str | int]]:
-        """Return the epoch in which the state of each head began, for a checkpoint."""
-        return {key: [state, epoch] for key, (state, epoch) in self._since.items()}
+    def state_dict(self) -> dict[str, Any]:
+        """Return plain types for a checkpoint: statistics so far, and when states began."""
+        return {
+            "since": {key: [state, epoch] for key, (state, epoch) in self._since.items()},
+            "sums": {stage: sums.cpu() for stage, sums in self._sums.items()},
+            "min_scales": dict(self._min_scales),
+            "grad_norms": list(self._grad_norms),
+        }
 
-    def load_state_dict(self, state: dict[str, list[str | int]]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the result of `state_dict`."""
-        self._since = {key: (str(name), int(epoch)) for key, (name, epoch) in state.items()}
+        since = state["since"].items()
+        self._since = {key: (str(name), int(epoch)) for key, (name, epoch) in since}
+        self._sums = dict(state["sums"])
+        self._min_scales = dict(state["min_scales"])
+        self._grad_norms = list(state["grad_norms"])
 
     def _statistics(self, stage: str, head: int, sums: list[float]) -> HeadStatistics:
         count, freedom, displacement, in_bounds, scale, overlap, *deviations = sums

@@ -39,6 +39,8 @@ class StepRecord(NamedTuple):
     """Share of the epoch's time so far that this process waited for batches."""
     localization_grad_norm: float | None
     """Before clipping, in effective units; None: the batch did not end an optimizer step."""
+    ends_step: bool = True
+    """Whether no gradient waits for more batches; also if the scaler of fp16 skipped the step."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class OptimizerStep:
             TrainingError: the gradients are not finite.
         """
         self.strategy.backward(loss / self.accumulation_steps)
-        if batch % self.accumulation_steps and not last:
+        if not self.completes(batch, last=last):
             return None
         groups = self.optimizer.param_groups
         self.strategy.sum_gradients(p for group in groups for p in group["params"])
@@ -95,6 +97,10 @@ class OptimizerStep:
             return None
         self.schedule.step()
         return norms
+
+    def completes(self, batch: int, *, last: bool) -> bool:
+        """Return whether a batch completes the gradients of a step: arguments as of the call."""
+        return last or batch % self.accumulation_steps == 0
 
 
 def check_finite(what: str, value: float, batch: int) -> None:

@@ -10,18 +10,27 @@ import torch
 POLL_SECONDS = 1.0
 
 
-def set_up_worker(worker_id: int = 0) -> None:
+def set_up_worker() -> None:
     """Keep this process to one thread, and let it end as soon as its parent has, even if killed.
-
-    It is a `worker_init_fn` of a `DataLoader` too, whatever the number of the worker.
 
     Call `cv2.setNumThreads(1)` before a process is forked if OpenCV was used already: its threads
     do not survive a fork, and the child would wait for them forever.
     """
-    del worker_id
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def set_up_loader_worker(worker_id: int) -> None:
+    """Set up a worker of a `DataLoader`: its `worker_init_fn`, whatever the number of the worker.
+
+    It gets a process group of its own: Ctrl-C, and signals that are sent to the group of the main
+    process, go to the main process alone, which has its worker until the state of a run is saved.
+    """
+    del worker_id
+    if hasattr(os, "setpgid"):  # not on Windows
+        os.setpgid(0, 0)
+    set_up_worker()
 
 
 def _end_with_parent() -> None:

@@ -21,7 +21,7 @@ from stn_action.person.store.tube_folder import TubeFolder, write_tube_csv
 from stn_action.person.tube import Tube
 from stn_action.video.reader import VideoError
 from stn_action.video.writer import write_video
-from stn_action.workers.worker_process import set_up_worker
+from stn_action.workers.worker_process import set_up_loader_worker
 
 HEIGHT, WIDTH, LENGTH = 64, 96, 24
 WHOLE = CropSpec(size=(64, 96), aspect="free", view_share=1.0)
@@ -305,7 +305,7 @@ class TestWorkers:
         alone = everything(dataset)
         assert sum(len(batch.failures) for batch in alone) >= 2
         assert_equal_batches(
-            everything(dataset, num_workers=2, worker_init_fn=set_up_worker), alone
+            everything(dataset, num_workers=2, worker_init_fn=set_up_loader_worker), alone
         )
 
     def test_that_persist_see_the_epoch(self, folder):

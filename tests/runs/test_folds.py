@@ -68,7 +68,7 @@ def test_folds_of_other_settings_are_not_pooled(config, tmp_path):
 
 
 def test_there_must_be_folds_to_resume_and_to_run(config, tmp_path):
-    with pytest.raises(InputError, match=r"there is no .*fold_\*/last.pt to go on from"):
+    with pytest.raises(InputError, match=r"no run was started in .*run; leave --resume out"):
         train_folds(config, resume=True, **QUIET)
     missing = config.model_copy(
         update={"data": config.data.model_copy(update={"root": Path(tmp_path / "nowhere")})}

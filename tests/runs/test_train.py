@@ -235,7 +235,7 @@ def test_boxes_that_were_edited_since_the_start_are_noticed(tiny_run, tiny_data,
 
 
 def test_there_must_be_a_run_to_resume(tiny_data, tmp_path):
-    with pytest.raises(InputError, match=r"there is no .*last.pt to go on from; leave --resume"):
+    with pytest.raises(InputError, match=r"no run was started in .*run; leave --resume out"):
         train(tiny_config(tiny_data, f"train.output_dir={tmp_path / 'run'}"), resume=True, **QUIET)
     with pytest.raises(InputError, match="which run"):
         train(tiny_config(tiny_data), resume=True, **QUIET)

@@ -8,7 +8,8 @@ from stn_action.training.checkpoint_content import check_resumable, check_traine
 
 GOOD = {
     "config": {}, "classes": ["a", "b"], "network": {"w": torch.zeros(2)}, "optimizer": {},
-    "schedule": {}, "monitor": {}, "epoch": 3, "best": None, "unreadable": {"a/b": "why"},
+    "schedule": {}, "monitor": {}, "epoch": 3, "batch": 0, "totals": None,
+    "best": None, "unreadable": {"a/b": "why"},
 }  # fmt: skip
 
 
@@ -24,6 +25,8 @@ def test_what_training_writes_is_accepted():
         ("epoch", -1, "'epoch' in the checkpoint must be the number of finished epochs, got a int"),
         ("epoch", True, "must be the number of finished epochs, got a bool"),
         ("epoch", 10**100, "must be the number of finished epochs, got a int"),
+        ("batch", None, "must be the number of finished batches of the next epoch, got a NoneType"),
+        ("totals", 3, "must be the totals of these batches or None, got a int"),
         ("best", "0.5", "must be the best score or None, got a str"),
         ("unreadable", {"a": 3}, "messages by the names of unreadable .*, got a dict of int"),
         ("optimizer", [torch.zeros(1)], "must be the state of the optimizer, got a list of 1"),

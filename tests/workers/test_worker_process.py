@@ -17,11 +17,11 @@ PROGRAM = """
 import sys
 from torch.utils.data import DataLoader
 from stn_action.workers.pool import run_pool
-from stn_action.workers.worker_process import set_up_worker
+from stn_action.workers.worker_process import set_up_loader_worker
 from tests.workers.test_worker_process import Sleepers, sleep_after_noting
 
 if __name__ == "__main__":
-    settings = {"num_workers": 2, "batch_size": None, "worker_init_fn": set_up_worker}
+    settings = {"num_workers": 2, "batch_size": None, "worker_init_fn": set_up_loader_worker}
     loader = iter(DataLoader(Sleepers(sys.argv[1]), **settings))
     list(run_pool(sleep_after_noting, [sys.argv[1]] * 2, 2))
 """
