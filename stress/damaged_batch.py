@@ -102,7 +102,11 @@ class DamagedBatch:
         if not self.agreements:
             self.written()
             items = [
-                (file.path, matrix_of(file.path) if file.kind == "display_matrix" else None)
+                (
+                    file.path,
+                    matrix_of(file.path) if file.kind.name == "display_matrix" else None,
+                    file.kind.keeps_frames,
+                )
                 for file in self.files.values()
             ]
             log = self.folder / "readers.log"

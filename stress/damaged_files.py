@@ -33,6 +33,8 @@ class Kind:
     make: Make
     fits: Callable[[Format], bool] = lambda form: True
     """Whether there is such damage in files of a format."""
+    keeps_frames: bool = False
+    """All frames decode as they were."""
 
     @property
     def formats(self) -> list[Format]:
@@ -45,7 +47,7 @@ class DamagedFile:
     """A damaged file, and how it was made."""
 
     path: Path
-    kind: str
+    kind: Kind
     form: str
 
 
@@ -56,7 +58,7 @@ def write_damaged(folder: Path, intact: IntactFiles, number: int, seed: int) -> 
     form = kind.formats[int(random.integers(len(kind.formats)))]
     path = folder / f"v{number:04}_{kind.name}_{form.name}{form.suffix}"
     kind.make(intact, form, path, random)
-    return DamagedFile(path, kind.name, f"{form.name}{form.suffix}")
+    return DamagedFile(path, kind, f"{form.name}{form.suffix}")
 
 
 def matrix_of(path: Path) -> tuple[int, int, int, int]:
@@ -269,22 +271,32 @@ KINDS = (
     Kind("bits_in_middle", _of_bytes(_bits_in_middle)),
     Kind("bits_at_end", _of_bytes(_bits_at_end)),
     Kind("no_header", _of_bytes(_no_header), _is((".mp4", ".mov", ".avi"))),
-    Kind("declared_count", _of_bytes(_declared_count), _is((".mp4", ".mov", ".avi"))),
-    Kind("timescale", _of_bytes(_timescale), _is((".mp4", ".mov", ".mkv", ".webm"))),
-    Kind("frame_rate", _of_bytes(_frame_rate), _is((".mp4", ".mov", ".avi"))),
+    Kind(
+        "declared_count",
+        _of_bytes(_declared_count),
+        _is((".mp4", ".mov", ".avi")),
+        keeps_frames=True,
+    ),
+    Kind(
+        "timescale",
+        _of_bytes(_timescale),
+        _is((".mp4", ".mov", ".mkv", ".webm")),
+        keeps_frames=True,
+    ),
+    Kind("frame_rate", _of_bytes(_frame_rate), _is((".mp4", ".mov", ".avi")), keeps_frames=True),
     Kind("huge_size", _of_bytes(_huge_size), _is((".mp4", ".mov", ".avi"))),
-    Kind("display_matrix", _of_bytes(_display_matrix), _is_mov),
-    Kind("all_times_zero", _of_bytes(_all_times_zero), _is_mov),
-    Kind("pts_as_dts", damaged_packets.pts_as_dts, _has_times),
-    Kind("negative_pts", damaged_packets.negative_pts, _has_times),
+    Kind("display_matrix", _of_bytes(_display_matrix), _is_mov, keeps_frames=True),
+    Kind("all_times_zero", _of_bytes(_all_times_zero), _is_mov, keeps_frames=True),
+    Kind("pts_as_dts", damaged_packets.pts_as_dts, _has_times, keeps_frames=True),
+    Kind("negative_pts", damaged_packets.negative_pts, _has_times, keeps_frames=True),
     Kind("duplicated_packets", damaged_packets.duplicated, _has_times),
     Kind("dropped_packets", damaged_packets.dropped, _has_times),
     Kind("swapped_packets", damaged_packets.swapped, _has_times),
     Kind("size_change", damaged_packets.size_change, lambda form: form.resizes),
     Kind("audio_only", damaged_packets.audio_only, _is((".mp4", ".mkv", ".mov"))),
     Kind("cover_picture", damaged_packets.cover_picture, _is((".mp4", ".mov"))),
-    Kind("joined_twice", _twice),
-    Kind("other_suffix", _other_suffix),
+    Kind("joined_twice", _twice, keeps_frames=True),
+    Kind("other_suffix", _other_suffix, keeps_frames=True),
     Kind("empty", _empty),
     Kind("text", _text),
     Kind("random_bytes", _random_bytes),

@@ -21,8 +21,7 @@ MAX_PIXELS = 50_000_000
 """Of a frame; larger ones are not decoded here."""
 BACKENDS: tuple[Backend, ...] = ("pyav", "opencv", "decord")
 TOLERANCE = 3.0
-"""Mean difference of two images of the same frame, in levels: decoders differ a little, and frames
-whose references are lost look as those that were decoded before them."""
+"""Mean difference of two images of the same frame, in levels: decoders differ a little."""
 
 
 @dataclass
@@ -51,25 +50,48 @@ class Agreement:
     """Of readers by index that know nothing about the file."""
 
 
-def compare_readers(item: tuple[Path, Matrix | None]) -> Agreement:
+@dataclass(frozen=True)
+class SequentialFrames:
+    """The frames of a sequential decode, as they are to be shown."""
+
+    images: Images
+    keeps_frames: bool
+    """All of them decode as they were. If not, what is made up in place of lost parts depends on
+    what was decoded before."""
+
+    def shows(self, image: np.ndarray, index: int) -> bool:
+        """Return whether an image is this frame, and not another one."""
+        if index >= len(self.images) or image.shape != self.images[index].shape:
+            return False
+        if image.size > 3_000_000 or np.array_equal(image, self.images[index]):
+            return True  # large images were not kept
+        distances = [_distance(image, other) for other in self.images]
+        if distances[index] <= TOLERANCE:
+            return distances[index] == min(distances)
+        return not self.keeps_frames and min(distances) > TOLERANCE
+
+
+def compare_readers(item: tuple[Path, Matrix | None, bool]) -> Agreement:
     """Read a file with each backend in several orders, and compare with a sequential decode.
 
     Args:
-        item: the file, and the display matrix if it is one that turns or flips.
+        item: the file, the display matrix if it is one that turns or flips, and whether all
+            frames decode as they were.
     """
-    path, matrix = item
+    path, matrix, keeps_frames = item
     decoded, images = decode(path)
     if matrix is not None:
         images = [oriented(image, matrix) for image in images]
     if not decoded.readable:
         faults = [fault for backend in BACKENDS for fault in _unreadable_faults(path, backend)]
         return Agreement(decoded, [] if decoded.frames else faults, [])
+    frames = SequentialFrames(images, keeps_frames)
     with open_video(path, "pyav") as reader:
-        faults = _stream_faults(reader, images, "pyav")
+        faults = _stream_faults(reader, frames, "pyav")
     fresh_faults = []
     for backend in BACKENDS:
-        faults += _reader_faults(path, backend, decoded, images, decoded.frames)
-        fresh_faults += _reader_faults(path, backend, decoded, images, None)
+        faults += _reader_faults(path, backend, decoded, frames, decoded.frames)
+        fresh_faults += _reader_faults(path, backend, decoded, frames, None)
     return Agreement(decoded, faults, fresh_faults)
 
 
@@ -158,7 +180,7 @@ def _frames(container, stream: av.VideoStream, found: Decoded) -> Iterator[av.Vi
 
 
 def _reader_faults(
-    path: Path, backend: Backend, decoded: Decoded, images: Images, number: int | None
+    path: Path, backend: Backend, decoded: Decoded, frames: SequentialFrames, number: int | None
 ) -> list[str]:
     """Return how a reader that is given the number of frames, or None, contradicts the decode."""
     random = np.random.default_rng(list(path.name.encode()))
@@ -172,8 +194,8 @@ def _reader_faults(
                 if found != decoded.frames:
                     return [f"{backend}: {found} frames, sequentially {decoded.frames}"]
                 orders = [sorted(random.integers(found, size=4).tolist()), [found - 1, 0]]
-                faults = _order_faults(reader, images, orders, backend)
-                return faults or _stream_faults(reader, images, backend)
+                faults = _order_faults(reader, frames, orders, backend)
+                return faults or _stream_faults(reader, frames, backend)
     except InputError as error:
         odd = (decoded.oddities and number is None) or backend != "pyav"
         return [] if odd else [f"{backend} refuses a file that decodes: {error}"]
@@ -196,32 +218,22 @@ def _only_read(reader, found: int) -> list[str]:
 
 
 def _order_faults(
-    reader, images: Images, orders: Sequence[Sequence[int]], backend: str
+    reader, frames: SequentialFrames, orders: Sequence[Sequence[int]], backend: str
 ) -> list[str]:  # fmt: skip
     for order in orders:
         for index, image in zip(order, reader.read_images(order), strict=True):
-            if not _is_frame(image, images, index):
+            if not frames.shows(image, index):
                 return [f"{backend}: frame {index} of {list(order)} is another one"]
     return []
 
 
-def _stream_faults(reader, images: Images, backend: str) -> list[str]:
+def _stream_faults(reader, frames: SequentialFrames, backend: str) -> list[str]:
     number = 0
     for index, image, _ in reader.stream():
-        if index != number or not _is_frame(image, images, number):
+        if index != number or not frames.shows(image, number):
             return [f"{backend}: frame {number} of a stream is another one"]
         number += 1
-    return [] if number == len(images) else [f"{backend}: a stream of {number} frames"]
-
-
-def _is_frame(image: np.ndarray, images: Images, index: int) -> bool:
-    """Return whether an image is this frame of the sequential decode, and not another one."""
-    if index >= len(images) or image.shape != images[index].shape:
-        return False
-    if image.size > 3_000_000 or np.array_equal(image, images[index]):
-        return True  # large images were not kept
-    distances = [_distance(image, other) for other in images]
-    return distances[index] <= TOLERANCE and distances[index] == min(distances)
+    return [] if number == len(frames.images) else [f"{backend}: a stream of {number} frames"]
 
 
 def _distance(image: np.ndarray, other: np.ndarray) -> float:
