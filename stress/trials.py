@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from stn_action.cli import user_path
+
 RESULTS = "results.jsonl"
 FAULTS_SHOWN = 8
 """Of a trial; all of them are in the file."""
@@ -61,7 +63,10 @@ def add_options(parser: argparse.ArgumentParser, subject: str) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: 0)")
     parser.add_argument("--seconds", type=float, help="begin no trial after this time")
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/stress") / subject, help="(default: %(default)s)"
+        "--out",
+        type=user_path,
+        default=Path("runs/stress") / subject,
+        help="(default: %(default)s)",
     )
     parser.add_argument(
         "--only", metavar="KEY", help="trials whose name starts so; * stands for anything"
