@@ -17,6 +17,10 @@ except ImportError:  # not a POSIX system
 REMEDY = "make room, or give another folder; what was written before is intact"
 
 
+class WriteError(InputError):
+    """A file that cannot be written, which is no fault of what was to be written."""
+
+
 @contextmanager
 def replaced_file(
     path: str | Path, *, remedy: str = REMEDY, sync: bool = True
@@ -33,7 +37,7 @@ def replaced_file(
             files are written faster.
 
     Raises:
-        InputError: the disk is full, or the file cannot be written for another reason.
+        WriteError: the disk is full, or the file cannot be written for another reason.
     """
     path = Path(path)
     temporary = path
@@ -69,7 +73,7 @@ def write_file(
         sync: see `replaced_file`.
 
     Raises:
-        InputError: the disk is full, or the file cannot be written for another reason.
+        WriteError: the disk is full, or the file cannot be written for another reason.
     """
     if isinstance(content, str):
         content = content.encode("utf-8", "surrogateescape")
@@ -88,9 +92,9 @@ def write_all(file: RawIOBase, data: bytes | memoryview) -> None:
         rest = rest[file.write(rest) or 0 :]
 
 
-def unwritable(path: str | Path, error: OSError, remedy: str = REMEDY) -> InputError:
+def unwritable(path: str | Path, error: OSError, remedy: str = REMEDY) -> WriteError:
     """Return the error for a file that cannot be written."""
-    return InputError(f"{path}: cannot be written ({error.strerror or error}); {remedy}")
+    return WriteError(f"{path}: cannot be written ({error.strerror or error}); {remedy}")
 
 
 def _temporary_file(path: Path) -> tuple[Path, BinaryIO]:

@@ -3,12 +3,13 @@
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from stn_action.disk.atomic_file import replaced_file
+from stn_action.disk.library_file import LibraryFile
 from stn_action.disk.regular_file import open_regular
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
@@ -38,10 +39,9 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     _check_plain(content, "content")
     remedy = "make room and go on with --resume; the checkpoints that were there are intact"
     with replaced_file(path, remedy=remedy) as file:
-        archive = _Archive(file)
+        archive = LibraryFile(file)
         torch.save({"format": FORMAT, "version": VERSION, **content}, cast(Any, archive))
-        if archive.error is not None:
-            raise archive.error
+        archive.raise_error()
         append_digest(file)
 
 
@@ -129,29 +129,6 @@ def restore_training_state(
             f"the checkpoint does not fit the network or optimizer of this configuration: {reason}."
             " Resume with the configuration the run was started with"
         ) from None
-
-
-class _Archive:
-    """The file that `torch.save` writes; an error waits here until it has returned.
-
-    Raised inside of its writer, an error would be followed by others, as the writer goes on.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        try:
-            if self.error is None:
-                self.file.write(data)
-        except OSError as error:
-            self.error = error
-        return len(data)
-
-    def flush(self) -> None:
-        if self.error is None:
-            self.file.flush()
 
 
 def _load(path: Path, *, sealed: bool) -> Any:

@@ -1,14 +1,20 @@
 """Frames to H.264 video files."""
 
-import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from torch import Tensor
 
+from stn_action.disk.atomic_file import replaced_file
+from stn_action.disk.library_file import LibraryFile
+from stn_action.video.reader import VideoError
+
+SMALLEST_FPS, LARGEST_FPS = 0.001, 100_000
+"""Frames per second that are written; a container could hold more."""
 BT601 = 6
 """FFmpeg's number for SMPTE 170M, the color matrix by which RGB is converted here."""
 
@@ -38,38 +44,45 @@ def write_video(
 
     Raises:
         ValueError: no frames, frames of unequal size or another type, or a bad setting.
+        VideoError: the encoder refuses the frames.
+        WriteError: the disk is full, or the file cannot be written for another reason.
     """
     path = Path(path)
     if path.suffix.lower() != ".mp4":
         raise ValueError(f"path must end in .mp4, got {path}")
-    if fps <= 0 or not 0 <= crf <= 51 or (gop is not None and gop < 1):
+    if (
+        not SMALLEST_FPS <= fps <= LARGEST_FPS
+        or not 0 <= crf <= 51
+        or (gop is not None and gop < 1)
+    ):
         raise ValueError(
-            f"fps must be positive, crf in [0, 51], gop at least 1; "
+            f"fps must be in [{SMALLEST_FPS}, {LARGEST_FPS}], crf in [0, 51], gop at least 1; "
             f"got fps {fps}, crf {crf}, gop {gop}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     # With macroblock trees x264 writes different bytes in every run, even on one thread.
     options = {"crf": str(crf), "x264-params": "mbtree=0"}
     if gop is not None:
         options["g"] = str(gop)
     if fast_decode:
         options["tune"] = "fastdecode"
-    try:
-        _encode(unfinished, frames, Fraction(fps).limit_denominator(100_000), options, path)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replaced_file(path, sync=False) as file:
+        library_file = LibraryFile(file)
+        try:
+            _encode(library_file, frames, Fraction(fps).limit_denominator(100_000), options, path)
+        except FFmpegError as error:
+            library_file.raise_error()
+            raise VideoError(f"{path}: H.264 cannot hold such frames ({error.strerror})") from error
+        library_file.raise_error()
 
 
 def _encode(
-    file: Path,
+    file: LibraryFile,
     frames: Iterable[np.ndarray | Tensor],
     rate: Fraction,
     options: dict[str, str],
     shown_path: Path,
 ) -> None:
-    with av.open(str(file), "w", format="mp4") as container:
+    with av.open(file, "w", format="mp4") as container:
         stream = None
         size_hw = (0, 0)
         for number, frame in enumerate(frames):

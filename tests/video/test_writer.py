@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from stn_action.disk.atomic_file import WriteError
 from stn_action.video.backend_table import open_video
 from stn_action.video.container import packet_index
+from stn_action.video.reader import VideoError
 from stn_action.video.writer import write_video
 from tests.video.clips import images, number_shown
 
@@ -104,8 +106,26 @@ def test_unusable_frames_are_refused(frames, message, tmp_path):
 
 @pytest.mark.parametrize("setting", [{"fps": 0}, {"fps": 25, "crf": 52}, {"fps": 25, "gop": 0}])
 def test_impossible_settings_are_refused(setting, tmp_path):
-    with pytest.raises(ValueError, match="fps must be positive, crf in"):
+    with pytest.raises(ValueError, match=r"fps must be in \[0.001, 100000\], crf in"):
         write_video(tmp_path / "out.mp4", images(2, (48, 64)), **setting)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9999])
+def test_a_full_disk_leaves_the_old_file(tmp_path, file_size_limit, share):
+    path, frames = tmp_path / "a.mp4", [np.full((32, 32, 3), 9 * n, np.uint8) for n in range(20)]
+    write_video(path, frames, fps=25)
+    before = path.read_bytes()
+    file_size_limit(int(share * len(before)))
+    with pytest.raises(WriteError, match=r"a\.mp4: cannot be written \(File too large\)"):
+        write_video(path, frames, fps=25)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_frames_that_the_encoder_refuses_are_named(tmp_path):
+    with pytest.raises(VideoError, match=r"a\.mp4: H\.264 cannot hold such frames \(.+\)"):
+        write_video(tmp_path / "a.mp4", [np.zeros((2, 17_000, 3), np.uint8)], fps=25)
+    assert not any(tmp_path.iterdir())
 
 
 def test_another_container_is_refused(tmp_path):

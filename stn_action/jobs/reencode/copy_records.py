@@ -10,6 +10,7 @@ from typing import Any, Self
 from stn_action.checksum import slice_label, split_checksum
 from stn_action.config.fingerprint import Fingerprint
 from stn_action.data.video_table import Video
+from stn_action.disk.atomic_file import WriteError
 from stn_action.errors import InputError
 from stn_action.jobs.journal import Journal
 from stn_action.jobs.reencode.plan import ReencodePlan
@@ -103,6 +104,8 @@ class CopyRecords:
         if people is not None and self._people is not None:
             try:
                 self._people.add(people_in_copy(people, copy), self.plan.target(video))
+            except WriteError:
+                raise  # of no video in particular
             except InputError as error:
                 return Failed(str(error))
         return None

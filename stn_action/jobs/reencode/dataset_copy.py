@@ -10,7 +10,7 @@ from rich.console import Console
 
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.video_table import Video
-from stn_action.disk.atomic_file import write_file
+from stn_action.disk.atomic_file import WriteError, unwritable, write_file
 from stn_action.errors import InputError
 from stn_action.jobs.job_spec import JobSpec, JobSummary, run_job
 from stn_action.jobs.reencode.copy_records import PEOPLE, CopyRecords
@@ -137,16 +137,18 @@ def _reencode(recipe: Recipe, scratch: Path, item: ReencodeItem) -> ReencodedVid
     """Re-encode one video.
 
     Raises:
-        InputError: the copy cannot be written.
+        WriteError: the copy cannot be written.
     """
     try:
         return reencode_video(item.video, item.target, recipe, item.people, scratch=scratch)
-    except InputError as error:
+    except WriteError:
+        raise  # of no video in particular
+    except ValueError as error:  # whatever is odd about one video, others are not
         return Failed(str(error).removeprefix(f"{item.video.path}: "))
     except OSError as error:
-        raise InputError(
-            f"{item.target}: cannot be written ({error.strerror}); {CONTINUES}"
-        ) from error
+        if error.filename == str(item.video.path):
+            return Failed(f"the file cannot be read ({error.strerror})")
+        raise unwritable(item.target, error, CONTINUES) from error
 
 
 def _write_report(plan: ReencodePlan, failures: Mapping[str, str]) -> None:

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from stn_action.data.video_table import Video
-from stn_action.errors import InputError
 from stn_action.jobs.reencode.plan import ReencodeItem, ReencodePlan
 from stn_action.jobs.reencode.reencoded_video import Recipe, reencode_video
 from stn_action.person.crop import crop_frames
@@ -131,7 +130,7 @@ def _try_out(recipe: Recipe, folder: Path, item: ReencodeItem) -> Trial | Failed
             _median_seconds(lambda: late_clip(video, copy.kept_xyxy)),
             _median_seconds(lambda: late_clip(copied)),
         )
-    except InputError as error:
+    except (ValueError, OSError) as error:  # the work on it says why
         return Failed(str(error))
     return Trial((copy.source_bytes, copy.bytes), seconds)
 

@@ -23,7 +23,7 @@ from stn_action.geometry.boxes import clip_boxes, pad_boxes, union_box
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.container import packet_index
-from stn_action.video.reader import VideoReader
+from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.writer import write_video
 
 PixelBox = tuple[int, int, int, int]
@@ -113,8 +113,8 @@ def reencode_video(
         scratch: folder for the unfinished file, on the disk of `target`.
 
     Raises:
-        InputError: the source cannot be read, or the boxes do not belong to it.
-        OSError: the copy cannot be written.
+        InputError: the source cannot be read or encoded, or the boxes do not belong to it.
+        WriteError: the copy cannot be written.
     """
     digest = _source_checksum(video, people)
     status = video.path.stat()
@@ -135,6 +135,8 @@ def reencode_video(
             )  # fmt: skip
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished.replace(target)
+    except VideoError as error:  # that of the encoder names the copy
+        raise VideoError(str(error).replace(str(unfinished), str(video.path))) from error
     finally:
         unfinished.unlink(missing_ok=True)
     return copy

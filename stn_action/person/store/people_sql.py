@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from stn_action.disk.atomic_file import WriteError
 from stn_action.disk.regular_file import open_regular
 from stn_action.errors import InputError
 from stn_action.person.store.people_rows import pack_tube
@@ -229,10 +230,12 @@ def _plain_errors(path: Path) -> Iterator[None]:
         if said == "interrupted":
             said = "damaged: its content takes far longer to read than a file of its size can"
         remedy = "is it a people file? `python tools/detect_people.py` writes one"
+        kind = InputError
         if "disk" in said or "full" in said:
+            kind = WriteError
             remedy = "free some space and start again: all finished videos are safe in the file"
         elif "locked" in said:
             remedy = f"another process has been writing for {SECONDS_TO_WAIT:.0f} s; try again"
         elif "readonly" in said:
-            remedy = "give a writable file"
-        raise InputError(f"{path}: {said}; {remedy}") from None
+            kind, remedy = WriteError, "give a writable file"
+        raise kind(f"{path}: {said}; {remedy}") from None

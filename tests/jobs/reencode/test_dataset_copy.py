@@ -1,9 +1,12 @@
 import os
+import re
 import shutil
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -12,6 +15,7 @@ from stn_action.build.data import load_listing, training_dataset
 from stn_action.checksum import checksum
 from stn_action.data.datasets.dataset_table import load_dataset
 from stn_action.data.video_table import Video
+from stn_action.disk.atomic_file import WriteError
 from stn_action.errors import InputError
 from stn_action.jobs.reencode.copy_records import JOURNAL, PEOPLE
 from stn_action.jobs.reencode.dataset_copy import REPORT, ReencodeSummary, reencode_dataset
@@ -126,6 +130,33 @@ def test_what_is_done_is_not_done_again(folder, tmp_path):
     assert (summary.job.done, summary.job.known, summary.job.failures) == (3, 1, {})
     assert (out / "left/1.mp4").read_bytes() == (out / "left/0.mp4").read_bytes()
     assert (out / REPORT).read_text() == "name\terror\n"
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_video_that_cannot_be_encoded_is_named_and_the_others_are_done(workers, folder, tmp_path):
+    image = np.zeros((16, 17_000, 3), np.uint8)  # too wide for H.264
+    with av.open(str(folder / "wide.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 17_000, 16, "yuv420p"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        container.mux(stream.encode(None))
+    summary = reencode(plan_of(folder, tmp_path / "out"), workers=workers)
+    assert summary.job.done == 3
+    failures = summary.job.failures
+    assert sorted(failures) == ["broken", "wide"]
+    assert re.fullmatch(r"H\.264 cannot hold such frames \(.+\)", failures["wide"])
+    assert not (tmp_path / "out/.unfinished").exists()
+
+
+def test_a_full_disk_ends_the_job_and_not_each_video(folder, tmp_path, file_size_limit):
+    plan = plan_of(folder, tmp_path / "out")
+    file_size_limit(600)
+    with pytest.raises(WriteError, match=r"\.mp4: cannot be written \(File too large\); make room"):
+        reencode(plan)
+    file_size_limit(1 << 20)
+    assert reencode(plan).job.done == 3
+    assert not list((tmp_path / "out").rglob(".*"))
 
 
 def test_a_run_goes_on_where_it_was_killed(folder, tmp_path):
