@@ -9,6 +9,8 @@ from typing import Any, Self
 from stn_action.checksum import path_checksum
 from stn_action.config.schema import Config, to_dict
 from stn_action.disk.atomic_file import write_file
+from stn_action.disk.json_file import read_json
+from stn_action.errors import InputError
 
 HARMLESS = (
     "train.output_dir", "train.cache_folder", "train.save_interval", "data.num_workers",
@@ -16,6 +18,7 @@ HARMLESS = (
 """Settings that may differ between the parts of one run: no number depends on them."""
 WITH_CONTENT = ("data.people", "data.manifest", "data.regions", "model.weights")
 """Settings that may name a file or folder whose content changes results."""
+KEYS = ("settings", "digests", "extra")
 FINGERPRINT_FILE = "fingerprint.json"
 """Its name in a run folder and beside other results."""
 
@@ -103,8 +106,20 @@ class Fingerprint:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read the `fingerprint.json` of a folder."""
-        return cls.from_dict(json.loads((folder / FINGERPRINT_FILE).read_text(encoding="utf-8")))
+        """Read the `fingerprint.json` of a folder.
+
+        Raises:
+            FileNotFoundError: there is none.
+            InputError: it is damaged.
+        """
+        path = folder / FINGERPRINT_FILE
+        path.stat()
+        remedy = "what was made with it cannot be compared: start again in another folder"
+        content = read_json(path, remedy=remedy)
+        parts = [content.get(key) for key in KEYS] if isinstance(content, dict) else [None]
+        if not all(isinstance(part, dict) for part in parts):
+            raise InputError(f"{path}: damaged: expected {', '.join(KEYS)}; {remedy}")
+        return cls.from_dict(content)
 
 
 def flatten(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:

@@ -10,11 +10,13 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import BinaryIO
 from zlib import crc32
 
 import numpy as np
 
 from stn_action.disk.atomic_file import replaced_file
+from stn_action.disk.regular_file import open_regular
 from stn_action.errors import InputError
 
 ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
@@ -55,6 +57,9 @@ class Entry:
     pixels that are not square; empty if there is none."""
 
 
+LIMITS = {"frames": 10**7, "fps": 10**6, "width": 2**16, "height": 2**16}
+"""The largest numbers of a video; a larger one is damage."""
+MAX_LINE_BYTES, MAX_SHOWN = 2**20, 60
 COLUMNS = tuple(field.name for field in fields(Entry))
 HEADER = "\t".join(COLUMNS).encode() + b"\n"
 
@@ -88,8 +93,16 @@ def from_line(line: bytes, *, source: str) -> Entry:
         try:
             values.append(_unescaped(cell) if field.type is str else field.type(cell))  # type: ignore[operator]
         except ValueError:
-            raise InputError(f"{source}: {field.name} must be a number, got {cell!r}") from None
-    return Entry(*values)
+            raise InputError(
+                f"{source}: {field.name} must be a number, got {cell[:MAX_SHOWN]!r}"
+            ) from None
+    entry = Entry(*values)
+    for name, limit in LIMITS.items():
+        if not 0 <= getattr(entry, name) <= limit:  # NaN is not either
+            raise InputError(
+                f"{source}: {name} must be from 0 to {limit}, got {getattr(entry, name):g}"
+            )
+    return entry
 
 
 class Manifest:
@@ -151,8 +164,8 @@ class Manifest:
         return type(self), (self.path,)
 
     def _open(self) -> None:
-        with self.path.open("rb") as file:
-            header = file.readline()
+        with self._opened() as file:
+            header = file.readline(len(HEADER) + 2)
             if header.rstrip(b"\r\n") != HEADER.rstrip() or not header.endswith(b"\n"):
                 raise InputError(
                     f"{self.path}, line 1: not the header of a manifest; "
@@ -163,6 +176,12 @@ class Manifest:
         self._rows = np.argsort(hashes, kind="stable").astype(np.uint32)
         self._hashes = hashes[self._rows]
         self._require_unique()
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return open_regular(self.path, what="manifest")
+        except InputError as error:
+            raise InputError(f"{error}; {REMEDY.format(path=self.path)}") from None
 
     def _line(self, row: int) -> bytes:
         return self._text[self._starts[row] : self._starts[row + 1]]
@@ -206,11 +225,12 @@ def write_manifest(
         file.writelines(lines)
 
 
-def _scan(file: Iterable[bytes], path: Path, start: int) -> tuple[np.ndarray, np.ndarray]:
+def _scan(file: BinaryIO, path: Path, start: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the starts of the lines and the end of the last (N + 1), and hashes of names (N)."""
     starts, hashes = array("q", [start]), array("I")
     line = HEADER
-    for number, line in enumerate(file, start=2):
+    lines = iter(lambda: file.readline(MAX_LINE_BYTES), b"")
+    for number, line in enumerate(lines, start=2):
         columns = line.count(b"\t") + 1
         if columns != len(COLUMNS):
             cut = "" if line.endswith(b"\n") else ", where the file is cut off"

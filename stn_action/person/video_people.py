@@ -11,6 +11,8 @@ from stn_action.geometry.boxes import box_sizes, clip_boxes
 from stn_action.person.tube import Tube
 from stn_action.video.reader import VideoError
 
+MAX_SIDE = 2**16
+"""Pixels of a frame's side; a larger one is an error in a file."""
 MAX_ASPECT_CHANGE = 0.03
 """Maximum difference in aspect ratio of two sizes of one video: 340x256 is 320x240."""
 

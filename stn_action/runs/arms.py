@@ -1,7 +1,6 @@
 """The three arms of an experiment: no heads, heads frozen at their start, heads that learn."""
 
 import csv
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rich.table import Table
 from torch import Tensor
 
 from stn_action.config.schema import Config, config_from_dict, to_dict
+from stn_action.disk.json_file import read_json
 from stn_action.errors import InputError
 from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
 from stn_action.evaluation.evaluation_choices import MetricName
@@ -205,7 +205,8 @@ def _read(arm: str, folders: Sequence[Path]) -> ArmResult:
     results, correct = [], []
     groups: list[str] = []
     for folder in folders:
-        results.append(json.loads((folder / "test.json").read_text(encoding="utf-8")))
+        remedy = f"delete {folder} to train it again"
+        results.append(read_json(folder / "test.json", remedy=remedy))
         with (folder / "test_predictions.csv").open(newline="", encoding="utf-8") as file:
             rows = sorted(csv.DictReader(file), key=lambda row: row["video"])
         correct.append(torch.tensor([row["true"] == row["predicted"] for row in rows]))

@@ -12,6 +12,7 @@ from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import VideoTable
 from stn_action.disk.atomic_file import write_file
+from stn_action.disk.json_file import read_json
 from stn_action.distributed import build_strategy
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import score_videos
@@ -77,7 +78,8 @@ def train_folds(
                     content = [result.scores.probabilities.tolist(), result.failures]
                     write_file(finished, json.dumps(content))
                 strategy.wait()
-            probabilities, failed = json.loads(finished.read_text(encoding="utf-8"))
+            remedy = f"delete {finished} and {fold_folder / 'last.pt'} to train this fold again"
+            probabilities, failed = read_json(finished, remedy=remedy)
             rows.append(torch.tensor(probabilities))
             failures += [(name, reason) for name, reason in failed]
             listings.append(listing)

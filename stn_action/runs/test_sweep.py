@@ -18,6 +18,7 @@ from stn_action.config.fingerprint import FINGERPRINT_FILE, HARMLESS, Fingerprin
 from stn_action.config.schema import Config, to_dict
 from stn_action.data.listing import Listing
 from stn_action.disk.atomic_file import write_file
+from stn_action.disk.json_file import read_json
 from stn_action.errors import InputError
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.metrics import METRICS
@@ -212,7 +213,7 @@ def _row(
         listing, result = _pooled(tests) if len(tests) > 1 else tests[0][1:]
         write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
         now.save(folder)  # last: it marks the result as complete
-    numbers = json.loads(result_file.read_text(encoding="utf-8"))
+    numbers = read_json(result_file, remedy=f"delete {folder} to test again")
     return SweepRow(subject.name, value, numbers, found)
 
 

@@ -16,6 +16,7 @@ from stn_action.config.fingerprint import (
     is_within,
 )
 from stn_action.config.schema import Config
+from stn_action.errors import InputError
 from tests.tiny import tiny_config
 
 
@@ -106,6 +107,15 @@ def test_a_fingerprint_is_read_back_from_json(tmp_path):
     assert Fingerprint.from_dict(json.loads(json.dumps(made.to_dict()))) == made
     made.save(tmp_path)
     assert Fingerprint.load(tmp_path) == made
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"settings": {}}', '{"settings": 1}', "null"])
+def test_a_damaged_file_is_one_message(tmp_path, text):
+    with pytest.raises(FileNotFoundError, match="fingerprint"):
+        Fingerprint.load(tmp_path)
+    (tmp_path / "fingerprint.json").write_text(text)
+    with pytest.raises(InputError, match=r"fingerprint\.json: damaged: .*start again in another f"):
+        Fingerprint.load(tmp_path)
 
 
 def test_every_path_in_the_configuration_is_digested_or_known_to_be_harmless():

@@ -1,6 +1,8 @@
+import os
 import pickle
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -148,8 +150,32 @@ def test_a_value_of_another_kind_is_refused_when_it_is_read(tmp_path):
         manifest.find("b")
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("frames", "1000000000"), ("frames", "-1"), ("fps", "nan"), ("width", "99999")],
+)
+def test_an_absurd_number_is_refused_when_it_is_read(tmp_path, column, value):
+    path = tmp_path / "bad.tsv"
+    cells = ONE.rstrip(b"\n").split(b"\t")
+    cells[COLUMNS.index(column)] = value.encode()
+    path.write_bytes(HEADER + b"\t".join(cells) + b"\n")
+    with pytest.raises(InputError, match=rf"bad.tsv, line 2: {column} must be from 0 to \d+, got"):
+        Manifest.open(path).find("wave/a")
+
+
+def test_a_device_a_pipe_and_an_endless_line_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((Path("/dev/zero"), "a device"), (tmp_path / "pipe", "a pipe")):
+        with pytest.raises(InputError, match=f"it is {kind}, expected a regular file; write it ag"):
+            Manifest.open(path)
+    path = tmp_path / "long.tsv"
+    path.write_bytes(HEADER + b"x" * 3_000_000)
+    with pytest.raises(InputError, match=r"line 2: expected 12 columns, got 1, where the file is"):
+        Manifest.open(path)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"no.tsv: this manifest cannot be read \(No such file"):
+    with pytest.raises(InputError, match=r"no.tsv: no such manifest; write it again with"):
         Manifest.open(tmp_path / "no.tsv")
 
 

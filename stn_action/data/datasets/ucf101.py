@@ -7,10 +7,12 @@ from pathlib import Path
 
 from stn_action.data.listing import Listing, require_folder
 from stn_action.data.video_table import Video, VideoTable
+from stn_action.disk.regular_file import read_text_file
 from stn_action.errors import InputError
 from stn_action.video.suffixes import has_video_suffix
 
 LISTS = "ucfTrainTestlist"
+MAX_LIST_BYTES = 2**24
 REMEDY = (
     "get UCF101.rar and UCF101TrainTestSplits-RecognitionTask.zip from "
     "https://www.crcv.ucf.edu/data/UCF101.php and unpack both into data.root"
@@ -53,9 +55,9 @@ def _find_lists(root: Path) -> Path:
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: this list cannot be read: {error}; {REMEDY}") from error
+        lines = read_text_file(path, max_bytes=MAX_LIST_BYTES, what="list").splitlines()
+    except InputError as error:
+        raise InputError(f"{error}; {REMEDY}") from None
     lines = [line.strip() for line in lines if line.strip()]
     if not lines:
         raise InputError(f"{path}: this list is empty; {REMEDY}")

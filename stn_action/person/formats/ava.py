@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from stn_action.disk.regular_file import read_text_file
 from stn_action.errors import InputError
 from stn_action.person.formats.box_collector import (
     BoxCollector,
@@ -19,11 +20,13 @@ from stn_action.person.formats.box_collector import (
     parse_integer,
     parse_number,
 )
-from stn_action.person.formats.text_files import csv_rows, format_float32, read_text, write_text
+from stn_action.person.formats.text_files import csv_rows, format_float32, write_text
 from stn_action.person.video_people import VideoPeople
 
 SEPARATOR = "; "
 """Between the actions of one person; no action's name contains it."""
+MAX_LIST_BYTES = 2**18
+"""Of a list of actions: AVA's has five thousand."""
 OUTSIDE = 0.01
 """Corners may be outside the image by this share; more means a box in pixels."""
 _ENTRY = re.compile(r"(\w+)\s*\{([^{}]*)\}\s*")
@@ -151,7 +154,7 @@ def read_ava_actions(path: str | Path) -> dict[int, str]:
     Raises:
         InputError: the file is malformed, or an id or a name is duplicated.
     """
-    text = read_text(path)
+    text = read_text_file(path, max_bytes=MAX_LIST_BYTES, what="list of actions")
     actions: dict[int, str] = {}
     place = len(text) - len(text.lstrip())
     while place < len(text):

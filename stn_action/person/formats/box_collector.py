@@ -6,13 +6,17 @@
 import math
 from collections.abc import Hashable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from stn_action.errors import InputError
 from stn_action.geometry.boxes import box_sizes
 from stn_action.person.tube import MAX_FRAMES, Tube
-from stn_action.person.video_people import VideoPeople
+from stn_action.person.video_people import MAX_SIDE, VideoPeople
+
+MAX_RATE = 10**6
+Number = TypeVar("Number", int, float)
 
 
 class BoxCollector:
@@ -155,6 +159,36 @@ def parse_frame_index(
     return index
 
 
+def parse_length(value: object, where: str, what: str) -> int:
+    """Parse the number of frames of a video.
+
+    Raises:
+        InputError: it is not one, or more than any video has.
+    """
+    return _at_most(MAX_FRAMES, parse_integer(value, where, what, first=1), where, what, "frames")
+
+
+def parse_side(value: object, where: str, what: str) -> int:
+    """Parse the height or width of a frame in pixels.
+
+    Raises:
+        InputError: it is not one, or more than any frame has.
+    """
+    return _at_most(MAX_SIDE, parse_integer(value, where, what, first=1), where, what, "pixels")
+
+
+def parse_rate(value: object, where: str, what: str) -> float:
+    """Parse frames per second.
+
+    Raises:
+        InputError: it is not above 0, or more than any camera has.
+    """
+    rate = parse_number(value, where, what)
+    if rate <= 0:
+        raise InputError(f"{where}: it must be above 0, got {rate:g}")
+    return _at_most(MAX_RATE, rate, where, what, "frames per second")
+
+
 def check_corners(corners: Sequence[float], where: str) -> tuple[float, float, float, float]:
     """Return (x0, y0, x1, y1) if they are in order.
 
@@ -180,6 +214,12 @@ def corners_from_xywh(xywh: Sequence[float], where: str) -> tuple[float, float, 
     if width <= 0 or height <= 0:
         raise InputError(f"{where}: width and height must be above 0, got {width:g} and {height:g}")
     return x, y, x + width, y + height
+
+
+def _at_most(limit: int, value: Number, where: str, what: str, unit: str) -> Number:
+    if value > limit:
+        raise InputError(f"{where}: {what} must be at most {limit} {unit}, got {value:g}")
+    return value
 
 
 def _shown(value: object) -> str:

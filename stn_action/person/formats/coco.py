@@ -18,7 +18,10 @@ from stn_action.person.formats.box_collector import (
     corners_from_xywh,
     parse_frame_index,
     parse_integer,
+    parse_length,
     parse_number,
+    parse_rate,
+    parse_side,
 )
 from stn_action.person.formats.text_files import read_text, write_text
 from stn_action.person.video_people import VideoPeople
@@ -38,13 +41,9 @@ class _Video:
     def __init__(self, path: Path, entry: dict[str, Any], where: str):
         self.gathered = BoxCollector(path)
         self.size_hw = _size(entry, where)
-        self.fps = (
-            parse_number(entry["fps"], where, "fps") if entry.get("fps") is not None else None
-        )
-        length = entry.get("length")
-        self.num_frames = (
-            None if length is None else parse_integer(length, where, "length", first=1)
-        )
+        fps, length = entry.get("fps"), entry.get("length")
+        self.fps = None if fps is None else parse_rate(fps, where, "fps")
+        self.num_frames = None if length is None else parse_length(length, where, "length")
 
     def people(self, name: str) -> VideoPeople:
         return self.gathered.people(
@@ -232,8 +231,8 @@ def _add(gathered: BoxCollector, frame: int, entry: dict[str, Any], where: str) 
 def _size(entry: dict[str, Any], where: str) -> tuple[int, int] | None:
     if entry.get("height") is None or entry.get("width") is None:
         return None
-    height = parse_integer(entry["height"], where, "height", first=1)
-    return height, parse_integer(entry["width"], where, "width", first=1)
+    height = parse_side(entry["height"], where, "height")
+    return height, parse_side(entry["width"], where, "width")
 
 
 def _load_coco(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from stn_action.disk.regular_file import open_regular
 from stn_action.errors import InputError
 from stn_action.person.formats.box_collector import (
     BoxCollector,
@@ -53,7 +54,7 @@ def read_jhmdb(path: str | Path) -> list[VideoPeople]:
     """
     videos: dict[str, BoxCollector] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path, what="zip of boxes") as file, zipfile.ZipFile(file) as archive:
             for name, frame, text, where in _frames(archive, path):
                 label, box = _box(text, where)
                 if not name.startswith(f"{label}_"):

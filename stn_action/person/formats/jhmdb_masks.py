@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from stn_action.disk.regular_file import open_regular
 from stn_action.errors import InputError
 from stn_action.person.formats.jhmdb import CLASSES
 from stn_action.person.tube import Tube
@@ -58,6 +59,7 @@ def _masks(file: Path) -> np.ndarray:
             f"{file}: MATLAB files are read by scipy, which is not installed: "
             "pip install 'stn_action[people]'"
         ) from error
+    open_regular(file).close()
     _check_mask(_from_mat(whosmat, file), file)
     masks = _from_mat(lambda name: loadmat(name, variable_names=["part_mask"]), file)["part_mask"]
     if not isinstance(masks, np.ndarray) or masks.dtype.kind not in "buif":

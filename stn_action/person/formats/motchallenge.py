@@ -7,9 +7,9 @@ cells end in class and visibility (MOT16 and later), ten in world coordinates or
 """
 
 import configparser
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -20,7 +20,10 @@ from stn_action.person.formats.box_collector import (
     corners_from_xywh,
     parse_frame_index,
     parse_integer,
+    parse_length,
     parse_number,
+    parse_rate,
+    parse_side,
 )
 from stn_action.person.formats.text_files import (
     csv_rows,
@@ -33,6 +36,9 @@ from stn_action.person.video_people import VideoPeople
 
 PERSON_CLASSES = (1, 2, 7)
 """Pedestrian, person on a vehicle, static person."""
+T = TypeVar("T")
+MAX_EMPTY_FRAMES = 100_000
+"""After the last detection; as many are tracked in vain."""
 NOT_GIVEN = -1
 """A confidence that was not given; it is read as 1."""
 
@@ -91,14 +97,21 @@ def read_mot_detections(path: str | Path) -> list[tuple[int, Detections]]:
         video to the last (without a `seqinfo.ini`: to the last that has a detection).
 
     Raises:
-        InputError: the file is malformed.
+        InputError: the file is malformed, or ends long before the video.
     """
     sequence = _sequence(Path(path))
     found: dict[int, list[_Row]] = {}
     for row in _rows(Path(path), sequence):
         found.setdefault(row.frame, []).append(row)
     nothing = Detections(torch.zeros(0, 4), torch.zeros(0))
-    count = max(found, default=-1) + 1 if sequence.num_frames is None else sequence.num_frames
+    count = max(found, default=-1) + 1
+    if (length := sequence.num_frames) is not None:
+        if length > count + MAX_EMPTY_FRAMES:
+            raise InputError(
+                f"{path}: its last detection is in frame {count} of {length}, the seqLength in "
+                "seqinfo.ini; is that of another video?"
+            )
+        count = length
     return [
         (frame, _detections(found[frame]) if frame in found else nothing) for frame in range(count)
     ]
@@ -188,21 +201,14 @@ def _sequence(path: Path) -> _Sequence:
         what = " ".join(str(error).split())
         raise InputError(f"{ini}: a section [Sequence] of key=value is expected: {what}") from error
 
-    def count(key: str) -> int | None:
-        return parse_integer(known[key], f"{ini}, {key}", key, first=1) if key in known else None
+    def known_by(parse: Callable[[object, str, str], T], key: str) -> T | None:
+        return parse(known[key], f"{ini}, {key}", key) if key in known else None
 
-    height, width = count("imHeight"), count("imWidth")
-    fps = (
-        parse_number(known["frameRate"], f"{ini}, frameRate", "frameRate")
-        if "frameRate" in known
-        else None
-    )
-    if fps is not None and fps <= 0:
-        raise InputError(f"{ini}, frameRate: it must be above 0, got {fps:g}")
+    height, width = known_by(parse_side, "imHeight"), known_by(parse_side, "imWidth")
     return _Sequence(
         None if height is None or width is None else (height, width),
-        count("seqLength"),
-        fps,
+        known_by(parse_length, "seqLength"),
+        known_by(parse_rate, "frameRate"),
         known.get("people") == "0",
     )
 

@@ -8,25 +8,21 @@ from pathlib import Path, PurePosixPath
 from torch import Tensor
 
 from stn_action.disk.atomic_file import write_file
+from stn_action.disk.regular_file import read_regular, read_text_file
 from stn_action.errors import InputError
+
+MAX_TEXT_BYTES = 2**29
+"""The largest lists of boxes, of AVA-Kinetics and TAO, have a fifth of this."""
+BOXES = "file of boxes"
 
 
 def read_bytes(path: str | Path, *, max_bytes: int) -> bytes:
     """Read a file.
 
     Raises:
-        InputError: it cannot be read, is empty or larger than `max_bytes`.
+        InputError: it cannot be read, is no regular file, is empty or larger than `max_bytes`.
     """
-    path = Path(path)
-    try:
-        if (size := path.stat().st_size) > max_bytes:
-            raise InputError(
-                f"{path}: {size} bytes are more than any file of this format has "
-                f"({max_bytes}); is this another file?"
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: the boxes cannot be read: {error}") from error
+    data = read_regular(path, max_bytes=max_bytes, what=BOXES)
     if not data:
         raise InputError(f"{path}: the file is empty")
     return data
@@ -36,14 +32,9 @@ def read_text(path: str | Path) -> str:
     """Read a text file in UTF-8, with or without a byte order mark.
 
     Raises:
-        InputError: it cannot be read, or is in another encoding.
+        InputError: it cannot be read, is no regular file, or is in another encoding.
     """
-    try:
-        return Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: the boxes cannot be read: {error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: this file must be text in UTF-8: {error}") from error
+    return read_text_file(path, max_bytes=MAX_TEXT_BYTES, what=BOXES)
 
 
 def csv_rows(path: str | Path) -> Iterator[tuple[str, list[str]]]:

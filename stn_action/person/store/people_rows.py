@@ -12,10 +12,8 @@ import torch
 from torch import Tensor
 
 from stn_action.person.tube import MAX_FRAMES, Tube
-from stn_action.person.video_people import VideoPeople
+from stn_action.person.video_people import MAX_SIDE, VideoPeople
 
-MAX_SIDE = 2**16
-"""Pixels of a frame's side."""
 MAX_COORDINATE = 1e7
 """Pixels; the boxes of a frame are near it."""
 

@@ -1,6 +1,7 @@
 """Tubes on disk: one CSV file per video, found by the video's name."""
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,14 +10,18 @@ import torch
 from torch import Tensor
 
 from stn_action.disk.atomic_file import write_file
+from stn_action.disk.regular_file import read_text_file
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
-from stn_action.person.tube import Tube
+from stn_action.person.store.people_rows import MAX_COORDINATE
+from stn_action.person.tube import MAX_FRAMES, Tube
 from stn_action.person.video_people import VideoPeople, fit_to_image
 from stn_action.video.reader import VideoError
 
 COLUMNS = ("frame", "x0", "y0", "x1", "y1")
 SCORE = "score"
+MAX_CSV_BYTES = 2**26
+"""Of one person in one video: hours have a tenth of it."""
 
 
 def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> Tube:
@@ -36,10 +41,12 @@ def read_tube_csv(path: str | Path, size_hw: tuple[int, int] | None = None) -> T
     """
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file, skipinitialspace=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise VideoError(f"{path}: the boxes cannot be read: {error}") from error
+        text = read_text_file(path, max_bytes=MAX_CSV_BYTES, what="file of boxes")
+        rows = list(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True))
+    except InputError as error:
+        raise VideoError(str(error)) from None
+    except csv.Error as error:
+        raise VideoError(f"{path}: the boxes cannot be read: it is no CSV: {error}") from None
     columns = _column_places(path, rows[0] if rows else [])
     values = [
         _parse_row(path, line, row, columns)
@@ -148,8 +155,13 @@ def _parse_row(path: Path, line: int, row: list[str], columns: list[int | None])
     frame, x0, y0, x1, y1, _ = values
     if not all(math.isfinite(value) for value in values):
         raise VideoError(f"{path}, line {line}: {','.join(row)!r} holds NaN or infinity")
-    if frame < 0 or frame != int(frame):
-        raise VideoError(f"{path}, line {line}: frame must be an integer from 0, got {frame:g}")
+    if not 0 <= frame < MAX_FRAMES or frame != int(frame):
+        limit = f" below {MAX_FRAMES}" if frame >= MAX_FRAMES else ""
+        raise VideoError(
+            f"{path}, line {line}: frame must be an integer from 0{limit}, got {frame:g}"
+        )
+    if max(map(abs, values[1:5])) > MAX_COORDINATE:
+        raise VideoError(f"{path}, line {line}: corners must be in pixels, got {','.join(row)!r}")
     if x1 <= x0 or y1 <= y0:
         raise VideoError(
             f"{path}, line {line}: x0 < x1 and y0 < y1 must hold, got ({x0:g}, {y0:g}, {x1:g}, "

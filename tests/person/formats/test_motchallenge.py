@@ -76,7 +76,7 @@ def test_detections_come_frame_by_frame_best_first(tmp_path):
         ("1,-1,1,2,3,4,1\n", r"line 1: the id is -1, .* read it with `read_mot_detections`"),
         ("1,2,1e39,2,3,4,1\n", r"too large or too thin"),
         ("1,2,1e8,2,3e-3,4,1\n", r"too large or too thin"),
-        (b"\xff\xfe1\x00,\x00", r"gt.txt: this file must be text in UTF-8"),
+        (b"\xff\xfe1\x00,\x00", r"gt.txt: cannot be read: it is in UTF-16; save it as UTF-8"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_line(tmp_path, text, message):
@@ -91,6 +91,10 @@ def test_a_broken_file_is_refused_with_its_line(tmp_path, text, message):
         ("[Other]\nx=1\n", r"seqinfo.ini: a section \[Sequence\] of key=value is expected"),
         ("[Sequence]\nimWidth=3.5\nimHeight=3\n", r"seqinfo.ini, imWidth: .*, got '3.5'"),
         ("[Sequence]\nframeRate=0\n", r"seqinfo.ini, frameRate: it must be above 0, got 0"),
+        ("[Sequence]\nframeRate=1e9\n", r"frameRate must be at most 1000000 frames per second"),
+        ("[Sequence]\nseqLength=1000000000\n", r"seqLength must be at most 10000000 frames"),
+        ("[Sequence]\nimWidth=99999\nimHeight=3\n", r"imWidth must be at most 65536 pixels"),
+        (f"[Sequence]\nseqLength={'9' * 5000}\n", r"seqLength must be finite, got '9+\.\.\."),
     ],
 )
 def test_a_broken_seqinfo_is_refused(tmp_path, ini, message):
@@ -98,12 +102,20 @@ def test_a_broken_seqinfo_is_refused(tmp_path, ini, message):
         list(read_mot(sequence(tmp_path, ini=ini)))
 
 
+def test_detections_that_end_long_before_their_video_are_refused(tmp_path):
+    ini = "[Sequence]\nseqLength=9000000\n"
+    path = sequence(tmp_path, "3,-1,1,2,3,4,1\n", ini=ini, kind="det")
+    message = r"its last detection is in frame 3 of 9000000, the seqLength in seqinfo.ini"
+    with pytest.raises(InputError, match=message):
+        read_mot_detections(path)
+
+
 def test_a_missing_file_and_a_folder_without_videos_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"no <video>/gt/gt.txt below it"):
         list(read_mot(tmp_path))
-    with pytest.raises(InputError, match=r"nowhere.txt: the boxes cannot be read"):
+    with pytest.raises(InputError, match=r"nowhere.txt: no such file of boxes"):
         list(read_mot(tmp_path / "nowhere.txt"))
-    with pytest.raises(InputError, match=r"the boxes cannot be read: .*directory"):
+    with pytest.raises(InputError, match=r"cannot be read: it is a folder, expected a reg"):
         read_mot_detections(tmp_path)
 
 

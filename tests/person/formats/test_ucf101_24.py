@@ -98,9 +98,9 @@ def test_a_truncated_official_file_a_folder_and_a_large_file_are_refused(shared,
     path.write_bytes(data[: len(data) // 3])
     with pytest.raises(InputError, match=r"pyannot\.pkl: this is no pickle of boxes, or a damaged"):
         read_ucf101_24(path)
-    with pytest.raises(InputError, match=r"the boxes cannot be read: .*directory"):
+    with pytest.raises(InputError, match=r"cannot be read: it is a folder, expected a reg"):
         read_ucf101_24(tmp_path)
     with path.open("wb") as file:
         file.truncate(2**28 + 1)
-    with pytest.raises(InputError, match=r"268435457 bytes are more than"):
+    with pytest.raises(InputError, match=r"268435457 bytes or more, a file of boxes has at m"):
         read_ucf101_24(path)

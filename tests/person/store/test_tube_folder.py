@@ -68,6 +68,8 @@ def test_a_box_entirely_outside_is_refused_when_the_size_is_known(tmp_path):
         (f"{HEADER}\n0,30,20,10,60\n", r"line 2: x0 < x1 and y0 < y1 must hold, got \(30, 20, 10"),
         (f"{HEADER}\n0,10,20,30,20\n", "x0 < x1 and y0 < y1 must hold"),
         (f"{HEADER}\n-1,10,20,30,60\n", "frame must be an integer from 0, got -1"),
+        (f"{HEADER}\n1e7,10,20,30,60\n", "frame must be an integer from 0 below 10000000, got"),
+        (f"{HEADER}\n0,10,20,1e30,60\n", "line 2: corners must be in pixels, got '0,10,20,1e30"),
         (f"{HEADER}\n0.5,10,20,30,60\n", "frame must be an integer from 0, got 0.5"),
         (f"{LINE}5,1,2,3,4\n5,1,2,3,4\n", "frames must increase from line to line, but 5 does not"),
     ],
@@ -79,10 +81,10 @@ def test_a_malformed_file_is_refused_with_its_name(tmp_path, text, message):
 
 def test_a_file_that_is_no_text_or_absent_is_refused(tmp_path):
     path = tmp_path / "person.csv"
-    with pytest.raises(InputError, match=r"the boxes cannot be read: .*No such file"):
+    with pytest.raises(InputError, match=r"person.csv: no such file of boxes"):
         read_tube_csv(path)
     path.write_bytes(b"\xff\xfe\x00\x9c")
-    with pytest.raises(InputError, match=r"the boxes cannot be read: .*codec"):
+    with pytest.raises(InputError, match=r"cannot be read: it is in UTF-16; save it as UTF-8"):
         read_tube_csv(path)
 
 
