@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from stn_action.errors import InputError
+from stn_action.models.backbones.frame_wise import FrameWise
 from stn_action.models.module_exchange import exchange_modules
 from stn_action.models.stages import SQUEEZED, evaluating
 
@@ -47,7 +48,7 @@ def remove_classifier(trunk: nn.Module, example: Tensor) -> int:
     if not isinstance(output, Tensor) or output.dim() != 2:
         raise _no_rows(trunk, example, output)
     classifiers = _classifiers(trunk, ending, example, output)
-    if not classifiers:
+    if not classifiers or isinstance(trunk, FrameWise):  # it is made of maps, not of scores
         return output.shape[1]
     if any(_features_of(layer) is None for layer in classifiers):
         raise _unknown_ending(ending, "its weights are not those of a linear layer")

@@ -3,7 +3,8 @@
 Letters: K heads, K' glimpses (K, and one more with random windows).
 """
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -141,3 +142,22 @@ class GlimpseHook:
         assert self.random_theta is not None
         maps, theta, unfold = fold_time(features, self.random_theta)
         return unfold(pooled(maps, theta, size, axis_aligned=True))
+
+
+@contextmanager
+def explained(at: str) -> Iterator[None]:
+    """Name the glimpses where the rest of the trunk fails on the larger batch of tail mode.
+
+    Args:
+        at: the stage of the heads.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "size" not in str(error).lower():
+            raise
+        raise InputError(
+            f"the trunk fails with glimpses as further clips behind {at!r}: {error}. If that is "
+            "one of several paths which are joined later, choose a stage behind that, or "
+            "glimpse='pooled'"
+        ) from error

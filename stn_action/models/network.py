@@ -5,7 +5,7 @@ Letters: K heads, D features at the trunk's end.
 
 import copy
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
 from stn_action.models.float32 import PixelNormalization
-from stn_action.models.glimpse_hook import GlimpseHook, RandomWindows
+from stn_action.models.glimpse_hook import GlimpseHook, RandomWindows, explained
 from stn_action.models.heads import FocusHeads
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.receptive_field import trace_cells
@@ -140,7 +140,7 @@ class FocusedNetwork(nn.Module):
         )  # fmt: skip
         in_tail = self.describe is None and not self.in_line
         num_maps = len(clip) * (hook.num_branches if in_tail else 1)
-        with self._hooked(hook):
+        with self._hooked(hook), explained(self.at) if in_tail else nullcontext():
             features = self._run_trunk(clip, num_maps)
         branches = self._branches(features, hook)
         cells = self._cells_for(clip, hook.size_thw)

@@ -151,7 +151,7 @@ def _coordinate_layer(path: str, module: nn.Module) -> nn.Module | None:
             return _CoordinateLayer(module, 2, None)
         case nn.MaxPool3d() | nn.AvgPool3d():
             return _CoordinateLayer(module, 3, None)
-    if type(module).__name__ in ("SqueezeExcite", "SEModule", "SqueezeExcitation"):
+    if type(module).__name__.endswith(("SqueezeExcite", "SEModule", "SqueezeExcitation")):
         return nn.Identity()  # a gate: scales a map, moves nothing
     if type(module).__name__.endswith(("Attention", "Attention3d")):
         return _FirstArgument()
