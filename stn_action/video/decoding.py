@@ -1,6 +1,5 @@
 """The frames of one file, decoded with FFmpeg in order and numbered, from any keyframe on."""
 
-import sys
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -9,6 +8,7 @@ from pathlib import Path
 import av
 from av.error import FFmpegError
 
+from stn_action.video.coded_order import OrderCheck, order_check
 from stn_action.video.container import (
     DEFAULT_FPS,
     demux_packets,
@@ -26,6 +26,9 @@ INTRA = 1
 
 SKIPPING_CODECS = {"h264", "mpeg4"}
 """Codecs whose decoder can skip the frames to which no other refers."""
+
+Place = tuple[int | None, int, int | None]
+"""Byte offset, size and presentation time of a packet."""
 
 NumberedFrames = Iterator[tuple[int, av.VideoFrame]]
 
@@ -46,6 +49,7 @@ class FrameDecoder:
         try:
             packets = read_packets(self.container, self.stream)
             self.num_packets = len(packets)
+            self._places: list[Place] = [(p.position, p.size, p.pts) for p in packets]
             self.complete = self.stream.frames == len(packets) and not any(
                 packet.corrupt for packet in packets
             )
@@ -109,7 +113,10 @@ class FrameDecoder:
             if rank >= len(index.display_pts) or frame.pts != index.display_pts[rank]:
                 raise WrongIndexError
             intact = frame.key_frame and frame.pict_type == INTRA
-            if sought and (frame.is_corrupt or (rank == start.rank and not intact)):
+            # What is made up for lost data depends on the frames that were decoded before.
+            if (sought or skipped) and frame.is_corrupt:
+                raise WrongIndexError
+            if sought and rank == start.rank and not intact:
                 raise WrongIndexError
             yield rank, frame
             rank += 1
@@ -119,16 +126,12 @@ class FrameDecoder:
 
         The indices of frames that are not needed are added to `skipped`.
         """
-        latest = -sys.maxsize  # presentation time of the frames before
-        reached = position is None
+        table = None if position is None else self._table_from(position)
         self._set_skipping(False)
         for packet in chain(demux_packets(self.container, self.stream, self.path), [None]):
-            reached = reached or (packet is not None and packet.pos == position)
-            if not reached:
+            if table is not None and not table.reached(packet):
                 continue
-            number = self._skippable_index(packet, latest)
-            if packet is not None and packet.pts is not None:
-                latest = max(latest, packet.pts)
+            number = None if table is None else self._skippable_index(packet, table)
             self._set_skipping(number is not None)
             try:
                 frames = self.stream.decode(packet)  # None: flush the decoder
@@ -138,23 +141,58 @@ class FrameDecoder:
                 skipped.add(number)
             self.num_decoded += len(frames)
             yield from frames
-        if not reached:
-            raise WrongIndexError
+
+    def _table_from(self, position: int) -> "_PacketTable":
+        context = self.stream.codec_context
+        skips = context.name in SKIPPING_CODECS
+        order = order_check(context.name, context.extradata) if skips else None
+        return _PacketTable(self._places, position, order)
 
     def _set_skipping(self, unreferenced: bool) -> None:
         mode = "NONREF" if unreferenced else "DEFAULT"
         if self.stream.codec_context.skip_frame != mode:
             self.stream.codec_context.skip_frame = mode
 
-    def _skippable_index(self, packet: av.Packet | None, latest: int) -> int | None:
+    def _skippable_index(self, packet: av.Packet | None, table: "_PacketTable") -> int | None:
         """Return the index of a packet's frame if the frame is not needed."""
-        if self._wanted is None or self.index is None or packet is None:
+        if self._wanted is None or self.index is None or packet is None or table.order is None:
             return None
         if packet.pts is None or packet.is_keyframe:  # keyframes verify the seek
             return None
-        if packet.pts > latest:
-            # Only its decoding shows that it is really shown after all frames before it. A
-            # frame that is shown before others, and to which none refers, is a B-frame.
-            return None
         number = bisect_left(self.index.display_pts, packet.pts)
         return number if number < self._last_wanted and number not in self._wanted else None
+
+
+class _PacketTable:
+    """The packets that were counted when the file was opened, compared with those after a seek."""
+
+    def __init__(self, places: list[Place], position: int, order: OrderCheck | None) -> None:
+        """Start at the packet at byte `position`; `order` checks the times against the data."""
+        self.order = order
+        self._position, self._places = position, places
+        self._next: int | None = None
+
+    def reached(self, packet: av.Packet | None) -> bool:
+        """Return whether the start is reached.
+
+        Raises:
+            WrongIndexError: it is missing, or a packet is not the next one in the table, or is
+                shown at another place.
+        """
+        if self._next is None and packet is not None and packet.pos != self._position:
+            return False
+        if packet is None and self._next is None:
+            raise WrongIndexError
+        if packet is None:
+            return True
+        place = packet.pos, packet.size, packet.pts
+        if self._next is None:
+            self._next = self._places.index(place) if place in self._places else len(self._places)
+        if self._next >= len(self._places) or self._places[self._next] != place:
+            raise WrongIndexError
+        self._next += 1
+        if self.order is not None and packet.size > 1:
+            agrees = packet.pts is not None and self.order.agrees(bytes(packet), packet.pts)
+            if not agrees:
+                raise WrongIndexError
+        return True

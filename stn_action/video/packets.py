@@ -100,9 +100,11 @@ def index_frames(
     # A stream that starts in the middle of a group: decoders drop some of these frames.
     if not trusted or not first.keyframe or first.pts is None or first.pts > min(times):
         return None
+    groups = _groups(kept)
+    if not _follow_each_other(groups):
+        return None
     display = tuple(sorted(times))
     starts = [_start(first, display)]
-    groups = _groups(kept)
     starts += [_start(group[0], display) for group in groups[1:] if _is_start(group, reorders)]
     starts = [start for start in starts if start is not None]
     if not starts or starts[0].pts != first.pts:
@@ -119,6 +121,17 @@ def _groups(packets: Sequence[Packet]) -> list[list[Packet]]:
             groups.append([])
         groups[-1].append(packet)
     return groups
+
+
+def _follow_each_other(groups: Sequence[Sequence[Packet]]) -> bool:
+    """Return whether no frame is shown before the keyframe of a group before its own."""
+    latest = None  # time of the keyframes before
+    for before, group in pairwise(groups):
+        if before[0].pts is not None:
+            latest = before[0].pts if latest is None else max(latest, before[0].pts)
+        if latest is not None and any(p.pts is not None and p.pts < latest for p in group):
+            return False
+    return True
 
 
 def _in_order(packets: Sequence[Packet]) -> bool:

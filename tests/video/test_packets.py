@@ -81,3 +81,20 @@ def test_a_stream_cut_inside_a_group_is_not_trusted():
 
 def test_a_first_packet_without_a_place_in_the_file_is_not_trusted():
     assert index_of([packet(0, None, key=True), packet(1, 1)]) is None
+
+
+def test_a_frame_shown_before_the_keyframe_of_an_earlier_group_is_not_trusted():
+    late = [packet(9, 7, key=True), packet(10, 8), packet(5, 9)]
+    assert index_of([*OPEN[:4], packet(6, 3, key=True), packet(7, 4), *late]) is None
+    late[2] = packet(8, 9)
+    assert index_of([*OPEN[:4], packet(6, 3, key=True), packet(7, 4), *late]) is not None
+
+
+def test_a_group_in_decoding_order_is_a_start_only_if_its_keyframe_says_so():
+    group = [packet(6, 3, key=True), packet(7, 4), packet(8, 5)]
+    assert [start.rank for start in index_of([*OPEN[:4], *group]).starts] == [0]
+    assert [start.rank for start in index_of([*OPEN[:4], *group], reorders=False).starts] == [0, 4]
+    group[0] = group[0]._replace(refreshes=True)
+    index = index_of([*OPEN[:4], *group])
+    assert [start.rank for start in index.starts] == [0, 4]
+    assert not index.closed_groups
