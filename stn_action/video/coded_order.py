@@ -1,7 +1,7 @@
 """The order in which frames are shown by their own data, to check a container's times against.
 
 Frames that are skipped do not come out of the decoder, so that their times cannot be checked there.
-Sources: ITU-T H.264, sections 7.3.2.1.1, 7.3.3, 8.2.1 (picture order count) and 7.4.3 (frame_num);
+Sources: ITU-T H.264, sections 7.3.2.1.1, 7.3.3, 8.2.1 (order count) and 7.4.3 (frame_num);
 ISO/IEC 14496-2, section 6.2.5 (coding type of a VOP).
 """
 
@@ -109,7 +109,7 @@ class _Parameters(NamedTuple):
 
 
 class _H264Keys:
-    """Picture order counts; a gap in the numbers of reference frames makes no sense."""
+    """Order counts (POC); a gap in the numbers of reference frames makes no sense."""
 
     def __init__(self, parameters: _Parameters, extradata: bytes) -> None:
         self._parameters, self._extradata = parameters, extradata
@@ -134,7 +134,7 @@ class _H264Keys:
     def _slice_key(self, unit: bytes) -> Key | None:
         own, idr = self._parameters, unit[0] & 31 == IDR_SLICE
         bits = _Bits(unescaped(unit[1:HEAD]))
-        for _ in range(3):  # first macroblock, type, picture parameters
+        for _ in range(3):  # first macroblock, type, parameter set
             bits.exponential()
         frame_num = bits.fixed(own.frame_num_bits)
         if not own.frames_only and bits.fixed(1):

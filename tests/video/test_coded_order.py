@@ -26,7 +26,7 @@ def packets_of(path):
         stream = container.streams.video[0]
         packets = [packet for packet in container.demux(stream) if packet.size]
         codec, extradata = stream.codec_context.name, stream.codec_context.extradata
-        return codec, extradata, [(bytes(packet), packet.pts) for packet in packets]
+        return codec, extradata, [(bytes(packet), packet.pts or 0) for packet in packets]
 
 
 @by_clip
