@@ -22,9 +22,11 @@ from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.writer import write_video
 from stn_action.visualize.focus_sheet import draw_sheet, evenly_spaced
 from stn_action.visualize.frame_overlay import render_video
-from stn_action.visualize.images import save_png
+from stn_action.visualize.images import Image, resize_image, save_png
 
 SHEET_COLUMNS = 6
+SHEET_PIXELS = 1080
+"""Greatest height of a frame for a sheet; what a sheet shows of it is far smaller."""
 
 
 def visualize(
@@ -77,11 +79,11 @@ def _draw(
         boxes = {key: _boxes(one, video, reader, select) for key, one in people.items()}
         first, last = int(indices.min()), int(indices.max())  # the part that the clips cover
         picked = [first + place for place in evenly_spaced(last + 1 - first, SHEET_COLUMNS)]
-        read = reader.read(picked)
+        images, scale = _read_for_sheet(reader, picked)
+        rows = {key: None if rows is None else rows[picked] * scale for key, rows in boxes.items()}
         sheet = draw_sheet(
-            read.data, shown[picked], title=video.name, columns=SHEET_COLUMNS,
-            captions=[f"{second:.2f} s" for second in read.seconds.tolist()],
-            **{key: None if rows is None else rows[picked] for key, rows in boxes.items()}, **top,
+            images, shown[picked] * scale, title=video.name, columns=SHEET_COLUMNS,
+            captions=[f"{reader.seconds_at(index):.2f} s" for index in picked], **rows, **top,
         )  # fmt: skip
         save_png(files[0], sheet)
         if make_mp4:
@@ -90,6 +92,20 @@ def _draw(
             drawn = render_video(frames, shown, **boxes, **top)
             write_video(files[1], drawn, fps=reader.fps)
     return files
+
+
+def _read_for_sheet(reader: VideoReader, indices: Sequence[int]) -> tuple[list[Image], float]:
+    """Return frames for a sheet, and the scale of its coordinates: large ones are shrunk."""
+    height, width = reader.size_hw
+    scale = min(1.0, SHEET_PIXELS / height)
+    size_hw = (height, width) if scale == 1 else (SHEET_PIXELS, round(width * scale))
+    images: dict[int, Image] = {}
+
+    def visit(place: int, image: Image) -> None:
+        images[place] = image if scale == 1 else resize_image(image, size_hw)
+
+    reader.visit_images(indices, visit)
+    return [images[place] for place in range(len(indices))], scale
 
 
 def _file_names(videos: Sequence[Video]) -> list[str]:

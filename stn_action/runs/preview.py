@@ -164,7 +164,8 @@ def _preview_clips(
     """Return the clips of one video with everything that is drawn of them."""
     needed = torch.cat([shot.trace.sample.frame_indices for shot in shots]).unique()
     with source.open(index) as opened:
-        seconds = opened.read(needed.tolist()).seconds
+        len(opened)  # counted, if need be: then all times are known
+        seconds = torch.tensor([opened.seconds_at(index) for index in needed.tolist()]).double()
     clips = []
     for trace, name in shots:
         frames = torch.from_numpy(np.stack(trace.images)).permute(0, 3, 1, 2)  # (T, 3, H, W)
