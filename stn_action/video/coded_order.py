@@ -50,7 +50,7 @@ class OrderCheck:
         """Latest time of the sequences before: frames of this one are shown later."""
 
     def agrees(self, packet: bytes, pts: int) -> bool:
-        """Return whether the next packet's frame is shown where its time says."""
+        """Return whether the next packet's frame is shown where its time puts it."""
         key = self._reader.key(packet)
         if key is None:
             return False
