@@ -167,7 +167,7 @@ IMAGE = {
 }
 """timm's model, a stage, and the number of features of its last map."""
 SMALL_IMAGE = [name for name in IMAGE if name.startswith("test_")]
-UNTRACED = {"test_mambaout", "fasternet_t0", "tiny_vit_5m_224"}
+UNTRACED = {"test_mambaout", "fasternet_t0", "hgnetv2_b0"}
 """Cells that are drawn as if they divided the clip evenly: a warning says so."""
 
 
