@@ -104,6 +104,7 @@ class DamagedBatch:
             items = [
                 (
                     file.path,
+                    self.setup.out / "intact_files" / file.form,
                     matrix_of(file.path) if file.kind.name == "display_matrix" else None,
                     file.kind.keeps_frames,
                 )

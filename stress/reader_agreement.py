@@ -22,6 +22,8 @@ MAX_PIXELS = 50_000_000
 BACKENDS: tuple[Backend, ...] = ("pyav", "opencv", "decord")
 TOLERANCE = 3.0
 """Mean difference of two images of the same frame, in levels: decoders differ a little."""
+DAMAGE = 0.5
+"""Mean difference from the frame of the intact file, in levels, if parts are lost."""
 
 
 @dataclass
@@ -48,6 +50,8 @@ class Agreement:
     """Of streams, and of readers that are given the number of frames, as by a manifest."""
     fresh_faults: list[str]
     """Of readers by index that know nothing about the file."""
+    num_damaged: int = 0
+    """Frames that decode, but with parts made up, which are not compared."""
 
 
 @dataclass(frozen=True)
@@ -55,44 +59,45 @@ class SequentialFrames:
     """The frames of a sequential decode, as they are to be shown."""
 
     images: Images
-    keeps_frames: bool
-    """All of them decode as they were. If not, what is made up in place of lost parts depends on
-    what was decoded before."""
+    damaged: set[int]
+    """Those of which parts are lost: what is made up in their place depends on what was decoded
+    before."""
 
     def shows(self, image: np.ndarray, index: int) -> bool:
         """Return whether an image is this frame, and not another one."""
         if index >= len(self.images) or image.shape != self.images[index].shape:
             return False
-        if image.size > 3_000_000 or np.array_equal(image, self.images[index]):
+        if image.size > 3_000_000 or index in self.damaged:
             return True  # large images were not kept
+        if np.array_equal(image, self.images[index]):
+            return True
         distances = [_distance(image, other) for other in self.images]
-        if distances[index] <= TOLERANCE:
-            return distances[index] == min(distances)
-        return not self.keeps_frames and min(distances) > TOLERANCE
+        return distances[index] == min(distances) <= TOLERANCE
 
 
-def compare_readers(item: tuple[Path, Matrix | None, bool]) -> Agreement:
+def compare_readers(item: tuple[Path, Path, Matrix | None, bool]) -> Agreement:
     """Read a file with each backend in several orders, and compare with a sequential decode.
 
     Args:
-        item: the file, the display matrix if it is one that turns or flips, and whether all
-            frames decode as they were.
+        item: the file, the intact one it was made of, the display matrix if it is one that turns
+            or flips, and whether all frames decode as they were.
     """
-    path, matrix, keeps_frames = item
+    path, intact, matrix, keeps_frames = item
     decoded, images = decode(path)
     if matrix is not None:
         images = [oriented(image, matrix) for image in images]
     if not decoded.readable:
         faults = [fault for backend in BACKENDS for fault in _unreadable_faults(path, backend)]
         return Agreement(decoded, [] if decoded.frames else faults, [])
-    frames = SequentialFrames(images, keeps_frames)
+    damaged = set() if keeps_frames else _damaged_frames(images, intact)
+    frames = SequentialFrames(images, damaged)
     with open_video(path, "pyav") as reader:
         faults = _stream_faults(reader, frames, "pyav")
     fresh_faults = []
     for backend in BACKENDS:
         faults += _reader_faults(path, backend, decoded, frames, decoded.frames)
         fresh_faults += _reader_faults(path, backend, decoded, frames, None)
-    return Agreement(decoded, faults, fresh_faults)
+    return Agreement(decoded, faults, fresh_faults, len(damaged))
 
 
 def decode(path: Path) -> tuple[Decoded, Images]:
@@ -234,6 +239,16 @@ def _stream_faults(reader, frames: SequentialFrames, backend: str) -> list[str]:
             return [f"{backend}: frame {number} of a stream is another one"]
         number += 1
     return [] if number == len(frames.images) else [f"{backend}: a stream of {number} frames"]
+
+
+def _damaged_frames(images: Images, intact: Path) -> set[int]:
+    """Return which images look like no frame of the intact video."""
+    _, originals = decode(intact)
+    return {
+        index
+        for index, image in enumerate(images)
+        if min(_distance(image, original) for original in originals) > DAMAGE
+    }
 
 
 def _distance(image: np.ndarray, other: np.ndarray) -> float:

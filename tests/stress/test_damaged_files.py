@@ -26,9 +26,10 @@ def test_damage_depends_on_seed_and_number_alone(intact, tmp_path):
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: f"{form.name}{form.suffix}")
 def test_intact_files_are_read_by_all_as_a_sequential_decode_gives_them(intact, form):
-    found = compare_readers((intact.path(form), None, True))
+    found = compare_readers((intact.path(form), intact.path(form), None, False))
     assert (found.decoded.frames, found.decoded.oddities) == (20, [])
     assert found.faults == found.fresh_faults == []
+    assert found.num_damaged == 0
 
 
 def test_a_truncated_file_is_odd(intact, tmp_path):
