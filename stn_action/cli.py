@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stn_action.disk.regular_file import path_of_text
 from stn_action.errors import InputError, Stopped
+from stn_action.launch import last_words, require_one_process
 
 EXTRAS = {
     "accelerate": "train", "torchmetrics": "train", "tensorboard": "train",
@@ -22,24 +23,37 @@ def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., 
 
     The exit status is 2 then, 130 after an interrupt, 143 after SIGTERM that a training run
     followed. Mistakes are `InputError`, a file that cannot be read or written, and an extra that is
-    not installed; other exceptions pass.
+    not installed; other exceptions pass. A tool that `torchrun` started in several processes ends
+    so too: see `ends_processes_cleanly`.
+    """
+
+    def alone(arguments: Sequence[str] | None) -> None:
+        require_one_process(Path(sys.argv[0]).name)
+        main(arguments)
+
+    return ends_processes_cleanly(alone)
+
+
+def ends_processes_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., int]:
+    """Wrap the main function of a tool that several processes may share, as `ends_cleanly` does.
+
+    A message that several of them have is printed by one.
     """
 
     def run(arguments: Sequence[str] | None = None) -> int:
         try:
             main(arguments)
         except KeyboardInterrupt as stop:
-            print(  # noqa: T201
+            _print_once(
                 f"{str(stop) or 'interrupted; finished work is kept'}: continue a training run "
-                "with --resume, other tools with the same command",
-                file=sys.stderr,
+                "with --resume, other tools with the same command"
             )
             return 128 + (stop.signal if isinstance(stop, Stopped) else signal.SIGINT)
         except (InputError, OSError, ImportError) as error:
             message = _message(error)
             if message is None:
                 raise
-            print(f"error: {message}", file=sys.stderr)  # noqa: T201
+            _print_once(f"error: {message}")
             return 2
         return 0
 
@@ -70,6 +84,12 @@ def user_path(text: str) -> Path:
         return path_of_text(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _print_once(message: str) -> None:
+    said = last_words(message)
+    if said is not None:
+        print(said, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _message(error: Exception) -> str | None:

@@ -1,8 +1,8 @@
 """Processes, devices and precision: the one file that configures and calls accelerate."""
 
 import atexit
-import os
 import random
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
+from stn_action.launch import has_failed, launched_processes
 from stn_action.precision_choices import Precision
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def build_strategy(precision: str = "auto", *, cpu: bool = False) -> "Strategy":
         raise InputError("precision bf16: this GPU has no bfloat16. Use fp16 or float32")
     if precision == "auto":
         precision = "bf16" if bf16 else "float32"
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    several = launched_processes() > 1
     accelerator = Accelerator(
         mixed_precision=precision if gpu and precision != "float32" else "no",
         # Without `cpu`, accelerate takes processes on a machine without a GPU for separate runs.
@@ -239,15 +240,18 @@ def _together() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise LostProcessError(
-            "the connection to another process of the run is lost: it was killed, or it ended with "
-            f"a message of its own. Finished work is kept ({_first_line(error)})"
+            "another process of the run was lost: it was killed, or it ended with a message of its "
+            f"own. Finished work is kept: continue with --resume ({_reason(error)})"
         ) from None
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]
+def _reason(error: Exception) -> str:
+    """Return the first sentence, without the line of C++ that raised it."""
+    line = str(error).strip().partition("\n")[0]
+    return re.sub(r"^\[\S+:\d+\] ", "", line).partition(". ")[0][:200]
 
 
 def _leave_process_group() -> None:
-    if torch.distributed.is_initialized():
+    # After an error this could wait for processes that wait for this one: the system closes all.
+    if torch.distributed.is_initialized() and not has_failed():
         torch.distributed.destroy_process_group()

@@ -3,11 +3,15 @@
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from torch.distributed.run import get_args_parser
 
+from stn_action.config.schema import TrainConfig, load_config
 from stn_action.geometry.theta import AFFINE
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
+from stn_action.training.training_choices import BatchNorm
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -74,6 +78,30 @@ def test_every_link_leads_somewhere(link):
     target = DOCS / file if file else DOCS / "transforms.md"
     assert target.exists()
     assert not heading or f"\n## {heading}\n" in target.read_text(encoding="utf-8")
+
+
+PROCESSES = (DOCS / "processes.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", re.findall(r"^torchrun (.+)$", PROCESSES, re.MULTILINE))
+def test_torchrun_and_the_tools_understand_the_commands(command):
+    words = shlex.split(command)
+    options = get_args_parser().parse_args(words)
+    assert options.training_script in words
+    source = (ROOT / options.training_script).read_text(encoding="utf-8")
+    assert "@ends_processes_cleanly" in source
+    arguments = options.training_script_args
+    for option in (argument for argument in arguments if argument.startswith("--")):
+        assert f'"{option}"' in source, f"{options.training_script} has no {option}"
+    if arguments[0].endswith(".yaml"):
+        settings = [argument for argument in arguments if "=" in argument]
+        load_config(ROOT / arguments[0], settings)
+
+
+def test_the_settings_that_the_page_of_processes_names_exist():
+    for key, values in re.findall(r"`train\.(\w+)(?:=(\w+))?`", PROCESSES):
+        assert key in TrainConfig.model_fields
+        assert not values or values in get_args(BatchNorm)
 
 
 def test_images_are_small():

@@ -14,7 +14,7 @@ CHOICES = "choices"
 """Stands for the files `*_choices.py`, which hold names and import nothing but `typing`."""
 BELOW: list[set[str]] = [
     {"errors", "checksum", CHOICES},
-    {"disk"},
+    {"disk", "launch"},
     {"torch_file"},
     {"batch", "cli", "progress", "distributed", "weights", "workers"},
     {"geometry", "video", "config"},

@@ -9,10 +9,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_words, ends_cleanly, user_path
+from stn_action.cli import add_words, ends_processes_cleanly, user_path
+from stn_action.launch import is_main_process
 
 
-@ends_cleanly
+@ends_processes_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then train and compare."""
     parser = argparse.ArgumentParser(
@@ -44,10 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             config, options.sweep, options.seeds, options.out,
             reference=options.reference, command=command_line(),
         )  # fmt: skip
-        for line in write_arm_sweep(points, options.sweep, options.out):
+        lines = write_arm_sweep(points, options.sweep, options.out) if is_main_process() else []
+        for line in lines:
             Console(soft_wrap=True).print(line, markup=False, highlight=False)
         return
     results = run_arms(config, options.seeds, options.out, command=command_line())
+    if not is_main_process():
+        return
     write_file(options.out / "table.md", "\n".join(describe(results)) + "\n")
     print_arms(results, Console(soft_wrap=True, highlight=False))
 

@@ -10,10 +10,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import ends_processes_cleanly, user_path
 
 
-@ends_cleanly
+@ends_processes_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then evaluate."""
     parser = argparse.ArgumentParser(

@@ -4,10 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_words, ends_cleanly
+from stn_action.cli import add_words, ends_processes_cleanly
+from stn_action.launch import is_main_process
 
 
-@ends_cleanly
+@ends_processes_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then train; heavy imports wait until the arguments are valid."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -23,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     config = load_config(*one_file_and_settings(options.words, "CONFIG"))
     if options.print_config:
-        print(to_yaml(config), end="")
+        if is_main_process():
+            print(to_yaml(config), end="")
         return
     from stn_action.runs.folder import command_line
     from stn_action.runs.folds import train_folds

@@ -17,6 +17,7 @@ from stn_action.config.schema import Config, load_config
 from stn_action.data.listing import Listing
 from stn_action.distributed import build_strategy
 from stn_action.errors import InputError
+from stn_action.launch import is_main_process
 from stn_action.runs.folder import locked_folder, write_result
 from stn_action.runs.test import TestResult, run_test
 from stn_action.training.checkpoint import load_checkpoint
@@ -44,7 +45,7 @@ def evaluate_checkpoint(
         out: folder of the results; None: `evaluation` beside the checkpoint.
 
     Returns:
-        Lines to print.
+        Lines to print; of several processes, one has some.
 
     Raises:
         InputError: as `run_checkpoint_test`.
@@ -52,6 +53,8 @@ def evaluate_checkpoint(
     folder = out or Path(path).parent / "evaluation"
     with locked_folder(folder):
         _, listing, result = run_checkpoint_test(path, config_file, overrides)
+        if not is_main_process():
+            return []
         write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
     return [*result.lines(), f"written to {folder}"]
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import platform
 import shlex
 import sys
@@ -24,6 +23,7 @@ from stn_action.disk.file_lock import FileLock
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import Scores
+from stn_action.launch import is_main_process
 from stn_action.visualize.chart_figure import save_figure
 from stn_action.visualize.confusion import draw_confusion
 
@@ -65,7 +65,7 @@ def locked_folder(folder: Path, strategy: Strategy | None = None) -> Iterator[No
         InputError: another process that runs holds it, or the folder cannot be written.
     """
     lock = FileLock(folder / LOCK_FILE, str(folder), "wait until it ends, or give another folder")
-    is_main = os.environ.get("RANK", "0") == "0" if strategy is None else strategy.is_main
+    is_main = is_main_process() if strategy is None else strategy.is_main
     created = [path for path in (folder, *folder.parents) if is_main and not path.exists()]
     refused = _lock_in(folder, lock) if is_main else None
     if strategy is not None:

@@ -22,6 +22,7 @@ from stn_action.disk.json_file import read_json
 from stn_action.errors import InputError
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.metrics import METRICS
+from stn_action.launch import require_one_process
 from stn_action.runs.checkpoint_test import CheckpointTest, config_for, run_checkpoint_test
 from stn_action.runs.folder import locked_folder, write_csv, write_result
 from stn_action.runs.folds import pooled_listing, pooled_result
@@ -86,6 +87,7 @@ def sweep_checkpoints(
         InputError: the sweep, a checkpoint, a setting or the data are wrong.
     """
     console = Console(soft_wrap=True, highlight=False) if console is None else console
+    require_one_process("--sweep")
     key, values = parse_sweep(sweep)
     if any(override.partition("=")[0].strip() == key for override in overrides):
         raise InputError(f"--sweep {key}: is swept and set to one value; leave {key}=... out")

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.disk.atomic_file import write_file
+from stn_action.launch import is_main_process
 from stn_action.runs.arms import ArmResult, compare, describe, run_arms
 from stn_action.runs.folder import locked_folder
 from stn_action.runs.sweep_plan import parse_sweep
@@ -69,7 +70,8 @@ def run_arm_sweep(
     with locked_folder(out):
         for name, own in configs.items():
             results = run_arms(own, seeds, folders[name], command=command, console=console)
-            write_file(folders[name] / "table.md", "\n".join(describe(results)) + "\n")
+            if is_main_process():
+                write_file(folders[name] / "table.md", "\n".join(describe(results)) + "\n")
             points.append(SweepPoint(name, results))
     return points
 
