@@ -20,9 +20,9 @@ from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.build.people import people_of, tubes_of
 from stn_action.build.video_sets import unlabeled_video
 from stn_action.config.schema import Config
-from stn_action.data.clips import TestClips, fixed_views
+from stn_action.data.clips import TestClips
 from stn_action.data.frame_sampling import ClipSampling
-from stn_action.data.source import ClipSource, read_person
+from stn_action.data.source import ClipSource, fixed_views, read_person
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction

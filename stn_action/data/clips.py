@@ -4,7 +4,8 @@ Letters: h, w size of the clip; T frames of a clip; R as in `person/crop.py`.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from stn_action.batch import Failure, Item, Sample
 from stn_action.data.augment import Augment
 from stn_action.data.footage import ClipView, Cut, Footage
 from stn_action.data.frame_sampling import ClipSampling
-from stn_action.data.source import ClipSource, ViewChoice
+from stn_action.data.source import ClipSource, ViewChoice, fixed_views
 from stn_action.errors import InputError
 from stn_action.person.crop import View
 from stn_action.video.reader import VideoError
@@ -73,14 +74,9 @@ class ClipDataset(Dataset[Item]):
         target = self.source.videos.target(video)
         return Sample(view.clip, target, video, number, view.frame_indices, view.edges)
 
-    def _traces(self, video: int, views: Sequence[ClipView]) -> list[ClipTrace]:
-        return [
-            ClipTrace(
-                self._sample(video, number, view), view.images, view.cut.person_boxes,
-                view.cut.region,
-            )
-            for number, view in enumerate(views)
-        ]  # fmt: skip
+    def _trace(self, video: int, number: int, view: ClipView) -> ClipTrace:
+        sample, cut = self._sample(video, number, view), view.cut
+        return ClipTrace(sample, view.images, cut.person_boxes, cut.region)
 
     def _samples(self, video: int, views: Sequence[ClipView]) -> list[Sample]:
         return [self._sample(video, number, view) for number, view in enumerate(views)]
@@ -162,7 +158,8 @@ class TrainClips(ClipDataset):
         """Return the clips of item `index`, as `ClipDataset.trace`; no other video replaces it."""
         self._require_item(index)
         views = self._draw(index, self._generator(index), keep_images=True)
-        return self._traces(int(self._items[index, 0]), views)
+        video = int(self._items[index, 0])
+        return [self._trace(video, number, view) for number, view in enumerate(views)]
 
     def _generator(self, item: int) -> torch.Generator:
         entropy = np.random.SeedSequence([self.seed, int(self._epoch), item])
@@ -242,33 +239,37 @@ class TestClips(ClipDataset):
         except VideoError as error:
             return [], [(index, str(error))]
 
-    def trace(self, index: int) -> list[ClipTrace]:
-        """Return the clips of video `index`, as `ClipDataset.trace`."""
-        self._require_item(index)
-        return self._traces(index, self._views(index, keep_images=True))
+    def num_views(self, index: int) -> int:
+        """Return the number of views of video `index`, unless it cannot be read."""
+        return len(self.source.persons_of(index)) * self.num_clips * self.num_crops
 
-    def _views(self, index: int, *, keep_images: bool = False) -> list[ClipView]:
-        choice = fixed_views(self.sampling, self.num_clips, self.num_crops, keep_images=keep_images)
+    def trace(self, index: int, views: Collection[int] | None = None) -> list[ClipTrace]:
+        """Return the clips of video `index`, as `ClipDataset.trace`.
+
+        Args:
+            index: of the video.
+            views: numbers of those wanted, in [0, `num_views`); None: all. Only their frames are
+                kept.
+        """
+        self._require_item(index)
+        per_person = self.num_clips * self.num_crops
+        traces = []
+        for person in self.source.persons_of(index):
+            own = range(person * per_person, (person + 1) * per_person)
+            wanted = [view for view in own if views is None or view in views]
+            if wanted:
+                choice = fixed_views(
+                    self.sampling, self.num_clips, self.num_crops,
+                    only=[view - own.start for view in wanted], keep_images=True,
+                )  # fmt: skip
+                found = self.source.read(index, choice, person)
+                traces += map(self._trace, repeat(index), wanted, found)
+        return traces
+
+    def _views(self, index: int) -> list[ClipView]:
+        choice = fixed_views(self.sampling, self.num_clips, self.num_crops)
         persons = self.source.persons_of(index)
         return [view for person in persons for view in self.source.read(index, choice, person)]
-
-
-def fixed_views(
-    sampling: ClipSampling, num_clips: int, num_crops: int, *, keep_images: bool = False
-) -> ViewChoice:
-    """Return the choice of the views of a test.
-
-    Args:
-        sampling: which frames make a clip.
-        num_clips: clips of a video, at equal distances in time.
-        num_crops: views of a clip, at equal distances along the longer side of the region.
-        keep_images: see `ViewChoice`.
-    """
-    return ViewChoice(
-        lambda num_frames: sampling.evenly(num_frames, num_clips),
-        lambda footage: footage.test_cuts(num_crops),
-        keep_images,
-    )
 
 
 def _training_items(source: ClipSource) -> Tensor:

@@ -110,7 +110,10 @@ def read_views(
     Raises:
         VideoError: the frames cannot be read.
     """
-    needed, places = torch.unique(footage.clips, return_inverse=True)  # places: (V, T)
+    needed = footage.clips[[cut.number for cut in cuts]].unique()
+    places = torch.searchsorted(
+        needed, footage.clips.contiguous()
+    )  # (V, T), of the clips that are cut
     unfinished = [_UnfinishedView(footage, cut) for cut in cuts]
     users: list[list[tuple[int, int]]] = [[] for _ in needed]
     for row, cut in enumerate(cuts):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from stn_action.data.footage import ClipView, Cut, Footage, read_views
+from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.manifest import Entry, Manifest
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -245,6 +246,31 @@ def read_person(
         else:
             if length_is_exact or len(reader) == length:
                 return views
+
+
+def fixed_views(
+    sampling: ClipSampling,
+    num_clips: int,
+    num_crops: int,
+    *,
+    only: Sequence[int] | None = None,
+    keep_images: bool = False,
+) -> ViewChoice:
+    """Return the choice of the views of a test.
+
+    Args:
+        sampling: which frames make a clip.
+        num_clips: clips of a video, at equal distances in time.
+        num_crops: views of a clip, at equal distances along the longer side of the region.
+        only: numbers of the views wanted; None: all.
+        keep_images: see `ViewChoice`.
+    """
+
+    def cuts(footage: Footage) -> list[Cut]:
+        views = footage.test_cuts(num_crops)
+        return views if only is None else [views[number] for number in only]
+
+    return ViewChoice(lambda num_frames: sampling.evenly(num_frames, num_clips), cuts, keep_images)
 
 
 def _require_in_video(found: VideoPeople, num_frames: int) -> None:

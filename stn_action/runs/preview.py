@@ -145,16 +145,16 @@ def _shots(config: Config, dataset: TrainClips | TestClips, index: int, draws: i
 
 
 def _test_shots(dataset: TestClips, index: int, draws: int) -> list[_Shot]:
-    traces = dataset.trace(index)
+    traces = dataset.trace(index, evenly_spaced(dataset.num_views(index), draws))
     persons = len(dataset.source.persons_of(index))
     shots = []
-    for place in evenly_spaced(len(traces), draws):
-        clip, crop = divmod(traces[place].sample.view, dataset.num_crops)
+    for trace in traces:
+        clip, crop = divmod(trace.sample.view, dataset.num_crops)
         person, clip = divmod(clip, dataset.num_clips)
         name = f"clip {clip + 1} of {dataset.num_clips}"
         name += f", crop {crop + 1} of {dataset.num_crops}" if dataset.num_crops > 1 else ""
         name += f", person {person + 1} of {persons}" if persons > 1 else ""
-        shots.append(_Shot(traces[place], name))
+        shots.append(_Shot(trace, name))
     return shots
 
 

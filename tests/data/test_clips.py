@@ -3,6 +3,7 @@ x = 30 + i, y = 25; they are 64 high and 96 wide."""
 
 import traceback
 
+import numpy as np
 import pytest
 import torch
 from accelerate.utils import send_to_device
@@ -270,6 +271,19 @@ class TestTraces:
         dataset = dataset_of(folder, "0", crop=crop, num_clips=2, num_crops=3)
         assert [trace.sample.view for trace in dataset.trace(0)] == list(range(6))
         assert {len(trace.images) for trace in dataset.trace(0)} == {4}
+
+    def test_of_some_views_are_those_of_all_and_hold_their_frames_alone(self, folder):
+        crop = CropSpec((20, 20), view_share=0.75)
+        dataset = dataset_of(folder, "0", crop=crop, num_clips=3, num_crops=2)
+        assert isinstance(dataset, TestClips)
+        assert dataset.num_views(0) == 6
+        every, some = dataset.trace(0), dataset.trace(0, [1, 4])
+        assert [trace.sample.view for trace in some] == [1, 4]
+        for trace in some:
+            same = every[trace.sample.view]
+            assert torch.equal(trace.sample.clip, same.sample.clip)
+            assert torch.equal(trace.sample.frame_indices, same.sample.frame_indices)
+            assert all(map(np.array_equal, trace.images, same.images))
 
     def test_of_an_unreadable_video_are_an_error_not_another_video(self, folder):
         for train in (False, True):
