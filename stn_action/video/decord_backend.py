@@ -8,7 +8,7 @@ from pathlib import Path
 import decord
 import numpy as np
 
-from stn_action.video.header import VideoHeader, read_header
+from stn_action.video.header import VideoHeader, read_header, times_agree
 from stn_action.video.orientation import Orientation
 from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.video_choices import MAX_PIXELS
@@ -35,7 +35,7 @@ class DecordReader(VideoReader):
         header = read_header(path, max_pixels)
         if header.num_declared > MAX_DECLARED:
             raise self._unable(f"open a file that promises {header.num_declared:,} frames")
-        if doubt := _doubt(header):
+        if doubt := _doubt(path, header):
             raise self._unable(f"tell the order of its frames: {doubt}")
         try:
             with _silent():
@@ -101,7 +101,7 @@ class DecordReader(VideoReader):
         return VideoError(f"{self.path}: decord cannot {action}; use data.reader=pyav or opencv")
 
 
-def _doubt(header: VideoHeader) -> str | None:
+def _doubt(path: Path, header: VideoHeader) -> str | None:
     """Return why decord may be inexact for this file; None if it is exact."""
     if header.num_streams > 1:
         return "it has several video streams"
@@ -109,6 +109,8 @@ def _doubt(header: VideoHeader) -> str | None:
         return "its packets do not give the order of frames (such as AVI with B-frames)"
     if not header.index.closed_groups:
         return "its groups of frames are open, or have the times of decoding"
+    if not times_agree(path):
+        return "the times of its packets contradict their data"
     return None
 
 

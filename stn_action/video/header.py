@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from stn_action.video.container import as_fraction, frame_orientation
+from stn_action.video.coded_order import order_check
+from stn_action.video.container import (
+    as_fraction,
+    demux_packets,
+    frame_orientation,
+    open_container,
+)
 from stn_action.video.decoding import FrameDecoder
 from stn_action.video.orientation import Orientation
 from stn_action.video.packets import FrameIndex
@@ -72,6 +78,23 @@ def read_header(path: Path, max_pixels: int) -> VideoHeader:
         )
     finally:
         decoder.close()
+
+
+def times_agree(path: Path) -> bool:
+    """Return whether the times of all packets agree with their data, as far as it tells the order.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    container, stream = open_container(path)
+    with container:
+        check = order_check(stream.codec_context.name, stream.codec_context.extradata)
+        packets = demux_packets(container, stream, path)
+        return check is None or all(
+            packet.pts is not None and check.agrees(bytes(packet), packet.pts)
+            for packet in packets
+            if packet.size > 1
+        )
 
 
 def _first_orientation(decoder: FrameDecoder) -> Orientation:

@@ -6,6 +6,7 @@ import pytest
 from stn_action.video.backend_table import open_video
 from stn_action.video.coded_order import order_check
 from stn_action.video.pyav import PyAVReader
+from stn_action.video.reader import VideoError
 from tests.video.clips import B_FRAMES, CLOSED, OPEN, Clip, checksum, checksums, write_clip
 
 PYRAMID = "keyint=250:scenecut=0:bframes=7:b-adapt=0:b-pyramid=normal:ref=4"
@@ -99,6 +100,9 @@ def test_exchanged_packets_are_read_as_a_sequential_decode_gives_them(clip, tmp_
         with open_video(path, num_frames=len(expected)) as video:
             found = [checksum(image) for image in video.read_images(wanted)]
         assert found == [expected[index] for index in wanted]
+    pytest.importorskip("decord", reason="decord has no wheel for this machine")
+    with pytest.raises(VideoError, match="decord cannot tell the order of its frames"):
+        open_video(path, "decord")
 
 
 def test_an_index_of_an_avi_that_contradicts_its_chunks_is_not_used(tmp_path):
