@@ -98,8 +98,9 @@ def train_faults(batch: DamagedBatch, folder: Path) -> list[str]:
         return faults
     trained, _, tested = ended.output.partition("counted as wrong: ")
     missing = batch.missing()
-    faults = _naming_faults(batch, _named_in(batch, trained) | missing, "train")
-    return faults + _naming_faults(batch, _named_in(batch, tested) | missing, "the test of train")
+    faults = _naming_faults(batch, _named_in(batch, trained) | missing, "train", clips=True)
+    named = _named_in(batch, tested) | missing
+    return faults + _naming_faults(batch, named, "the test of train", clips=True)
 
 
 def evaluate_faults(batch: DamagedBatch, folder: Path) -> list[str]:
@@ -117,7 +118,7 @@ def evaluate_faults(batch: DamagedBatch, folder: Path) -> list[str]:
         }
     named = _named_in(batch, ended.output)
     unlike = [f"{name}: named but not counted as wrong, or not named" for name in failed ^ named]
-    return unlike + _naming_faults(batch, failed | batch.missing(), "evaluate")
+    return unlike + _naming_faults(batch, failed | batch.missing(), "evaluate", clips=True)
 
 
 def predict_faults(batch: DamagedBatch, folder: Path) -> list[str]:
@@ -132,7 +133,7 @@ def predict_faults(batch: DamagedBatch, folder: Path) -> list[str]:
         return faults
     lines = [json.loads(line) for line in ended.output.splitlines() if line.startswith("{")]
     failed = {_stem(line["video"]) for line in lines if line["failure"]}
-    return _naming_faults(batch, failed | batch.missing(), "predict")
+    return _naming_faults(batch, failed | batch.missing(), "predict", clips=True)
 
 
 def reencode_faults(batch: DamagedBatch, folder: Path) -> list[str]:
@@ -170,14 +171,18 @@ def _detect(batch: DamagedBatch, folder: Path) -> Ended:
     return run_tool("detect_people", [*words, "--workers", batch.workers], folder, seconds=SECONDS)
 
 
-def _naming_faults(batch: DamagedBatch, named: Iterable[str], tool: str) -> list[str]:
+def _naming_faults(
+    batch: DamagedBatch, named: Iterable[str], tool: str, *, clips: bool = False
+) -> list[str]:
     """Return faults if unreadable videos are not named, or videos are with which nothing is wrong.
 
-    A video that can be read in part may be refused or not.
+    A video that can be read in part may be refused or not; if only clips are read, one whose
+    frames change their size too.
     """
     named = set(named)
     decoded = batch.decoded()
-    missed = [f"{name}: not named by {tool}" for name in sorted(batch.unreadable() - named)]
+    unreadable = batch.without_frames() if clips else batch.unreadable()
+    missed = [f"{name}: not named by {tool}" for name in sorted(unreadable - named)]
     blamed = sorted(named & batch.intact())
     return missed + [f"{name}: named by {tool}, {decoded[name].frames} frames" for name in blamed]
 

@@ -124,12 +124,16 @@ class DamagedBatch:
         }
 
     def unreadable(self) -> set[str]:
-        """Return the stems of the videos that no tool can read; a folder is no video."""
+        """Return the stems of the videos that cannot be read to their end; a folder is no video."""
         return {
             name
             for name, found in self.decoded().items()
             if not (found.readable or self.files[name].path.is_dir())
         }
+
+    def without_frames(self) -> set[str]:
+        """Return the stems of those of which no clip can be read, wherever it is."""
+        return {name for name in self.unreadable() if not self.decoded()[name].frames}
 
     def missing(self) -> set[str]:
         """Return the stems of the videos that are no files, which the data set does not have."""

@@ -50,8 +50,8 @@ def reference(job: Job, out: Path, data: Path) -> tuple[Path, float]:
 
 
 def resume_word(run: Path) -> list[str]:
-    """Return `--resume` if a run has written something to its folder."""
-    return ["--resume"] if run.is_dir() and any(run.iterdir()) else []
+    """Return `--resume` if a run was started in a folder."""
+    return ["--resume"] if (run / "config.yaml").exists() else []
 
 
 def cache_settings(data: Path, folder: Path) -> list[str]:
