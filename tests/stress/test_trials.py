@@ -1,9 +1,13 @@
 import json
 import os
+import re
+import shlex
 import time
+from pathlib import Path
 
 import pytest
 
+from stress import damage, disk, kill, processes
 from stress.guarded import guarded
 from stress.tool_process import Ended
 from stress.trials import Options, Trial, run_trials, table
@@ -92,3 +96,16 @@ def test_a_wrong_subject_ends_with_status_2(capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         stress(["earthquake"])
     assert "kill" in capsys.readouterr().err
+
+
+PAGE = Path(__file__).parents[2] / "docs/reliability.md"
+COMMANDS = re.findall(r"`((?:kill|damage|disk|processes)(?: -[^`]+)?)`", PAGE.read_text())
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS)))
+def test_every_command_of_the_page_has_a_subject_and_options_that_exist(command, capsys):
+    subject, *words = shlex.split(command)
+    mains = {"kill": kill, "damage": damage, "disk": disk, "processes": processes}
+    with pytest.raises(SystemExit, match=r"^0$"):
+        mains[subject].main([*words, "--help"])
+    assert "--only" in capsys.readouterr().out
