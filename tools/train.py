@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_words(parser, "CONFIG", "YAML file, see configs/")
     parser.add_argument(
-        "--resume", action="store_true", help="continue from train.output_dir/last.pt"
+        "--resume", action="store_true", help="go on with the run in train.output_dir"
     )
     parser.add_argument("--print-config", action="store_true", help="print all settings and exit")
     options = parser.parse_intermixed_args(arguments)

@@ -87,6 +87,10 @@ def test_what_is_finished_is_not_repeated_and_what_is_not_goes_on(compared, conf
     }
     assert changed == {"heads_seed0"}
     assert (compared / "heads_seed0/test_predictions.csv").read_bytes() == predictions
+    for name in ("test.json", "last.pt"):  # as if killed before it saved its state
+        (compared / "heads_seed0" / name).unlink()
+    run_arms(config, [0, 1], compared, console=QUIET)
+    assert (compared / "heads_seed0/test_predictions.csv").read_bytes() == predictions
 
 
 def test_runs_of_another_experiment_are_refused(compared, tiny_data):

@@ -57,6 +57,18 @@ def test_folds_go_on_where_they_were_interrupted(config, tmp_path):
     assert again.numbers() == result.numbers()
 
 
+def test_folds_that_were_killed_before_any_saved_its_state_start_cleanly(config, tmp_path):
+    result = train_folds(config, **QUIET)
+    for fold in (tmp_path / "run").glob("fold_*"):
+        for name in ("probabilities.json", "test.json", "last.pt"):
+            (fold / name).unlink()
+    again = train_folds(config, resume=True, **QUIET)
+    assert again.numbers() == result.numbers()
+    for fold in (tmp_path / "run").glob("fold_*"):
+        lines = map(json.loads, (fold / "metrics.jsonl").read_text().splitlines())
+        assert [(line["kind"], line["epoch"]) for line in lines] == [("train", 1), ("test", 1)]
+
+
 def test_folds_of_other_settings_are_not_pooled(config, tmp_path):
     train_folds(config, **QUIET)
     with pytest.raises(InputError, match="run holds a run already; give --resume"):

@@ -15,6 +15,7 @@ from stn_action.training.checkpoint import (
     save_checkpoint,
     training_state,
 )
+from stn_action.training.epoch_totals import EpochTotals
 from stn_action.training.log import RunLog
 from stn_action.training.loop import train_one_epoch
 from stn_action.training.monitor import HeadMonitor
@@ -176,6 +177,46 @@ def test_a_resumed_run_is_the_uninterrupted_one(name, looking_network, clips, st
     assert (again.loss, again.accuracy) == (second.loss, second.accuracy)
     assert_same(resumed.network, straight.network)
     assert resumed.schedule.get_last_lr() == straight.schedule.get_last_lr()
+
+
+def test_an_epoch_that_is_resumed_goes_on_with_its_totals(looking_network, clips, strategy):
+    batches = [clips(4, failures=[(7, "a.avi: empty")]), clips(2, first_video=4), clips(3)]
+
+    def seeded(batch: int) -> None:
+        seed_batch(0, epoch=1, batch=batch)
+
+    def start() -> Run:
+        torch.manual_seed(0)
+        return Run(looking_network(), strategy)
+
+    straight = start()
+    whole = straight.epoch(batches, before_batch=[seeded])
+    run, totals, resumed = start(), EpochTotals(), EpochTotals()
+    run.epoch(batches[:1], before_batch=[seeded], totals=totals)
+    resumed.load_state_dict(totals.state_dict(strategy), strategy)
+    numbers = []
+    parts = run.epoch(
+        batches[1:], before_batch=[seeded], totals=resumed,
+        after_step=[lambda record: numbers.append(record.batch)],
+    )  # fmt: skip
+    assert numbers == [2, 3]
+    for name in ("loss", "accuracy", "steps", "localization_grad_norm", "failures"):
+        assert getattr(parts, name) == getattr(whole, name), name
+    assert_same(run.network, straight.network)
+
+
+def test_an_epoch_that_lacks_no_batch_gives_its_totals(looking_network, clips, strategy):
+    run, totals = Run(looking_network(), strategy), EpochTotals()
+    whole = run.epoch([clips(4)], totals=totals)
+    again = run.epoch([], totals=totals)
+    assert (again.loss, again.accuracy, again.steps) == (whole.loss, whole.accuracy, 1)
+
+
+def test_a_step_ends_where_no_gradient_waits(looking_network, clips, strategy):
+    run, records = Run(looking_network(), strategy, accumulation=2), []
+    run.epoch([clips(2)] * 3, after_step=[records.append])
+    assert [record.ends_step for record in records] == [False, True, True]
+    assert [record.localization_grad_norm is not None for record in records] == [False, True, True]
 
 
 def test_a_frozen_arm_keeps_its_head_while_the_rest_learns(looking_network, clips, strategy):

@@ -155,6 +155,18 @@ def test_a_resumed_run_knows_since_when():
     assert "since epoch 2" in resumed.warnings(resumed.compute(), epoch=7)[0]
 
 
+def test_a_run_that_is_resumed_inside_an_epoch_knows_its_statistics():
+    first, second = one_head([-0.5, 0.5]), one_head([0.1, 0.9])
+    straight, stopped, resumed = HeadMonitor(), HeadMonitor(), HeadMonitor()
+    for monitor in (straight, stopped):
+        monitor.update([first], localization_grad_norm=0.1)
+    resumed.load_state_dict(stopped.state_dict())
+    for monitor in (straight, resumed):
+        monitor.update([second], localization_grad_norm=0.3)
+    assert resumed.compute() == straight.compute()
+    assert resumed.compute().localization_grad_norm == pytest.approx(0.2)
+
+
 def test_placements_are_told_apart():
     monitor = HeadMonitor()
     monitor.update([one_head([0.0, 0.0], stage="layer2"), one_head([-0.5, 0.5], stage="layer4")])
