@@ -1,6 +1,7 @@
 """Processes, devices and precision: the one file that configures and calls accelerate."""
 
 import atexit
+import os
 import random
 import re
 from collections.abc import Iterable, Iterator
@@ -35,7 +36,8 @@ def build_strategy(precision: str = "auto", *, cpu: bool = False) -> "Strategy":
         cpu: do not use a GPU.
 
     Raises:
-        InputError: an unknown precision, bf16 on a GPU without it, or accelerate is missing.
+        InputError: an unknown precision, bf16 on a GPU without it, accelerate is missing, or there
+            are fewer GPUs than processes.
     """
     try:
         from accelerate import Accelerator
@@ -54,6 +56,11 @@ def build_strategy(precision: str = "auto", *, cpu: bool = False) -> "Strategy":
     if precision == "auto":
         precision = "bf16" if bf16 else "float32"
     several = launched_processes() > 1
+    if gpu and int(os.environ.get("LOCAL_RANK", "0")) >= torch.cuda.device_count():
+        raise InputError(
+            f"this machine has {torch.cuda.device_count()} GPUs, fewer than processes: start as "
+            "many with torchrun --nproc-per-node gpu, or set CUDA_VISIBLE_DEVICES= to use the CPU"
+        )
     accelerator = Accelerator(
         mixed_precision=precision if gpu and precision != "float32" else "no",
         # Without `cpu`, accelerate takes processes on a machine without a GPU for separate runs.

@@ -12,6 +12,7 @@ from stn_action.config.schema import Config
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy
+from stn_action.errors import InputError
 from stn_action.models.network import FocusedNetwork
 
 
@@ -91,7 +92,8 @@ def build_run_data(
         console: where progress of filling a cache is shown.
 
     Raises:
-        InputError: a cache was made from something else, or the network cannot be cut.
+        InputError: a cache was made from something else, or the network cannot be cut; or the
+            cache is not where this process could read it.
     """
     if not config.train.cache_features:
         return ClipData(config, source, network)
@@ -101,4 +103,11 @@ def build_run_data(
         cache.fill(network, source, console)
         network.cpu()
     strategy.wait()
+    if not strategy.is_main:
+        cache = FeatureCache(config, videos)
+        if not cache.complete:
+            raise InputError(
+                f"train.cache_folder: the main process filled {cache.folder}, but it is not here: "
+                "give a folder on a disk that all machines of the run share"
+            )
     return CachedData(cache, network)

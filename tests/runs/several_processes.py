@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from runpy import run_path
 
@@ -33,10 +34,10 @@ ROOT = Path(__file__).parents[2]
 
 
 class InterruptedConsole(Console):
-    """Ctrl-C on every process, before the checkpoint of the second epoch."""
+    """Ctrl-C on every process, before the checkpoint at the end of the second epoch."""
 
     def print(self, *words, **settings) -> None:
-        if words and str(words[0]).startswith("epoch 2/2"):
+        if words and str(words[0]).startswith("epoch 2/"):
             raise KeyboardInterrupt
         super().print(*words, **settings)
 
@@ -142,6 +143,11 @@ def main(folder: Path) -> None:
         train(config, console=InterruptedConsole(file=io.StringIO()))
     except KeyboardInterrupt:
         train(config, resume=True, console=Console(file=io.StringIO()))
+    half = ["train.save_interval=1 steps", f"train.output_dir={folder / 'handed_over'}"]
+    with suppress(KeyboardInterrupt):
+        train(
+            load_config(folder / "equal.yaml", half), console=InterruptedConsole(file=io.StringIO())
+        )
     numbers = {
         "synchronized": shared_training(strategy, "synchronized"),
         "frozen": shared_training(strategy, "frozen"),

@@ -107,6 +107,17 @@ def test_a_run_does_not_depend_on_the_number_of_processes(launched, tiny_data, t
     assert close(*lines)
 
 
+def test_one_process_goes_on_where_several_were_stopped(launched, fresh_state):
+    folder = launched / "handed_over"
+    before = load_checkpoint(folder / "last.pt")
+    assert (before["epoch"], before["batch"] > 0) == (1, True)  # inside the second epoch
+    overrides = ["train.save_interval=1 steps", f"train.output_dir={folder}"]
+    config = load_config(launched / "equal.yaml", overrides)
+    train(config, resume=True, console=Console(quiet=True))
+    runs = [load_checkpoint(path / "last.pt")["network"] for path in (folder, launched / "equal")]
+    assert close(*({name: w.tolist() for name, w in weights.items()} for weights in runs))
+
+
 def test_a_checkpoint_is_tested_by_several_processes_as_by_one(launched, strategy):
     tested = run_checkpoint_test(launched / "equal" / "last.pt", None, [])
     several = torch.load(launched / "probabilities.pt")
