@@ -1,6 +1,7 @@
 """Command lines of the tools: shared arguments, error messages and exit status."""
 
 import argparse
+import math
 import re
 import signal
 import sys
@@ -11,6 +12,8 @@ from stn_action.disk.regular_file import path_of_text
 from stn_action.errors import InputError, Stopped
 from stn_action.launch import last_words, require_one_process
 
+MAX_WORKERS = 512
+"""Processes of hundreds of megabytes each."""
 EXTRAS = {
     "accelerate": "train", "torchmetrics": "train", "tensorboard": "train",
     "trackers": "people", "supervision": "people", "scipy": "people",
@@ -49,7 +52,7 @@ def ends_processes_cleanly(main: Callable[[Sequence[str] | None], None]) -> Call
                 "with --resume, other tools with the same command"
             )
             return 128 + (stop.signal if isinstance(stop, Stopped) else signal.SIGINT)
-        except (InputError, OSError, ImportError) as error:
+        except (InputError, OSError, ImportError, MemoryError, RuntimeError) as error:
             message = _message(error)
             if message is None:
                 raise
@@ -74,6 +77,13 @@ def add_words(parser: argparse.ArgumentParser, what: str, about: str) -> None:
     )  # fmt: skip
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--workers`."""
+    parser.add_argument(
+        "--workers", type=worker_count, default=2, help="processes (default: 2; 0: none)"
+    )
+
+
 def user_path(text: str) -> Path:
     """Return the path of a command line's argument: its text, `~` expanded.
 
@@ -84,6 +94,46 @@ def user_path(text: str) -> Path:
         return path_of_text(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def worker_count(text: str) -> int:
+    """Return a number of processes; 0 is this process alone.
+
+    Raises:
+        ArgumentTypeError: it is none, negative or absurdly large.
+    """
+    if not re.fullmatch(r"[0-9]{1,4}", text) or int(text) > MAX_WORKERS:
+        raise argparse.ArgumentTypeError(f"expected 0 to {MAX_WORKERS} processes, got {text[:40]}")
+    return int(text)
+
+
+def finite_number(text: str) -> float:
+    """Return a number.
+
+    Raises:
+        ArgumentTypeError: it is none, NaN or infinite.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"expected a finite number, got {text[:40]}")
+    return number
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """Return height and width of "WIDTHxHEIGHT".
+
+    Raises:
+        ArgumentTypeError: it has another form, or a side is 0 or absurdly large.
+    """
+    found = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"expected WIDTHxHEIGHT in pixels, as in 320x240, got {text[:40]}"
+        )
+    return int(found[2]), int(found[1])
 
 
 def _print_once(message: str) -> None:
@@ -97,6 +147,11 @@ def _message(error: Exception) -> str | None:
     match error:
         case InputError():
             return _plain_message(error)
+        case MemoryError() | RuntimeError() if _is_out_of_memory(error):
+            return (
+                "the memory is not enough: lower train.batch_size, eval.batch_size, data.crop.size "
+                f"or data.num_workers ({' '.join(str(error).split())[:200] or 'MemoryError'})"
+            )
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror}"
         case ModuleNotFoundError() if error.name in EXTRAS:
@@ -108,6 +163,13 @@ def _message(error: Exception) -> str | None:
                 "(Debian, Ubuntu: apt install libgl1 libglib2.0-0)"
             )
     return None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory of the machine or of a GPU ran out; PyTorch has errors of its own."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return "can't allocate memory" in str(error)
 
 
 def _plain_message(error: InputError) -> str:

@@ -1,9 +1,13 @@
 """How a tool ends: message and exit status."""
 
+import argparse
+from pathlib import Path
+
 import pytest
+import torch
 from torch._utils import ExceptionWrapper
 
-from stn_action.cli import ends_cleanly
+from stn_action.cli import ends_cleanly, finite_number, frame_size, user_path, worker_count
 from stn_action.errors import InputError
 from stn_action.video.reader import VideoError
 
@@ -92,3 +96,41 @@ def test_arguments_are_passed_on():
     assert ends_cleanly(seen.append)(["a", "b"]) == 0
     assert ends_cleanly(seen.append)() == 0
     assert seen == [["a", "b"], None]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory"
+        ),
+    ],
+)
+def test_memory_that_is_not_enough_is_one_message(capsys, error):
+    status, text = ending_of(error, capsys)
+    assert status == 2
+    assert text.startswith("error: the memory is not enough: lower train.batch_size, eval.batch_si")
+
+
+@pytest.mark.parametrize(
+    ("read", "right", "wrong"),
+    [
+        (worker_count, {"0": 0, "512": 512}, ["-1", "513", "9" * 5000, "2.5", "²", ""]),
+        (finite_number, {"1e-3": 0.001, "-2": -2.0}, ["nan", "inf", "9" * 5000, "x"]),
+        (frame_size, {"320x240": (240, 320)}, ["0x3", "320", "99999999x1", "²x3", "3x4x5"]),
+    ],
+)
+def test_arguments_are_read_within_bounds(read, right, wrong):
+    assert {text: read(text) for text in right} == right
+    for text in wrong:
+        with pytest.raises(argparse.ArgumentTypeError, match=r"expected .*got .{0,40}$"):
+            read(text)
+
+
+def test_a_path_argument_is_its_text_with_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert user_path("~/runs #1") == Path("/home/me/runs #1")
+    with pytest.raises(argparse.ArgumentTypeError, match="neither empty nor contains NUL"):
+        user_path("")

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_words, ends_cleanly, user_path
+from stn_action.cli import add_words, add_workers, ends_cleanly, user_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,11 +25,9 @@ def check(arguments: Sequence[str] | None) -> list[str]:
     )
     add_words(parser, "CONFIG_OR_FOLDER", "a YAML file or a folder of videos")
     parser.add_argument("--out", type=user_path, required=True, help="the table to write")
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2; 0: none)")
+    add_workers(parser)
     parser.add_argument("--strict", action="store_true", help="exit status 1 if a video is broken")
     options = parser.parse_intermixed_args(arguments)
-    if options.workers < 0:
-        parser.error(f"--workers must not be negative, got {options.workers}")
 
     from stn_action.build.video_sets import videos_of
     from stn_action.config.command_line import one_file_and_settings

@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import ends_cleanly, finite_number, frame_size, user_path
 
 
 @ends_cleanly
@@ -24,17 +24,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--to", choices=WRITABLE, default="sqlite")
     parser.add_argument("--out", type=user_path, required=True, help="file or folder to write")
     parser.add_argument("--videos", type=user_path, metavar="CONFIG_OR_FOLDER", help="the videos")
-    parser.add_argument("--fps", type=float, help="frames per second (ava, mot_det)")
-    parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="of the frames (ava)")
+    parser.add_argument("--fps", type=finite_number, help="frames per second (ava, mot_det)")
     parser.add_argument(
-        "--start-seconds", type=float, default=0.0, help="time of the first frame (ava)"
+        "--size", type=frame_size, metavar="WIDTHxHEIGHT", help="of the frames (ava)"
+    )
+    parser.add_argument(
+        "--start-seconds", type=finite_number, default=0.0, help="time of the first frame (ava)"
     )
     parser.add_argument("--actions", type=user_path, help="list of actions, .pbtxt (ava)")
     parser.add_argument("--excluded", type=user_path, help="excluded timestamps, .csv (ava)")
     options = parser.parse_args(arguments)
-    size = options.size.split("x") if options.size else None
-    if size is not None and (len(size) != 2 or not all(side.isdigit() for side in size)):
-        parser.error(f"--size must be WIDTHxHEIGHT in pixels, got {options.size}")
     if options.fps is not None and not options.fps > 0:
         parser.error(f"--fps must be positive, got {options.fps:g}")
 
@@ -46,8 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     failures: dict[str, str] = {}
     videos = videos_of(options.videos) if options.videos else None
     ava = {"actions": options.actions, "excluded": options.excluded}
-    ava |= {"start_seconds": options.start_seconds}
-    ava |= {"size_hw": (int(size[1]), int(size[0])) if size else None}
+    ava |= {"start_seconds": options.start_seconds, "size_hw": options.size}
     people = read_people(options.source, options.kind, videos=videos, fps=options.fps, ava=ava)
     if videos is not None:
         people = match_videos(people, videos, options.source, failures)

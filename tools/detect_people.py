@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import add_workers, ends_cleanly, user_path
 
 
 @ends_cleanly
@@ -32,13 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--min-score", type=float, default=0.1, help="drop weaker detections (default: 0.1)"
     )
     parser.add_argument("--batch-size", type=int, default=8, help="frames at a time (default: 8)")
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2; 0: none)")
+    add_workers(parser)
     parser.add_argument(
         "--merge", type=user_path, nargs="+", metavar="FILE", help="people files to merge"
     )
     options = parser.parse_intermixed_args(arguments)
-    if bool(options.words) != (options.merge is None) or options.workers < 0:
-        parser.error("expected one CONFIG_OR_FOLDER, or --merge FILE...; --workers at least 0")
+    if bool(options.words) != (options.merge is None):
+        parser.error("expected one CONFIG_OR_FOLDER, or --merge FILE...")
 
     from stn_action.build.video_sets import videos_of
     from stn_action.config.command_line import one_file_and_settings

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import add_workers, ends_cleanly, user_path
 
 
 @ends_cleanly
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar=("TRAIN", "TEST"),
         help="clips of each of the six classes (default: 40 20)",
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2; 0: none)")
+    add_workers(parser)
     options = parser.parse_args(arguments)
 
     from stn_action.data.synthetic.sample_set import generate_sample

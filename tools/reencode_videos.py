@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_words, ends_cleanly, user_path
+from stn_action.cli import add_words, add_workers, ends_cleanly, finite_number, user_path
 
 
 @ends_cleanly
@@ -30,15 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     boxes.add_argument("--crop-people", type=user_path, help="the same, and crop to the people")
     parser.add_argument(
-        "--margin", type=float, default=0.5, help="share added on each side (default: 0.5)"
+        "--margin", type=finite_number, default=0.5, help="share added on each side (default: 0.5)"
     )
     parser.add_argument(
         "--crf", type=int, default=18, help="H.264 quality, lower is better (default: 18)"
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: 2; 0: none)")
+    add_workers(parser)
     options = parser.parse_intermixed_args(arguments)
-    if options.workers < 0 or not 0 <= options.crf <= 51:
-        parser.error("--workers must not be negative, --crf must be in [0, 51]")
+    if not 0 <= options.crf <= 51:
+        parser.error(f"--crf must be in [0, 51], got {options.crf}")
 
     from stn_action.config.command_line import one_file_and_settings
     from stn_action.jobs.reencode.dataset_copy import reencode_dataset
