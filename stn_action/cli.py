@@ -1,6 +1,7 @@
 """Command lines of the tools: shared arguments, error messages and exit status."""
 
 import argparse
+import errno
 import math
 import re
 import signal
@@ -21,13 +22,17 @@ EXTRAS = {
 """Packages, and the extra of `stn_action` that installs them."""
 
 
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Errors of a full disk."""
+
+
 def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., int]:
     """Wrap the main function of a tool, so that a user's mistake ends with one message.
 
     The exit status is 2 then, 130 after an interrupt, 143 after SIGTERM that a training run
-    followed. Mistakes are `InputError`, a file that cannot be read or written, and an extra that is
-    not installed; other exceptions pass. A tool that `torchrun` started in several processes ends
-    so too: see `ends_processes_cleanly`.
+    followed. Mistakes are `InputError`, a file that cannot be read or written, a full disk, shared
+    memory that is too small, and an extra that is not installed; other exceptions pass. A tool that
+    `torchrun` started in several processes ends so too: see `ends_processes_cleanly`.
     """
 
     def alone(arguments: Sequence[str] | None) -> None:
@@ -147,6 +152,11 @@ def _message(error: Exception) -> str | None:
     match error:
         case InputError():
             return _plain_message(error)
+        case RuntimeError() if "shared memory" in str(error):
+            return (
+                "the shared memory is full, in which processes that load data pass it on: enlarge "
+                "/dev/shm (docker run --shm-size=8g), or set data.num_workers=0"
+            )
         case MemoryError() | RuntimeError() if _is_out_of_memory(error):
             return (
                 "the memory is not enough: lower train.batch_size, eval.batch_size, data.crop.size "
@@ -154,6 +164,8 @@ def _message(error: Exception) -> str | None:
             )
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror}"
+        case OSError() if error.errno in NO_SPACE:
+            return f"{error.strerror}: make room and give the same command again"
         case ModuleNotFoundError() if error.name in EXTRAS:
             extra = EXTRAS[error.name]
             return f"{error.name} is not installed: pip install 'stn_action[{extra}]'"

@@ -1,6 +1,8 @@
 """How a tool ends: message and exit status."""
 
 import argparse
+import errno
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,34 @@ def test_a_missing_extra_is_named_with_its_remedy(capsys):
         assert text == f"error: {name} is not installed: pip install 'stn_action[{extra}]'\n"
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "No space left on device: make room and",
+        ),
+        (
+            RuntimeError(
+                "unable to allocate shared memory(shm) for file </torch_1>: No space left"
+            ),
+            "the shared memory is full, .* data.num_workers=0",
+        ),
+        (
+            RuntimeError(
+                "DataLoader worker is killed by signal: Bus error. It is possible that "
+                "dataloader's workers are out of shared memory. Please try to raise it."
+            ),
+            "the shared memory is full, .* data.num_workers=0",
+        ),
+    ],
+)
+def test_no_space_is_one_message_wherever_it_is_missing(capsys, error, message):
+    status, text = ending_of(error, capsys)
+    assert status == 2
+    assert re.match(f"error: {message}", text)
+
+
 def test_a_missing_library_of_the_system_is_named_with_its_remedy(capsys):
     error = ImportError("libGL.so.1: cannot open shared object file")
     status, text = ending_of(error, capsys)
@@ -84,7 +114,12 @@ def test_a_missing_library_of_the_system_is_named_with_its_remedy(capsys):
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("ours"), OSError("ours"), ModuleNotFoundError("ours", name="stn_action.nothing")],
+    [
+        ValueError("ours"),
+        OSError("ours"),
+        RuntimeError("ours"),
+        ModuleNotFoundError("ours", name="stn_action.nothing"),
+    ],
 )
 def test_a_bug_keeps_its_traceback(capsys, error):
     with pytest.raises(type(error), match=r"ours"):

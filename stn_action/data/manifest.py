@@ -5,6 +5,7 @@ parsed when its video is asked for. In memory are only where each line starts an
 name, as two arrays that forked `DataLoader` workers share.
 """
 
+import hashlib
 import mmap
 from array import array
 from collections.abc import Iterable, Iterator
@@ -62,6 +63,10 @@ LIMITS = {"frames": 10**7, "fps": 10**6, "width": 2**16, "height": 2**16}
 MAX_LINE_BYTES, MAX_SHOWN = 2**20, 60
 COLUMNS = tuple(field.name for field in fields(Entry))
 HEADER = "\t".join(COLUMNS).encode() + b"\n"
+DIGEST_MARK = b"\tblake2b:"
+"""In the first line of a file, behind the columns; the digest of all other lines follows. Files of
+earlier versions have none."""
+DIGEST_BYTES = 16
 
 
 def to_line(entry: Entry) -> bytes:
@@ -124,8 +129,8 @@ class Manifest:
         """Open a table.
 
         Raises:
-            InputError: the file is missing, has another header, is cut off, a line has too few
-                or too many columns, or two lines have the same name.
+            InputError: the file is missing, has another header, is cut off or damaged, a line has
+                too few or too many columns, or two lines have the same name.
         """
         return cls(path)
 
@@ -165,13 +170,20 @@ class Manifest:
 
     def _open(self) -> None:
         with self._opened() as file:
-            header = file.readline(len(HEADER) + 2)
-            if header.rstrip(b"\r\n") != HEADER.rstrip() or not header.endswith(b"\n"):
+            header = file.readline(len(_header(hashlib.blake2b(digest_size=DIGEST_BYTES))) + 2)
+            columns, mark, digest = header.rstrip(b"\r\n").partition(DIGEST_MARK)
+            if columns != HEADER.rstrip() or not header.endswith(b"\n"):
                 raise InputError(
                     f"{self.path}, line 1: not the header of a manifest; "
                     + REMEDY.format(path=self.path)
                 )
-            self._starts, hashes = _scan(file, self.path, len(header))
+            self._starts, hashes, found = _scan(file, self.path, len(header))
+            if mark and digest != found:
+                raise InputError(
+                    f"{self.path}: damaged: its lines are not those that were written; "
+                    + REMEDY.format(path=self.path)
+                    + ", or, if it was edited on purpose, take the digest off line 1"
+                )
             self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._rows = np.argsort(hashes, kind="stable").astype(np.uint32)
         self._hashes = hashes[self._rows]
@@ -220,13 +232,26 @@ def write_manifest(
     Raises:
         InputError: it cannot be written, for instance because the disk is full.
     """
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     with replaced_file(path, remedy=remedy) as file:
-        file.write(HEADER)
-        file.writelines(lines)
+        file.write(_header(digest))  # as long as it will be
+        for line in lines:
+            digest.update(line)
+            file.write(line)
+        file.seek(0)
+        file.write(_header(digest))
 
 
-def _scan(file: BinaryIO, path: Path, start: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the starts of the lines and the end of the last (N + 1), and hashes of names (N)."""
+def _header(digest: hashlib.blake2b) -> bytes:
+    return HEADER.rstrip() + DIGEST_MARK + digest.hexdigest().encode() + b"\n"
+
+
+def _scan(file: BinaryIO, path: Path, start: int) -> tuple[np.ndarray, np.ndarray, bytes]:
+    """Return the starts of the lines and the end of the last (N + 1), hashes of names (N), digest.
+
+    The digest is that of all lines, in hexadecimal digits.
+    """
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     starts, hashes = array("q", [start]), array("I")
     line = HEADER
     lines = iter(lambda: file.readline(MAX_LINE_BYTES), b"")
@@ -238,6 +263,7 @@ def _scan(file: BinaryIO, path: Path, start: int) -> tuple[np.ndarray, np.ndarra
                 f"{path}, line {number}: expected {len(COLUMNS)} columns, got {columns}{cut}; "
                 + REMEDY.format(path=path)
             )
+        digest.update(line.rstrip(b"\r\n") + b"\n")  # a spreadsheet's line ends do no harm
         start += len(line)
         starts.append(start)
         hashes.append(crc32(line[: line.index(b"\t")]))
@@ -246,7 +272,8 @@ def _scan(file: BinaryIO, path: Path, start: int) -> tuple[np.ndarray, np.ndarra
             f"{path}, line {len(hashes) + 1}: the file is cut off in this line; "
             + REMEDY.format(path=path)
         )
-    return np.array(starts, dtype=np.int64), np.array(hashes, dtype=np.uint32)
+    found = digest.hexdigest().encode()
+    return np.array(starts, dtype=np.int64), np.array(hashes, dtype=np.uint32), found
 
 
 def _cell(name: str) -> bytes:

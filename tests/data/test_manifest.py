@@ -1,5 +1,6 @@
 import os
 import pickle
+import random
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 from stn_action.data.manifest import (
     COLUMNS,
+    DIGEST_MARK,
     HEADER,
     Entry,
     Manifest,
@@ -190,6 +192,30 @@ def test_a_manifest_that_cannot_be_finished_leaves_the_old_one(manifest):
         write_manifest(manifest.path, lines())
     assert list(Manifest.open(manifest.path)) == many(500)
     assert [path.name for path in manifest.path.parent.iterdir()] == ["manifest.tsv"]
+
+
+def test_any_flipped_bit_is_noticed(tmp_path):
+    path = tmp_path / "m.tsv"
+    write_manifest(path, map(to_line, many(2)))
+    data = path.read_bytes()
+    draw = random.Random(0)
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1 << draw.randrange(8)
+        path.write_bytes(changed)
+        with pytest.raises(InputError, match=r"m\.tsv.*write it again with"):
+            Manifest.open(path)
+
+
+def test_lines_that_are_cut_off_or_edited_are_noticed_unless_there_is_no_digest(tmp_path):
+    path = tmp_path / "m.tsv"
+    write_manifest(path, map(to_line, many(5)))
+    header, *lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header + b"".join(lines[:-1]))
+    with pytest.raises(InputError, match=r"m\.tsv: damaged: .*take the digest off line 1"):
+        Manifest.open(path)
+    path.write_bytes(header.partition(DIGEST_MARK)[0] + b"\n" + b"".join(lines[:-1]))
+    assert list(Manifest.open(path)) == many(5)[:-1]
 
 
 def test_the_columns_are_those_documented():

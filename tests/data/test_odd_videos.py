@@ -11,7 +11,7 @@ import torch
 
 from stn_action.data.clips import TestClips, TrainClips
 from stn_action.data.frame_sampling import ClipSampling
-from stn_action.data.manifest import Manifest, to_line, write_manifest
+from stn_action.data.manifest import DIGEST_MARK, Manifest, to_line, write_manifest
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.jobs.inspection import inspect_video
@@ -86,7 +86,9 @@ def removed(root: Path) -> dict[str, Any]:
 
 def damaged_line(root: Path) -> dict[str, Any]:
     path = manifest_in(root).path
-    path.write_bytes(path.read_bytes().replace(b"odd\t30\t", b"odd\tXX\t"))
+    header, _, lines = path.read_bytes().partition(b"\n")
+    header = header.partition(DIGEST_MARK)[0]  # of an earlier version, or edited
+    path.write_bytes(header + b"\n" + lines.replace(b"odd\t30\t", b"odd\tXX\t"))
     return {"manifest": Manifest.open(path)}
 
 

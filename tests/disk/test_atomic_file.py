@@ -41,6 +41,21 @@ def test_an_error_of_the_block_leaves_the_old_file_and_names_what_it_could_not_r
     assert [file.name for file in tmp_path.iterdir()] == ["note.txt"]
 
 
+def test_two_that_write_one_file_do_not_mix_and_the_last_one_wins(tmp_path):
+    path = tmp_path / "note.txt"
+    with replaced_file(path) as first, replaced_file(path) as second:
+        second.write(b"second")
+        first.write(b"first")
+    assert path.read_bytes() == b"first"  # the outer block ends last
+    assert [file.name for file in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    (tmp_path / ".note.txt.tmp").write_bytes(bytes(1000))
+    write_file(tmp_path / "note.txt", "new")
+    assert [file.name for file in tmp_path.iterdir()] == ["note.txt"]
+
+
 def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
     (tmp_path / "note.txt").mkdir()
     with pytest.raises(InputError, match=r"note\.txt: cannot be written \(Is a directory\); give"):

@@ -162,7 +162,7 @@ def test_a_run_goes_on_where_it_was_killed(folder, tmp_path):
     check(folder, whole)
     lines = whole.read_bytes().splitlines(keepends=True)
     journal = tmp_path / "m.tsv.part"
-    for text in (b"", HEADER[:20], b"".join(lines[:4]) + lines[4][:30]):
+    for text in (b"", HEADER[:20], HEADER + b"".join(lines[1:4]) + lines[4][:30]):
         out.unlink(missing_ok=True)
         journal.write_bytes(text)
         # of the first three of six one cannot be read
