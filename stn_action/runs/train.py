@@ -114,7 +114,7 @@ def _train_epochs(run: Run, console: Console) -> None:
 
 
 def _train_epoch(run: Run, epoch: int, totals: EpochTotals, progress: EpochProgress) -> TrainStats:
-    with StopRequest() as request:
+    with StopRequest(announce=run.strategy.is_main) as request:
         return train_one_epoch(
             run.learner,
             run.epoch_batches(epoch, totals.batches),

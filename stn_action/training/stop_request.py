@@ -16,10 +16,15 @@ class StopRequest:
     ignores. A context manager.
     """
 
-    def __init__(self) -> None:
-        """Start without a request; signals act as usual until the block begins."""
+    def __init__(self, *, announce: bool = True) -> None:
+        """Start without a request; signals act as usual until the block begins.
+
+        Args:
+            announce: tell on the standard error what a signal does; one of several processes does.
+        """
         self.signal: int | None = None
         """What came first; None: nothing yet."""
+        self._announce = announce
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -36,7 +41,8 @@ class StopRequest:
         del frame
         self.signal = number
         self._restore()
-        os.write(2, NOTICE)  # print may be what was interrupted
+        if self._announce:
+            os.write(2, NOTICE)  # print may be what was interrupted
 
     def _restore(self) -> None:
         while self._before:

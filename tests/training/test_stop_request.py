@@ -16,6 +16,13 @@ def test_the_first_signal_is_noted_and_said(number, capfd):
     assert capfd.readouterr().err.encode() == NOTICE
 
 
+def test_only_one_of_several_processes_says_it(capfd):
+    with StopRequest(announce=False) as request:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert request.signal == signal.SIGTERM
+    assert capfd.readouterr().err == ""
+
+
 def test_the_second_ctrl_c_interrupts(capfd):
     with StopRequest() as request:
         os.kill(os.getpid(), signal.SIGINT)
