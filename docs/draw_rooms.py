@@ -19,6 +19,8 @@ from stn_action.visualize.chart_figure import SERIES_COLORS, Figure, chart_style
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "stn_action"
+SMALL_FOLDERS = {"disk", "workers"}
+"""Rooms that everything may use, though each is a few files."""
 WIDTH, HEIGHT = 2.5, 0.78
 """Of a room, inches."""
 ROW, COLUMN, LANE = 1.16, 2.8, 0.4
@@ -59,8 +61,8 @@ def read_words(package: Path = PACKAGE) -> dict[str, str]:
 
 
 def base_rooms(imports: Imports, package: Path = PACKAGE) -> list[str]:
-    """Return the small rooms that everything may use: single files that import only each other."""
-    base = {room for room in imports if (package / f"{room}.py").is_file()}
+    """Return the small rooms that everything may use: they import only each other."""
+    base = {room for room in imports if (package / f"{room}.py").is_file() or room in SMALL_FOLDERS}
     while above := {room for room in base if not imports[room] <= base}:
         base -= above
     return sorted(base)
@@ -120,12 +122,12 @@ def draw_rooms(imports: Imports, words: dict[str, str], base: list[str]) -> Figu
             axes.text(x, y + HEIGHT - 0.31, lines, ha="center", va="top", fontsize=7.5)
         _draw_box(axes, (0.15 - width / 2, low + 0.12), (width - 0.3, -low - 0.5), BASE_COLOR,
                   EDGE_COLOR)  # fmt: skip
-        axes.text(0.35 - width / 2, -0.54, "single files that all rooms above may use", va="center",
+        axes.text(0.35 - width / 2, -0.54, "small rooms that all rooms above may use", va="center",
                   fontsize=8, style="italic")  # fmt: skip
         for number, room in enumerate(base):
             y = -0.78 - 0.2 * number
-            axes.text(0.35 - width / 2, y, room, va="center", fontsize=9, weight="bold")
-            axes.text(1.4 - width / 2, y, words.get(room, ""), va="center", fontsize=8)
+            axes.text(0.35 - width / 2, y, room, va="center", fontsize=7.5, weight="bold")
+            axes.text(1.7 - width / 2, y, words.get(room, ""), va="center", fontsize=7)
     return figure
 
 

@@ -1,1 +1,1 @@
-"""Processes that work for this one and end with it."""
+"""Processes that work for this one, and end with it."""
