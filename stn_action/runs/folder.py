@@ -50,11 +50,11 @@ def writing_to(config: Config, folder: Path) -> Config:
 
 
 @contextmanager
-def locked_folder(folder: Path, strategy: Strategy | None = None) -> Iterator[None]:
+def locked_folder(folder: Path, strategy: Strategy | None = None) -> Iterator[bool]:
     """Hold the lock of a folder of results while the block writes to it.
 
     The main process holds it for all. The folder is created; it is removed again if nothing was
-    written.
+    written. The block is given whether the folder existed before.
 
     Args:
         folder: of a run, a comparison, a sweep or an evaluation.
@@ -67,13 +67,14 @@ def locked_folder(folder: Path, strategy: Strategy | None = None) -> Iterator[No
     lock = FileLock(folder / LOCK_FILE, str(folder), "wait until it ends, or give another folder")
     is_main = is_main_process() if strategy is None else strategy.is_main
     created = [path for path in (folder, *folder.parents) if is_main and not path.exists()]
+    existed = not created
     refused = _lock_in(folder, lock) if is_main else None
     if strategy is not None:
-        refused = strategy.broadcast(refused)
+        refused, existed = strategy.broadcast((refused, existed))
     try:
         if refused is not None:
             raise InputError(refused)
-        yield
+        yield existed
     finally:
         lock.release()
         with suppress(OSError):  # it is not empty
@@ -81,14 +82,20 @@ def locked_folder(folder: Path, strategy: Strategy | None = None) -> Iterator[No
                 path.rmdir()
 
 
-def check_folder(folder: Path, config: Config, *, resume: bool, used: bool) -> None:
+def check_folder(
+    folder: Path, config: Config, *, resume: bool, used: bool, existed: bool = True
+) -> None:
     """Check that a run may write to a folder, before anything is computed.
+
+    A run that was killed at any moment can be resumed: one that had not saved a state yet, or had
+    only locked its folder, starts from the beginning. A folder that is not there is a mistake.
 
     Args:
         folder: of the run.
         config: the experiment.
         resume: go on with the run in the folder.
         used: whether a run has saved a state there.
+        existed: whether the folder was there before this run locked it.
 
     Raises:
         InputError: it holds another run already, or there is nothing to resume.
@@ -100,8 +107,13 @@ def check_folder(folder: Path, config: Config, *, resume: bool, used: bool) -> N
         )
     if resume and config.train.output_dir is None:
         raise InputError("--resume: which run? Give its folder as train.output_dir=FOLDER")
-    if resume and not used and not (folder / FINGERPRINT_FILE).is_file():
+    if resume and not existed:
         raise InputError(f"--resume: no run was started in {folder}; leave --resume out")
+
+
+def was_started(folder: Path) -> bool:
+    """Return whether a run in a folder got so far that its fingerprint was written."""
+    return (folder / FINGERPRINT_FILE).is_file()
 
 
 def differences_from_start(folder: Path, config: Config) -> Differences:

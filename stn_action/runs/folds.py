@@ -22,6 +22,7 @@ from stn_action.runs.folder import (
     differences_from_start,
     locked_folder,
     run_folder,
+    was_started,
     write_result,
     write_start,
     writing_to,
@@ -57,9 +58,10 @@ def train_folds(
         console.quiet = True
     folder = strategy.broadcast(run_folder(config))
     folds = [writing_to(fold, folder / f"fold_{fold.data.fold}") for fold in fold_configs(config)]
-    with locked_folder(folder, strategy):
-        check_folder(folder, config, resume=resume, used=has_fold_checkpoint(folder))
-        if resume:
+    with locked_folder(folder, strategy) as existed:
+        used = has_fold_checkpoint(folder)
+        check_folder(folder, config, resume=resume, used=used, existed=existed)
+        if resume and (used or was_started(folder)):
             _check_same(folder, config)
         load_listing(folds[0])
         strategy.wait()  # no process has a run in the folder before all have looked

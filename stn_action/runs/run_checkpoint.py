@@ -10,7 +10,7 @@ from typing import Any
 from stn_action.build.run import Run
 from stn_action.config.schema import Config, to_dict
 from stn_action.errors import InputError, Stopped
-from stn_action.runs.folder import differences_from_start
+from stn_action.runs.folder import differences_from_start, was_started
 from stn_action.training.checkpoint import (
     load_checkpoint,
     restore_training_state,
@@ -75,13 +75,15 @@ def load_newest(folder: Path, config: Config, *, is_main: bool = True) -> dict[s
     becomes `last.pt` too.
 
     Args:
-        folder: of a run that was started.
+        folder: of the run.
         config: with which it is to go on.
         is_main: whether this process writes.
 
     Raises:
         InputError: the run was started with other settings, or a checkpoint is damaged.
     """
+    if not (has_checkpoint(folder) or was_started(folder)):
+        return None
     if changed := differences_from_start(folder, config):
         raise InputError(
             f"--resume: the run in {folder} was started with other settings: {changed}; resume "

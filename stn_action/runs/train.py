@@ -69,8 +69,8 @@ def train(
     check_before_start(config)
     check_monitor(config.train.monitor, multi_label=listing.multi_label)
     folder = strategy.broadcast(run_folder(config))
-    with locked_folder(folder, strategy):
-        check_folder(folder, config, resume=resume, used=has_checkpoint(folder))
+    with locked_folder(folder, strategy) as existed:
+        check_folder(folder, config, resume=resume, used=has_checkpoint(folder), existed=existed)
         before = load_newest(folder, config, is_main=strategy.is_main) if resume else None
         run = build_run(config, listing, source, folder, strategy, console)
         if before is not None:

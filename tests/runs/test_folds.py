@@ -79,6 +79,14 @@ def test_folds_of_other_settings_are_not_pooled(config, tmp_path):
         train_folds(other, resume=True, **QUIET)
 
 
+def test_folds_killed_while_they_started_start_again_when_they_are_resumed(config, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("cut o")
+    resumed = train_folds(config, resume=True, **QUIET)
+    assert resumed.scores.probabilities.shape[0] > 0
+    assert (tmp_path / "run" / "fingerprint.json").is_file()
+
+
 def test_there_must_be_folds_to_resume_and_to_run(config, tmp_path):
     with pytest.raises(InputError, match=r"no run was started in .*run; leave --resume out"):
         train_folds(config, resume=True, **QUIET)

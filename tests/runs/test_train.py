@@ -234,6 +234,20 @@ def test_boxes_that_were_edited_since_the_start_are_noticed(tiny_run, tiny_data,
         train(config, resume=True, **QUIET)
 
 
+@pytest.mark.parametrize("left", [(), ("run.lock",), ("run.lock", "config.yaml")])
+def test_a_run_killed_while_it_started_starts_again_when_it_is_resumed(tiny_data, tmp_path, left):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in left:
+        (folder / name).write_text("cut o")
+    config = tiny_config(tiny_data, f"train.output_dir={folder}")
+    train(config, resume=True, **QUIET)
+    assert {"config.yaml", "fingerprint.json", "last.pt"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert load_config(folder / "config.yaml").train == config.train
+
+
 def test_there_must_be_a_run_to_resume(tiny_data, tmp_path):
     with pytest.raises(InputError, match=r"no run was started in .*run; leave --resume out"):
         train(tiny_config(tiny_data, f"train.output_dir={tmp_path / 'run'}"), resume=True, **QUIET)
