@@ -6,7 +6,6 @@ accept a file, and through check_videos, detect_people, train, evaluate, predict
 reencode_videos, each over batches of them among intact ones.
 """
 
-import argparse
 import shutil
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -22,7 +21,7 @@ from stress.damaged_files import SPECIALS, make_special
 from stress.guarded import guarded
 from stress.sample import sample_settings, write_sample, write_settings
 from stress.tool_process import run_tool
-from stress.trials import Outcome, Trial, add_options, options_of, run_trials
+from stress.trials import Outcome, Trial, options_of, run_trials, subject_parser
 
 BATCH = 50
 """Videos given to a tool at once."""
@@ -34,12 +33,7 @@ FOLDER = SPECIALS.index("a folder")
 
 def main(arguments: Sequence[str]) -> list[Outcome]:
     """Parse, try, print a table; return the outcomes."""
-    parser = argparse.ArgumentParser(
-        prog="stress.py damage",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_options(parser, "damage")
+    parser = subject_parser("damage", __doc__)
     parser.add_argument("--videos", type=int, default=1000, help="damaged ones (default: 1000)")
     parser.add_argument("--bits", type=int, default=400, help="of a checkpoint (default: 400)")
     parsed = parser.parse_args(arguments)

@@ -18,7 +18,7 @@ from stress.compared import broken_checkpoints, unlike_run
 from stress.sample import write_sample, write_settings
 from stress.small_disk import PAGE, mount_disk, with_own_mounts
 from stress.tool_process import Ended, ToolProcess, run_tool
-from stress.trials import Outcome, Trial, add_options, options_of, run_trials
+from stress.trials import Outcome, Trial, options_of, run_trials, subject_parser
 
 LARGE = 256 << 20
 """Bytes of a disk on which there is room for everything."""
@@ -29,12 +29,7 @@ JOBS = {job.name: job for job in (*jobs.JOBS, jobs.TRAINING)}
 
 def main(arguments: Sequence[str]) -> list[Outcome]:
     """Parse, try, print a table; return the outcomes."""
-    parser = argparse.ArgumentParser(
-        prog="stress.py disk",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_options(parser, "disk")
+    parser = subject_parser("disk", __doc__)
     parser.add_argument("--sizes", type=int, default=10, help="of disks (default: 10)")
     parser.add_argument("--pairs", type=int, default=5, help="of runs at once (default: 5)")
     parser.add_argument(

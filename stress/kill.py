@@ -6,7 +6,6 @@ many videos (check, detect, re-encode, the filling of a feature cache) likewise.
 live on.
 """
 
-import argparse
 import io
 import os
 import random
@@ -24,7 +23,7 @@ from stress import jobs
 from stress.compared import broken_checkpoints, unlike_run
 from stress.sample import write_sample, write_settings
 from stress.tool_process import Ended, ToolProcess, run_tool
-from stress.trials import Outcome, Trial, add_options, options_of, run_trials
+from stress.trials import Outcome, Trial, options_of, run_trials, subject_parser
 
 POINTS = (
     "half of the file written",
@@ -40,12 +39,7 @@ TRIES = 8
 
 def main(arguments: Sequence[str]) -> list[Outcome]:
     """Parse, try, print a table; return the outcomes."""
-    parser = argparse.ArgumentParser(
-        prog="stress.py kill",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_options(parser, "kill")
+    parser = subject_parser("kill", __doc__)
     parser.add_argument("--kills", type=int, default=20, help="of each kind (default: 20)")
     parser.add_argument(
         "--workers", type=int, nargs="+", default=[0, 2], help="data.num_workers (default: 0 2)"

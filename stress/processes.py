@@ -6,7 +6,6 @@ dropout, which would draw other numbers in each process. A process is killed at 
 must end within seconds, and the run is resumed by another number of processes.
 """
 
-import argparse
 import contextlib
 import os
 import random
@@ -25,7 +24,7 @@ from stress import jobs
 from stress.compared import broken_checkpoints, metrics_of, unlike_run
 from stress.sample import write_sample, write_settings
 from stress.tool_process import ROOT, Ended, ToolProcess, kill_group, run_tool
-from stress.trials import Outcome, Trial, add_options, options_of, run_trials
+from stress.trials import Outcome, Trial, options_of, run_trials, subject_parser
 
 TOLERANCE = 2e-4
 """Relative, of weights and numbers after some steps of which each is rounded otherwise."""
@@ -36,12 +35,7 @@ SECONDS = 180.0
 
 def main(arguments: Sequence[str]) -> list[Outcome]:
     """Parse, try, print a table; return the outcomes."""
-    parser = argparse.ArgumentParser(
-        prog="stress.py processes",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_options(parser, "processes")
+    parser = subject_parser("processes", __doc__)
     parser.add_argument("--runs", type=int, default=3, help="of each number (default: 3)")
     parser.add_argument(
         "--processes", type=int, nargs="+", default=[2, 3], help="numbers of them (default: 2 3)"

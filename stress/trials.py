@@ -57,8 +57,18 @@ class Options:
     """Pattern of the beginning of the keys of the trials to run; None: all."""
 
 
-def add_options(parser: argparse.ArgumentParser, subject: str) -> None:
-    """Add the arguments of `Options` to a subject's parser."""
+def subject_parser(subject: str, description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of the arguments of `Options`, to which a subject adds its own.
+
+    Args:
+        subject: the word after `stress.py`.
+        description: what the subject tries, in lines as they are to be shown.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"stress.py {subject}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(subject=subject)
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: 0)")
     parser.add_argument("--seconds", type=float, help="begin no trial after this time")
@@ -71,10 +81,11 @@ def add_options(parser: argparse.ArgumentParser, subject: str) -> None:
     parser.add_argument(
         "--only", metavar="KEY", help="trials whose name starts so; * stands for anything"
     )
+    return parser
 
 
 def options_of(parsed: argparse.Namespace) -> Options:
-    """Return what `add_options` added."""
+    """Return what `subject_parser` has parsed."""
     return Options(parsed.subject, parsed.seed, parsed.seconds, parsed.out.resolve(), parsed.only)
 
 
