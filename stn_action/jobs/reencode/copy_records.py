@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from hashlib import blake2b
-from types import TracebackType
 from typing import Any, Self
 
 from stn_action.checksum import slice_label, split_checksum
@@ -91,12 +90,7 @@ class CopyRecords:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._journal.close()
 
     def _write_people(self, video: Video, copy: ReencodedVideo) -> Failed | None:

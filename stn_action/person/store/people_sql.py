@@ -132,7 +132,7 @@ def _connect(path: Path, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:
 
 
 def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
-    """Check that there are the tables of SCHEMA and nothing else, as they are written there.
+    """Check that the file holds the tables of SCHEMA, unchanged, and nothing else.
 
     Raises:
         InputError: the file has others.
