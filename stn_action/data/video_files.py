@@ -1,5 +1,6 @@
 """The video files below a folder, and their names."""
 
+import glob
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -55,10 +56,11 @@ def name_files(paths: Sequence[Path]) -> list[str]:
 def has_namesake(path: Path) -> bool:
     """Return whether another video file beside this one has the same name without its suffix."""
     try:
-        beside = {other for other in path.parent.iterdir() if has_video_suffix(other)} - {path}
+        beside = list(path.parent.glob(f"{glob.escape(path.stem)}*"))  # others have other names
     except OSError:
         return False
-    *_, name = name_files([*(Path(other.name) for other in beside), Path(path.name)])
+    others = {Path(other.name) for other in beside if has_video_suffix(other)} - {Path(path.name)}
+    *_, name = name_files([*others, Path(path.name)])
     return name == path.name
 
 
