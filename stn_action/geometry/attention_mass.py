@@ -19,7 +19,9 @@ from stn_action.geometry.polygons import window_area
 from stn_action.geometry.theta import outline
 
 _ROUNDING = 1e-6
-"""Mass that counts as none: sums of float32 shares are that exact."""
+"""Share of the mass that counts as none: sums of float32 are that exact."""
+_EQUAL = 1e-4
+"""Weights that differ by less than this share of them are equal."""
 
 
 class AttendedAreas(NamedTuple):
@@ -32,7 +34,10 @@ class AttendedAreas(NamedTuple):
 
 
 def top_mass(weights: Tensor, share: float) -> Tensor:
-    """Return the smallest set of cells that holds a share of the mass; of equal cells the first.
+    """Return the heaviest cells that hold a share of the mass: as few as hold it.
+
+    Equal cells are in the set together or not at all, so that no order of the cells decides: of
+    equal weights on a part of the map, the set is that part.
 
     Args:
         weights: (..., H, W).
@@ -52,16 +57,15 @@ def top_mass(weights: Tensor, share: float) -> Tensor:
     if not 0 <= share <= 1:
         raise ValueError(f"share must be in [0, 1], got {share}")
     flat = weights.flatten(-2).double()
-    ordered, places = flat.sort(dim=-1, descending=True, stable=True)
+    ordered = flat.sort(dim=-1, descending=True).values
     wanted = share * ordered.sum(-1, keepdim=True) * (1 - _ROUNDING)
-    before = ordered.cumsum(-1) - ordered
-    chosen = torch.zeros_like(flat, dtype=torch.bool)
-    chosen.scatter_(-1, places, (before < wanted) & (ordered > 0))
-    return chosen.unflatten(-1, weights.shape[-2:])
+    needed = (ordered.cumsum(-1) - ordered < wanted) & (ordered > 0)
+    lightest = ordered.where(needed, torch.inf).amin(-1, keepdim=True)
+    return (flat >= lightest * (1 - _EQUAL)).unflatten(-1, weights.shape[-2:])
 
 
 def half_mass(weights: Tensor) -> Tensor:
-    """Return the smallest set of cells (..., H, W), bool, that holds half the mass."""
+    """Return the heaviest cells (..., H, W), bool, that hold half the mass: see `top_mass`."""
     return top_mass(weights, 0.5)
 
 
