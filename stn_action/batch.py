@@ -28,6 +28,9 @@ class Sample(NamedTuple):
     """(T,) int64 source frames."""
     boxes: Tensor
     """(T, 4) float32, the inverse map: source pixels of the clip's edges, x0 > x1 if mirrored."""
+    extents: Tensor
+    """(T, 2, 4) float32, the image and the person's box, as reported to the crop, in normalized
+    clip coordinates; see `geometry/extents.py`."""
 
 
 Item = tuple[list[Sample], list[Failure]]
@@ -48,6 +51,8 @@ class Batch(NamedTuple):
     """(B, T) int64."""
     boxes: Tensor
     """(B, T, 4) float32."""
+    extents: Tensor
+    """(B, T, 2, 4) float32."""
     failures: list[Failure]
     """Videos that could not be read, in the order in which they were tried."""
 
@@ -59,7 +64,10 @@ def collate(items: Sequence[Item]) -> Batch:
     if not samples:
         none = torch.empty(0, dtype=torch.int64)
         clip = torch.empty((0, 3, 0, 0, 0), dtype=torch.uint8)
-        return Batch(clip, none, none, none, none.reshape(0, 0), torch.empty(0, 0, 4), failures)
+        return Batch(
+            clip, none, none, none, none.reshape(0, 0), torch.empty(0, 0, 4),
+            torch.empty(0, 0, 2, 4), failures,
+        )  # fmt: skip
     return Batch(
         clip=torch.stack([sample.clip for sample in samples]),
         target=torch.stack([sample.target for sample in samples]),
@@ -67,5 +75,6 @@ def collate(items: Sequence[Item]) -> Batch:
         view=torch.tensor([sample.view for sample in samples]),
         frame_indices=torch.stack([sample.frame_indices for sample in samples]),
         boxes=torch.stack([sample.boxes for sample in samples]),
+        extents=torch.stack([sample.extents for sample in samples]),
         failures=failures,
     )

@@ -240,7 +240,9 @@ class Predictor:
             for view in read_person(reader, tubes, person, choice, crop, select)
         ]
         return [
-            Sample(view.clip, torch.tensor(0), 0, number, view.frame_indices, view.edges)
+            Sample(
+                view.clip, torch.tensor(0), 0, number, view.frame_indices, view.edges, view.extents
+            )
             for number, view in enumerate(views)
         ]
 
@@ -253,8 +255,13 @@ class Predictor:
             found = None if self.people is None else self.people.find(video.name)
             person_found = bool(found and tubes_of(self.config).kept(found.tubes))
         with self._precision():
-            parts = batch.clip.split(self.config.eval.batch_size)
-            predictions = [self.network(part.to(self.device)) for part in parts]
+            clips, extents = (
+                column.split(self.config.eval.batch_size) for column in (batch.clip, batch.extents)
+            )
+            predictions = [
+                self.network(clip.to(self.device), extents=extent.to(self.device))
+                for clip, extent in zip(clips, extents, strict=True)
+            ]
         views = torch.cat([part.logits.float().softmax(1).cpu() for part in predictions])
         if not views.isfinite().all():
             raise InputError(

@@ -32,7 +32,9 @@ class LookingNetwork(nn.Module):
     def localization_parameters(self) -> list[nn.Parameter]:
         return list(self.localization.parameters())
 
-    def forward(self, clip: Tensor, theta: Sequence[Tensor] | None = None) -> Prediction:
+    def forward(
+        self, clip: Tensor, theta: Sequence[Tensor] | None = None, extents: Tensor | None = None
+    ) -> Prediction:
         x = torch.relu(self.norm(self.trunk(clip.float().mean(2) / 255)))  # (B, 6, H, W)
         if theta is None:
             center = torch.tanh(self.localization(x.flatten(1)) * self.gain) * 0.5
@@ -69,6 +71,7 @@ def make_clips(
         view=row % views,
         frame_indices=torch.stack([row, row + 1], 1),
         boxes=torch.rand(num_clips, 2, 4, generator=generator),
+        extents=torch.tensor([-1.0, -1, 1, 1]).expand(num_clips, 2, 2, 4),
         failures=failures or [],
     )
 

@@ -40,6 +40,8 @@ DEPENDS_ON = (
     "eval.num_clips", "eval.num_crops",
 )  # fmt: skip
 """Settings and sections that the stored maps depend on."""
+FORMAT = 2
+"""Of the files; 2: with the extents of every view."""
 CACHE_SEED = 0
 """Of the augmented views, the same for every run: caches are shared between seeds."""
 
@@ -171,7 +173,8 @@ class FeatureCache:
                     failures.append((row, batch.failures[0][1]))
                     continue
                 maps = network.stage_features(batch.clip.to(device), self.stage).half().cpu()
-                writers.of(part, batch, maps).write(row, maps, batch.frame_indices, batch.boxes)
+                writer = writers.of(part, batch, maps)
+                writer.write(row, maps, batch.frame_indices, batch.boxes, batch.extents)
         return failures
 
     def _is_complete(self) -> bool:
@@ -241,7 +244,7 @@ def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
     return Fingerprint.of(
         config,
         keys=DEPENDS_ON + (("train.seed",) if random_trunk else ()),
-        extra={"videos": hashlib.sha256(lines.encode()).hexdigest()[:16]},
+        extra={"videos": hashlib.sha256(lines.encode()).hexdigest()[:16], "format": FORMAT},
     )
 
 

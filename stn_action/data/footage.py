@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stn_action.geometry.extents import clip_extents
 from stn_action.person.crop import (
     CropSpec,
     View,
@@ -51,6 +52,8 @@ class ClipView(NamedTuple):
     """(3, T, h, w) uint8 RGB."""
     edges: Tensor
     """(T, 4) float32, the inverse map; see `batch.Sample.boxes`."""
+    extents: Tensor
+    """(T, 2, 4) float32; see `batch.Sample.extents`."""
     frame_indices: Tensor
     """(T,) int64, the source frames."""
     images: list[np.ndarray]
@@ -133,8 +136,9 @@ def read_views(
         number = view.cut.number
         shown = [images[place] for place in places[number].tolist()] if keep_images else []
         frame_indices = footage.clips[number].contiguous()
-        clip = torch.from_numpy(view.clip)
-        views.append(ClipView(view.cut, clip, view.edges(), frame_indices, shown))
+        clip, edges = torch.from_numpy(view.clip), view.edges()
+        extents = clip_extents(edges, footage.size_hw, view.cut.person_boxes)
+        views.append(ClipView(view.cut, clip, edges, extents, frame_indices, shown))
     return views
 
 

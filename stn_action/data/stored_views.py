@@ -71,5 +71,6 @@ class StoredViews(Dataset[Item]):
         return [self._sample(index, int(draw.integers(num_views)))], failures
 
     def _sample(self, index: int, view: int) -> Sample:
-        features, frame_indices, boxes = self.arrays.view(self.rows[index], view)
-        return Sample(features, self.targets[index], index, view, frame_indices, boxes)
+        features, frame_indices, boxes, extents = self.arrays.view(self.rows[index], view)
+        target = self.targets[index]
+        return Sample(features, target, index, view, frame_indices, boxes, extents)

@@ -18,7 +18,7 @@ from stn_action.errors import InputError
 
 DTYPES = {
     "features": np.dtype("<f2"), "frame_indices": np.dtype("<i8"), "boxes": np.dtype("<f4"),
-    "checksums": np.dtype("<u4"),
+    "extents": np.dtype("<f4"), "checksums": np.dtype("<u4"),
 }  # fmt: skip
 """The arrays of a part, each in a file `<part>_<name>.npy`."""
 
@@ -32,8 +32,10 @@ class ViewArrays(NamedTuple):
     """(N, views, T) int64."""
     boxes: np.ndarray
     """(N, views, T, 4) float32."""
+    extents: np.ndarray
+    """(N, views, T, 2, 4) float32."""
     checksums: np.ndarray
-    """(N, views) uint32: CRC-32 of the three above."""
+    """(N, views) uint32: CRC-32 of the four above."""
 
     @classmethod
     def open(cls, folder: Path, part: str) -> Self:
@@ -48,8 +50,8 @@ class ViewArrays(NamedTuple):
                 raise _damaged(folder / f"{part}_{name}.npy", f"{array.dtype} {array.shape}")
         return arrays
 
-    def view(self, row: int, view: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the map (C, t, h, w) float32, frame numbers (T,) and boxes (T, 4) of a view.
+    def view(self, row: int, view: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the map (C, t, h, w) float32 of a view and its frame numbers, boxes and extents.
 
         Raises:
             InputError: they are not what was written.
@@ -58,11 +60,12 @@ class ViewArrays(NamedTuple):
         if _crc(values) != self.checksums[row, view]:
             path = Path(str(getattr(self.features, "filename", "features")))
             raise _damaged(path, f"view {view} of video {row} is not what was written")
-        features, frame_indices, boxes = values
+        features, frame_indices, boxes, extents = values
         return (
             torch.from_numpy(features.astype(np.float32)),
             torch.from_numpy(np.array(frame_indices)),
             torch.from_numpy(np.array(boxes)),
+            torch.from_numpy(np.array(extents)),
         )
 
 
@@ -92,7 +95,7 @@ class ViewWriter:
         """
         inner = {
             "features": tuple(map_shape), "frame_indices": (num_frames,), "boxes": (num_frames, 4),
-            "checksums": (),
+            "extents": (num_frames, 2, 4), "checksums": (),
         }  # fmt: skip
         self._files: dict[str, _ArrayFile] = {}
         try:
@@ -103,13 +106,17 @@ class ViewWriter:
             self.discard()
             raise
 
-    def write(self, row: int, maps: Tensor, frame_indices: Tensor, boxes: Tensor) -> None:
-        """Write all views of a video.
+    def write(
+        self, row: int, maps: Tensor, frame_indices: Tensor, boxes: Tensor, extents: Tensor
+    ) -> None:
+        """Write all views of a video; the arguments are as the fields of `ViewArrays`.
 
         Raises:
             InputError: they cannot be written.
         """
-        given = {"features": maps, "frame_indices": frame_indices, "boxes": boxes}
+        given = {
+            "features": maps, "frame_indices": frame_indices, "boxes": boxes, "extents": extents
+        }  # fmt: skip
         arrays = {name: value.numpy().astype(DTYPES[name]) for name, value in given.items()}
         sums = [_crc(values) for values in zip(*arrays.values(), strict=True)]
         arrays["checksums"] = np.array(sums, DTYPES["checksums"])

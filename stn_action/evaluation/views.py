@@ -17,7 +17,7 @@ ThetaSource = Mapping[tuple[int, int], tuple[Tensor, ...]]
 """(video, view) -> theta (K, S, 2, 3) of each placement."""
 Rows = tuple[dict[str, Tensor], tuple[Focus, ...]]
 FOCUS_FIELDS = ("frame_indices", "boxes")
-COLUMNS = ("clip", "target", "video", "view", *FOCUS_FIELDS)
+COLUMNS = ("clip", "target", "video", "view", "extents", *FOCUS_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,13 @@ def _predict(
     strategy: Strategy,
 ) -> Prediction:
     clip = batch.clip.to(strategy.device, non_blocking=True)
+    extents = batch.extents.to(strategy.device, non_blocking=True)
     theta = None
     if theta_source is not None:
         views = zip(batch.video.tolist(), batch.view.tolist(), strict=True)
         placements = zip(*(theta_source[view] for view in views), strict=True)
         theta = tuple(torch.stack(rows).to(strategy.device) for rows in placements)
-    prediction = network(clip) if theta is None else network(clip, theta=theta)
+    prediction = network(clip, theta=theta, extents=extents)
     finite = prediction.logits.isfinite().all(1).cpu()
     if not finite.all():
         raise InputError(

@@ -114,13 +114,20 @@ class FocusedNetwork(nn.Module):
         """Return the parameters that move the windows."""
         return list(self.heads.localization.parameters()) if self.heads else []
 
-    def forward(self, clip: Tensor, theta: Sequence[Tensor] | None = None) -> Prediction:
+    def forward(
+        self,
+        clip: Tensor,
+        theta: Sequence[Tensor] | None = None,
+        *,
+        extents: Tensor | None = None,
+    ) -> Prediction:
         """Classify clips.
 
         Args:
             clip: (B, 3, T, H, W), float, or uint8 if `mean` and `std` were given; it is brought to
                 the trunk's precision. Behind a stage, the features (B, C, T, H, W) of that stage.
             theta: (B, K, S, *kind) of each placement, used instead of the heads' own.
+            extents: (B, T, 2, 4), see `geometry/extents.py`; windows do not use them.
 
         Returns:
             The prediction; logits are float32.

@@ -57,7 +57,7 @@ def train_one_epoch(
     gives on the same global batches, except for what they draw at random.
 
     Args:
-        network: prepared by the strategy; `network(clip)` returns a `Prediction`.
+        network: prepared by the strategy; `network(clip, extents=extents)` returns a `Prediction`.
         batches: this process's shares of the epoch's batches: equally many in every process;
             some may be empty. Of an epoch that is resumed, the remaining ones.
         objective: (prediction, target) to a mean loss ().
@@ -84,7 +84,7 @@ def train_one_epoch(
             call(number)
         for transform in transforms:
             batch = transform(batch)
-        prediction = network(batch.clip)
+        prediction = network(batch.clip, extents=batch.extents)
         loss = objective(prediction, batch.target) * share.weight
         correct = _num_correct(prediction.logits, batch.target) * (share.num_clips > 0)
         # One transfer: on a GPU each waits for all that was queued.
@@ -114,8 +114,11 @@ def train_one_epoch(
 
 
 def _on_device(batch: Batch, strategy: Strategy) -> Batch:
-    clip = batch.clip.to(strategy.device, non_blocking=True)
-    return batch._replace(clip=clip, target=batch.target.to(strategy.device, non_blocking=True))
+    clip, target, extents = (
+        column.to(strategy.device, non_blocking=True)
+        for column in (batch.clip, batch.target, batch.extents)
+    )
+    return batch._replace(clip=clip, target=target, extents=extents)
 
 
 def _check_not_empty(share: BatchShare, number: int) -> None:

@@ -62,7 +62,7 @@ def test_the_cache_is_filled_once_and_said_so(cached):
     assert {path.name for path in (folder / "cache").iterdir()} == {"cache.json"} | {
         f"{part}_{what}.npy"
         for part in ("train", "test")
-        for what in ("features", "frame_indices", "boxes", "checksums")
+        for what in ("features", "frame_indices", "boxes", "extents", "checksums")
     }
 
 

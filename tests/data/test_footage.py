@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from stn_action.data.footage import Cut, Footage, read_views
+from stn_action.geometry.extents import clip_extents
 from stn_action.person.crop import CropSpec, View, crop_images, inverse_map, view_boxes
 from stn_action.person.select import select_boxes
 from stn_action.person.tube import Tube
@@ -93,6 +94,8 @@ def test_views_are_cut_as_from_frames_that_are_kept(
             expected = crop_images(images, boxes, crop.size, part.mirror)
             assert torch.equal(view.clip, expected)
             assert torch.equal(view.edges, inverse_map(boxes.expand(4, 4), part.mirror))
+            extents = clip_extents(view.edges, (HEIGHT, WIDTH), footage.person_boxes(number))
+            assert torch.equal(view.extents, extents)
             assert torch.equal(view.frame_indices, CLIPS[number])
             assert all(map(np.array_equal, view.images, images))
 

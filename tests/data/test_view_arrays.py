@@ -14,11 +14,12 @@ MAP_SHAPE = (2, 1, 3, 3)
 FRAMES = 4
 
 
-def views(seed: int, number: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return maps, frame numbers and boxes of the views of a video."""
+def views(seed: int, number: int = 2) -> tuple[torch.Tensor, ...]:
+    """Return maps, frame numbers, boxes and extents of the views of a video."""
     torch.manual_seed(seed)
     frames = torch.arange(number * FRAMES).reshape(number, FRAMES)
-    return torch.randn(number, *MAP_SHAPE).half(), frames, torch.rand(number, FRAMES, 4)
+    maps, boxes = torch.randn(number, *MAP_SHAPE).half(), torch.rand(number, FRAMES, 4)
+    return maps, frames, boxes, torch.randn(number, FRAMES, 2, 4)
 
 
 def write(folder: Path, videos: int = 3) -> None:
@@ -37,12 +38,11 @@ def written(tmp_path_factory) -> Path:
 def test_each_view_comes_back(written):
     arrays = ViewArrays.open(written, "test")
     for row in range(3):
-        maps, frames, boxes = views(row)
+        maps, *others = views(row)
         for view in range(2):
             found = arrays.view(row, view)
             assert torch.equal(found[0], maps[view].float())
-            assert torch.equal(found[1], frames[view])
-            assert torch.equal(found[2], boxes[view])
+            assert all(map(torch.equal, found[1:], [other[view] for other in others]))
 
 
 def test_any_flipped_bit_is_noticed_or_changes_nothing(written, tmp_path):
@@ -132,4 +132,4 @@ def fill_disk(disk: Path) -> None:
         ViewWriter(disk, "test", (20_000, 2), MAP_SHAPE, FRAMES)
     assert [path.name for path in disk.iterdir()] == ["other"]
     write(disk)  # what is small enough has its space
-    assert len(list(disk.iterdir())) == 5
+    assert len(list(disk.iterdir())) == 6
