@@ -10,12 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.visualize.frame_overlay import (
-    SUBPIXEL_BITS,
-    distinct_points,
-    draw_windows,
-    fixed_point,
-)
+from stn_action.geometry.heat_maps import HeatMaps
+from stn_action.visualize.frame_overlay import distinct_points, draw_windows
+from stn_action.visualize.heat_overlay import contour, draw_scale_of_heat
 from stn_action.visualize.images import (
     BLACK,
     WHITE,
@@ -34,12 +31,15 @@ from stn_action.visualize.legend import (
     draw_legend,
     head_color,
 )
+from stn_action.visualize.lines import SUBPIXEL_BITS, draw_lines, fixed_point
 
 PAPER: Color = (250, 250, 250)
 FRAME_HEIGHT = 240
 GLIMPSE_HEIGHT = 120
 TEXT_HEIGHT = 11
 _GAP = 8
+_BORDER = 3
+"""Of a glimpse, in the head's color."""
 _MOST_SHRINK = 8
 """A glimpse is averaged from at most this many times its pixels, along each side."""
 
@@ -48,6 +48,7 @@ def draw_sheet(
     frames: Sequence[Image | Tensor] | Tensor,
     outlines: Tensor,
     *,
+    heat: Sequence[HeatMaps] = (),
     title: str = "",
     label: str = "",
     probability: float | None = None,
@@ -62,14 +63,16 @@ def draw_sheet(
 
     Args:
         frames: T frames of one size, arrays (H, W, 3) or tensors (3, H, W), uint8 RGB.
-        outlines: (T, K, P, 2), source pixels.
+        outlines: (T, K, P, 2), source pixels; K may be 0.
+        heat: weight maps of further heads, each of (T, K', H, W); their glimpses show the map's
+            part of the frame, dark where they weigh little.
         title: name of the video, above everything.
         label: the predicted class.
         probability: of the class, in [0, 1].
         captions: T texts below the frames, such as their times.
         person_boxes: (T, 4) xyxy, source pixels; a row of NaN: no box in this frame.
         target_boxes: (T, 4) xyxy, source pixels, the target regions by ground truth.
-        head_names: K names; None: head 1, head 2, ...
+        head_names: a name for each head; None: head 1, head 2, ...
         columns: number of frames at most.
         glimpses: add a row of glimpses for each head.
 
@@ -77,34 +80,47 @@ def draw_sheet(
         ValueError: the numbers of frames, windows or names do not agree.
     """
     images = [as_image(frame) for frame in frames]
-    num_heads = outlines.shape[1] if outlines.dim() == 4 else 0
+    num_windows = outlines.shape[1] if outlines.dim() == 4 else 0
+    num_heads = num_windows + sum(one.num_heads for one in heat)
     names = list(head_names) if head_names is not None else default_head_names(num_heads)
-    agrees = outlines.shape[:2] == (len(images), len(names)) and outlines.shape[3:] == (2,)
-    if not agrees or not images:
+    num_named = len(names) - num_heads + num_windows
+    if not images or outlines.shape[:2] != (len(images), num_named) or outlines.shape[3:] != (2,):
         raise ValueError(
-            f"outlines must be ({len(images)}, {len(names)}, P, 2) for {len(images)} frames "
+            f"outlines must be ({len(images)}, {num_named}, P, 2) for {len(images)} frames "
             f"and {len(names)} heads, got {tuple(outlines.shape)}"
         )
+    for one in heat:
+        if one.weights.shape[:-3] != (len(images),):
+            raise ValueError(f"maps must be of {len(images)} frames, got {len(one.weights)}")
     picked = evenly_spaced(len(images), columns)
     cells = [
         _frame_cell(
             images[index],
             outlines[index],
+            [one[index] for one in heat],
             None if person_boxes is None else person_boxes[index],
             None if target_boxes is None else target_boxes[index],
         )
         for index in picked
     ]
     rows = [("", WHITE, cells)]
+    width = cells[0].shape[1]
     if captions is not None:
-        rows.append(("", WHITE, [_caption(captions[index], cells[0].shape[1]) for index in picked]))
+        rows.append(("", WHITE, [_caption(captions[index], width) for index in picked]))
     if glimpses:
-        for head, name in enumerate(names):
-            tiles = [
-                _glimpse_cell(images[index], outlines[index, head], head, cells[0].shape[1])
-                for index in picked
+        of_heads = [
+            [_glimpse_cell(images[index], outlines[index, head], head, width) for index in picked]
+            for head in range(num_windows)
+        ]
+        for one in heat:
+            of_heads += [
+                [_heat_cell(images[index], one[index], place, head, width) for index in picked]
+                for place, head in enumerate(range(len(of_heads), len(of_heads) + one.num_heads))
             ]
-            rows.append((name, head_color(head), tiles))
+        rows += [
+            (name, head_color(head), tiles)
+            for head, (name, tiles) in enumerate(zip(names, of_heads, strict=True))
+        ]
     body = _grid(rows)
     width = body.shape[1]
     legend = draw_legend(
@@ -182,10 +198,16 @@ def _filled(points: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
 
 
 def _frame_cell(
-    image: Image, outlines: Tensor, person_box: Tensor | None, target_box: Tensor | None
+    image: Image,
+    outlines: Tensor,
+    heat: Sequence[HeatMaps],
+    person_box: Tensor | None,
+    target_box: Tensor | None,
 ) -> Image:
     size_hw = (FRAME_HEIGHT, round(FRAME_HEIGHT * image.shape[1] / image.shape[0]))
-    return draw_windows(image, outlines, size_hw, person_box=person_box, target_box=target_box)
+    return draw_windows(
+        image, outlines, size_hw, heat=heat, person_box=person_box, target_box=target_box
+    )
 
 
 def _glimpse_cell(image: Image, outline: Tensor, head: int, width: int) -> Image:
@@ -193,22 +215,43 @@ def _glimpse_cell(image: Image, outline: Tensor, head: int, width: int) -> Image
 
     The cell stays empty if the head does not see this frame.
     """
-    border = 3
     points = outline.detach().cpu().double().numpy()
     if not len(distinct_points(points)):
         return blank_image((GLIMPSE_HEIGHT, width), PAPER)
     corners, _ = _frame_of(points)
+    size_hw = _glimpse_size(corners, width)
+    return _bordered(crop_window(image, outline, size_hw), head, width)
+
+
+def _heat_cell(image: Image, maps: HeatMaps, place: int, head: int, width: int) -> Image:
+    """Draw the map's part of a frame as a head weighs it, with the contour of half the mass."""
+    x0, y0, x1, y1 = maps.edges.tolist()
+    corners = torch.tensor([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+    size_hw = _glimpse_size(corners.numpy(), width)
+    glimpse = crop_window(image, corners, size_hw)
+    edges = np.array([0.0, 0.0, size_hw[1], size_hw[0]])
+    draw_scale_of_heat(glimpse, maps.weights[place], edges)
+    draw_lines(glimpse, list(contour(maps.weights[place], edges)), head_color(head), 1)
+    return _bordered(glimpse, head, width)
+
+
+def _glimpse_size(corners: np.ndarray, width: int) -> tuple[int, int]:
+    """Return height and width of a glimpse with these corners (4, 2), as large as a cell allows."""
     ratio = max(_side(corners, 0), 1e-3) / max(_side(corners, 1), 1e-3)
-    height = GLIMPSE_HEIGHT - 2 * border
-    inner_width = min(max(round(height * ratio), 1), width - 2 * border)
-    inner_height = min(max(round(inner_width / ratio), 1), height)
+    height = GLIMPSE_HEIGHT - 2 * _BORDER
+    inner_width = min(max(round(height * ratio), 1), width - 2 * _BORDER)
+    return min(max(round(inner_width / ratio), 1), height), inner_width
+
+
+def _bordered(glimpse: Image, head: int, width: int) -> Image:
+    """Draw a glimpse with a border in the head's color, in the middle of a cell."""
     cell = blank_image((GLIMPSE_HEIGHT, width), PAPER)
-    left, top = (width - inner_width) // 2, (GLIMPSE_HEIGHT - inner_height) // 2
-    cell[
-        top - border : top + inner_height + border, left - border : left + inner_width + border
-    ] = head_color(head)
-    glimpse = crop_window(image, outline, (inner_height, inner_width))
-    cell[top : top + inner_height, left : left + inner_width] = glimpse
+    height, inner_width = glimpse.shape[:2]
+    top, left = (GLIMPSE_HEIGHT - height) // 2, (width - inner_width) // 2
+    cell[top - _BORDER : top + height + _BORDER, left - _BORDER : left + inner_width + _BORDER] = (
+        head_color(head)
+    )
+    cell[top : top + height, left : left + inner_width] = glimpse
     return cell
 
 

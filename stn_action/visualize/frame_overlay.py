@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from torch import Tensor
 
+from stn_action.geometry.heat_maps import HeatMaps
+from stn_action.visualize.heat_overlay import contour, draw_tint
 from stn_action.visualize.images import (
     BLACK,
     WHITE,
-    Color,
     Image,
     as_image,
     put_text,
@@ -25,11 +26,9 @@ from stn_action.visualize.legend import (
     draw_legend,
     head_color,
 )
+from stn_action.visualize.lines import draw_dashes, draw_lines, draw_outline
 
-SUBPIXEL_BITS = 4
 _THIN = 2
-_FAR_AWAY = 1e5
-"""Coordinates are clamped to this many pixels, because OpenCV takes 32-bit integers."""
 _SAME_PIXELS = 1e-3
 """Points nearer than this count as one."""
 
@@ -38,6 +37,7 @@ def draw_frame(
     frame: Image | Tensor,
     outlines: Tensor,
     *,
+    heat: Sequence[HeatMaps] = (),
     person_box: Tensor | None = None,
     target_box: Tensor | None = None,
     label: str = "",
@@ -50,11 +50,13 @@ def draw_frame(
     Args:
         frame: array (H, W, 3) or tensor (3, H, W), uint8 RGB.
         outlines: (K, P, 2), source pixels, the image's edges at 0 and W; K may be 0.
+        heat: weight maps of further heads, each of (K', H, W), drawn as a tint and the contour of
+            half the mass.
         person_box: (4,) xyxy, source pixels; dashed white.
         target_box: (4,) xyxy, source pixels, the target region by ground truth; thin white.
         label: the class.
         probability: of the class, in [0, 1].
-        head_names: K names for the legend; None: head 1, head 2, ...
+        head_names: a name for each head in the legend; None: head 1, head 2, ...
         min_height: smaller frames are enlarged to this height, pixels.
 
     Returns:
@@ -63,13 +65,16 @@ def draw_frame(
     Raises:
         ValueError: the shapes do not agree.
     """
-    names = list(head_names) if head_names is not None else default_head_names(len(outlines))
-    if len(names) != len(outlines):
-        raise ValueError(f"head_names must name {len(outlines)} heads, got {len(names)}")
+    num_heads = len(outlines) + sum(one.num_heads for one in heat)
+    names = list(head_names) if head_names is not None else default_head_names(num_heads)
+    if len(names) != num_heads:
+        raise ValueError(f"head_names must name {num_heads} heads, got {len(names)}")
     image = as_image(frame)
     factor = max(1.0, min_height / image.shape[0])
     size_hw = (round(image.shape[0] * factor), round(image.shape[1] * factor))
-    view = draw_windows(image, outlines, size_hw, person_box=person_box, target_box=target_box)
+    view = draw_windows(
+        image, outlines, size_hw, heat=heat, person_box=person_box, target_box=target_box
+    )
     header = draw_header(label, probability, view.shape[1], _text_height(size_hw))
     legend = draw_legend(
         names,
@@ -85,6 +90,7 @@ def render_video(
     frames: Iterable[Image | Tensor],
     outlines: Tensor,
     *,
+    heat: Sequence[HeatMaps] = (),
     person_boxes: Tensor | None = None,
     target_boxes: Tensor | None = None,
     label: str = "",
@@ -97,11 +103,12 @@ def render_video(
     Args:
         frames: T frames.
         outlines: (T, K, P, 2), source pixels.
+        heat: weight maps of further heads, each of (T, K', H, W).
         person_boxes: (T, 4); a row of NaN: no box in this frame.
         target_boxes: (T, 4); a row of NaN: no box in this frame.
         label: the class.
         probability: of the class, in [0, 1].
-        head_names: K names for the legend.
+        head_names: a name for each head in the legend.
         min_height: smaller frames are enlarged to this height, pixels.
 
     Yields:
@@ -117,6 +124,7 @@ def render_video(
         yield draw_frame(
             frame,
             outlines[index],
+            heat=[one[index] for one in heat],
             person_box=None if person_boxes is None else person_boxes[index],
             target_box=None if target_boxes is None else target_boxes[index],
             label=label,
@@ -134,6 +142,7 @@ def draw_windows(
     outlines: Tensor,
     size_hw: tuple[int, int],
     *,
+    heat: Sequence[HeatMaps] = (),
     person_box: Tensor | None = None,
     target_box: Tensor | None = None,
 ) -> Image:
@@ -143,6 +152,7 @@ def draw_windows(
         image: (H, W, 3).
         outlines: (K, P, 2), pixels of `image`; one whose points are all equal is not drawn.
         size_hw: size of the result.
+        heat: weight maps of further heads, each of (K', H, W), with edges in pixels of `image`.
         person_box: (4,) xyxy, pixels of `image`; None or NaN: not drawn.
         target_box: (4,) xyxy, pixels of `image`; None or NaN: not drawn.
 
@@ -159,14 +169,15 @@ def draw_windows(
     resized = image if image.shape[:2] == size_hw else resize_image(image, size_hw)
     view = resized.copy()
     if (corners := _corners("person_box", person_box)) is not None:
-        _dashed(view, corners * scale_xy, _THIN)
+        draw_dashes(view, corners * scale_xy, _THIN)
     windows = _windows(outlines, scale_xy)
     for head, window in windows:
-        _outlined(view, window, head_color(head), _line_width(size_hw))
+        draw_outline(view, window, head_color(head), _line_width(size_hw))
+    contours = _draw_heat(view, heat, scale_xy, first_head=len(outlines))
     if (corners := _corners("target_box", target_box)) is not None:
-        _outlined(view, corners * scale_xy, WHITE, _THIN)
-    for head, window in windows:
-        _tag(view, window, head, _text_height(size_hw))
+        draw_outline(view, corners * scale_xy, WHITE, _THIN)
+    for head, points in (*windows, *contours):
+        _tag(view, points, head, _text_height(size_hw))
     return view
 
 
@@ -183,7 +194,30 @@ def _windows(outlines: Tensor, scale_xy: np.ndarray) -> list[tuple[int, np.ndarr
     """Return each head with a window in this frame, and the outline scaled to the result."""
     scaled = outlines.detach().cpu().double().numpy() * scale_xy
     windows = [(head, distinct_points(window)) for head, window in enumerate(scaled)]
-    return [(head, window.clip(-_FAR_AWAY, _FAR_AWAY)) for head, window in windows if len(window)]
+    return [(head, window) for head, window in windows if len(window)]
+
+
+def _draw_heat(
+    view: Image, heat: Sequence[HeatMaps], scale_xy: np.ndarray, *, first_head: int
+) -> list[tuple[int, np.ndarray]]:
+    """Draw weight maps: all tints, then all contours.
+
+    Returns:
+        Number of each head that has a contour, and the ends (2, 2) of its uppermost line.
+    """
+    maps = [
+        (weights, one.edges.double().numpy() * np.tile(scale_xy, 2))
+        for one in heat
+        for weights in one.weights
+    ]
+    for head, (weights, edges) in enumerate(maps, start=first_head):
+        draw_tint(view, weights, edges, head_color(head))
+    contours = [
+        (head, contour(weights, edges)) for head, (weights, edges) in enumerate(maps, first_head)
+    ]
+    for head, lines in contours:
+        draw_lines(view, list(lines), head_color(head), _line_width(view.shape[:2]))
+    return [(head, lines[0]) for head, lines in contours if len(lines)]
 
 
 def _corners(name: str, box: Tensor | None) -> np.ndarray | None:
@@ -195,26 +229,6 @@ def _corners(name: str, box: Tensor | None) -> np.ndarray | None:
         return None
     x0, y0, x1, y1 = box.tolist()
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-
-
-def _outlined(view: Image, corners: np.ndarray, color: Color, width: int) -> None:
-    """Draw a closed line with a dark rim, visible on every background."""
-    points = [fixed_point(corners)]
-    for line_color, line_width in ((BLACK, width + 2), (color, width)):
-        cv2.polylines(
-            view, points, True, line_color, line_width, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS
-        )
-
-
-def _dashed(view: Image, corners: np.ndarray, width: int) -> None:
-    dash = 4.0 * width + 4
-    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        length = float(np.linalg.norm(end - start))
-        for offset in np.arange(0, length, 2 * dash):
-            ends = np.array([offset, min(offset + dash, length)]) / max(length, 1e-9)
-            a, b = fixed_point(start + ends[:, None] * (end - start))
-            for color, line_width in ((BLACK, width + 2), (WHITE, width)):
-                cv2.line(view, a, b, color, line_width, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
 
 
 def _tag(view: Image, window: np.ndarray, head: int, text_height: int) -> None:
@@ -232,11 +246,6 @@ def _tag(view: Image, window: np.ndarray, head: int, text_height: int) -> None:
     text = str(head + 1)
     left_in = x + (size - text_width(text, text_height) + 1) // 2
     put_text(view, text, left_in, y + round(1.27 * text_height), height=text_height, color=BLACK)
-
-
-def fixed_point(points: np.ndarray) -> np.ndarray:
-    """Convert edge coordinates to OpenCV's fixed-point pixel-center coordinates."""
-    return np.round((points - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32)
 
 
 def _line_width(size_hw: tuple[int, int]) -> int:

@@ -16,7 +16,6 @@ from torch import Tensor
 from stn_action.geometry.clip_sampling import spatial_transformer
 from stn_action.geometry.splines import control_points
 from stn_action.geometry.theta import PROJECTIVE, SPLINE, VOLUMETRIC, kind_of, transform_points
-from stn_action.visualize.frame_overlay import SUBPIXEL_BITS, fixed_point
 from stn_action.visualize.image_layout import hstack_images, vstack_images
 from stn_action.visualize.images import (
     BLACK,
@@ -29,6 +28,7 @@ from stn_action.visualize.images import (
     put_text,
 )
 from stn_action.visualize.legend import STRIP_COLOR, head_color
+from stn_action.visualize.lines import SUBPIXEL_BITS, fixed_point
 
 MARGIN = 12
 """Pixels around source and output, so that a grid outside the map is visible."""
