@@ -39,6 +39,8 @@ class Listing:
     """Test videos that are left out because they have no person."""
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """Files in the data set's folders that are not called like a video: kinds and numbers."""
+    dataset: str = ""
+    """The name without the fold, where `data.name` does not tell it: `ut_interaction set 2`."""
 
     @property
     def all_videos(self) -> VideoTable:

@@ -53,6 +53,22 @@ def name_files(paths: Sequence[Path]) -> list[str]:
     ]
 
 
+def files_by_stem(folder: Path) -> dict[str, Path]:
+    """Return the video files of a folder by their names without suffix, of several the preferred.
+
+    Hidden files are left out. Empty if there is no such folder.
+    """
+    if not folder.is_dir():
+        return {}
+    videos = [path for path in folder.glob("[!.]*") if has_video_suffix(path)]
+    return {path.stem: path for path in sorted(videos, key=preference, reverse=True)}
+
+
+def preference(path: Path) -> tuple[bool, bool, str]:
+    """Return a key that sorts the files of one video: `.avi` as official lists have it, `.mp4`."""
+    return path.suffix != ".avi", path.suffix != ".mp4", path.suffix
+
+
 def has_namesake(path: Path) -> bool:
     """Return whether another video file beside this one has the same name without its suffix."""
     try:

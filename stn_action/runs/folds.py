@@ -114,7 +114,7 @@ def pooled_listing(config: Config, listings: Sequence[Listing]) -> Listing:
         listings: of the folds.
     """
     return Listing(
-        name=f"{config.data.name}, {len(listings)} folds pooled",
+        name=f"{listings[0].dataset or config.data.name}, {len(listings)} folds pooled",
         classes=listings[0].classes,
         train=VideoTable(),
         val=VideoTable(),

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from stn_action.build.model import build_network, describe_groups, example_clip, gain_of
-from stn_action.config.schema import load_config
+from stn_action.config.fingerprint import flatten
+from stn_action.config.schema import load_config, to_dict
 from stn_action.errors import InputError
 from stn_action.models.float32 import PixelNormalization
 from stn_action.models.spatial_transformer import SpatialTransformer
@@ -24,11 +25,22 @@ def test_the_network_of_every_shipped_configuration_is_built(path):
     with torch.no_grad():
         prediction = network(example_clip(config).byte())
     assert prediction.logits.shape == (1, 7)
-    assert config.model.focus is not None
-    heads = config.model.focus.heads
-    assert prediction.focus[0].theta.shape == (1, heads, 1, 2, 3)
+    heads = 0 if config.model.focus is None else config.model.focus.heads
+    assert [focus.theta.shape for focus in prediction.focus] == [(1, heads, 1, 2, 3)] * bool(heads)
     assert prediction.branch_logits is not None
     assert prediction.branch_logits.shape == (1, heads + 1, 7)
+
+
+@pytest.mark.parametrize("name", ["ut_interaction", "weizmann", "jhmdb"])
+def test_a_configuration_without_heads_is_that_with_heads_but_for_them(name):
+    without, with_heads = (
+        flatten(to_dict(load_config(CONFIGS[0].parent / f"{stem}.yaml")))
+        for stem in (name, f"{name}_st")
+    )
+    assert without.pop("model.focus") is None
+    assert without == {
+        key: value for key, value in with_heads.items() if not key.startswith("model.focus.")
+    }
 
 
 def test_a_head_in_line_starts_as_the_identity_as_in_the_library(tiny_data):

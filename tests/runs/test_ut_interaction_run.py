@@ -42,7 +42,7 @@ def test_folds_share_the_cache_and_their_predictions_are_pooled(
     assert "ut_interaction set 1, sequence 6 held out: 55 training videos, 5 test videos" in text
     result = json.loads((tmp_path / "run/test.json").read_text())
     assert result["protocol"] == (
-        "ut_interaction, 2 folds pooled: 12 videos, 0 failed; 2 segments of 96x64, "
+        "ut_interaction set 1, 2 folds pooled: 12 videos, 0 failed; 2 segments of 96x64, "
         "1 clips x 1 crops, whole frame"
     )
     rows = rows_of(tmp_path / "run/test_predictions.csv")

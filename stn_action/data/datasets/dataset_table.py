@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from stn_action.data.datasets import folders, sample, ucf101, ut_interaction
+from stn_action.data.datasets import folders, jhmdb21, sample, ucf101, ut_interaction, weizmann
 from stn_action.data.listing import Listing, require_separate_groups, require_videos
 from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
@@ -34,8 +34,8 @@ class DatasetSpec:
     """Numbers of the official splits, or of the groups that are held out in turn."""
     multi_label: bool = False
     """A video may have several labels."""
-    official: Mapping[int, Counts] = field(default_factory=dict)
-    """Official numbers of each fold; none: the lists are the user's own."""
+    official: Mapping[str, Counts] = field(default_factory=dict)
+    """Official numbers by the name of the listing; none: the lists are the user's own."""
     files_may_be_missing: bool = False
     """Listed videos that the disk lacks are left out and counted, as is usual for Kinetics."""
     lists_the_disk: bool = False
@@ -68,7 +68,7 @@ class DatasetSpec:
         found = Counts(
             len(listing.classes), len(listing.train), len(listing.test), len(listing.val)
         )
-        official = self.official.get(fold, found)
+        official = self.official[listing.name] if self.official else found
         if require_official and found != official:
             raise InputError(
                 f"{root}: not the official lists of {listing.name}: {_in_words(found)}, expected "
@@ -114,21 +114,43 @@ DATASETS = {
             ucf101.REMEDY,
             folds=(1, 2, 3),
             official={
-                1: Counts(101, 9537, 3783),
-                2: Counts(101, 9586, 3734),
-                3: Counts(101, 9624, 3696),
+                "ucf101 split 1": Counts(101, 9537, 3783),
+                "ucf101 split 2": Counts(101, 9586, 3734),
+                "ucf101 split 3": Counts(101, 9624, 3696),
             },
             searched="{root}, {root}/UCF-101 and their class folders",
             list_folder=ucf101.LISTS,
         ),
         DatasetSpec(
+            "jhmdb",
+            jhmdb21.list_jhmdb,
+            jhmdb21.REMEDY,
+            folds=(1, 2, 3),
+            official={
+                "jhmdb split 1": Counts(21, 660, 268),
+                "jhmdb split 2": Counts(21, 658, 270),
+                "jhmdb split 3": Counts(21, 663, 265),
+            },
+            searched=f"{{root}}/{jhmdb21.VIDEOS} or, without it, {{root}}, in their class folders",
+        ),
+        DatasetSpec(
             "ut_interaction",
             ut_interaction.list_ut_interaction,
             ut_interaction.REMEDY,
-            folds=tuple(ut_interaction.CLIPS_OF_SEQUENCE),
+            folds=tuple(range(1, ut_interaction.NUM_SEQUENCES + 1)),
             official={
-                fold: Counts(6, 60 - held_out, held_out)
-                for fold, held_out in ut_interaction.CLIPS_OF_SEQUENCE.items()
+                ut_interaction.listing_name(number, sequence): Counts(6, 60 - clips, clips)
+                for number, clips_of in ut_interaction.CLIPS_OF_SEQUENCE.items()
+                for sequence, clips in clips_of.items()
+            },
+        ),
+        DatasetSpec(
+            "weizmann",
+            weizmann.list_weizmann,
+            weizmann.REMEDY,
+            folds=tuple(range(1, len(weizmann.PEOPLE) + 1)),
+            official={
+                f"weizmann, {person} held out": Counts(10, 80, 10) for person in weizmann.PEOPLE
             },
         ),
         DatasetSpec("folders", folders.list_folders, folders.REMEDY, lists_the_disk=True),

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from stn_action.data.datasets.list_file import read_list_lines
 from stn_action.data.listing import Listing, require_folder
+from stn_action.data.video_files import files_by_stem, preference
 from stn_action.data.video_table import Video, VideoTable
-from stn_action.disk.regular_file import read_text_file
 from stn_action.errors import InputError
-from stn_action.video.suffixes import has_video_suffix
 
 LISTS = "ucfTrainTestlist"
-MAX_LIST_BYTES = 2**24
 REMEDY = (
     "get UCF101.rar and UCF101TrainTestSplits-RecognitionTask.zip from "
     "https://www.crcv.ucf.edu/data/UCF101.php and unpack both into data.root"
@@ -53,20 +52,9 @@ def _find_lists(root: Path) -> Path:
     )
 
 
-def _read_lines(path: Path) -> list[str]:
-    try:
-        lines = read_text_file(path, max_bytes=MAX_LIST_BYTES, what="list").splitlines()
-    except InputError as error:
-        raise InputError(f"{error}; {REMEDY}") from None
-    lines = [line.strip() for line in lines if line.strip()]
-    if not lines:
-        raise InputError(f"{path}: this list is empty; {REMEDY}")
-    return lines
-
-
 def _read_classes(path: Path) -> tuple[str, ...]:
     classes = []
-    for place, line in enumerate(_read_lines(path), start=1):
+    for place, line in enumerate(read_list_lines(path, remedy=REMEDY), start=1):
         number, _, name = line.partition(" ")
         if number != str(place) or not name:
             raise InputError(f"{path}, line {place}: expected '{place} <class>', got {line!r}")
@@ -77,9 +65,9 @@ def _read_classes(path: Path) -> tuple[str, ...]:
 def _read_list(path: Path, classes: Sequence[str], root: Path) -> VideoTable:
     labels = {name: label for label, name in enumerate(classes)}
     bases = _video_folders(root)
-    files_in = cache(_files_by_stem)
+    files_in = cache(files_by_stem)
     videos = []
-    for line in _read_lines(path):
+    for line in read_list_lines(path, remedy=REMEDY):
         name, _, number = line.partition(" ")
         folder, _, file_name = name.partition("/")
         match = _FILE_NAME.fullmatch(file_name)
@@ -92,7 +80,7 @@ def _read_list(path: Path, classes: Sequence[str], root: Path) -> VideoTable:
         folders = [base / part for base in bases for part in (folder, "")]
         found = [files_in(place).get(Path(file_name).stem) for place in folders]
         candidates = [path for path in found if path is not None]
-        video_path = min(candidates, key=_preference, default=folders[0] / file_name)
+        video_path = min(candidates, key=preference, default=folders[0] / file_name)
         group = f"{folder}_{match['group']}"
         videos.append(Video(name.removesuffix(".avi"), video_path, labels[folder], group))
     return VideoTable(videos)
@@ -102,15 +90,3 @@ def _video_folders(root: Path) -> list[Path]:
     """Return the folders that may hold class folders or videos."""
     nested = root / "UCF-101"
     return [nested, root] if nested.is_dir() else [root]
-
-
-def _files_by_stem(folder: Path) -> dict[str, Path]:
-    """Return the videos of a folder by their names; of several the preferred one."""
-    if not folder.is_dir():
-        return {}
-    videos = [path for path in folder.iterdir() if has_video_suffix(path)]
-    return {path.stem: path for path in sorted(videos, key=_preference, reverse=True)}
-
-
-def _preference(path: Path) -> tuple[bool, bool, str]:
-    return path.suffix != ".avi", path.suffix != ".mp4", path.suffix

@@ -25,7 +25,11 @@ def made_up(root, fold) -> Listing:
 
 
 SPEC = DatasetSpec(
-    "toy", made_up, "get it", folds=(2, 3), official={2: Counts(2, 2, 2, 1), 3: Counts(2, 9, 8)}
+    "toy",
+    made_up,
+    "get it",
+    folds=(2, 3),
+    official={"toy 2": Counts(2, 2, 2, 1), "toy 3": Counts(2, 9, 8)},
 )
 
 
@@ -42,9 +46,16 @@ def test_the_choices_of_a_configuration_are_the_rows():
 
 
 def test_every_official_fold_has_its_counts():
-    assert sum(counts.test for counts in DATASETS["ut_interaction"].official.values()) == 60
+    sets = dict.fromkeys(("ut_interaction set 1", "ut_interaction set 2", "weizmann", "jhmdb"), 0)
     for spec in DATASETS.values():
-        assert not spec.official or tuple(spec.official) == spec.folds
+        number = 2 if spec.name == "ut_interaction" else 1
+        assert len(spec.official) in (0, number * len(spec.folds))
+        for name, counts in spec.official.items():
+            known = name.split(",")[0].split(" split")[0]
+            if known in sets:
+                sets[known] += counts.test
+                assert counts.train + counts.test == {"weizmann": 90, "jhmdb": 928}.get(known, 60)
+    assert list(sets.values()) == [60, 60, 90, 268 + 270 + 265]
 
 
 def test_an_official_fold_keeps_its_name(root):

@@ -60,11 +60,44 @@ def test_a_missing_clip_is_noticed(root):
         load_dataset("ut_interaction", root, 1)
 
 
-def test_another_set_is_refused(tmp_path):
+@pytest.fixture
+def second_root(tmp_path):
+    """Set 2: sequences 11 to 20, one clip of each class in each."""
     for number in range(60):
-        (tmp_path / f"{number}_{11 + number // 6}_{number % 6}.avi").touch()
-    with pytest.raises(InputError, match=r"60 clips of 10 .*\(sequence 1: 0 instead of 6\)"):
-        load_dataset("ut_interaction", tmp_path, 1)
+        (tmp_path / f"{number}_{11 + number // 6}_{number % 6}.mp4").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("fold", [1, 10])
+def test_set_2_is_told_by_its_sequences(second_root, fold):
+    listing = load_dataset("ut_interaction", second_root, fold)
+    assert listing.name == f"ut_interaction set 2, sequence {10 + fold} held out"
+    assert listing.dataset == "ut_interaction set 2"
+    assert {video.group for video in listing.test} == {str(10 + fold)}
+    assert [video.target for video in listing.test] == [0, 1, 2, 3, 4, 5]
+    assert {video.group for video in listing.train} == {
+        str(sequence) for sequence in range(11, 21) if sequence != 10 + fold
+    }
+
+
+def test_set_2_must_be_complete(second_root):
+    (second_root / "6_12_0.mp4").unlink()
+    message = r"59 clips of 10 sequences, .* 60 clips .* of set 2 \(sequence 12: 5 instead of 6\)"
+    with pytest.raises(InputError, match=message):
+        load_dataset("ut_interaction", second_root, 1)
+
+
+def test_both_sets_in_one_folder_are_refused(second_root):
+    (second_root / "7_12_1.mp4").rename(second_root / "60_2_1.mp4")
+    message = r"clips of both sets: 1 of set 1 \(60_2_1.mp4\) and 59 of set 2 \(0_11_0.mp4\); give"
+    with pytest.raises(InputError, match=message):
+        load_dataset("ut_interaction", second_root, 1)
+
+
+def test_sequences_of_neither_set_are_refused(second_root):
+    (second_root / "59_20_5.mp4").rename(second_root / "59_21_5.mp4")
+    with pytest.raises(InputError, match=r"of set 2 \(sequence 20: 5 instead of 6\); get ut-inter"):
+        load_dataset("ut_interaction", second_root, 1)
 
 
 def test_a_strange_file_is_named(root):
