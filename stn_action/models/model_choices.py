@@ -11,6 +11,15 @@ ThetaPer = Literal["clip", "step"]
 InputPer = Literal[ThetaPer, "volume"]
 """What one input of a localization network covers; `volume`: of a volumetric transform."""
 
+LocalizationName = Literal["grid", "heatmap"]
+"""Localization networks; see `models.localization` and `models.heatmap_localization`."""
+
+LocalizationPadding = Literal["zeros", "replicate"]
+"""Values beyond the map in a localization network's convolutions."""
+
+Start = Literal["tiles", "foreground"]
+"""Where the windows start: on a tiling of the map, or of the person's box."""
+
 Temporal = Literal["mean", "difference"]
 """How descriptions of frames become one of the clip; see `models.temporal`."""
 
@@ -18,6 +27,9 @@ PublishedWeights = Literal["kinetics400", "imagenet"]
 """Weights that a trunk's library downloads."""
 
 GLIMPSES: tuple[Glimpse, ...] = get_args(Glimpse)
+LOCALIZATIONS: tuple[LocalizationName, ...] = get_args(LocalizationName)
+LOCALIZATION_PADDINGS: tuple[LocalizationPadding, ...] = get_args(LocalizationPadding)
+STARTS: tuple[Start, ...] = get_args(Start)
 TEMPORALS: tuple[Temporal, ...] = get_args(Temporal)
 PUBLISHED_WEIGHTS: tuple[PublishedWeights, ...] = get_args(PublishedWeights)
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from stn_action.errors import InputError
 from stn_action.models.localization import BoundedLinear, EqualizedConv2d, LocalizationNetwork
 
 
@@ -142,3 +143,28 @@ def test_gradients_are_right():
 
     inputs = (features, *network.parameters())
     assert torch.autograd.gradcheck(with_weights, inputs, fast_mode=True)
+
+
+def test_a_constant_map_stays_constant_with_replicate_padding():
+    layer = EqualizedConv2d(3, 4, 5, gain=20.0, padding="replicate")
+    values = torch.randn(2, 3, 1, 1)
+    result = layer(values.expand(2, 3, 4, 9))
+    summed = torch.einsum("oihw,ni->no", layer.weight * 20, values[..., 0, 0])
+    torch.testing.assert_close(result, summed[..., None, None].expand(2, 4, 4, 9))
+    zeros = EqualizedConv2d(3, 4, 5, gain=20.0)(values.expand(2, 3, 4, 9))
+    assert zeros.flatten(2).std(2).min() > 0.01
+
+
+@pytest.mark.parametrize("map_hw", [(6, 9), (1, 2)])
+def test_replicate_padding_is_that_of_a_convolution(map_hw):
+    layer = EqualizedConv2d(3, 4, 5, gain=20.0, padding="replicate")
+    reference = nn.Conv2d(3, 4, 5, padding=2, bias=False, padding_mode="replicate")
+    with torch.no_grad():
+        reference.weight.copy_(layer.weight * 20)
+    x = torch.randn(2, 3, *map_hw)
+    torch.testing.assert_close(layer(x), reference(x))
+
+
+def test_an_unknown_padding_is_refused():
+    with pytest.raises(InputError, match=r"one of \('zeros', 'replicate'\), got 'border'"):
+        LocalizationNetwork(5, 6, padding="border")  # pyright: ignore
