@@ -21,6 +21,12 @@ from torch.nn import functional as F
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.windows import Attention
 from stn_action.models.heads import FocusHeads
+from stn_action.models.model_choices import (
+    LOCALIZATION_PADDINGS,
+    LOCALIZATIONS,
+    LocalizationName,
+    LocalizationPadding,
+)
 from stn_action.models.prediction import Focus
 from stn_action.training.monitor import HeadMonitor
 from stn_action.training.optim import (
@@ -41,6 +47,7 @@ SIZES = (4000, 1000)
 class Row(NamedTuple):
     """One run."""
 
+    localization: str
     optimizer: str
     relative_lr: float
     effective: float
@@ -59,10 +66,15 @@ class Row(NamedTuple):
 class MarkedPatches(nn.Module):
     """Global mean and glimpses of a map, classified."""
 
-    def __init__(self, gain: float, num_heads: int = 2) -> None:
+    def __init__(
+        self, gain: float, localization: LocalizationName, padding: LocalizationPadding,
+        num_heads: int = 2,
+    ) -> None:  # fmt: skip
         super().__init__()
         family = Attention(num_heads, start_scale=0.6)
-        self.heads = FocusHeads(CHANNELS, family, gain=gain)
+        self.heads = FocusHeads(
+            CHANNELS, family, gain=gain, localization=localization, localization_padding=padding
+        )
         self.classifier = nn.Linear(CHANNELS * (1 + num_heads), CLASSES)
         self.gain = gain
 
@@ -101,13 +113,14 @@ def marked_patches(count: int, generator: torch.Generator) -> tuple[Tensor, Tens
 
 def run(
     optimizer_name: str, relative_lr: float, gain: float, clip: float | None, steps: int, seed: int,
-    data: tuple[Tensor, Tensor, Tensor, Tensor],
+    data: tuple[Tensor, Tensor, Tensor, Tensor], localization: LocalizationName,
+    padding: LocalizationPadding,
 ) -> Row:  # fmt: skip
     """Train once and measure on held-out maps."""
     start = time.perf_counter()
     torch.manual_seed(seed)
     maps, labels, test_maps, test_labels = data
-    network = MarkedPatches(gain)
+    network = MarkedPatches(gain, localization, padding)
     groups = parameter_groups(
         network, lr=LR[optimizer_name], relative_lr=relative_lr, weight_decay=0.0
     )
@@ -134,7 +147,8 @@ def run(
     accuracy = float((logits.argmax(1) == test_labels).float().mean())
     effective = effective_relative_lr(optimizer_name, relative_lr, gain)
     return Row(
-        optimizer_name, relative_lr, effective, gain, str(clip), steps, seed, accuracy,
+        f"{localization}, {padding}", optimizer_name, relative_lr, effective, gain, str(clip),
+        steps, seed, accuracy,
         mean["spread"], mean["displacement"], mean["scale"],
         "/".join(head.state for head in heads), time.perf_counter() - start,
     )  # fmt: skip
@@ -144,12 +158,13 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     """All runs, in order."""
     generator = torch.Generator().manual_seed(1)
     data = marked_patches(SIZES[0], generator) + marked_patches(SIZES[1], generator)
-    for name, steps, ratio, clip, seed in itertools.product(
-        options.optimizers, options.steps, options.ratios, options.clips, options.seeds
-    ):
+    for localization, padding, name, steps, ratio, clip, seed in itertools.product(
+        options.localizations, options.localization_paddings, options.optimizers, options.steps,
+        options.ratios, options.clips, options.seeds,
+    ):  # fmt: skip
         gains = options.gains or [DEFAULT_GAIN[name]]
         for gain in gains:
-            yield run(name, ratio, gain, clip, steps, seed, data)
+            yield run(name, ratio, gain, clip, steps, seed, data, localization, padding)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -162,6 +177,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--gains", nargs="+", type=float, help="default: the family's own")
     parser.add_argument(
         "--clips", nargs="+", default=[0.1], type=lambda s: None if s == "none" else float(s)
+    )
+    parser.add_argument("--localizations", nargs="+", default=["grid"], choices=LOCALIZATIONS)
+    parser.add_argument(
+        "--localization-paddings", nargs="+", default=["zeros"], choices=LOCALIZATION_PADDINGS
     )
     parser.add_argument("--out", type=Path, help="also write the CSV here")
     options = parser.parse_args(arguments)

@@ -11,11 +11,12 @@ def test_the_relative_lr_benchmark_writes_a_row_per_run(tmp_path, capsys, monkey
     out = tmp_path / "rows.csv"
     relative_lr.main(
         ["--optimizers", "sgd", "--steps", "25", "--ratios", "0", "1e-3", "--seeds", "0",
-         "--out", str(out)]
+         "--localizations", "heatmap", "--localization-paddings", "replicate", "--out", str(out)]
     )  # fmt: skip
     with out.open(newline="") as file:
         still, moving = csv.DictReader(file)
-    assert still["displacement"] == "0"
+    assert still["localization"] == "heatmap, replicate"
+    assert float(still["displacement"]) < 1e-6
     assert still["states"] == "frozen on purpose/frozen on purpose"
     assert float(moving["displacement"]) > 0.001
     assert float(moving["effective"]) == 90

@@ -126,13 +126,29 @@ class Transform(ABC):
     def _scale_of(self, raw: Tensor, start: float | None = None) -> Tensor:
         """Compute scales in [min_scale, max_scale] by a sigmoid that is `start` at 0."""
         span = self.max_scale - self.min_scale
-        share = ((self.scale if start is None else start) - self.min_scale) / span
-        return self.min_scale + span * torch.sigmoid(raw + math.log(share / (1 - share)))
+        return self.min_scale + span * torch.sigmoid(raw + self._start_logit(start))
+
+    def _raw_scale_of(self, scale: Tensor, limit: float) -> Tensor:
+        """Invert `_scale_of` for scales brought within `limit` of the range about its middle."""
+        share = (scale - self.min_scale) / (self.max_scale - self.min_scale)
+        return torch.logit(share.clamp((1 - limit) / 2, (1 + limit) / 2)) - self._start_logit()
+
+    def _start_logit(self, start: float | None = None) -> float:
+        start = self.scale if start is None else start
+        share = (start - self.min_scale) / (self.max_scale - self.min_scale)
+        return math.log(share / (1 - share))
 
     def _center_of(self, raw: Tensor, reach: Tensor | float) -> Tensor:
         """Compute centers (..., K, 2) of windows of half-width `reach`, inside the map."""
-        start = (tile_centers(self.num_heads).to(raw) * _BORDER_SHARE).atanh()
-        return torch.tanh(raw + start) * (1 - reach)
+        return torch.tanh(raw + self._start_tanh(raw)) * (1 - reach)
+
+    def _raw_center_of(self, center: Tensor, reach: Tensor, limit: float) -> Tensor:
+        """Invert `_center_of` for centers brought within `limit` of the free space."""
+        share = (center / (1 - reach)).clamp(-limit, limit)
+        return torch.atanh(share) - self._start_tanh(center)
+
+    def _start_tanh(self, like: Tensor) -> Tensor:
+        return (tile_centers(self.num_heads).to(like) * _BORDER_SHARE).atanh()
 
 
 def diagonal(matrices: Tensor) -> Tensor:

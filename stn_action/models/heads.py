@@ -10,12 +10,23 @@ from stn_action.errors import InputError
 from stn_action.geometry.clip_sampling import fold_time, sample_clips
 from stn_action.geometry.family import Transform
 from stn_action.geometry.sampling import pooled, sample
+from stn_action.geometry.smoothing import smooth_steps
 from stn_action.geometry.theta import VOLUMETRIC, at_least_float32
+from stn_action.geometry.tiles import foreground_boxes
 from stn_action.geometry.transform_choices import PADDINGS, SAMPLERS, Padding, Sampler
+from stn_action.geometry.windows import AxisAligned
 from stn_action.models.float32 import KeptInFloat32
+from stn_action.models.heatmap_localization import HeatmapLocalization
 from stn_action.models.localization import LocalizationNetwork
 from stn_action.models.localization_input import LocalizationInput
-from stn_action.models.model_choices import ThetaPer
+from stn_action.models.model_choices import (
+    LOCALIZATIONS,
+    STARTS,
+    LocalizationName,
+    LocalizationPadding,
+    Start,
+    ThetaPer,
+)
 
 
 class FocusHeads(KeptInFloat32):
@@ -29,12 +40,18 @@ class FocusHeads(KeptInFloat32):
         channels: C of the features.
         transform: the family of theta, made for K windows.
         theta_per: one theta per "clip" or per time "step"; volumetric theta is always per clip.
-        gain: see `LocalizationNetwork`.
+        theta_smoothing: with one theta per step, how many steps it is averaged over, odd; see
+            `smooth_steps`.
+        start: the windows start on "tiles" of the map, or of the "foreground", each clip's person;
+            see `base_of`.
+        localization: "grid", a `LocalizationNetwork`; "heatmap", a `HeatmapLocalization`; or your
+            own network, (N, input channels, H, W) to (N, K * P).
+        localization_padding: of its convolutions, "zeros" or "replicate"; not for your own.
+        gain: see `EqualizedConv2d`.
         detach: stop the localization network's gradients at the features.
         motion: add the map's change over time to the localization network's input.
         sampler: see `geometry.sampling`.
         padding: values beyond the map: "zeros", or those of the "border".
-        localization: your own network, (N, input channels, H, W) to (N, K * P).
     """
 
     base: Tensor
@@ -45,12 +62,15 @@ class FocusHeads(KeptInFloat32):
         transform: Transform,
         *,
         theta_per: ThetaPer = "clip",
+        theta_smoothing: int = 1,
+        start: Start = "tiles",
+        localization: LocalizationName | nn.Module = "grid",
+        localization_padding: LocalizationPadding = "zeros",
         gain: float = 1.0,
         detach: bool = True,
         motion: bool = True,
         sampler: Sampler = "auto",
         padding: Padding = "zeros",
-        localization: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.volumetric = transform.theta_shape == VOLUMETRIC
@@ -68,21 +88,24 @@ class FocusHeads(KeptInFloat32):
                 f"sampler {sampler!r} is for axis-aligned families; {transform.name} is not one: "
                 "use 'auto' or 'grid'"
             )
+        _check_smoothing(theta_smoothing, theta_per)
+        _check_start(start, transform)
         self.channels = channels
         self.transform = transform
         self.num_heads = transform.num_heads
         self.theta_per = theta_per
+        self.theta_smoothing = theta_smoothing
+        self.start = start
         self.detach = detach
         self.sampler: Sampler = sampler
         self.padding: Padding = padding
         self.localization_input = LocalizationInput(
             "volume" if self.volumetric else theta_per, motion
         )
-        self.localization = localization or LocalizationNetwork(
-            self.localization_input.channels_for(channels),
-            self.num_heads * transform.num_parameters,
-            gain=gain,
-        )
+        self.localization = _localization(
+            localization, self.localization_input.channels_for(channels), transform,
+            gain=gain, padding=localization_padding,
+        )  # fmt: skip
         self.register_buffer("base", transform.base, persistent=False)
 
     @property
@@ -90,8 +113,12 @@ class FocusHeads(KeptInFloat32):
         """Return the factor by which the localization network's stored weights are multiplied."""
         return float(getattr(self.localization, "gain", 1.0))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Compute theta (B, K, S, *kind), float32 or wider, of features (B, C, T, H, W).
+    def forward(self, features: Tensor, extents: Tensor | None = None) -> Tensor:
+        """Compute theta (B, K, S, *kind), float32 or wider.
+
+        Args:
+            features: (B, C, T, H, W).
+            extents: (B, T, 2, 4) of the clips; see `base_of`.
 
         Raises:
             ValueError: the features have another number of channels.
@@ -105,10 +132,43 @@ class FocusHeads(KeptInFloat32):
             features = features.detach()
         inputs = self.localization_input(features)  # (B, S, C', H, W)
         with torch.autocast(features.device.type, enabled=False):
-            raw = self.localization(at_least_float32(inputs.flatten(0, 1)))
-            raw = raw.reshape(*inputs.shape[:2], self.num_heads, self.transform.num_parameters)
+            raw = self._raw(at_least_float32(inputs), extents)  # (B, S, K, P)
+            if self.theta_smoothing > 1:
+                raw = smooth_steps(raw, self.theta_smoothing)
             theta = self.transform.build(raw)
         return theta.transpose(1, 2)
+
+    def base_of(self, extents: Tensor | None) -> Tensor:
+        """Return theta before anything is learned.
+
+        Args:
+            extents: (B, T, 2, 4) of the clips (see `batch.Batch`), or None.
+
+        Returns:
+            (K, *kind), tiles of the map, the same for every clip; or with start="foreground" and
+            extents (B, K, *kind), tiles of each clip's person.
+        """
+        if self.start == "tiles" or extents is None:
+            return self.base
+        return self.transform.build(self._start_of(extents))
+
+    def _raw(self, inputs: Tensor, extents: Tensor | None) -> Tensor:
+        maps = inputs.flatten(0, 1)
+        B, S = inputs.shape[:2]
+        if isinstance(self.localization, HeatmapLocalization):
+            base = self.base_of(extents)
+            if base.dim() == 4:
+                base = base.repeat_interleave(S, dim=0)
+            return self.localization(maps, base).unflatten(0, (B, S))
+        raw = self.localization(maps).reshape(B, S, self.num_heads, self.transform.num_parameters)
+        if self.start == "tiles" or extents is None:
+            return raw
+        return raw + self._start_of(extents)[:, None]
+
+    def _start_of(self, extents: Tensor) -> Tensor:
+        """Return the raw numbers (B, K, P) of windows that tile each clip's person."""
+        assert isinstance(self.transform, AxisAligned)
+        return self.transform.raw_within(foreground_boxes(extents.to(self.base)))
 
     def glimpses(self, features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
         """Sample the windows: (B, K, C, T, h, w) of features (B, C, T, H, W)."""
@@ -135,3 +195,38 @@ class FocusHeads(KeptInFloat32):
                 sampler=self.sampler, padding=self.padding,
             )
         )  # fmt: skip
+
+
+def _localization(
+    kind: LocalizationName | nn.Module, in_channels: int, transform: Transform, *,
+    gain: float, padding: LocalizationPadding,
+) -> nn.Module:  # fmt: skip
+    if isinstance(kind, nn.Module):
+        return kind
+    match kind:
+        case "grid":
+            num_outputs = transform.num_heads * transform.num_parameters
+            return LocalizationNetwork(in_channels, num_outputs, gain=gain, padding=padding)
+        case "heatmap":
+            return HeatmapLocalization(in_channels, transform, gain=gain, padding=padding)
+    raise InputError(f"localization must be one of {LOCALIZATIONS}, got {kind!r}")
+
+
+def _check_smoothing(num_steps: int, theta_per: ThetaPer) -> None:
+    if num_steps < 1 or num_steps % 2 == 0:
+        raise InputError(f"theta_smoothing must be an odd number of steps, got {num_steps}")
+    if num_steps > 1 and theta_per != "step":
+        raise InputError(
+            f"theta_smoothing averages over steps: it needs theta_per 'step', got {theta_per!r} "
+            f"with theta_smoothing {num_steps}"
+        )
+
+
+def _check_start(start: Start, transform: Transform) -> None:
+    if start not in STARTS:
+        raise InputError(f"start must be one of {STARTS}, got {start!r}")
+    if start == "foreground" and not isinstance(transform, AxisAligned):
+        raise InputError(
+            f"start 'foreground' is for axis-aligned families; {transform.name} is not one: use "
+            "transform 'attention', 'anisotropic' or 'translation', or start 'tiles'"
+        )

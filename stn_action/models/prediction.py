@@ -19,7 +19,7 @@ class Focus:
     `geometry.theta` for the kinds."""
 
     base: Tensor
-    """(K, *kind): theta at the start of training."""
+    """(K, *kind): theta at the start of training; (B, K, *kind) where each clip has its own."""
 
     stage: str
     """Module path of the stage in the trunk."""

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
 from stn_action.geometry.transforms import build_transform
 from stn_action.models.heads import FocusHeads
-from stn_action.models.model_choices import ThetaPer
+from stn_action.models.model_choices import LocalizationName, LocalizationPadding, ThetaPer
 
 
 class SpatialTransformer(nn.Module):
@@ -24,12 +24,14 @@ class SpatialTransformer(nn.Module):
         image_size: height and width of the images that flat vectors hold; None: features are maps
             or clips.
         theta_per: one theta per "clip" or per time "step"; no difference for maps.
-        gain: see `LocalizationNetwork`; 1 for a relative learning rate of 1.
+        gain: see `EqualizedConv2d`; 1 for a relative learning rate of 1.
         detach: stop the localization network's gradients at the features.
         motion: add a clip's change over time to the localization network's input.
         sampler: see `geometry.sampling`.
         padding: values beyond the map: "zeros", or those of the "border".
-        localization: your own network, (N, C, H, W) to (N, P) ((N, 2C, H, W) with motion).
+        localization: "grid", "heatmap", or your own network, (N, C, H, W) to (N, P), with motion
+            (N, 2C, H, W); see `FocusHeads`.
+        localization_padding: of its convolutions; see `FocusHeads`.
         **settings: of the family: bounded, start_scale, min_scale, max_scale, ...
 
     Shape:
@@ -53,7 +55,8 @@ class SpatialTransformer(nn.Module):
         motion: bool = False,
         sampler: Sampler = "auto",
         padding: Padding = "zeros",
-        localization: nn.Module | None = None,
+        localization: LocalizationName | nn.Module = "grid",
+        localization_padding: LocalizationPadding = "zeros",
         **settings: float | bool | None,
     ) -> None:
         super().__init__()
@@ -63,6 +66,7 @@ class SpatialTransformer(nn.Module):
         self.heads = FocusHeads(
             channels, family, theta_per=theta_per, gain=gain, detach=detach, motion=motion,
             sampler=sampler, padding=padding, localization=localization,
+            localization_padding=localization_padding,
         )  # fmt: skip
 
     def forward(

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from stn_action.geometry.tiles import tile_centers
+from stn_action.geometry.tiles import foreground_boxes, tile_centers
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,26 @@ def test_a_square_number_of_heads_makes_a_square_grid(num_heads):
     side = math.isqrt(num_heads)
     centers = tile_centers(num_heads).view(side, side, 2)
     torch.testing.assert_close(centers[..., 0], centers[..., 1].T)
+
+
+def extents(*frames):
+    """Of one clip: pairs of image and person in each frame."""
+    return torch.tensor([frames])
+
+
+MAP, WIDE = [-1.0, -1, 1, 1], [-0.5, -2, 0.5, 2]
+
+
+def test_the_foreground_is_the_person_of_all_frames_inside_image_and_map():
+    clip = extents((WIDE, [-0.2, 0.1, 0.8, 0.3]), (WIDE, [-0.4, -3, 0.1, 0.2]))
+    torch.testing.assert_close(foreground_boxes(clip), torch.tensor([[-0.4, -1, 0.5, 0.3]]))
+
+
+def test_without_anything_of_a_person_the_foreground_is_the_map():
+    clip = extents((WIDE, [0.6, 0, 0.8, 0.3]), (MAP, [0.1, 0.2, 0.1, 0.4]))
+    assert foreground_boxes(clip).tolist() == [MAP]
+
+
+def test_a_frame_without_anything_of_the_person_does_not_count():
+    clip = extents((MAP, [0.1, 0.2, 0.3, 0.4]), (MAP, [2.0, 2, 3, 3]))
+    torch.testing.assert_close(foreground_boxes(clip), torch.tensor([[0.1, 0.2, 0.3, 0.4]]))

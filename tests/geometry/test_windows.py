@@ -74,3 +74,66 @@ def test_window_theta_builds_what_attention_looks_at():
     theta = Attention(4).base
     expected = window_theta(torch.full((4, 2), 0.5), 0.4 * tile_centers(4))
     torch.testing.assert_close(theta, expected)
+
+
+ALIGNED = pytest.mark.parametrize("family", [Translation, Attention, AnisotropicAttention])
+
+
+@ALIGNED
+@both_modes
+def test_raw_numbers_of_a_window_build_that_window(family, bounded):
+    transform = family(4, bounded=bounded)
+    raw = 2 * torch.rand(3, 4, transform.num_parameters) - 1  # well within the bounds
+    theta = transform.build(raw)
+    torch.testing.assert_close(
+        transform.raw_of(theta[..., [0, 1], [0, 1]], theta[..., 2]), raw, atol=1e-4, rtol=1e-4
+    )
+
+
+def test_windows_out_of_bounds_are_brought_back():
+    transform = AnisotropicAttention()  # scales from 0.2 to 0.95
+    raw = transform.raw_of(torch.tensor([[0.1, 5.0]]), torch.tensor([[-7.0, 0.0]]), limit=0.9)
+    theta = transform.build(raw)[0]
+    scale = [0.2 + 0.75 * 0.05, 0.2 + 0.75 * 0.95]
+    expected = torch.tensor([[scale[0], 0, -0.9 * (1 - scale[0])], [0, scale[1], 0]])
+    torch.testing.assert_close(theta, expected)
+
+
+@ALIGNED
+def test_windows_within_the_entire_map_are_the_base(family):
+    transform = family(5)
+    raw = transform.raw_within(torch.tensor([[-1.0, -1, 1, 1]]))
+    torch.testing.assert_close(raw, torch.zeros(1, 5, transform.num_parameters), atol=1e-5, rtol=0)
+
+
+def test_windows_tile_a_box_as_the_base_tiles_the_map():
+    box = torch.tensor([[-0.6, -0.8, 0.6, 0.2]])  # half-widths 0.6 and 0.5
+    transform = AnisotropicAttention(2)  # side by side, centers at -0.4 and 0.4, scale 0.5
+    theta = transform.build(transform.raw_within(box))
+    expected = torch.tensor(
+        [[[[0.3, 0, -0.24], [0, 0.25, -0.3]], [[0.3, 0, 0.24], [0, 0.25, -0.3]]]]
+    )
+    torch.testing.assert_close(theta, expected)
+    isotropic = Attention(2)
+    expected[..., 1, 1] = 0.3
+    torch.testing.assert_close(isotropic.build(isotropic.raw_within(box)), expected)
+
+
+def test_windows_of_a_tiny_box_stay_above_the_smallest_scale_with_a_gradient():
+    transform = Attention(4)
+    raw = transform.raw_within(torch.tensor([[0.98, 0.98, 1.0, 1.0]])).requires_grad_()
+    theta = transform.build(raw)
+    assert theta[..., 0, 0].min() > 0.21
+    assert (theta[..., 2] + theta[..., [0, 1], [0, 1]]).max() < 1
+    theta[..., 2].sum().backward()
+    assert raw.grad is not None
+    assert raw.grad[..., 1:].min() > 0.02
+
+
+@settings(max_examples=25, deadline=None)
+@any_raw
+def test_bounded_windows_within_a_box_cannot_leave_the_map(data):
+    transform = Attention(4)
+    start = transform.raw_within(torch.tensor([[0.5, -0.9, 0.9, 0.0]]))
+    theta = transform.build(start + drawn_raw(data, transform))
+    assert (theta[..., 2].abs() + theta[..., [0, 1], [0, 1]]).max() <= 1 + 1e-5

@@ -228,3 +228,70 @@ def test_the_windows_move_at_every_documented_relative_learning_rate(name, relat
 def test_without_a_gain_the_windows_stay_where_they_are():
     spread = spread_after_training(1.0, OPTIMIZERS["sgd"][1], 1e-3)
     assert spread < 2e-3
+
+
+def person(*boxes, num_frames=4):
+    """Extents of one clip per box: the image is the map, the person is there in every frame."""
+    image = torch.tensor([-1.0, -1, 1, 1])
+    pairs = [torch.stack([image, torch.tensor(box)]) for box in boxes]
+    return torch.stack(pairs)[:, None].expand(-1, num_frames, -1, -1)
+
+
+@pytest.mark.parametrize("localization", ["grid", "heatmap"])
+@pytest.mark.parametrize("theta_per", ["clip", "step"])
+def test_windows_start_on_tiles_of_each_clips_person(localization, theta_per):
+    focus_heads = heads(
+        "anisotropic", start="foreground", localization=localization, theta_per=theta_per
+    )
+    extents = person([-0.6, -0.8, 0.6, 0.2], [-1.0, -1, 1, 1])
+    base = focus_heads.base_of(extents)
+    assert base.shape == (2, 4, 2, 3)
+    # of half-widths 0.6 and 0.5 about (0, -0.3): tiles of half of that, 0.4 of it off the center
+    first = torch.tensor([[0.3, 0, -0.24], [0, 0.25, -0.5]])
+    torch.testing.assert_close(base[0, 0], first)
+    torch.testing.assert_close(base[1], focus_heads.base)
+    theta = focus_heads(torch.randn(CLIP), extents)
+    torch.testing.assert_close(theta, base[:, :, None].expand_as(theta), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("localization", ["grid", "heatmap"])
+def test_without_extents_windows_start_on_tiles_of_the_map(localization):
+    focus_heads = heads(start="foreground", localization=localization)
+    assert focus_heads.base_of(None) is focus_heads.base
+    theta = focus_heads(torch.randn(CLIP))
+    expected = focus_heads.base[:, None].expand_as(theta)
+    torch.testing.assert_close(theta, expected, atol=1e-5, rtol=0)
+
+
+def test_theta_is_smoothed_over_steps_in_its_bounded_parametrization():
+    raw = torch.randn(2, 3, 4, 3)
+
+    class Given(nn.Module):
+        def forward(self, shown):
+            return raw.flatten(0, 1).flatten(1)
+
+    focus_heads = heads(localization=Given(), theta_per="step", theta_smoothing=3)
+    theta = focus_heads(torch.randn(CLIP))
+    smooth = torch.stack([raw[:, 0], raw.mean(1), raw[:, 2]], dim=1)
+    torch.testing.assert_close(theta, focus_heads.transform.build(smooth).transpose(1, 2))
+
+
+def test_settings_of_the_start_and_of_smoothing_are_checked():
+    with pytest.raises(InputError, match=r"needs theta_per 'step', got 'clip' with .* 3"):
+        heads(theta_smoothing=3)
+    with pytest.raises(InputError, match="an odd number of steps, got 4"):
+        heads(theta_smoothing=4, theta_per="step")
+    with pytest.raises(InputError, match=r"start must be one of \('tiles', 'foreground'\), got"):
+        heads(start="person")
+    with pytest.raises(
+        InputError, match=r"start 'foreground' is for axis-aligned .* affine is not"
+    ):
+        heads("affine", start="foreground")
+    with pytest.raises(InputError, match=r"localization must be one of \('grid', 'heatmap'\), got"):
+        heads(localization="heat")
+
+
+def test_replicate_padding_reaches_the_localization_network():
+    for localization in ("grid", "heatmap"):
+        focus_heads = heads(localization=localization, localization_padding="replicate")
+        assert {layer.padding for layer in focus_heads.localization.convolutions} == {"replicate"}
