@@ -55,7 +55,7 @@ def log_heat(scale: Tensor, center: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 
 def soft_clip(x: Tensor, limit: Tensor | float) -> Tensor:
-    """Bring numbers within +-limit, smoothly: nearly unchanged inside, with a gradient beyond."""
+    """Limit numbers to +-limit smoothly: nearly unchanged inside, with a gradient beyond."""
     return x * (1 + (x / limit).abs() ** SHARPNESS) ** (-1 / SHARPNESS)
 
 
