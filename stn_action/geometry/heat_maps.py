@@ -1,8 +1,8 @@
 """Weight maps of heads on the source frames: which cells weigh how much, and where these are.
 
 Convention:
-    - theta-free heads weigh the cells of a stage's map; a step of weights covers the clip frames
-      nearest to it, as a step of theta does
+    - heads without windows weigh the cells of a stage's map; a step of weights covers the clip
+      frames nearest to it, as a step of theta does
     - source coordinates are pixels: 0 and W are the outer edges of the image
 
 Letters: S steps of a clip, T frames, K heads, H, W the map; `...` are any leading sizes.
@@ -101,6 +101,15 @@ def map_edges(cells: Cells) -> Tensor:
     """Return the outer edges (4,) xyxy of a stage's map, normalized on the clip, float64."""
     corners = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=torch.float64)
     return map_to_clip(corners, cells).flatten()
+
+
+def cell_areas(cells: Cells) -> Tensor:
+    """Return the share of the clip (H, W) that each cell covers, float64; 0 beyond its edges."""
+    x0, y0, x1, y1 = map_edges(cells).tolist()
+    H, W = cells.size_thw[1:]
+    rows = torch.linspace(y0, y1, H + 1, dtype=torch.float64).clamp(-1, 1).diff()
+    columns = torch.linspace(x0, x1, W + 1, dtype=torch.float64).clamp(-1, 1).diff()
+    return rows[:, None] * columns / 4
 
 
 def cells_at(points: Tensor, cells: Cells) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,9 @@ ARMS = {
 }
 """What is different in each arm; trunk, data, auxiliary losses and schedule are equal."""
 
-TABLE_WIDTH = 112
+REGION_SCORES = ("hit", "shuffled", "random", "area", "effective_area")
+
+TABLE_WIDTH = 122
 """Characters that the table needs; a narrower terminal wraps it, but no figure is cut."""
 
 
@@ -126,7 +128,7 @@ def table_rows(results: Sequence[ArmResult]) -> list[list[str]]:
     """Return the header and one row for each arm."""
     seeds = f"{results[0].label} per seed"
     header = ["arm", seeds, "mean", "deviation", "theta shuffled", "hit", "shuffled", "random",
-              "window area"]  # fmt: skip
+              "area", "effective area"]  # fmt: skip
     rows = [header]
     for result in results:
         values = torch.tensor(result.values, dtype=torch.float64)
@@ -138,7 +140,7 @@ def table_rows(results: Sequence[ArmResult]) -> list[list[str]]:
             deviation,
             _mean(result, shuffled_name(result.monitor)),
         ]
-        row += [_region(result, name) for name in ("hit", "shuffled", "random", "area")]
+        row += [_region(result, name) for name in REGION_SCORES]
         rows.append(row)
     return rows
 
@@ -177,8 +179,8 @@ def print_arms(results: Sequence[ArmResult], console: Console) -> None:
     console.print(table)
     if "–" not in rows[-1]:
         console.print(
-            "hit: the target region's center is in a window; shuffled, random: the same with "
-            "another video's windows, with windows placed anywhere"
+            "hit: the target region's center is in a window, or in the cells with half of the "
+            "weight; shuffled, random: the same with another video's, with one placed anywhere"
         )
     for line in describe(results)[-len(results) + 1 :]:
         console.print(line, markup=False)
@@ -224,5 +226,6 @@ def _mean(result: ArmResult, key: str) -> str:
 
 def _region(result: ArmResult, key: str) -> str:
     """Return a score of the union of all heads, averaged over seeds."""
-    values = [row["regions"]["any head"][key] for row in result.results if "regions" in row]
+    rows = [row["regions"]["any head"] for row in result.results if "regions" in row]
+    values = [row[key] for row in rows if key in row]
     return f"{100 * sum(values) / len(values):.1f}" if values else "–"

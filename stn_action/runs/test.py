@@ -20,6 +20,7 @@ from stn_action.errors import InputError
 from stn_action.evaluation.attention import TargetScores, score_targets
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.metrics import METRICS, Scores, score_videos
+from stn_action.evaluation.places import WindowPlaces
 from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_theta
 from stn_action.geometry.boxes import box_centers
 from stn_action.geometry.outlines import clip_outlines, join_heads, source_to_clip
@@ -70,11 +71,15 @@ class TestResult:
             label = METRICS[self.monitor].label
             lines.append(f"{label} with theta shuffled across videos {self.shuffled:.1%}")
         if self.regions is not None:
-            lines.append("target region's center in the window (share of frames):")
+            lines.append(
+                "target region's center in the window, or in the cells with half of the weight "
+                "(share of frames):"
+            )
             for name, row in self.regions.table().items():
                 lines.append(
-                    f"  {name:<9} hit {row['hit']:.1%}  window area {row['area']:.1%}  "
-                    f"shuffled {row['shuffled']:.1%}  random {row['random']:.1%}"
+                    f"  {name:<9} hit {row['hit']:.1%}  area {row['area']:.1%}  effective area "
+                    f"{row['effective_area']:.1%}  shuffled {row['shuffled']:.1%}  random "
+                    f"{row['random']:.1%}"
                 )
         lines += [f"counted as wrong: {name}: {reason}" for name, reason in self.failures]
         return lines
@@ -165,7 +170,7 @@ def attention_scores(
         [clip_outlines(focus.theta[rows], focus.cells) for focus in predictions.focus]
     )
     generator = torch.Generator().manual_seed(CONTROL_SEED)
-    return score_targets(outlines, centers, generator=generator)
+    return score_targets(WindowPlaces(outlines), centers, generator=generator)
 
 
 def _middle_views(predictions: ViewPredictions) -> Tensor:

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from stn_action.evaluation.attention import TargetScores, score_targets
+from stn_action.evaluation.places import WindowPlaces
 
 N, T = 40, 5
 
@@ -21,7 +22,7 @@ def centers() -> Tensor:
 
 def score(outlines: Tensor, places: Tensor, seed: int = 0, repeats: int = 20) -> TargetScores:
     generator = torch.Generator().manual_seed(seed)
-    return score_targets(outlines, places, generator=generator, repeats=repeats)
+    return score_targets(WindowPlaces(outlines), places, generator=generator, repeats=repeats)
 
 
 def test_a_head_that_follows_the_region_hits_always_and_its_shuffle_rarely():
@@ -49,7 +50,7 @@ def test_the_union_hits_when_any_head_does():
     )
     scores = score(heads, places)
     assert scores.hit.tolist() == [0.25, 0.5, 0.75]
-    assert scores.area.tolist() == [0.125, 0.125, 0.25]
+    assert scores.area.tolist() == scores.effective.tolist() == [0.125, 0.125, 0.25]
 
 
 def test_overlapping_windows_are_counted_once_in_the_union():
@@ -140,7 +141,7 @@ def test_the_table_has_a_row_for_each_head_and_for_any():
     outlines = torch.stack([windows(places, 0.2, 0.2), windows(places + 5, 0.2, 0.2)], dim=2)
     table = score(outlines, places).table()
     assert list(table) == ["head 1", "head 2", "any head"]
-    assert list(table["head 1"]) == ["hit", "area", "shuffled", "random"]
+    assert list(table["head 1"]) == ["hit", "area", "effective_area", "shuffled", "random"]
     assert [row["hit"] for row in table.values()] == [1.0, 0.0, 1.0]
 
 
@@ -148,9 +149,7 @@ def test_other_shapes_and_empty_truth_are_refused():
     outlines = windows(torch.zeros(2, 3, 1, 2), 0.5, 0.5)
     with pytest.raises(ValueError, match=r"outlines must be \(N, T, K, P, 2\), got \(3, 1, 4, 2\)"):
         score(outlines[0], torch.zeros(2, 3, 2))
-    with pytest.raises(
-        ValueError, match=r"centers must be \(2, 3, 2\) as outlines, got \(2, 2, 2\)"
-    ):
+    with pytest.raises(ValueError, match=r"centers must be \(2, 3, 2\) as places, got \(2, 2, 2\)"):
         score(outlines, torch.zeros(2, 2, 2))
     with pytest.raises(ValueError, match="no frame has a target region"):
         score(outlines, torch.full((2, 3, 2), torch.nan))

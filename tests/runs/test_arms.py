@@ -59,7 +59,7 @@ def test_the_table_and_the_differences_are_written(compared, config):
     assert lines[0].startswith("folders: 6 videos, 0 failed; 4x2 frames of 32x32")
     assert lines[2].startswith("| arm | top-1 per seed | mean | deviation |")
     assert [line.split(" | ")[0] for line in lines[4:7]] == [f"| {arm}" for arm in ARMS]
-    assert lines[4].split(" | ")[4:] == ["–"] * 4 + ["– |"]  # no heads: no regions, no shuffling
+    assert lines[4].split(" | ")[4:] == ["–"] * 5 + ["– |"]  # no heads: no regions, no shuffling
     assert "heads against no heads: " in lines[8]
     assert "bootstrap over 6 groups of test videos" in lines[9]
 
