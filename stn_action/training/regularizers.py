@@ -11,21 +11,29 @@ import torch
 from torch import Tensor
 
 from stn_action.errors import InputError
-from stn_action.geometry.boxes import box_areas, shared_areas
+from stn_action.geometry.boxes import box_centers, box_sizes
 from stn_action.geometry.theta import enclosing_boxes
 from stn_action.models.prediction import Focus
 
 _TINY = 1e-6
+_NUDGE = 1e-5
+"""Share of the starts by which centers are moved apart, so that equal ones have a direction."""
 
 
 @dataclass(frozen=True)
 class DiversityLoss:
     """A penalty on heads whose windows overlap.
 
-    The mean over pairs of heads of BC^2, with BC the Bhattacharyya coefficient of two windows as
-    uniform distributions: shared area / sqrt(area * area). This is the Hellinger regularizer of
-    "Diversity regularized spatiotemporal attention" (Li et al. 2018, arXiv 1803.09882)
-    on windows in place of attention maps. Windows that share nothing have no gradient.
+    The mean over pairs of heads of o^2, with o the product over x and y of
+    max(0, 1 - distance of the centers / sum of the half-widths): 1 for concentric windows, 0 for
+    windows that share nothing, which then have no gradient.
+
+    For windows of one size o is their Bhattacharyya coefficient, shared area / sqrt(area * area),
+    and the loss the Hellinger regularizer of "Diversity regularized spatiotemporal attention" (Li
+    et al. 2018, arXiv 1803.09882) on windows in place of attention maps. It departs from that
+    where sizes differ: there a window inside another one has no gradient to leave it, and copies
+    of one window become "diverse" by growing and shrinking. Where two centers coincide, heads are
+    pushed apart in the direction of their starts.
     """
 
     weight: float = 0.1
@@ -39,11 +47,13 @@ class DiversityLoss:
         K = boxes.shape[2]
         if K == 1:
             return boxes.sum() * 0
+        starts = box_centers(enclosing_boxes(focus.base.to(boxes))).unsqueeze(-3)  # (..., 1, K, 2)
+        centers, sizes = box_centers(boxes) + _NUDGE * starts, box_sizes(boxes)
         one, other = torch.triu_indices(K, K, offset=1, device=boxes.device)
-        areas = box_areas(boxes).clamp_min(_TINY)
-        shared = shared_areas(boxes[:, :, one], boxes[:, :, other])
-        overlap = shared.square() / (areas[:, :, one] * areas[:, :, other])
-        return self.weight * overlap.mean()
+        distances = (centers[:, :, one] - centers[:, :, other]).abs()  # (B, S, pairs, 2)
+        reach = (sizes[:, :, one] + sizes[:, :, other]).clamp_min(_TINY) / 2
+        overlap = (1 - distances / reach).clamp_min(0).prod(-1)
+        return self.weight * overlap.square().mean()
 
 
 @dataclass(frozen=True)

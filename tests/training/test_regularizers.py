@@ -22,9 +22,55 @@ def windows(*boxes, name="affine"):
 
 
 def test_overlap_by_hand():
-    # areas 4 and 2, shared 1: BC^2 = 1 / 8
+    # x: distance 0.5 of half-widths 1 + 0.5, 1 - 1 / 3; y: distance 1 of 1 + 1, 1 - 1 / 2
     theta = windows([-1.0, -1, 1, 1], [0.0, 0, 1, 2])
-    torch.testing.assert_close(DiversityLoss(2.0)(focus(theta)), torch.tensor(2 / 8))
+    torch.testing.assert_close(DiversityLoss(2.0)(focus(theta)), torch.tensor(2 / 9))
+
+
+def test_windows_of_one_size_have_the_overlap_of_the_bhattacharyya_coefficient():
+    # half-widths 0.5 and 0.4; shared 0.7 x 0.6 of areas 1 x 0.8
+    theta = windows([-0.5, -0.4, 0.5, 0.4], [-0.2, -0.2, 0.8, 0.6])
+    expected = torch.tensor((0.7 * 0.6 / (1 * 0.8)) ** 2)
+    torch.testing.assert_close(DiversityLoss(1.0)(focus(theta)), expected, atol=1e-4, rtol=0)
+
+
+def apart(theta, base):
+    """The descent direction of the distance between two heads' centers, x and y."""
+    DiversityLoss(1.0)(focus(theta, base)).backward()
+    push = -theta.grad[0, :, 0, :, 2]
+    return push[1] - push[0]
+
+
+STARTS = windows([-1.0, -1, 0, 0], [0.0, 0, 1, 1]).detach()[0, :, 0]
+
+
+@pytest.mark.parametrize("base", [STARTS, STARTS[None]], ids=["one base", "a base for each clip"])
+def test_windows_that_coincide_are_driven_apart_toward_their_starts(base):
+    theta = windows([-0.3, -0.4, 0.5, 0.6], [-0.3, -0.4, 0.5, 0.6])
+    assert apart(theta, base).min() > 1
+
+
+def test_a_window_inside_another_one_is_driven_out_and_has_no_gain_from_shrinking_alone():
+    theta = windows([-0.6, -0.6, 0.6, 0.6], [-0.3, -0.1, 0.1, 0.3])  # left of and below the middle
+    push = apart(theta, STARTS)
+    assert push[0] < -0.5
+    assert push[1] > 0.5
+    concentric = DiversityLoss(1.0)(focus(windows([-0.6, -0.6, 0.6, 0.6], [-0.2, -0.2, 0.2, 0.2])))
+    torch.testing.assert_close(concentric, torch.tensor(1.0))
+
+
+def test_four_copies_of_one_window_are_driven_to_places_of_their_own():
+    transform = build_transform("attention", 4)
+    raw = torch.zeros(1, 1, 4, 3)
+    raw[..., 1:] = torch.randn(2)
+    raw[..., 1:] -= transform.raw_of(torch.full((4, 2), 0.5), transform.base[..., 2])[..., 1:]
+    raw.requires_grad_()
+    for _ in range(60):
+        theta = transform.build(raw).transpose(1, 2)
+        (slope,) = torch.autograd.grad(DiversityLoss(1.0)(focus(theta, transform.base)), raw)
+        raw = (raw - 0.3 * slope).detach().requires_grad_()
+    remaining = DiversityLoss(1.0)(focus(transform.build(raw).transpose(1, 2), transform.base))
+    assert remaining < 0.05
 
 
 def test_the_overlap_is_the_mean_over_pairs_clips_and_steps():
