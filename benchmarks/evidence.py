@@ -23,6 +23,7 @@ COMMON = (
     "model.focus.at=image.blocks.6",
     "data.clip.num_frames=8",
     "data.clip.sampling=segment",
+    "data.crop.padding=mean",
     "eval.num_clips=1",
     "train.cache_features=true",
 )
