@@ -288,10 +288,6 @@ def _joined_focus(predictions: Sequence[Prediction]) -> tuple[Focus, ...]:
     """Concatenate each placement's focus over all views, on the CPU."""
     placements = zip(*(part.focus for part in predictions), strict=True)
     return tuple(
-        replace(
-            parts[0],
-            theta=torch.cat([part.theta.cpu() for part in parts]),
-            base=parts[0].base.cpu(),
-        )
+        parts[0].cpu().with_places(torch.cat([part.places.cpu() for part in parts]))
         for parts in placements
     )

@@ -29,7 +29,7 @@ class VideoPrediction:
     boxes: Tensor
     """(V, T, 4) float32 xyxy, what each view shows of these frames: source pixels of its edges."""
     focus: tuple[Focus, ...]
-    """Of each placement of heads; theta is (V, K, S, *kind)."""
+    """Of each placement of heads; theta is (V, K, S, *kind), weights are (V, K, S, H, W)."""
     person_found: bool
     """Whether the views are crops of a person; False: of the whole frame."""
 
@@ -45,15 +45,14 @@ class VideoPrediction:
         return [(self.classes[label], value) for label, value in pairs]
 
     def outlines(self) -> Tensor:
-        """Return the heads' windows in source pixels: (V, T, K, P, 2), K = 0 without heads."""
+        """Return the heads' windows in source pixels: (V, T, K, P, 2), K = 0 without windows."""
         num_views, num_frames = self.frame_indices.shape
-        if not self.focus:
+        windows = [(one.theta, one.cells) for one in self.focus if one.theta is not None]
+        if not windows:
             return torch.zeros(num_views, num_frames, 0, 4, 2)
         return torch.stack(
             [
-                join_heads(
-                    [focus_outlines(one.theta[view], one.cells, boxes) for one in self.focus]
-                )
+                join_heads([focus_outlines(theta[view], cells, boxes) for theta, cells in windows])
                 for view, boxes in enumerate(self.boxes)
             ]
         )

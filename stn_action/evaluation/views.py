@@ -1,7 +1,7 @@
 """Predictions of a network for every view of every video. R views, C classes."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +14,7 @@ from stn_action.errors import InputError
 from stn_action.models.prediction import Focus, Prediction
 
 ThetaSource = Mapping[tuple[int, int], tuple[Tensor, ...]]
-"""(video, view) -> theta (K, S, 2, 3) of each placement."""
+"""(video, view) -> theta (K, S, *kind), or weights (K, S, H, W), of each placement."""
 Rows = tuple[dict[str, Tensor], tuple[Focus, ...]]
 FOCUS_FIELDS = ("frame_indices", "boxes")
 COLUMNS = ("clip", "target", "video", "view", "extents", *FOCUS_FIELDS)
@@ -35,7 +35,7 @@ class ViewPredictions:
     failures: list[tuple[int, str]]
     """The videos that could not be read, and why."""
     focus: tuple[Focus, ...] = ()
-    """Of each placement, theta (R, K, S, 2, 3); empty when it was not asked for."""
+    """Of each placement, theta (R, K, S, *kind) or weights; empty when it was not asked for."""
     frame_indices: Tensor | None = None
     """(R, T) int64 with `focus`: the frames of the video that made the view."""
     boxes: Tensor | None = None
@@ -59,9 +59,9 @@ def evaluate(
         batches: of all views, this process's share; a batch may be empty. A view given twice
             counts once.
         strategy: of the run.
-        collect_focus: also return theta, frame indices and boxes of every view.
-        theta_source: theta for every (video, view) in place of the heads' own, such as
-            `shuffled_theta` makes.
+        collect_focus: also return theta or weights, frame indices and boxes of every view.
+        theta_source: theta or weights for every (video, view) in place of the heads' own, such
+            as `shuffled_theta` makes.
         views_at_once: the most views in a forward pass; a larger batch is split.
 
     Raises:
@@ -86,21 +86,24 @@ def evaluate(
 def shuffled_theta(
     predictions: ViewPredictions, generator: torch.Generator | None = None
 ) -> ThetaSource:
-    """Return for each view the theta of the same view of another video, for `evaluate`.
+    """Return for each view the theta or weights of the same view of another video, for `evaluate`.
 
-    The videos are put in a random circle and each takes the theta of the next: no video keeps its
-    own. Where the other video lacks the view, its first view is used.
+    The videos are put in a random circle and each takes those of the next: no video keeps its own. Where the other video lacks the view, its first view is used.
 
     Args:
         predictions: of `evaluate` with `collect_focus`.
         generator: of the order; the same seed on every process.
 
     Raises:
-        ValueError: there is no theta, or only one video.
+        ValueError: there is no theta, or only one video, or the read-out takes none of others.
     """
     if not predictions.focus:
         raise ValueError(
             "predictions must hold theta: evaluate a network with heads, with collect_focus=True"
+        )
+    if not all(focus.can_be_given for focus in predictions.focus):
+        raise ValueError(
+            "the read-out takes no weights of other videos (as 'max'): nothing can be shuffled"
         )
     rows = {
         (video, view): row
@@ -118,7 +121,7 @@ def shuffled_theta(
     for video, view in rows:
         other = giver[video]
         row = rows.get((other, view), rows[other, first_view[other]])
-        source[video, view] = tuple(focus.theta[row] for focus in predictions.focus)
+        source[video, view] = tuple(focus.places[row] for focus in predictions.focus)
     return source
 
 
@@ -167,7 +170,7 @@ def _rows(batch: Batch, prediction: Prediction, collect_focus: bool) -> Rows:
     focus = prediction.focus if collect_focus else ()
     return (
         {name: column.cpu() for name, column in columns.items()},
-        tuple(replace(one, theta=one.theta.cpu(), base=one.base.cpu()) for one in focus),
+        tuple(one.cpu() for one in focus),
     )
 
 
@@ -187,7 +190,7 @@ def _in_order(rows: list[Rows], failures: list[tuple[int, str]]) -> ViewPredicti
     }
     order = torch.tensor([place[key] for key in sorted(place)])
     focus = tuple(
-        replace(same[0], theta=torch.cat([one.theta for one in same])[order])
+        same[0].with_places(torch.cat([one.places for one in same])[order])
         for same in zip(*(row[1] for row in rows), strict=True)
     )
     ordered = {name: column[order] for name, column in columns.items()}

@@ -106,7 +106,19 @@ def pooled(
     rows, columns = window_kernels(
         theta, map_hw, (size[0], size[1]), area=sampler != "separable", padding=padding
     )
-    weights = rows.mean(-2)[..., :, None] * columns.mean(-2)[..., None, :]  # (N, K, H, W)
+    return weighted_means(features, rows.mean(-2)[..., :, None] * columns.mean(-2)[..., None, :])
+
+
+def weighted_means(features: Tensor, weights: Tensor) -> Tensor:
+    """Compute the sums of a map's cells times K weights for each cell.
+
+    Args:
+        features: (N, C, H, W).
+        weights: (N, K, H, W), of any dtype; means if they sum to 1 over (H, W).
+
+    Returns:
+        (N, K, C), of the dtype of `features`, or of autocast's where that is on.
+    """
     weights = weights.flatten(2).to(features)
     pixels = features.flatten(2)  # (N, C, H * W)
     if is_channels_last(features):

@@ -1,6 +1,6 @@
-"""The hook that connects heads to a trunk: it captures a stage's map and may replace it.
+"""The hook that connects a read-out to a trunk: it captures a stage's map and may replace it.
 
-Letters: K heads, K' glimpses (K, and one more with random windows).
+Letters: K descriptions, K' with one more of random windows.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,9 @@ from stn_action.models.activation_checkpointing import (
     refuse_reentrant,
     replace_again,
 )
-from stn_action.models.heads import FocusHeads
+from stn_action.models.model_choices import Glimpse
+from stn_action.models.readouts.readout import Readout
+from stn_action.models.readouts.window_readout import WindowReadout
 from stn_action.models.stages import with_time, without_time
 
 
@@ -55,22 +57,26 @@ class RandomWindows:
 class GlimpseHook:
     """A forward hook at the stage, for one run of the trunk.
 
-    After the run, `theta` and `size_thw` are set, and `glimpses` if they are pooled.
+    After the run, `theta` or `weights` and `size_thw` are set, and `descriptions` if pooled.
 
     Args:
-        heads: where to look, and how to sample.
+        readout: where to look, and how to read.
         batch_size: B; a frame-wise trunk folds time into the batch.
-        given_theta: used instead of the heads' own.
-        pool: average the glimpses and leave the map as it is.
-        in_line: replace the map by the one glimpse.
+        glimpse: "pooled" leaves the map as it is; "tail" and "in_line", of windows alone, replace
+            it by itself and the glimpses, or by the one glimpse.
+        extents: of image and person, see `Readout`.
+        given: theta or weights used instead of the read-out's own.
         random_theta: (B, 1, 1, 2, 3), adds the glimpse of this window.
         channels_last: whether the stage's channels are last, (N, ..., C).
     """
 
-    theta: Tensor
-    """(B, K, S, *kind)."""
+    theta: Tensor | None
+    """(B, K, S, *kind), or None if there are weights."""
 
-    glimpses: Tensor
+    weights: Tensor | None
+    """(B, K, S, H, W), or None if there is theta."""
+
+    descriptions: Tensor
     """(B, K', C, T), pooled."""
 
     size_thw: tuple[int, int, int]
@@ -78,20 +84,20 @@ class GlimpseHook:
 
     def __init__(
         self,
-        heads: FocusHeads,
+        readout: Readout,
         batch_size: int,
         *,
-        given_theta: Tensor | None,
-        pool: bool,
-        in_line: bool,
-        random_theta: Tensor | None,
+        glimpse: Glimpse,
+        extents: Tensor | None = None,
+        given: Tensor | None = None,
+        random_theta: Tensor | None = None,
         channels_last: bool = False,
     ) -> None:
-        self.heads = heads
+        self.readout = readout
         self.batch_size = batch_size
-        self.given_theta = given_theta
-        self.pool = pool
-        self.in_line = in_line
+        self.glimpse: Glimpse = glimpse
+        self.extents = extents
+        self.given = given
         self.random_theta = random_theta
         self.channels_last = channels_last
         self.with_gradients = torch.is_grad_enabled()
@@ -99,7 +105,7 @@ class GlimpseHook:
     @property
     def num_branches(self) -> int:
         """Return how many maps of each clip the rest of the trunk sees in tail mode."""
-        return 1 + self.heads.num_heads + (self.random_theta is not None)
+        return 1 + self.readout.num_descriptions + (self.random_theta is not None)
 
     def __call__(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
         """Return the replacement of the stage's output, or None to keep it."""
@@ -111,25 +117,29 @@ class GlimpseHook:
         with torch.set_grad_enabled(self.with_gradients):
             with outside_checkpoint() if runs_again else nullcontext():
                 replacement = self._replacement(output)
-            if runs_again and not self.pool:
+            if runs_again and self.glimpse != "pooled":
                 assert replacement is not None
                 return replace_again(module, output, replacement)
             return replacement
 
     def _replacement(self, output: Tensor) -> Tensor | None:
         features = with_time(output, self.batch_size, self.channels_last)
-        self.theta = self.heads(features) if self.given_theta is None else self.given_theta
         self.size_thw = (features.shape[2], features.shape[3], features.shape[4])
         size = (features.shape[3], features.shape[4])
-        if self.pool:
-            self.glimpses = self.heads.pooled_glimpses(features, self.theta, size)
+        if self.glimpse == "pooled":
+            reading = self.readout(features, self.extents, self.given)
+            self.descriptions, self.theta, self.weights = reading
             if self.random_theta is not None:
                 at_random = self._pooled_at_random(features, size)
-                self.glimpses = torch.cat([self.glimpses, at_random], dim=1)
+                self.descriptions = torch.cat([self.descriptions, at_random], dim=1)
             # the next layer may work in place, on what the backward pass of the glimpses needs
             return output.clone() if self.with_gradients else None
-        glimpses = self.heads.glimpses(features, self.theta, size)  # (B, K, C, T, H, W)
-        if self.in_line:
+        assert isinstance(self.readout, WindowReadout)
+        heads = self.readout.heads
+        theta = heads(features) if self.given is None else self.given
+        self.theta, self.weights = theta, None
+        glimpses = heads.glimpses(features, theta, size)  # (B, K, C, T, H, W)
+        if self.glimpse == "in_line":
             return without_time(glimpses.squeeze(1), output, self.channels_last)
         branches = [features.unsqueeze(1), glimpses]
         if self.random_theta is not None:

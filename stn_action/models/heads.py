@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.geometry.clip_sampling import fold_time, sample_clips
+from stn_action.geometry.clip_sampling import sample_clips
 from stn_action.geometry.family import Transform
-from stn_action.geometry.sampling import pooled, sample
+from stn_action.geometry.sampling import sample
 from stn_action.geometry.smoothing import smooth_steps
 from stn_action.geometry.theta import VOLUMETRIC, at_least_float32
 from stn_action.geometry.tiles import foreground_boxes
@@ -183,18 +183,6 @@ class FocusHeads(KeptInFloat32):
         """Sample volumetric windows: (B, K, C, t, h, w) for size (t, h, w)."""
         theta = theta.squeeze(2)
         return sample(features, theta, size, sampler=self.sampler, padding=self.padding)
-
-    def pooled_glimpses(self, features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
-        """Compute the glimpses' spatial means (B, K, C, T) of features (B, C, T, H, W)."""
-        if self.volumetric:
-            return self.glimpses(features, theta, size).mean((-2, -1))
-        maps, theta, unfold = fold_time(features, theta)
-        return unfold(
-            pooled(
-                maps, theta, size, axis_aligned=self.transform.axis_aligned,
-                sampler=self.sampler, padding=self.padding,
-            )
-        )  # fmt: skip
 
 
 def _localization(

@@ -8,6 +8,9 @@ Glimpse = Literal["tail", "pooled", "in_line"]
 ThetaPer = Literal["clip", "step"]
 """How many windows a head has: one per clip, or one per time step of the map."""
 
+ReadoutName = Literal["windows", "attention", "saliency", "foreground", "max", "mean"]
+"""How a stage's map becomes descriptions; see `models.readouts`."""
+
 InputPer = Literal[ThetaPer, "volume"]
 """What one input of a localization network covers; `volume`: of a volumetric transform."""
 
@@ -30,6 +33,7 @@ GLIMPSES: tuple[Glimpse, ...] = get_args(Glimpse)
 LOCALIZATIONS: tuple[LocalizationName, ...] = get_args(LocalizationName)
 LOCALIZATION_PADDINGS: tuple[LocalizationPadding, ...] = get_args(LocalizationPadding)
 STARTS: tuple[Start, ...] = get_args(Start)
+READOUTS: tuple[ReadoutName, ...] = get_args(ReadoutName)
 TEMPORALS: tuple[Temporal, ...] = get_args(Temporal)
 PUBLISHED_WEIGHTS: tuple[PublishedWeights, ...] = get_args(PublishedWeights)
 

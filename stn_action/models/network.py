@@ -1,6 +1,6 @@
-"""Any video trunk with heads plugged in: clips to predictions.
+"""Any video trunk with a read-out plugged in: clips to predictions.
 
-Letters: K heads, D features at the trunk's end.
+Letters: K heads (or other descriptions), D features at the trunk's end.
 """
 
 import copy
@@ -16,7 +16,10 @@ from stn_action.geometry.cells import Cells
 from stn_action.models.float32 import PixelNormalization
 from stn_action.models.glimpse_hook import GlimpseHook, RandomWindows, explained
 from stn_action.models.heads import FocusHeads
+from stn_action.models.model_choices import Glimpse
 from stn_action.models.prediction import Focus, Prediction
+from stn_action.models.readouts.readout import Readout
+from stn_action.models.readouts.window_readout import WindowReadout
 from stn_action.models.receptive_field import trace_cells
 from stn_action.models.stages import (
     evaluating,
@@ -29,20 +32,20 @@ from stn_action.models.trunk_features import run_trunk
 
 
 class FocusedNetwork(nn.Module):
-    """A trunk, heads on one of its stages, and classifiers of the global branch and the glimpses.
+    """A trunk, a read-out of one of its stages, and classifiers of the global branch and of that.
 
     One mechanism for every trunk: while it runs, a hook at the stage captures the map U. With a
-    `describe` module the glimpses are pooled there; without one they are appended to U along the
-    batch, and the rest of the trunk runs once over (K + 1) * B maps of U's size; in line, the one
-    glimpse replaces U.
+    `describe` module it is read there. The windows of heads can also give glimpses: without
+    `describe` these are appended to U along the batch, and the rest of the trunk runs once over
+    (K + 1) * B maps of U's size; in line, the one glimpse replaces U.
 
     Args:
         trunk: clips (B, 3, T, H, W) to features (B, D).
-        heads: None for the trunk alone.
-        at: module path of the stage that the heads look at.
+        readout: None for the trunk alone.
+        at: module path of the stage that is read.
         num_features: D.
         num_classes: width of the classifiers.
-        describe: pooled glimpses (N, T, C) to (N, out_channels); None sends glimpses through the
+        describe: what was read (N, T, C) to (N, out_channels); None sends glimpses through the
             rest of the trunk.
         in_line: replace the map by the one head's glimpse, as in the paper's ST-CNN.
         random_windows: add a branch in training that sees a random window; it has its own
@@ -54,12 +57,15 @@ class FocusedNetwork(nn.Module):
         features_channels_last: whether they are maps (N, ..., C).
         mean: see `plug`.
         std: see `plug`.
+
+    Raises:
+        InputError: the read-out has no glimpses, or in line more than one.
     """
 
     def __init__(
         self,
         trunk: nn.Module,
-        heads: FocusHeads | None,
+        readout: Readout | None,
         *,
         at: str,
         num_features: int,
@@ -77,19 +83,25 @@ class FocusedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.trunk = trunk
-        self.heads = heads
+        self.readout = readout
         self.describe = describe
         self.at = at
         self.channels_last = channels_last
         self.features_from = features_from
         self.features_channels_last = features_channels_last
-        if in_line and (heads is None or heads.num_heads != 1 or random_windows is not None):
+        num_read = readout.num_descriptions if readout else 0
+        if in_line and (num_read != 1 or random_windows is not None):
             raise InputError("glimpse in_line needs exactly one head and no random_windows")
-        self.in_line = in_line
-        self.random_windows = random_windows if heads else None
-        num_heads = heads.num_heads if heads and not in_line else 0
+        self.glimpse: Glimpse = "in_line" if in_line else "pooled" if describe else "tail"
+        if readout and self.glimpse != "pooled" and not isinstance(readout, WindowReadout):
+            raise InputError(
+                f"glimpse {self.glimpse!r} is for windows: {type(readout).__name__} needs a "
+                "`describe` module"
+            )
+        self.random_windows = random_windows if readout else None
         glimpse_features = describe.out_channels if describe else num_features
-        widths = [num_features] + [int(glimpse_features)] * num_heads  # type: ignore[arg-type]
+        num_branches = 0 if in_line else num_read
+        widths = [num_features] + [int(glimpse_features)] * num_branches  # type: ignore[arg-type]
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(sum(widths), num_classes)
         self.branch_classifiers = (
@@ -104,15 +116,21 @@ class FocusedNetwork(nn.Module):
         self._frozen: tuple[str, ...] = ()
         self._cells: dict[tuple[int, int, int], Cells] = {}
         self._stored_cells: Cells | None = None  # of the clips behind stored features
+        self.register_load_state_dict_pre_hook(_with_readout)
+
+    @property
+    def heads(self) -> FocusHeads | None:
+        """Return the spatial transformer heads, if the read-out is their windows."""
+        return self.readout.heads if isinstance(self.readout, WindowReadout) else None
 
     @property
     def gain(self) -> float:
         """Return the factor by which the localization network's stored weights are multiplied."""
-        return self.heads.gain if self.heads else 1.0
+        return self.readout.gain if self.readout else 1.0
 
     def localization_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that move the windows."""
-        return list(self.heads.localization.parameters()) if self.heads else []
+        return self.readout.localization_parameters() if self.readout else []
 
     def forward(
         self,
@@ -126,8 +144,9 @@ class FocusedNetwork(nn.Module):
         Args:
             clip: (B, 3, T, H, W), float, or uint8 if `mean` and `std` were given; it is brought to
                 the trunk's precision. Behind a stage, the features (B, C, T, H, W) of that stage.
-            theta: (B, K, S, *kind) of each placement, used instead of the heads' own.
-            extents: (B, T, 2, 4), see `geometry/extents.py`; windows do not use them.
+            theta: (B, K, S, *kind) of each placement, used instead of the heads' own; weights
+                (B, K, S, H, W) for a read-out that has these.
+            extents: (B, T, 2, 4) of image and person in the clip, see `geometry.extents`.
 
         Returns:
             The prediction; logits are float32.
@@ -136,23 +155,26 @@ class FocusedNetwork(nn.Module):
             ValueError: theta has another shape, or the features are of clips of another size
                 than `behind` was given.
         """
-        if self.heads is None:
+        if self.readout is None:
             return self._classify([self._run_trunk(clip, len(clip))], ())
         windows = self.random_windows if self.training else None
         hook = GlimpseHook(
-            self.heads, len(clip), given_theta=self._given(theta, len(clip)),
-            pool=self.describe is not None, in_line=self.in_line,
+            self.readout, len(clip), glimpse=self.glimpse, extents=extents,
+            given=self.readout.checked(theta, len(clip)),
             random_theta=windows.draw(clip) if windows else None,
             channels_last=self.channels_last,
         )  # fmt: skip
-        in_tail = self.describe is None and not self.in_line
+        in_tail = self.glimpse == "tail"
         num_maps = len(clip) * (hook.num_branches if in_tail else 1)
         with self._hooked(hook), explained(self.at) if in_tail else nullcontext():
             features = self._run_trunk(clip, num_maps)
         branches = self._branches(features, hook)
         cells = self._cells_for(clip, hook.size_thw)
-        floor = self.heads.transform.floor
-        focus = Focus(hook.theta, self.heads.base, self.at, cells, floor)
+        readout = self.readout
+        focus = Focus(
+            hook.theta, readout.base, self.at, cells, readout.min_scale, hook.weights,
+            readout.can_be_given,
+        )  # fmt: skip
         random_branch = branches.pop() if windows is not None else None
         return self._classify(branches, (focus,), random_branch)
 
@@ -205,7 +227,7 @@ class FocusedNetwork(nn.Module):
             InputError: the trunk cannot be split there, or the heads look at an earlier stage.
         """
         before = modules_before(self.trunk, path, example)
-        if self.heads is not None and self.at in before and self.at != path:
+        if self.readout is not None and self.at in before and self.at != path:
             raise InputError(
                 f"the heads look at {self.at!r}, which runs before {path!r}: choose that or an "
                 "earlier stage for freeze_until, or set train.cache_features=false"
@@ -214,22 +236,8 @@ class FocusedNetwork(nn.Module):
         rest._modules = {**self._modules, "normalization": nn.Identity()}
         rest.trunk = trunk_behind(self.trunk, path, example)
         rest._frozen = tuple(set(self._frozen) - before)
-        rest._stored_cells = self._traced_cells(example, clip_thw) if self.heads else None
+        rest._stored_cells = self._traced_cells(example, clip_thw) if self.readout else None
         return rest
-
-    def _given(self, theta: Sequence[Tensor] | None, batch_size: int) -> Tensor | None:
-        assert self.heads is not None
-        if theta is None:
-            return None
-        kind = self.heads.transform.theta_shape
-        wanted = (batch_size, self.heads.num_heads, *kind)
-        shapes = [tuple(one.shape) for one in theta]
-        if [shape[:2] + shape[3:] for shape in shapes] != [wanted]:
-            raise ValueError(
-                f"theta must be a sequence of one tensor ({wanted[0]}, {wanted[1]}, S, {kind[0]}, "
-                f"{kind[1]}), for the one placement of heads; got shapes {shapes}"
-            )
-        return theta[0]
 
     @contextmanager
     def _hooked(self, hook: GlimpseHook):
@@ -247,11 +255,11 @@ class FocusedNetwork(nn.Module):
 
     def _branches(self, features: Tensor, hook: GlimpseHook) -> list[Tensor]:
         """Return the description (B, D) of each branch, the global one first."""
-        if self.in_line:
+        if self.glimpse == "in_line":
             return [features]
         if self.describe is None:
             return list(features.chunk(hook.num_branches))
-        glimpses = hook.glimpses.flatten(0, 1).transpose(1, 2)  # (B * K', T, C)
+        glimpses = hook.descriptions.flatten(0, 1).transpose(1, 2)  # (B * K', T, C)
         described = self.describe(glimpses).unflatten(0, (hook.batch_size, -1))
         return [features, *described.unbind(1)]
 
@@ -309,3 +317,12 @@ def _normalization(mean: Sequence[float] | None, std: Sequence[float] | None) ->
     if mean is None or std is None:
         return nn.Identity()
     return PixelNormalization(torch.tensor(mean), torch.tensor(std))
+
+
+def _with_readout(
+    network: nn.Module, state: dict[str, Tensor], prefix: str, *unused: object
+) -> None:
+    """Rename the weights of heads in a state of before there were other read-outs, in place."""
+    old = f"{prefix}heads."
+    for name in [name for name in state if name.startswith(old)]:
+        state[f"{prefix}readout.heads.{name.removeprefix(old)}"] = state.pop(name)

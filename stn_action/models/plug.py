@@ -1,4 +1,4 @@
-"""Heads plugged into any video network in one call."""
+"""Heads, or another read-out, plugged into any video network in one call."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,12 +8,18 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
-from stn_action.geometry.transforms import build_transform
 from stn_action.models.classifier import remove_classifier
 from stn_action.models.glimpse_hook import RandomWindows
-from stn_action.models.heads import FocusHeads
-from stn_action.models.model_choices import GLIMPSES, Glimpse, Temporal, ThetaPer
+from stn_action.models.model_choices import (
+    GLIMPSES,
+    Glimpse,
+    ReadoutName,
+    Temporal,
+    ThetaPer,
+)
 from stn_action.models.network import FocusedNetwork
+from stn_action.models.readouts.readout_table import ReadoutSettings, build_readout, check_readout
+from stn_action.models.readouts.saliency_readout import SALIENCY_SHARE
 from stn_action.models.stages import evaluating, stage_map
 from stn_action.models.temporal import build_temporal
 from stn_action.models.trunk_features import keep_trunk_until
@@ -26,7 +32,9 @@ def plug(
     heads: int = 4,
     num_classes: int,
     transform: TransformName = "attention",
-    glimpse: Glimpse = "tail",
+    glimpse: Glimpse | None = None,
+    readout: ReadoutName = "windows",
+    saliency_share: tuple[float, float] = SALIENCY_SHARE,
     theta_per: ThetaPer = "clip",
     gain: float = 300.0,
     temporal: Temporal = "mean",
@@ -47,24 +55,32 @@ def plug(
     """Plug K spatial transformer heads into a video network, after one of its stages.
 
     The trunk's classifier is taken off in place (see `remove_classifier`); a new classifier
-    sees the trunk's features of the entire clip and those of the K glimpses side by side.
+    sees the trunk's features of the entire clip and those of the K glimpses side by side. In place
+    of the heads' windows another read-out of the same map can be plugged in, to compare with.
 
     Args:
         trunk: clips (B, 3, T, H, W) to scores or features (B, D).
         at: module path of the stage that the heads look at; needed with heads.
-        heads: K; 0: the trunk with a new classifier.
+        heads: K windows, queries of attention or rectangles of saliency; the other read-outs have
+            one description for any K; 0: the trunk with a new classifier.
         num_classes: width of the new classifier.
         transform: family of the windows: translation, attention, anisotropic, similarity, affine,
             projective, tps or volumetric.
         glimpse: "tail" sends glimpses of the map's own size through the rest of the trunk, as
             further clips of the batch; "pooled" averages them, beside the trunk's features;
-            "in_line" replaces the map by the one head's glimpse.
-        theta_per: one window per "clip" or per time "step" of the map.
+            "in_line" replaces the map by the one head's glimpse. Only windows have more than
+            "pooled"; None: "tail" for windows, "pooled" for the other read-outs.
+        readout: "windows" of spatial transformer heads; "attention" (K learned queries, one
+            softmax over the cells each), "saliency" (the smallest rectangles that hold a share of
+            the activation), "foreground" (the mean of the cells inside the image and the person's
+            box; needs `extents` in each call), "max" or "mean" over all cells.
+        saliency_share: smallest and largest share of the activation in a rectangle of saliency.
+        theta_per: one window, or map of weights of attention, per "clip" or per time "step".
         gain: of the equalized localization network; see `LocalizationNetwork`.
         temporal: how pooled glimpses become one description of the clip; a frame-wise trunk that
             describes maps of as many channels shares its own module with them.
-        detach: stop the localization network's gradients at the map.
-        motion: add the map's change over time to the localization network's input.
+        detach: stop the gradients of the localization network, or of attention's keys, at the map.
+        motion: add the map's change over time to their input.
         sampler: see `geometry.sampling`.
         padding: values beyond the map: "zeros", or those of the "border".
         random_windows: add a random window in training; see `FocusedNetwork`.
@@ -87,21 +103,30 @@ def plug(
         InputError: there is no such stage, or the trunk does not end in (B, D), or in scores that
             cannot be taken off.
     """
+    check_readout(readout)
+    if glimpse is None:
+        glimpse = "tail" if readout == "windows" else "pooled"
     if glimpse not in GLIMPSES:
         raise InputError(f"glimpse must be one of {GLIMPSES}, got {glimpse!r}")
+    if readout != "windows" and glimpse != "pooled":
+        raise InputError(
+            f"readout {readout!r} needs glimpse='pooled', got {glimpse!r}: only readout='windows' "
+            "has glimpses for the rest of the trunk"
+        )
     like = next(trunk.parameters(), torch.zeros(()))
     example = torch.zeros(1, 3, 16, 112, 112) if example is None else example
     example = example.to(like)
-    focus_heads = describe = None
+    built = describe = None
     if heads:
         with evaluating(trunk), _explained(example):
             features, channels_last = stage_map(trunk, at, example, channels_last=channels_last)
         channels = features.shape[1]
-        family = build_transform(transform, heads, **transform_settings)
-        focus_heads = FocusHeads(
-            channels, family, theta_per=theta_per, gain=gain, detach=detach, motion=motion,
-            sampler=sampler, padding=padding,
+        settings = ReadoutSettings(
+            heads=heads, theta_per=theta_per, detach=detach, motion=motion,
+            saliency_share=saliency_share, transform=transform, gain=gain, sampler=sampler,
+            padding=padding, transform_settings=transform_settings,
         )  # fmt: skip
+        built = build_readout(readout, channels, settings)
         if glimpse == "pooled":
             describe = _description(trunk, temporal, channels)
     # last, so that a trunk is left alone if anything is wrong
@@ -112,7 +137,7 @@ def plug(
         else:
             num_features, features_last = keep_trunk_until(trunk, features_from, example)
     network = FocusedNetwork(
-        trunk, focus_heads, at=at, num_features=num_features, num_classes=num_classes,
+        trunk, built, at=at, num_features=num_features, num_classes=num_classes,
         describe=describe, in_line=glimpse == "in_line", random_windows=random_windows,
         dropout=dropout, branch_classifiers=branch_classifiers, channels_last=bool(channels_last),
         features_from=features_from, features_channels_last=features_last,

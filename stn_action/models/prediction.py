@@ -1,9 +1,10 @@
-"""The output of a network for a batch of clips: logits and the windows of its heads.
+"""The output of a network for a batch of clips: logits, and where it looked.
 
-Letters: K heads, S thetas of a clip (1, or one for every time step of the map).
+Letters: K heads (or other descriptions), S thetas or maps of weights of a clip (1, or one for every
+time step of the map).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -12,14 +13,15 @@ from stn_action.geometry.cells import Cells
 
 @dataclass(frozen=True)
 class Focus:
-    """The windows of one placement of heads, with everything that drawing them needs."""
+    """Where one read-out looked, as theta or as weights, with everything that drawing needs."""
 
-    theta: Tensor
+    theta: Tensor | None
     """(B, K, S, *kind) float32, output to input, normalized on the stage's map; see
-    `geometry.theta` for the kinds."""
+    `geometry.theta` for the kinds. None: it has weights."""
 
-    base: Tensor
-    """(K, *kind): theta at the start of training; (B, K, *kind) where each clip has its own."""
+    base: Tensor | None
+    """(K, *kind): theta at the start of training; (B, K, *kind) where each clip has its own; None:
+    there is none."""
 
     stage: str
     """Module path of the stage in the trunk."""
@@ -30,16 +32,59 @@ class Focus:
     min_scale: float = 0.0
     """The floor of the windows' scale; 0 if the family has none."""
 
+    weights: Tensor | None = None
+    """(B, K, S, H, W) float32, of each cell of the map; sums of 1 over (H, W). None: it has
+    theta."""
+
+    can_be_given: bool = True
+    """Whether the network takes theta or weights of another clip in place of these."""
+
+    def __post_init__(self) -> None:
+        if (self.theta is None) == (self.weights is None):
+            raise ValueError("a focus has either theta or weights")
+
+    @property
+    def places(self) -> Tensor:
+        """Return theta, or else the weights."""
+        places = self.weights if self.theta is None else self.theta
+        assert places is not None
+        return places
+
+    @property
+    def windows(self) -> Tensor:
+        """Return theta.
+
+        Raises:
+            ValueError: there are weights in its place.
+        """
+        if self.theta is None:
+            raise ValueError(
+                "this needs the theta of windows, but the read-out has weights of cells: see "
+                "`Focus.weights`"
+            )
+        return self.theta
+
+    def with_places(self, places: Tensor) -> "Focus":
+        """Return the same focus with another theta, or other weights where it has these."""
+        if self.theta is None:
+            return replace(self, weights=places)
+        return replace(self, theta=places)
+
+    def cpu(self) -> "Focus":
+        """Return it on the CPU."""
+        base = None if self.base is None else self.base.cpu()
+        return replace(self.with_places(self.places.cpu()), base=base)
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """The logits of a batch of clips, and the windows of the heads."""
+    """The logits of a batch of clips, and where the read-out looked."""
 
     logits: Tensor
     """(B, num_classes)."""
 
     focus: tuple[Focus, ...]
-    """One for every placement of heads; empty without heads."""
+    """One for every read-out; empty without heads."""
 
     branch_logits: Tensor | None
     """(B, K + 1, num_classes): of the auxiliary classifiers, global branch first."""

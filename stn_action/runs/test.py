@@ -118,10 +118,11 @@ def run_test(
     targets, num_classes = listing.test.targets, len(listing.classes)
     scores = score_videos(predictions, targets, num_classes)
     regions = shuffled = None
-    has_heads = bool(predictions.focus)
-    if has_heads and config.data.regions is not None:
+    has_windows = any(focus.theta is not None for focus in predictions.focus)
+    if has_windows and config.data.regions is not None:
         regions = attention_scores(predictions, listing.test, config.data.regions)
-    if has_heads and config.eval.shuffled_theta and len(listing.test) > 1:
+    can_shuffle = len(listing.test) > 1 and any(one.can_be_given for one in predictions.focus)
+    if can_shuffle and config.eval.shuffled_theta:
         generator = torch.Generator().manual_seed(CONTROL_SEED)
         source = shuffled_theta(predictions, generator)
         again = evaluate(
@@ -167,7 +168,11 @@ def attention_scores(
             f"data.regions: {folder} has no CSV named like any of the {len(videos)} test videos"
         )
     outlines = join_heads(
-        [clip_outlines(focus.theta[rows], focus.cells) for focus in predictions.focus]
+        [
+            clip_outlines(focus.theta[rows], focus.cells)
+            for focus in predictions.focus
+            if focus.theta is not None
+        ]
     )
     generator = torch.Generator().manual_seed(CONTROL_SEED)
     return score_targets(WindowPlaces(outlines), centers, generator=generator)

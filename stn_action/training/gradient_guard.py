@@ -99,7 +99,7 @@ def _listed(names: list[str], parameters: dict[str, nn.Parameter]) -> str:
 def _cause_of_none(prediction: Prediction) -> str:
     if not prediction.focus:
         return "the prediction has no windows. Use a network with heads, or heads=0"
-    if not any(focus.theta.requires_grad for focus in prediction.focus):
+    if not any(focus.places.requires_grad for focus in prediction.focus):
         return (
             "theta has none, as it was given, or computed under torch.no_grad(). Call the network "
             "without theta and with gradients, or set requires_grad to False where that is wanted"
@@ -118,7 +118,11 @@ def _cause_of_zero(prediction: Prediction, *, everywhere: bool) -> str:
             "its parameters to the optimizer with a learning rate above 0, or set requires_grad to "
             "False where that is wanted"
         )
-    boxes = [enclosing_boxes(focus.theta.detach()) for focus in prediction.focus]
+    boxes = [
+        enclosing_boxes(focus.theta.detach())
+        for focus in prediction.focus
+        if focus.theta is not None
+    ]
     if boxes and not any(bool(_touches_map(box).any()) for box in boxes):
         return (
             "every window is outside of the map, where nothing changes. Use a smaller relative_lr "

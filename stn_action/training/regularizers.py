@@ -43,7 +43,7 @@ class DiversityLoss:
 
     def __call__(self, focus: Focus) -> Tensor:
         """Return the weighted loss () of theta (B, K, S, *kind); 0 for a single head."""
-        boxes = enclosing_boxes(focus.theta).transpose(1, 2)  # (B, S, K, 4)
+        boxes = enclosing_boxes(focus.windows).transpose(1, 2)  # (B, S, K, 4)
         K = boxes.shape[2]
         if K == 1:
             return boxes.sum() * 0
@@ -73,7 +73,7 @@ class InBoundsLoss:
 
     def __call__(self, focus: Focus) -> Tensor:
         """Return the weighted loss () of theta (B, K, S, *kind)."""
-        beyond = (enclosing_boxes(focus.theta).abs() - 1).clamp_min(0)
+        beyond = (enclosing_boxes(focus.windows).abs() - 1).clamp_min(0)
         return self.weight * beyond.square().mean()
 
 

@@ -1,0 +1,129 @@
+"""The protocol of read-outs: a clip's feature map to K descriptions, and where each looked.
+
+Letters: K descriptions, S thetas or maps of weights of a clip (1, or one for every time step).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from stn_action.geometry.clip_sampling import fold_time
+from stn_action.geometry.sampling import weighted_means
+from stn_action.models.float32 import KeptInFloat32
+
+
+class Reading(NamedTuple):
+    """The descriptions of a batch of maps, and where they were read: theta or weights."""
+
+    descriptions: Tensor
+    """(B, K, C, T), of the features' precision, or of autocast's where that is on."""
+    theta: Tensor | None
+    """(B, K, S, *kind), float32, output to input, normalized on the map; None: weights."""
+    weights: Tensor | None
+    """(B, K, S, H, W), float32, at least 0, sums of 1 over (H, W); None: theta."""
+
+    @property
+    def places(self) -> Tensor:
+        """Return theta, or else the weights: what can be given to another clip."""
+        places = self.weights if self.theta is None else self.theta
+        assert places is not None
+        return places
+
+
+class Readout(KeptInFloat32, ABC):
+    """A module from a stage's map to K descriptions for the classifiers.
+
+    What it computes places from stays in float32 in a network of half precision.
+    """
+
+    num_descriptions: int
+    """K."""
+
+    kind: tuple[int, int] | None = None
+    """The last two sizes of theta; None: its readings have weights."""
+
+    learns: bool = False
+    """Whether it has parameters that decide where it looks."""
+
+    can_be_given: bool = True
+    """Whether places of another clip can replace its own, as shuffling does."""
+
+    gain: float = 1.0
+    """The factor by which the localization network's stored weights are multiplied."""
+
+    min_scale: float = 0.0
+    """The floor of its windows' scale; 0: there is none."""
+
+    @abstractmethod
+    def forward(
+        self, features: Tensor, extents: Tensor | None = None, given: Tensor | None = None
+    ) -> Reading:
+        """Read maps.
+
+        Args:
+            features: (B, C, T, H, W).
+            extents: (B, T', 2, 4), see `geometry.extents`: image and person in each frame.
+            given: theta or weights to use in place of its own.
+        """
+
+    def checked(self, places: Sequence[Tensor] | None, batch_size: int) -> Tensor | None:
+        """Return the places given for a batch, one tensor for this read-out.
+
+        Raises:
+            ValueError: there are others, or they are not of this read-out's shape.
+        """
+        if places is None:
+            return None
+        last = ("H", "W") if self.kind is None else self.kind
+        shapes = [tuple(one.shape) for one in places]
+        fits = [
+            len(shape) == 5
+            and shape[:2] == (batch_size, self.num_descriptions)
+            and self.kind in (None, shape[3:])
+            for shape in shapes
+        ]
+        if fits != [True]:
+            raise ValueError(
+                f"{'theta' if self.kind else 'the weights (given as theta)'} must be a sequence of "
+                f"one tensor ({batch_size}, {self.num_descriptions}, S, {last[0]}, {last[1]}), for "
+                f"the one placement of heads; got shapes {shapes}"
+            )
+        return places[0]
+
+    @property
+    def base(self) -> Tensor | None:
+        """Return theta (K, *kind) at the start of training; None: there is none."""
+        return None
+
+    def localization_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that are trained at the relative learning rate."""
+        return []
+
+
+def read_weighted(features: Tensor, weights: Tensor) -> Reading:
+    """Return the reading of the weighted means of maps, step by step.
+
+    Args:
+        features: (B, C, T, H, W).
+        weights: (B, K, S, H, W), S = 1 or T.
+
+    Raises:
+        ValueError: the weights are of other maps.
+    """
+    if weights.dim() != 5 or weights.shape[3:] != features.shape[3:]:
+        B, _, T, H, W = features.shape
+        raise ValueError(
+            f"weights must be ({B}, K, S, {H}, {W}) for these features, S = 1 or {T} time steps, "
+            f"got {tuple(weights.shape)}"
+        )
+    maps, of_maps, unfold = fold_time(features, weights)
+    return Reading(unfold(weighted_means(maps, of_maps)), None, weights)
+
+
+def uniform_weights(features: Tensor) -> Tensor:
+    """Return equal weights (B, 1, 1, H, W), float32, for maps (B, C, T, H, W)."""
+    B, _, _, H, W = features.shape
+    return torch.full((B, 1, 1, H, W), 1 / (H * W), device=features.device)

@@ -1,0 +1,50 @@
+"""The windows of spatial transformer heads as a read-out: what they show, averaged."""
+
+from torch import Tensor, nn
+
+from stn_action.geometry.clip_sampling import fold_time
+from stn_action.geometry.sampling import pooled
+from stn_action.models.heads import FocusHeads
+from stn_action.models.readouts.readout import Reading, Readout
+
+
+class WindowReadout(Readout):
+    """The means of K windows that learn where to look.
+
+    It alone can also give glimpses, (K, C, T, H, W), for the rest of the trunk: its `heads`.
+    """
+
+    learns = True
+
+    def __init__(self, heads: FocusHeads) -> None:
+        super().__init__()
+        self.heads = heads
+        self.num_descriptions = heads.num_heads
+        self.kind = heads.transform.theta_shape
+        self.gain = heads.gain
+        self.min_scale = heads.transform.floor
+
+    @property
+    def base(self) -> Tensor:
+        """Return theta (K, *kind) at the start of training."""
+        return self.heads.base
+
+    def forward(
+        self, features: Tensor, extents: Tensor | None = None, given: Tensor | None = None
+    ) -> Reading:
+        """Read maps; see `Readout`."""
+        heads = self.heads
+        theta = heads(features) if given is None else given
+        size = (features.shape[3], features.shape[4])
+        if heads.volumetric:
+            return Reading(heads.glimpses(features, theta, size).mean((-2, -1)), theta, None)
+        maps, of_maps, unfold = fold_time(features, theta)
+        means = pooled(
+            maps, of_maps, size, axis_aligned=heads.transform.axis_aligned,
+            sampler=heads.sampler, padding=heads.padding,
+        )  # fmt: skip
+        return Reading(unfold(means), theta, None)
+
+    def localization_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that move the windows."""
+        return list(self.heads.localization.parameters())
