@@ -86,7 +86,7 @@ class MarkedPatches(nn.Module):
         """Logits (B, CLASSES) of maps (B, C, H, W)."""
         clips = maps.unsqueeze(2)  # (B, C, 1, H, W)
         theta = self.heads(clips)
-        glimpses = self.heads.pooled_glimpses(clips, theta, (7, 7))[..., 0]  # (B, K, C)
+        glimpses = self.heads.glimpses(clips, theta, (7, 7)).mean((3, 4, 5))  # (B, K, C)
         features = torch.cat([maps.mean((2, 3)), glimpses.flatten(1)], dim=1)
         cells = Cells.centered((1, SIDE, SIDE), (1, SIDE, SIDE))
         focus = Focus(theta, self.heads.base.detach(), "map", cells, 0.2)

@@ -5,7 +5,6 @@ Letters: V views of a video, T frames of a view, C classes, K heads.
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self

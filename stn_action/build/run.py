@@ -167,9 +167,18 @@ def build_run(
         objective=build_objective(config, multi_label=listing.multi_label),
         step=OptimizerStep(prepared, schedule, strategy, clipping, train.grad_accum_steps, guard),
         save_schedule=_save_schedule(train.save_interval),
-        monitor=HeadMonitor(frozen_on_purpose=optim.relative_lr == 0, reduce=strategy.sum),
+        monitor=HeadMonitor(
+            frozen_on_purpose=not _learns_where_to_look(config, network), reduce=strategy.sum
+        ),
         groups=described,
     )
+
+
+def _learns_where_to_look(config: Config, network: FocusedNetwork) -> bool:
+    """Return whether windows move, or attention is trained."""
+    if network.readout is None or not network.readout.learns:
+        return False
+    return config.optim.relative_lr > 0 or not network.localization_parameters()
 
 
 def build_objective(config: Config, *, multi_label: bool = False) -> ClassificationLoss:

@@ -88,7 +88,8 @@ def shuffled_theta(
 ) -> ThetaSource:
     """Return for each view the theta or weights of the same view of another video, for `evaluate`.
 
-    The videos are put in a random circle and each takes those of the next: no video keeps its own. Where the other video lacks the view, its first view is used.
+    The videos are put in a random circle and each takes those of the next: no video keeps its own.
+    Where the other video lacks the view, its first view is used.
 
     Args:
         predictions: of `evaluate` with `collect_focus`.

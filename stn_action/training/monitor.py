@@ -12,15 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from stn_action.geometry.boxes import box_areas, shared_areas
-from stn_action.geometry.theta import (
-    VOLUMETRIC,
-    enclosing_boxes,
-    kind_of,
-    window_centers,
-    window_scales,
-)
 from stn_action.models.prediction import Focus
+from stn_action.training.head_sums import focus_sums
 from stn_action.training.step import StepRecord
 
 MOVING, FROZEN, FROZEN_ON_PURPOSE = "moving", "frozen", "frozen on purpose"
@@ -48,20 +41,23 @@ class HeadStatistics(NamedTuple):
     stage: str
     head: int
     spread: float
-    """Standard deviation of the window center over the clips of a batch, pooled over batches (so
-    that a drift from step to step is no spread), mean over x and y, of a volumetric theta and t;
-    NaN if no batch had two."""
+    """Standard deviation of the window's center (of weights, their mean place) over the clips of a
+    batch, pooled over batches (so that a drift from step to step is no spread), mean over x and y,
+    of a volumetric theta and t; NaN if no batch had two."""
     displacement: float
-    """Root mean square of theta - base; NaN or infinite where theta is."""
+    """Root mean square of theta - base, 0 without a base; of weights, of half the sum of their
+    distances from equal ones. NaN or infinite where these are."""
     in_bounds: float
     """Mean share of the window's (bounding box's) area inside the map; of a volumetric
     theta times the share of its time inside the clip."""
     scale: float
-    """Mean of the root of the window's area: its side as a share of the map's."""
+    """Mean of the root of the window's area: its side as a share of the map's; of weights, of
+    their `effective_area`."""
     min_scale: float
     """The floor of the scale; 0: there is none."""
     overlap: float
-    """Mean IoU with each other head of the same stage; 0 for a single head."""
+    """Mean IoU with each other head of the same stage, of weights the mass in common; 0 for a
+    single head."""
     state: str
     """"moving", "frozen", "frozen on purpose", "ignores its input", "collapsed", "escaped" or "not
     finite"."""
@@ -102,8 +98,8 @@ class HeadMonitor:
         """Start without statistics.
 
         Args:
-            frozen_on_purpose: the heads are not trained (relative_lr 0): report, and warn only
-                where theta is not finite.
+            frozen_on_purpose: where to look is not trained (relative_lr 0, or a read-out that
+                does not learn it): report, and warn only where theta is not finite.
             thresholds: where a head counts as defective.
             reduce: returns the sum of a tensor over all processes (`Strategy.sum`); then every
                 process adds its share of every batch. None: this process alone.
@@ -138,12 +134,12 @@ class HeadMonitor:
         """Add a batch.
 
         Args:
-            focus: of one prediction, one for each placement; theta (B, K, S, *kind).
+            focus: of one prediction, one for each placement.
             localization_grad_norm: of the step this batch ends, in effective units; None: no step.
             counted: False: the clips stand in for none; those of other processes are added.
         """
         for placement in focus:
-            sums = _clip_sums(placement.theta.detach(), placement.base.detach())
+            sums = focus_sums(placement)
             sums = _batch_sums(self._reduce(sums if counted else torch.zeros_like(sums)))
             self._min_scales[placement.stage] = placement.min_scale
             before = self._sums.get(placement.stage)
@@ -264,50 +260,9 @@ def _warning(head: HeadStatistics, since: int) -> str:
     return f"head {head.head} at {head.stage} {what}, since epoch {since}. Try {remedy}."
 
 
-def _clip_sums(theta: Tensor, base: Tensor) -> Tensor:
-    """Return sums over clips (K, 5 + 2 D), float64, of theta (B, K, S, *kind), base (K, *kind).
-
-    Count, squared displacement, share in bounds, scale, overlap; centers, squared centers.
-    """
-    theta = theta.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, *kind)
-    centers = theta[..., 3] if kind_of(theta) == VOLUMETRIC else window_centers(theta)
-    boxes = enclosing_boxes(theta)
-    displacement = (theta - base.double()[:, None]).square().mean((2, 3)).sum(1)
-    count = torch.full_like(displacement, theta.shape[1])
-    in_bounds = (_share_inside(boxes) * _share_of_time_inside(theta)).sum(1)
-    scale = window_scales(theta).sum(1)
-    sums = [count, displacement, in_bounds, scale, _overlap(boxes).sum(1)]
-    return torch.cat([torch.stack(sums, 1), centers.sum(1), centers.square().sum(1)], 1)
-
-
 def _batch_sums(sums: Tensor) -> Tensor:
     """Return sums (K, 6 + D) for `_statistics`, of those over the clips of a batch."""
     count, others, moments = sums[:, :1], sums[:, 1:5], sums[:, 5:]
     total, squares = moments.chunk(2, dim=1)
     deviations = (squares - total.square() / count).clamp_min(0)
     return torch.cat([count, count - 1, others, deviations], 1)
-
-
-def _share_of_time_inside(theta: Tensor) -> Tensor:
-    """Return the share (...) of a window's time inside the clip; 1 except for volumes."""
-    if kind_of(theta) != VOLUMETRIC:
-        return theta.new_ones(theta.shape[:-2])
-    center, reach = theta[..., 2, 3], theta[..., 2, :3].abs().sum(-1)
-    inside = (center + reach).clamp(-1, 1) - (center - reach).clamp(-1, 1)
-    return inside / (2 * reach).clamp_min(torch.finfo(theta.dtype).tiny)
-
-
-def _share_inside(boxes: Tensor) -> Tensor:
-    inside = box_areas(boxes.clamp(-1, 1))
-    return inside / box_areas(boxes).clamp_min(torch.finfo(boxes.dtype).tiny)
-
-
-def _overlap(boxes: Tensor) -> Tensor:
-    """Return for each head the mean IoU with the others (K, N), of boxes (K, N, 4)."""
-    K = len(boxes)
-    areas = box_areas(boxes)
-    shared = shared_areas(boxes[:, None], boxes[None])
-    union = areas[:, None] + areas[None] - shared
-    iou = shared / union.clamp_min(torch.finfo(boxes.dtype).tiny)
-    iou = iou * (1 - torch.eye(K, dtype=iou.dtype, device=iou.device))[..., None]
-    return iou.sum(1) / max(K - 1, 1)

@@ -6,6 +6,7 @@ from torch import nn
 
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.models.heads import FocusHeads
+from stn_action.models.readouts.window_readout import WindowReadout
 from stn_action.models.spatial_transformer import SpatialTransformer
 
 CLIP = (2, 5, 3, 8, 6)
@@ -22,11 +23,12 @@ class Glimpses(nn.Module):
     def __init__(self, name):
         super().__init__()
         self.heads = moved(FocusHeads(5, build_transform(name, 3)))
+        self.readout = WindowReadout(self.heads)
 
     def forward(self, features):
         theta = self.heads(features)
         glimpses = self.heads.glimpses(features, theta, (8, 6))
-        return theta, glimpses, self.heads.pooled_glimpses(features, theta, (8, 6))
+        return theta, glimpses, self.readout(features, given=theta).descriptions
 
 
 def assert_equal(results, expected):

@@ -10,6 +10,7 @@ from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.geometry.warps import VolumetricAffine
 from stn_action.geometry.windows import Attention
 from stn_action.models.heads import FocusHeads
+from stn_action.models.readouts.window_readout import WindowReadout
 
 CLIP = (2, 5, 3, 8, 6)  # (B, C, T, H, W)
 FLAT = [name for name, family in TRANSFORMS.items() if family.theta_shape != VOLUMETRIC]
@@ -110,17 +111,6 @@ def test_every_step_has_its_own_glimpse(name):
     torch.testing.assert_close(glimpses[:, 0], torch.stack(slices, 2), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("name", "theta_per"), WAYS)
-def test_pooled_glimpses_are_the_means_of_the_glimpses(name, theta_per):
-    features = torch.randn(CLIP)
-    focus_heads = heads(name, moved=True, theta_per=theta_per)
-    theta = focus_heads(features)
-    means = focus_heads.pooled_glimpses(features, theta, (7, 5))
-    assert means.shape == (2, 4, 5, 3)
-    expected = focus_heads.glimpses(features, theta, (7, 5)).mean((-2, -1))
-    torch.testing.assert_close(means, expected, atol=1e-5, rtol=0)
-
-
 def test_theta_for_another_number_of_steps_is_refused():
     theta = tiles().expand(2, -1, 2, -1, -1)
     with pytest.raises(
@@ -205,7 +195,7 @@ def spread_after_training(gain, optimizer, relative_lr):
     rest = optimizer(classifier.parameters(), 1.0)
     for _ in range(100):
         maps, labels = marked_maps(8)
-        means = focus_heads.pooled_glimpses(maps, focus_heads(maps), (8, 8))
+        means = WindowReadout(focus_heads)(maps).descriptions
         loss = F.cross_entropy(classifier(means.flatten(1)), labels)
         loss.backward()
         for one in (localization, rest):

@@ -214,7 +214,7 @@ def test_frozen_stages_keep_their_parameters_and_statistics():
         if not torch.equal(value, before[key])
     }
     assert {"trunk.stem", "trunk.stage1"}.isdisjoint(changed)
-    assert {"trunk.stage2", "trunk.stage3", "heads.localization", "classifier.weight"} <= changed
+    assert {"trunk.stage2", "trunk.stage3", "readout.heads", "classifier.weight"} <= changed
     assert not model.trunk.stem[1].training
     assert model.trunk.stage2[1].training
 

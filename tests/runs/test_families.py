@@ -52,7 +52,7 @@ def test_a_head_warmup_keeps_theta_at_its_start(tiny_data, tmp_path):
     (line,) = [line for line in lines_of(tmp_path / "run") if line["kind"] == "train"]
     assert line["heads/stage3.0/displacement"] < 1e-6
     weights = load_checkpoint(tmp_path / "run" / "last.pt")["network"]
-    assert weights["heads.localization.output.weight"].abs().max() == 0
+    assert weights["readout.heads.localization.output.weight"].abs().max() == 0
 
 
 def test_the_losses_of_the_heads_are_built_where_asked_for(tiny_data):

@@ -25,8 +25,8 @@ _SMOOTHED_CELLS = 3
 class SaliencyReadout(Readout):
     """The means of K windows, each the smallest one that holds a share of the activation.
 
-    AdaSpot's rule (arXiv 2602.22073): the activation, averaged over channels and smoothed, says
-    where to look. The absolute activation is taken here, so that maps without ReLU have a mass.
+    AdaSpot's rule (arXiv 2602.22073), on the activation averaged over channels and smoothed. The
+    absolute activation is taken here, so that maps without ReLU have a mass.
 
     Args:
         num_windows: K; their shares are evenly spaced, the share of a single one is in the middle.
