@@ -136,7 +136,7 @@ class GlimpseHook:
             return output.clone() if self.with_gradients else None
         assert isinstance(self.readout, WindowReadout)
         heads = self.readout.heads
-        theta = heads(features) if self.given is None else self.given
+        theta = heads(features, self.extents) if self.given is None else self.given
         self.theta, self.weights = theta, None
         glimpses = heads.glimpses(features, theta, size)  # (B, K, C, T, H, W)
         if self.glimpse == "in_line":

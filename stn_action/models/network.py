@@ -172,7 +172,7 @@ class FocusedNetwork(nn.Module):
         cells = self._cells_for(clip, hook.size_thw)
         readout = self.readout
         focus = Focus(
-            hook.theta, readout.base, self.at, cells, readout.min_scale, hook.weights,
+            hook.theta, readout.base_of(extents), self.at, cells, readout.min_scale, hook.weights,
             readout.can_be_given,
         )  # fmt: skip
         random_branch = branches.pop() if windows is not None else None

@@ -121,8 +121,8 @@ def run_test(
     has_windows = any(focus.theta is not None for focus in predictions.focus)
     if has_windows and config.data.regions is not None:
         regions = attention_scores(predictions, listing.test, config.data.regions)
-    can_shuffle = len(listing.test) > 1 and any(one.can_be_given for one in predictions.focus)
-    if can_shuffle and config.eval.shuffled_theta:
+    given = [focus.can_be_given for focus in predictions.focus]
+    if given and all(given) and len(listing.test) > 1 and config.eval.shuffled_theta:
         generator = torch.Generator().manual_seed(CONTROL_SEED)
         source = shuffled_theta(predictions, generator)
         again = evaluate(

@@ -46,12 +46,13 @@ def _weight_sums(weights: Tensor) -> Tensor:
 
 
 def _window_sums(theta: Tensor, base: Tensor | None) -> Tensor:
-    """Return the sums of theta (B, K, S, *kind), base (K, *kind); see `HeadStatistics`."""
+    """Return the sums of theta (B, K, S, *kind), base (K, *kind) or (B, K, *kind)."""
+    start = theta if base is None else base.detach().unsqueeze(-3)
+    moved = (theta.double() - start.double()).square().mean((3, 4))  # (B, K, S)
     theta = theta.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, *kind)
     centers = theta[..., 3] if kind_of(theta) == VOLUMETRIC else window_centers(theta)
     boxes = enclosing_boxes(theta)
-    start = theta if base is None else base.detach().double()[:, None]
-    displacement = (theta - start).square().mean((2, 3)).sum(1)
+    displacement = moved.sum((0, 2))
     count = torch.full_like(displacement, theta.shape[1])
     in_bounds = (_share_inside(boxes) * _share_of_time_inside(theta)).sum(1)
     scale = window_scales(theta).sum(1)

@@ -93,9 +93,15 @@ class Readout(KeptInFloat32, ABC):
             )
         return places[0]
 
-    @property
-    def base(self) -> Tensor | None:
-        """Return theta (K, *kind) at the start of training; None: there is none."""
+    def base_of(self, extents: Tensor | None) -> Tensor | None:
+        """Return theta at the start of training; None: it has none.
+
+        Args:
+            extents: of the clips, as in `forward`.
+
+        Returns:
+            (K, *kind), or (B, K, *kind) where each clip has its own.
+        """
         return None
 
     def localization_parameters(self) -> list[nn.Parameter]:

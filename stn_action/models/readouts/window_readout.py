@@ -24,17 +24,16 @@ class WindowReadout(Readout):
         self.gain = heads.gain
         self.min_scale = heads.transform.floor
 
-    @property
-    def base(self) -> Tensor:
-        """Return theta (K, *kind) at the start of training."""
-        return self.heads.base
+    def base_of(self, extents: Tensor | None) -> Tensor:
+        """Return theta at the start of training; see `FocusHeads.base_of`."""
+        return self.heads.base_of(extents)
 
     def forward(
         self, features: Tensor, extents: Tensor | None = None, given: Tensor | None = None
     ) -> Reading:
         """Read maps; see `Readout`."""
         heads = self.heads
-        theta = heads(features) if given is None else given
+        theta = heads(features, extents) if given is None else given
         size = (features.shape[3], features.shape[4])
         if heads.volumetric:
             return Reading(heads.glimpses(features, theta, size).mean((-2, -1)), theta, None)
