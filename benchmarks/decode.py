@@ -35,7 +35,8 @@ from stn_action.data.footage import Cut, Footage, read_views
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
-from stn_action.person.crop import CropSpec, View, crop_images, source_box, view_boxes
+from stn_action.person.crop import CropSpec, View, source_box, view_boxes
+from stn_action.person.image_crop import crop_images
 from stn_action.video.backend_table import BACKENDS, open_video
 from stn_action.video.video_choices import Reader
 from stn_action.video.writer import write_video

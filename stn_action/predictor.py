@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from stn_action.batch import Batch, Sample, collate
+from stn_action.build.crop_settings import crop_of, mean_color_of
 from stn_action.build.data import evaluation_dataset, evaluation_loader
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.build.people import people_of, tubes_of
@@ -27,7 +28,7 @@ from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus, Prediction
-from stn_action.person.crop import CropSpec
+from stn_action.person.box_error import tubes_with_error
 from stn_action.person.store.people_file import open_people
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
@@ -94,7 +95,8 @@ class Predictor:
 
         Args:
             path: a `last.pt` or `best.pt`.
-            overrides: settings in place of the checkpoint's, as in `eval.num_clips=1`.
+            overrides: settings in place of the checkpoint's, as in `eval.num_clips=1`. Boxes are
+                used as they are: a checkpoint's `data.crop.box_error` counts only if it is here.
             people: a people file or a folder of boxes; None: that of `data.people` in `overrides`,
                 or the checkpoint's own with `own_files` if it is still there, else whole frames.
             own_files: open the files that the checkpoint names.
@@ -106,7 +108,8 @@ class Predictor:
         content: dict[str, Any] = load_checkpoint(path)
         check_trained(content, path)
         trained_with = config_of_checkpoint(content, path).data.people
-        config = config_of_checkpoint(content, path, overrides, own_files=own_files)
+        as_found = ["data.crop.box_error=none", *overrides]
+        config = config_of_checkpoint(content, path, as_found, own_files=own_files)
         network = network_from_checkpoint(content, config, path)
         given = any(text.partition("=")[0].strip() == "data.people" for text in overrides)
         if people is not None:
@@ -157,6 +160,7 @@ class Predictor:
             with reader:
                 found = VideoPeople(given.name, tuple(tubes or ()))
                 kept = tubes_of(self.config).kept(found.tubes_in(reader.size_hw))
+                kept = tubes_with_error(kept, crop_of(self.config).box_error, given.name)
                 batch = collate([(self._views(reader, kept), [])])
             return self._prediction(given, batch, person_found=bool(kept))
 
@@ -221,8 +225,8 @@ class Predictor:
 
     def _dataset(self, videos: Sequence[Video], num_crops: int | None = None) -> TestClips:
         source = ClipSource(
-            VideoTable(), CropSpec(**dict(self.config.data.crop)), people=self.people,
-            tubes=tubes_of(self.config), backend=self.config.data.reader,
+            VideoTable(), crop_of(self.config), mean_color=mean_color_of(self.config),
+            people=self.people, tubes=tubes_of(self.config), backend=self.config.data.reader,
             max_pixels=self.config.data.max_pixels,
         )  # fmt: skip
         return evaluation_dataset(self.config, videos, crops=num_crops, source=source)
@@ -230,13 +234,13 @@ class Predictor:
     def _views(self, reader: VideoReader, tubes: tuple[Tube, ...]) -> list[Sample]:
         """Return all views of frames and people that were given."""
         data, evaluation = self.config.data, self.config.eval
-        sampling, crop = ClipSampling(**dict(data.clip)), CropSpec(**dict(data.crop))
-        select = data.tubes.select
+        sampling, crop = ClipSampling(**dict(data.clip)), crop_of(self.config)
+        select, fill = data.tubes.select, crop.fill(mean_color_of(self.config))
         choice = fixed_views(sampling, evaluation.num_clips, evaluation.num_crops)
         views = [
             view
             for person in range(max(1, len(tubes)) if select == "all" else 1)
-            for view in read_person(reader, tubes, person, choice, crop, select)
+            for view in read_person(reader, tubes, person, choice, crop, select, fill=fill)
         ]
         return [
             Sample(

@@ -70,6 +70,21 @@ def test_frames_and_tubes_give_what_their_file_gives(predictor, tiny_data, as_ar
     torch.testing.assert_close(found.boxes, wanted.boxes)
 
 
+def test_box_errors_of_the_training_count_only_if_they_are_asked_for(tiny_run, tiny_data, tmp_path):
+    content = load_checkpoint(tiny_run.folder / "last.pt")
+    crop = {**content["config"]["data"]["crop"], "box_error": "strong"}
+    content["config"]["data"]["crop"] = crop
+    save_checkpoint(tmp_path / "last.pt", content)
+    people, video = tiny_data / "people", tiny_data / f"{TEST}.mp4"
+    plain = Predictor.load(tiny_run.folder / "last.pt", people=people).predict(video)
+    found = Predictor.load(tmp_path / "last.pt", people=people).predict(video)
+    assert torch.equal(found.boxes, plain.boxes)
+    asked = Predictor.load(tmp_path / "last.pt", ["data.crop.box_error=strong"], people=people)
+    assert not torch.equal(asked.predict(video).boxes, plain.boxes)
+    tubes = [read_tube_csv(people / f"{TEST}.csv")]
+    assert not torch.equal(asked.predict(video, tubes=tubes).boxes, plain.boxes)
+
+
 def test_frames_without_tubes_are_used_whole(predictor):
     found = predictor.predict(np.zeros((12, 40, 60, 3), np.uint8))
     assert not found.person_found

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from stn_action.batch import Item, collate
+from stn_action.build.crop_settings import crop_of, describe_boxes, mean_color_of
 from stn_action.build.people import people_of, tubes_of, with_people
 from stn_action.config.schema import Config
 from stn_action.data.augment import Augment
@@ -22,7 +23,6 @@ from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
-from stn_action.person.crop import CropSpec
 from stn_action.person.store.tube_folder import read_tube_csv
 from stn_action.video.backend_table import BACKENDS
 from stn_action.workers.worker_process import set_up_loader_worker
@@ -122,7 +122,8 @@ def open_source(config: Config) -> ClipSource:
     data = config.data
     return ClipSource(
         VideoTable(),
-        CropSpec(**dict(data.crop)),
+        crop_of(config),
+        mean_color=mean_color_of(config),
         people=people_of(config),
         tubes=tubes_of(config),
         manifest=Manifest.open(data.manifest) if data.manifest is not None else None,
@@ -262,11 +263,10 @@ def _crop_words(config: Config, listing: Listing) -> str:
     if data.people is None:
         return "whole frame"
     tubes = "" if data.tubes.select == "longest" else f"{data.tubes.select}, "
-    jitter = f", jitter {data.crop.box_jitter:g} in training" if data.crop.box_jitter else ""
     alone = (
         f"; whole frame of {listing.whole_frame} without a person" if listing.whole_frame else ""
     )
-    return f"person crop ({tubes}looseness {data.crop.looseness:g}{jitter}{alone})"
+    return f"person crop ({tubes}{describe_boxes(config)}{alone})"
 
 
 def _selected(

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from stn_action.config.renamed_keys import settings_meant_by
 from stn_action.config.schema import Config, config_from_dict
 from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_table import backbone_spec, build_backbone
@@ -93,8 +94,9 @@ def config_of_checkpoint(
     """
     dropped = () if own_files else OWN_FILES
     return config_from_dict(
-        content["config"], str(path), [*(f"{key}=null" for key in dropped), *overrides]
-    )
+        content["config"], str(path),
+        [*settings_meant_by(content["config"]), *(f"{key}=null" for key in dropped), *overrides],
+    )  # fmt: skip
 
 
 def example_clip(config: Config) -> Tensor:

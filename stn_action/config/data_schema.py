@@ -1,9 +1,10 @@
 """The `data` section of a configuration: videos and how clips are made from them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from stn_action.config.box_error_schema import BoxErrorConfig, allow_names
 from stn_action.config.types import (
     Count,
     Frames,
@@ -19,7 +20,14 @@ from stn_action.config.types import (
     Workers,
 )
 from stn_action.data.data_choices import DatasetName, FrameSampling
-from stn_action.person.person_choices import Aspect, Motion, Select, WithoutPerson
+from stn_action.person.person_choices import (
+    Aspect,
+    Beyond,
+    Motion,
+    PaddingColor,
+    Select,
+    WithoutPerson,
+)
 from stn_action.video.video_choices import MAX_PIXELS, Reader
 
 
@@ -27,10 +35,19 @@ class CropConfig(Section):
     """The crop around the person."""
 
     looseness: Looseness = 0.25
-    """Padding on each side of the person box, as a share of the box's side."""
+    """What is added on each side of the person box, as a share of the box's side."""
+    box_error: Annotated[BoxErrorConfig | None, Field(json_schema_extra=allow_names)] = None
+    """Errors of the person boxes as detectors make them, drawn once for each video."""
     box_jitter: Annotated[Number, Field(ge=0, lt=0.5)] = 0.0
     """Training: each side of the box moves at random by up to this share of the box, which imitates
     inaccurate detections."""
+    beyond: Beyond = "pad"
+    """Crops that reach beyond the frame: pad (padded there) or shift (moved back inside; only a
+    crop that is larger than the frame is padded, evenly on both sides)."""
+    padding: PaddingColor = "mean"
+    """Color of padding: mean (the mean color of the trunk's training images, which is zero after
+    normalization) or black (a hard edge that every trunk sees; configurations and checkpoints from
+    before this setting mean black)."""
     aspect: Aspect = "square"
     """square: enlarge the box to a square; free: stretch the box to `size`."""
     motion: Motion = "fixed"
@@ -48,6 +65,16 @@ class CropConfig(Section):
         if window % 2 == 0:
             raise ValueError("expected an odd number")
         return window
+
+    @field_validator("box_error", mode="before")
+    @classmethod
+    def _named(cls, error: Any) -> Any:
+        if not isinstance(error, str):
+            return error
+        if error not in BoxErrorConfig.NAMED:
+            names = ", ".join(BoxErrorConfig.NAMED)
+            raise ValueError(f"expected {names} or {{looseness: [0, 1], shift: 0.2, cut: 0.1}}")
+        return BoxErrorConfig.NAMED[error]
 
 
 class TubesConfig(Section):

@@ -86,7 +86,7 @@ def config_markdown() -> str:
         lines += [f"## {name}", "", _one_line(section.__doc__ or ""), ""]
         lines += ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
         for key, field in section.model_fields.items():
-            if section_of(field.annotation) is None:
+            if section_of(field.annotation) is None or _has_names(definition[key]):
                 values = _values(definition[key])
                 cells = f"`{key}`", values, _default(field), field.description or ""
                 lines.append(f"| {' | '.join(map(_one_line, cells))} |")
@@ -133,10 +133,17 @@ def _sections(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, t
             yield from _sections(inner, f"{path}{name}.")
 
 
+def _has_names(node: Mapping[str, Any]) -> bool:
+    """Return whether one of the values of a section, from its schema, is a name."""
+    return any("enum" in part for part in node.get("anyOf", ()))
+
+
 def _values(node: Mapping[str, Any]) -> str:
     """Return the allowed values of a setting, from its schema."""
     if "anyOf" in node:
         return " or ".join(_values(part) for part in node["anyOf"])
+    if "$ref" in node:
+        return "a section"
     if "enum" in node:
         return ", ".join(f"`{name}`" for name in node["enum"])
     if "const" in node:

@@ -1,6 +1,6 @@
 """Sections of a configuration and the settings in them, found by dotted key."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -14,6 +14,23 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
     return None
+
+
+def expand_names(tree: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
+    """Return nested settings in which sections that are given by a name have all their settings.
+
+    The names of a section, if it has any, are those of its class attribute `NAMED`.
+    """
+    expanded = {}
+    for name, value in tree.items():
+        field = schema.model_fields.get(name)
+        inner = section_of(field.annotation) if field else None
+        if inner is not None and isinstance(value, dict):
+            value = expand_names(value, inner)
+        elif inner is not None and isinstance(value, str):
+            value = getattr(inner, "NAMED", {}).get(value, value)
+        expanded[name] = value
+    return expanded
 
 
 def annotation_at(names: Sequence[str], schema: type[BaseModel]) -> Any:

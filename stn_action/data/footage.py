@@ -18,12 +18,12 @@ from stn_action.geometry.extents import clip_extents
 from stn_action.person.crop import (
     CropSpec,
     View,
-    crop_image,
     inverse_map,
     source_box,
     uniform_views,
     view_boxes,
 )
+from stn_action.person.image_crop import BLACK, RGB, crop_image
 from stn_action.person.person_choices import Select
 from stn_action.person.select import select_boxes
 from stn_action.person.tube import Tube
@@ -74,6 +74,8 @@ class Footage:
     """Which of them a clip is about."""
     crop: CropSpec
     """How clips are cut out."""
+    fill: RGB = BLACK
+    """Color of what a clip shows beyond the frames."""
 
     def person_boxes(self, number: int) -> Tensor | None:
         """Return the smoothed person boxes (T, 4) of clip `number`; None without people."""
@@ -148,7 +150,9 @@ class _UnfinishedView:
     def __init__(self, footage: Footage, cut: Cut) -> None:
         self.cut = cut
         crop, num_frames = footage.crop, footage.clips.shape[1]
-        boxes = view_boxes(cut.region, cut.view, crop.aspect)
+        inside_hw = footage.size_hw if crop.beyond == "shift" else None
+        boxes = view_boxes(cut.region, cut.view, crop.aspect, inside_hw=inside_hw)
+        self.fill = footage.fill
         self.boxes = boxes.expand(num_frames, 4)
         self.clip = np.empty((3, num_frames, *crop.size), dtype=np.uint8)
         self._corners = self.boxes.to(torch.int64).tolist()
@@ -162,7 +166,8 @@ class _UnfinishedView:
         if last is not None and last[0] < time and last[1:] == (place, box):
             self.clip[:, time] = self.clip[:, last[0]]
         else:
-            crop_image(image, box, self.clip[:, time], mirror=self.cut.view.mirror)
+            mirror = self.cut.view.mirror
+            crop_image(image, box, self.clip[:, time], mirror=mirror, fill=self.fill)
         self._last = time, place, box
 
     def edges(self) -> Tensor:

@@ -14,7 +14,9 @@ from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.manifest import Entry, Manifest
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
+from stn_action.person.box_error import tubes_with_error
 from stn_action.person.crop import CropSpec
+from stn_action.person.image_crop import BLACK, RGB
 from stn_action.person.person_choices import Select
 from stn_action.person.select import TubeChoice
 from stn_action.person.tube import Tube
@@ -45,6 +47,7 @@ class ClipSource:
         videos: VideoTable,
         crop: CropSpec,
         *,
+        mean_color: Sequence[float] | None = None,
         people: People | None = None,
         tubes: TubeChoice | None = None,
         manifest: Manifest | None = None,
@@ -56,6 +59,7 @@ class ClipSource:
         Args:
             videos: what `read` takes indices of.
             crop: how clips are cut out.
+            mean_color: the trunk's, see `CropSpec.fill`.
             people: person boxes; None, or none for a video: the full frame.
             tubes: which people count; None: the one seen longest in a clip.
             manifest: lengths and checksums; None: lengths are read from the files.
@@ -65,7 +69,7 @@ class ClipSource:
         Raises:
             InputError: boxes are malformed, or two videos share them.
         """
-        self.videos, self.crop = videos, crop
+        self.videos, self.crop, self.mean_color = videos, crop, mean_color
         self.backend: Reader = backend
         self.max_pixels = max_pixels
         self.people, self.tubes, self.manifest = people, tubes or TubeChoice(), manifest
@@ -91,7 +95,7 @@ class ClipSource:
         known = self._selected.get(id(videos))
         if known is None or known.videos is not videos:
             known = ClipSource(
-                videos, self.crop, people=self.people, tubes=self.tubes,
+                videos, self.crop, mean_color=self.mean_color, people=self.people, tubes=self.tubes,
                 manifest=self.manifest, backend=self.backend, max_pixels=self.max_pixels,
             )  # fmt: skip
             self._selected[id(videos)] = known
@@ -130,9 +134,10 @@ class ClipSource:
             if found is not None:
                 _require_in_video(found, len(reader))
                 persons = self.tubes.kept(found.tubes_in(reader.size_hw))
+                persons = tubes_with_error(persons, self.crop.box_error, self.videos[index].name)
             return read_person(
                 reader, persons, person, choice, self.crop, self.tubes.select,
-                length_is_exact=num_frames is not None,
+                fill=self.crop.fill(self.mean_color), length_is_exact=num_frames is not None,
             )  # fmt: skip
 
     def open(self, index: int) -> VideoReader:
@@ -211,6 +216,7 @@ def read_person(
     crop: CropSpec,
     select: Select,
     *,
+    fill: RGB = BLACK,
     length_is_exact: bool = False,
 ) -> list[ClipView]:
     """Read the views of one person, or of all people together; see `ClipSource.read`.
@@ -222,6 +228,7 @@ def read_person(
         choice: of the views; with `select="all"` of frames that show the person.
         crop: how clips are cropped.
         select: which people a clip shows.
+        fill: color of what a clip shows beyond the frames.
         length_is_exact: all of the video was decoded to count its frames. Else damage may be found
             where the clips are, which makes it shorter: then they are drawn again.
 
@@ -230,7 +237,7 @@ def read_person(
     """
 
     def read(clips: Tensor) -> list[ClipView]:
-        footage = Footage(clips, reader.size_hw, persons, select, crop)
+        footage = Footage(clips, reader.size_hw, persons, select, crop, fill)
         return read_views(reader, footage, choice.cuts(footage), keep_images=choice.keep_images)
 
     if select == "all" and persons:

@@ -73,6 +73,28 @@ def square_boxes(boxes: Tensor) -> Tensor:
     return torch.cat([centers - half_side, centers + half_side], dim=-1)
 
 
+def shift_boxes_inside(boxes: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Move boxes into the image, by as little as possible; sizes stay.
+
+    In a direction in which a box is larger than the image it is centered on it.
+
+    Example:
+        In an image of width 100, x from -20 to 30 becomes 0 to 50, 90 to 110 becomes 80 to 100, and
+        -10 to 130 becomes -20 to 120.
+
+    Args:
+        boxes: (..., 4) xyxy, pixels.
+        size_hw: height and width of the image, pixels.
+
+    Raises:
+        ValueError: `boxes` does not end in 4.
+    """
+    sizes = box_sizes(boxes)
+    room = boxes.new_tensor([size_hw[1], size_hw[0]]) - sizes
+    start = torch.where(room < 0, room / 2, torch.minimum(boxes[..., :2].clamp(min=0), room))
+    return torch.cat([start, start + sizes], dim=-1)
+
+
 def union_box(boxes: Tensor) -> Tensor:
     """Return the smallest box that contains all boxes.
 

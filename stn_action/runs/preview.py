@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stn_action.build.crop_settings import describe_boxes
 from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
@@ -211,8 +212,8 @@ def _crop_words(config: Config) -> str:
     if data.people is None:
         return f"whole frame, aspect {crop.aspect}"
     return (
-        f"select {data.tubes.select}, looseness {crop.looseness:g}, jitter {crop.box_jitter:g} in "
-        f"training, aspect {crop.aspect}, motion {crop.motion}"
+        f"select {data.tubes.select}, {describe_boxes(config)}, aspect {crop.aspect}, "
+        f"motion {crop.motion}"
     )
 
 

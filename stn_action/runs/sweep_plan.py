@@ -24,7 +24,10 @@ WITHOUT_EFFECT = (
 )  # fmt: skip
 """Sections and keys on which the scores of a test do not depend."""
 WITH_EFFECT = ("train.precision",)
-OF_PEOPLE = ("data.crop.looseness", "data.crop.motion", "data.crop.smooth_window", "data.tubes")
+OF_PEOPLE = (
+    "data.crop.looseness", "data.crop.box_error", "data.crop.beyond", "data.crop.padding",
+    "data.crop.motion", "data.crop.smooth_window", "data.tubes",
+)  # fmt: skip
 """Sections and keys that mean something only where there are person boxes."""
 
 

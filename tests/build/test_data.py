@@ -126,7 +126,7 @@ def test_a_loader_leaves_the_global_generator_alone(training, tiny_data, strateg
         (
             [],
             "x: 7 videos, 1 failed; 4x2 frames of 32x32, 2 clips x 1 crops, "
-            "person crop (looseness 0.25, jitter 0.05 in training; "
+            "person crop (looseness 0.25, jitter 0.05 in training, pad mean; "
             "whole frame of 2 without a person)",
         ),
         (

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from stn_action.build.model import build_network, describe_groups, example_clip, gain_of
+from stn_action.build.model import (
+    build_network,
+    config_of_checkpoint,
+    describe_groups,
+    example_clip,
+    gain_of,
+)
 from stn_action.config.fingerprint import flatten
 from stn_action.config.schema import load_config, to_dict
 from stn_action.errors import InputError
@@ -70,6 +76,16 @@ def test_weights_are_not_looked_for_where_a_checkpoint_follows(tiny_data):
     build_network(config, 3, with_weights=False)
     with pytest.raises(InputError, match=r"model.weights: no file nowhere.pt"):
         build_network(config, 3)
+
+
+def test_a_checkpoint_from_before_there_was_a_padding_color_keeps_black(tiny_data):
+    settings = to_dict(tiny_config(tiny_data))
+    content = {"config": settings}
+    assert config_of_checkpoint(content, "last.pt").data.crop.padding == "mean"
+    del settings["data"]["crop"]["padding"]
+    assert config_of_checkpoint(content, "last.pt").data.crop.padding == "black"
+    given = ["data.crop.padding=mean"]
+    assert config_of_checkpoint(content, "last.pt", given).data.crop.padding == "mean"
 
 
 def test_an_unknown_stage_is_reported_with_those_there_are(tiny_data):

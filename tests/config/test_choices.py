@@ -34,7 +34,14 @@ from stn_action.models.model_choices import (
     ThetaPer,
 )
 from stn_action.models.temporal import TEMPORAL
-from stn_action.person.person_choices import Aspect, Motion, Select, WithoutPerson
+from stn_action.person.person_choices import (
+    Aspect,
+    Beyond,
+    Motion,
+    PaddingColor,
+    Select,
+    WithoutPerson,
+)
 from stn_action.precision_choices import Precision
 from stn_action.training.optim import DEFAULT_GAIN, OPTIMIZERS
 from stn_action.training.training_choices import BatchNorm, OptimizerName, ScheduleName
@@ -44,7 +51,9 @@ from stn_action.video.video_choices import Backend, Reader
 PACKAGE = Path(stn_action.__file__).parent
 CHOICES = {
     "data.crop.aspect": Aspect,
+    "data.crop.beyond": Beyond,
     "data.crop.motion": Motion,
+    "data.crop.padding": PaddingColor,
     "data.tubes.select": Select,
     "data.tubes.no_person": WithoutPerson,
     "data.clip.sampling": FrameSampling,

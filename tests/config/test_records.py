@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from stn_action.config.box_error_schema import BoxErrorConfig
 from stn_action.config.data_schema import AugmentConfig, ClipConfig, CropConfig, TubesConfig
 from stn_action.config.model_schema import FocusConfig, ModelConfig
 from stn_action.config.schema import OptimConfig
@@ -17,6 +18,7 @@ from stn_action.geometry.family import Transform
 from stn_action.geometry.transforms import TRANSFORMS
 from stn_action.models.heads import FocusHeads
 from stn_action.models.plug import plug
+from stn_action.person.box_error import BoxErrors
 from stn_action.person.crop import CropSpec
 from stn_action.person.select import TubeChoice
 from stn_action.training.objective import ClassificationLoss
@@ -29,6 +31,7 @@ from stn_action.training.optim import (
 
 RECORDS = [
     (CropConfig, CropSpec),
+    (BoxErrorConfig, BoxErrors),
     (ClipConfig, ClipSampling),
     (AugmentConfig, Augment),
     (TubesConfig, TubeChoice),

@@ -88,6 +88,30 @@ def test_an_override_can_open_a_section_that_was_null():
     assert config.model.focus.at == "block3"
 
 
+def test_a_section_may_be_given_by_name_and_changed():
+    strong = load_config(None, [*MINIMAL, "data.crop.box_error=strong"]).data.crop.box_error
+    assert strong is not None
+    assert strong.model_dump() == {"looseness": (0.0, 1.5), "shift": 0.5, "cut": 0.2, "seed": 0}
+    settings = ["data.crop.box_error=strong", "data.crop.box_error.seed=3"]
+    changed = load_config(None, [*MINIMAL, *settings]).data.crop.box_error
+    assert changed == strong.model_copy(update={"seed": 3})
+    named = [*MINIMAL, *settings, "data.crop.box_error=mild"]
+    mild = load_config(None, named).data.crop.box_error
+    assert mild is not None
+    assert mild.model_dump() == {"looseness": (-0.1, 0.15), "shift": 0.1, "cut": 0.5, "seed": 0}
+    assert load_config(None, [*named, "data.crop.box_error=none"]).data.crop.box_error is None
+
+
+def test_a_name_in_a_file_may_be_changed_by_an_override(tmp_path):
+    path = write(tmp_path / "a.yaml", FULL.replace("crop: {", "crop: {box_error: mild, "))
+    errors = load_config(path, ["data.crop.box_error.cut=0"]).data.crop.box_error
+    assert errors is not None
+    assert (errors.looseness, errors.shift, errors.cut) == ((-0.1, 0.15), 0.1, 0)
+    assert load_config(write(tmp_path / "b.yaml", to_yaml(load_config(path)))) == load_config(path)
+    none = write(tmp_path / "c.yaml", FULL.replace("crop: {", "crop: {box_error: none, "))
+    assert load_config(none).data.crop.box_error is None
+
+
 def test_weights_none_means_no_weights():
     assert load_config(None, [*MINIMAL, "model.weights=none"]).model.weights is None
 
@@ -204,6 +228,10 @@ def test_batches_that_fit_into_no_memory_are_refused(overrides, message):
         ("optim.lr=1e300", "optim.lr: expected a number less than or equal to 1000000000, got"),
         ("data.crop.size=[3]", "data.crop.size: expected a number of pixels, or [height, width]"),
         ("data.crop.smooth_window=4", "data.crop.smooth_window: expected an odd number, got 4"),
+        ("data.crop.box_error=milt", "data.crop.box_error: expected none, mild, strong or {loosen"),
+        ("data.crop.box_error={shif: 1}", "unknown key; did you mean data.crop.box_error.shift?"),
+        ("data.crop.box_error.looseness=[1, 0]", "box_error.looseness: expected [smallest, larg"),
+        ("data.crop.beyond=scene of mine", "data.crop.beyond: expected 'pad'"),
         ("data.augment.scale=0.5", "data.augment.scale: expected a list of two values, got 0.5"),
         ("data.augment.scale=[1, 0.5]", "data.augment.scale: expected [smallest, largest]"),
         ("data.augment.hflip=true", "data.augment.hflip: expected a probability from 0 to 1 (0.5"),

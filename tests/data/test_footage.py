@@ -10,7 +10,8 @@ import torch
 
 from stn_action.data.footage import Cut, Footage, read_views
 from stn_action.geometry.extents import clip_extents
-from stn_action.person.crop import CropSpec, View, crop_images, inverse_map, view_boxes
+from stn_action.person.crop import CropSpec, View, inverse_map, view_boxes
+from stn_action.person.image_crop import crop_images
 from stn_action.person.select import select_boxes
 from stn_action.person.tube import Tube
 from stn_action.video.frame_array import FrameArray

@@ -36,6 +36,14 @@ def test_squaring_enlarges_the_shorter_side_about_the_center():
     assert B.square_boxes(torch.tensor([[0.0, 0.0, 8.0, 2.0]])).tolist() == [[0, -3, 8, 5]]
 
 
+def test_shifting_moves_a_box_inside_by_as_little_as_possible():
+    boxes = torch.tensor(
+        [[-20.0, 10, 30, 20], [90, 50, 110, 70], [1, 2, 3, 4], [-10, -30, 130, 50]]
+    )
+    expected = [[0, 10, 50, 20], [80, 40, 100, 60], [1, 2, 3, 4], [-20, -10, 120, 70]]
+    assert B.shift_boxes_inside(boxes, (60, 100)).tolist() == expected
+
+
 def test_the_union_contains_every_box():
     boxes = torch.tensor([[5.0, 6.0, 7.0, 8.0], [1.0, 7.0, 6.0, 20.0]])
     assert B.union_box(boxes).tolist() == [1, 6, 7, 20]

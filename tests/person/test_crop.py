@@ -1,18 +1,15 @@
-import cv2
-import numpy as np
 import pytest
 import torch
 
 from stn_action.person.crop import (
     CropSpec,
     View,
-    crop_frames,
-    crop_images,
     inverse_map,
     source_box,
     uniform_views,
     view_boxes,
 )
+from stn_action.person.image_crop import crop_frames
 
 SIZE_HW = (90, 140)
 SPEC = CropSpec(size=(40, 56), looseness=0.0)
@@ -74,106 +71,6 @@ class TestTheInverseMap:
         assert inverse_map(boxes, mirror=False) is boxes
 
 
-class TestCropping:
-    def test_the_whole_frame_at_its_own_size_returns_the_input(self):
-        frames = torch.randint(0, 256, (2, 3, 7, 11), dtype=torch.uint8)
-        whole = boxes_of(0.0, 0.0, 11.0, 7.0)
-        assert torch.equal(crop_frames(frames, whole, (7, 11)), frames)
-        assert torch.equal(crop_frames(frames, whole, (7, 11), mirror=True), frames.flip(-1))
-
-    def test_each_frame_has_its_own_box(self):
-        frames = torch.arange(2 * 3 * 4 * 6, dtype=torch.uint8).reshape(2, 3, 4, 6)
-        boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [3.0, 1.0, 5.0, 3.0]])
-        clip = crop_frames(frames, boxes, (2, 2))
-        assert torch.equal(clip[0], frames[0, :, 0:2, 0:2])
-        assert torch.equal(clip[1], frames[1, :, 1:3, 3:5])
-
-    def test_what_lies_outside_the_image_is_black(self):
-        frames = torch.full((1, 3, 4, 6), 200, dtype=torch.uint8)
-        clip = crop_frames(frames, boxes_of(-1.0, 2.0, 2.0, 5.0), (3, 3))
-        expected = [[0, 200, 200], [0, 200, 200], [0, 0, 0]]
-        assert clip[0, 0].tolist() == expected
-        assert clip[0, 2].tolist() == expected
-
-    def test_a_box_entirely_outside_gives_black(self):
-        frames = torch.full((1, 3, 4, 6), 200, dtype=torch.uint8)
-        for corners in [(7.0, 0.0, 9.0, 2.0), (-9.0, 0.0, -7.0, 2.0), (0.0, -9.0, 3.0, -5.0)]:
-            assert crop_frames(frames, boxes_of(*corners), (3, 3)).sum() == 0
-
-    def test_shrinking_averages_areas(self):
-        frames = torch.randint(0, 256, (1, 3, 8, 12), dtype=torch.uint8)
-        means = frames.double().reshape(1, 3, 4, 2, 4, 3).mean(dim=(3, 5))
-        clip = crop_frames(frames, boxes_of(0.0, 0.0, 12.0, 8.0), (4, 4))
-        assert (clip.double() - means).abs().max() <= 0.51
-
-    def test_a_side_that_shrinks_is_averaged_even_if_the_other_grows(self):
-        frames = torch.zeros((1, 3, 4, 64), dtype=torch.uint8)
-        frames[..., ::8] = 240  # mean 30; sampling every eighth pixel would give 0 or 240
-        clip = crop_frames(frames, boxes_of(0.0, 0.0, 64.0, 4.0), (9, 8))
-        assert clip.unique().tolist() == [30]
-
-    def test_enlarging_is_linear_between_pixel_centers(self):
-        frames = torch.zeros((1, 3, 1, 2), dtype=torch.uint8)
-        frames[..., 1] = 200
-        clip = crop_frames(frames, boxes_of(0.0, 0.0, 2.0, 1.0), (1, 4))
-        assert clip[0, 0, 0].tolist() == [0, 50, 150, 200]
-
-    def test_agrees_with_opencv_on_a_permuted_image(self):
-        image = np.random.default_rng(0).integers(0, 256, (45, 70, 3), dtype=np.uint8)
-        frames = torch.from_numpy(image).permute(2, 0, 1)[None]
-        expected = cv2.resize(image[5:41, 10:64], (31, 23), interpolation=cv2.INTER_AREA)
-        clip = crop_frames(frames, boxes_of(10.0, 5.0, 64.0, 41.0), (23, 31))
-        assert torch.equal(clip[0], torch.from_numpy(expected).permute(2, 0, 1))
-
-    @pytest.mark.parametrize("mirror", [False, True], ids=["straight", "mirrored"])
-    @pytest.mark.parametrize("size_hw", [(20, 28), (60, 90), (31, 90), (45, 70)])
-    @pytest.mark.parametrize("box", [(0, 0, 70, 45), (9, 3, 61, 40), (-5, 20, 50, 60)])
-    def test_images_are_read_in_place(self, box, size_hw, mirror):
-        rows = np.random.default_rng(0).integers(0, 256, (4, 45, 256), dtype=np.uint8)
-        apart = [row[:, :210].reshape(45, 70, 3) for row in rows]  # a copy: the reference
-        strided = [np.lib.stride_tricks.as_strided(row, (45, 70, 3), (256, 3, 1)) for row in rows]
-        turned = [np.rot90(np.ascontiguousarray(np.rot90(image)), 3) for image in apart]
-        frames = torch.from_numpy(np.stack(apart)).permute(0, 3, 1, 2)
-        expected = crop_frames(frames, boxes_of(*box), size_hw, mirror)
-        for images in (apart, strided, turned):
-            clip = crop_images(images, boxes_of(*box), size_hw, mirror)
-            assert clip.is_contiguous()
-            assert torch.equal(clip.transpose(0, 1), expected)
-
-    def test_an_image_that_comes_again_is_cut_again_only_for_another_box(self):
-        first, second = np.random.default_rng(0).integers(0, 256, (2, 9, 9, 3), dtype=np.uint8)
-        boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4], [2, 1, 6, 5], [2, 1, 6, 5]])
-        clip = crop_images([first, first, first, second], boxes, (4, 4))
-        expected = [first[:4, :4], first[:4, :4], first[1:5, 2:6], second[1:5, 2:6]]
-        assert torch.equal(clip, torch.from_numpy(np.stack(expected)).permute(3, 0, 1, 2))
-
-    @pytest.mark.parametrize(
-        ("frames", "boxes", "message"),
-        [
-            (torch.zeros(1, 3, 4, 4), boxes_of(0, 0, 2, 2), r"frames must be uint8 \(T, 3, H, W\)"),
-            (torch.zeros((1, 4, 4, 3), dtype=torch.uint8), boxes_of(0, 0, 2, 2), "frames must be"),
-            (
-                torch.zeros((3, 3, 4, 4), dtype=torch.uint8),
-                torch.zeros(2, 4),
-                r"boxes must be \(3, 4\) or \(1, 4\), got \(2, 4\)",
-            ),
-            (
-                torch.zeros((1, 3, 4, 4), dtype=torch.uint8),
-                boxes_of(0, 0.5, 2, 2),
-                "boxes must have integer corners",
-            ),
-            (
-                torch.zeros((1, 3, 4, 4), dtype=torch.uint8),
-                boxes_of(2, 0, 2, 2),
-                "at least one pixel large",
-            ),
-        ],
-    )
-    def test_refuses_what_does_not_fit(self, frames, boxes, message):
-        with pytest.raises(ValueError, match=message):
-            crop_frames(frames, boxes, (2, 2))
-
-
 class TestRegions:
     def test_without_a_person_the_whole_frame_stays_as_it_is(self):
         spec = CropSpec(size=(8, 8), looseness=0.5, box_jitter=0.4)
@@ -205,6 +102,21 @@ class TestRegions:
         spec = CropSpec(size=(8, 8), looseness=0.0, box_jitter=0.4)
         assert torch.equal(source_box(BOXES, SIZE_HW, spec), source_box(BOXES, SIZE_HW, SPEC))
 
+    def test_a_shifted_region_is_moved_back_into_the_image(self):
+        spec = CropSpec(size=(8, 8), looseness=1.0, aspect="free", beyond="shift")
+        # padded: (0, 0, 60, 90) and (10, 2, 70, 92), 70 x 92: centered where the image is less
+        assert source_box(BOXES, SIZE_HW, spec).tolist() == [[0, -1, 70, 91]]
+        near = torch.tensor([[120.0, 0.0, 138.0, 20.0]])  # padded: (102, -20, 156, 40)
+        assert source_box(near, SIZE_HW, spec).tolist() == [[86, 0, 140, 60]]
+        assert source_box(near, SIZE_HW, CropSpec(looseness=1.0, aspect="free")).tolist() == [
+            [102, -20, 156, 40]
+        ]
+
+    def test_a_shifted_region_may_follow_the_person(self):
+        spec = CropSpec(size=(8, 8), looseness=0.5, motion="follow", beyond="shift")
+        boxes = torch.tensor([[0.0, 0.0, 20.0, 20.0], [60.0, 20.0, 80.0, 40.0]])
+        assert source_box(boxes, SIZE_HW, spec).tolist() == [[0, 0, 40, 40], [50, 10, 90, 50]]
+
 
 class TestViews:
     def test_the_center_view_of_a_whole_frame_is_the_usual_square(self):
@@ -231,6 +143,19 @@ class TestViews:
         assert 0 <= y0 < y1 <= 90
         assert x1 - x0 == y1 - y0
 
+    def test_a_view_may_be_kept_inside_the_image(self):
+        region = boxes_of(128.5, 0.0, 140.0, 11.5)  # 12 pixels at 128.5, which rounding puts beyond
+        view = View(1.0, (0.0, 0.0))
+        assert view_boxes(region, view, "square").tolist() == [[128, 0, 140, 12]]
+        corner = boxes_of(129.5, 0.0, 140.0, 10.51)
+        assert view_boxes(corner, View(1.0, (0.0, 0.0)), "free").tolist() == [[130, 0, 140, 11]]
+        beyond = boxes_of(-20.0, -21.0, 160.0, 100.0)
+        loose = view_boxes(beyond, View(0.5, (0.0, 1.0)), "free", inside_hw=SIZE_HW)
+        assert loose.tolist() == [[0, 30, 90, 90]]
+        assert view_boxes(beyond, View(), "free", inside_hw=SIZE_HW).tolist() == [
+            [-20, -16, 160, 105]
+        ]
+
     def test_views_are_spread_along_the_longer_side(self):
         wide, high = boxes_of(0.0, 0.0, 140.0, 90.0), boxes_of(0.0, 0.0, 90.0, 140.0)
         places = [view.place_xy for view in uniform_views(wide, 1.0, 3)]
@@ -243,6 +168,12 @@ class TestViews:
         assert uniform_views(boxes_of(0.0, 0.0, 140.0, 90.0), 0.7, 1) == [View(0.7, (0.5, 0.5))]
 
 
+def test_the_padding_is_black_where_the_mean_color_is_unknown():
+    assert CropSpec().fill((123.675, 116.28, 103.53)) == (124, 116, 104)
+    assert CropSpec().fill(None) == (0, 0, 0)
+    assert CropSpec(padding="black").fill((123.675, 116.28, 103.53)) == (0, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -253,6 +184,8 @@ class TestViews:
         ("smooth_window", 4),
         ("aspect", "round"),
         ("motion", "still"),
+        ("beyond", "scene of another"),
+        ("padding", "white"),
         ("size", (0, 4)),
     ],
 )

@@ -68,7 +68,7 @@ def test_a_run_folder_holds_all_that_was_asked_and_found(tiny_run, tiny_data):
     result = json.loads((folder / "test.json").read_text())
     assert result["protocol"] == (
         "folders: 6 videos, 0 failed; 4x2 frames of 32x32, 2 clips x 1 crops, "
-        "person crop (looseness 0.25, jitter 0.05 in training)"
+        "person crop (looseness 0.25, jitter 0.05 in training, pad mean)"
     )
     assert 0 <= result["top1"] <= result["top5"] == 1
     assert {"top1_shuffled_theta", "mean_class", "regions"} <= result.keys()

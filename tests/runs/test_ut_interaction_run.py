@@ -84,7 +84,7 @@ def test_people_are_detected_and_both_are_in_the_crop(shared, tmp_path, capsys):
     result = json.loads((tmp_path / "run/test.json").read_text())
     assert result["protocol"] == (
         "ut_interaction set 1, sequence 6 held out: 5 videos, 0 failed; 2 segments of 96x64, "
-        "1 clips x 1 crops, person crop (union, looseness 0.25, jitter 0.1 in training)"
+        "1 clips x 1 crops, person crop (union, looseness 0.25, jitter 0.1 in training, pad black)"
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from stn_action.data.video_table import Video
 from stn_action.jobs.reencode.plan import ReencodeItem, ReencodePlan
 from stn_action.jobs.reencode.reencoded_video import Recipe, reencode_video
-from stn_action.person.crop import crop_frames
+from stn_action.person.image_crop import crop_frames
 from stn_action.video.reader import VideoError
 from stn_action.workers.pool import Failed, run_pool
 
