@@ -325,3 +325,14 @@ def test_the_sample_data_set_is_generated(tmp_path, capsys):
     assert make_sample([*arguments, "--workers", "0"]) == 0
     assert f"written to {tmp_path / 'sample'}" in capsys.readouterr().out
     assert len(list((tmp_path / "sample").rglob("*.mp4"))) == 12
+
+
+def test_the_sign_set_is_generated_by_its_dials(tmp_path, capsys):
+    make_sample = importlib.import_module("tools.make_sample").main
+    arguments = ["--out", str(tmp_path / "signs"), "--clips-per-class", "1", "1", "--workers", "0"]
+    assert make_sample([*arguments, "--region-share", "1/100", "--distractors", "3"]) == 0
+    settings = json.loads((tmp_path / "signs" / "sample.json").read_text())["settings"]
+    assert (settings["region_share"], settings["distractors"]) == (0.01, 3)
+    with pytest.raises(SystemExit, match="2"):
+        make_sample([*arguments, "--distractors", "1"])
+    assert "--distractors belongs to the sign set" in capsys.readouterr().err

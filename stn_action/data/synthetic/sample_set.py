@@ -2,55 +2,34 @@
 
 Every clip shows a person who performs one of six actions with one limb and sways with the others.
 In four of five clips a second, smaller person performs another action, so that a loose crop shows
-two. The labeled person is the one with a box: in the middle of the crop, in front, larger. Written
-below the root:
-
-- `train/<class>/<name>.mp4` and `test/<class>/<name>.mp4`;
-- `people/<name>.csv`, the labeled person's box per frame. It covers the body and its limbs' reach,
-  with small errors like those of a detector; it does not depend on the class;
-- `regions/<name>.csv`, the box of the deciding limb per frame;
-- `sample.json`, written last: the settings, the classes, what each clip shows, and a digest.
+two. The labeled person is the one with a box: in the middle of the crop, in front, larger. The box
+covers the body and its limbs' reach, with small errors like those of a detector; it does not depend
+on the class. The target region is the deciding limb. `generated_set.py` names the files.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from stn_action.data.synthetic.actions import ACTIONS, Motion
 from stn_action.data.synthetic.figures import Figure
+from stn_action.data.synthetic.generated_set import SPLITS, GeneratedSet, check_numbers
 from stn_action.data.synthetic.scenes import (
-    FPS,
+    HUES,
     SIZE_HW,
     Actor,
     Background,
     RenderedClip,
     render_clip,
 )
-from stn_action.disk.atomic_file import write_file
-from stn_action.errors import InputError
-from stn_action.person.store.tube_folder import write_tube_csv
-from stn_action.person.tube import Tube
-from stn_action.video.writer import write_video
-from stn_action.workers.pool import Failed, run_pool
 
 CLASSES = tuple(sorted(ACTIONS))
-SPLITS = ("train", "test")
-CONTINUES = "make room, then give the same command again: what is done stays done"
 VERSION = 1
 """Version of the generator; sets of different versions are different data."""
 
 _FIGURES = {"train": range(48), "test": range(48, 72)}
-_HUES = {
-    "train": tuple(place / 12 for place in range(0, 12, 2)),
-    "test": tuple(place / 12 for place in range(1, 12, 2)),
-}
-"""Train and test take the colors of clothes and backgrounds from different sectors."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +81,7 @@ def render_plan(plan: ClipPlan) -> RenderedClip:
         motion = Motion.draw(plan.other_action, str(rng.choice(("left", "right"))), rng)
         figure = _figure(plan, plan.other_figure)
         other = Actor.draw(figure, motion, scale * height_pixels, place, rng)
-    background = Background.draw(_HUES[plan.split], rng)
+    background = Background.draw(HUES[plan.split], rng)
     return render_clip(main, other, background, plan.num_frames, rng)
 
 
@@ -130,27 +109,15 @@ def generate_sample(
         InputError: the folder holds something else or a set with other settings, or a number is
             out of range.
     """
-    root = Path(root)
-    if seed < 0 or min(clips_per_class) < 1 or num_workers < 0:
-        raise InputError(
-            "seed and workers must be 0 or more, clips per class 1 or more; "
-            f"got seed {seed}, workers {num_workers}, clips per class {clips_per_class}"
-        )
+    check_numbers(seed, num_workers, clips_per_class)
     settings = {"version": VERSION, "seed": seed, "clips_per_class": list(clips_per_class)}
     plans = plan_clips(seed, clips_per_class)
-    complete = _check_folder(root, settings)
-    missing = [plan for plan in plans if not _is_written(root, plan)]
-    if complete and not missing:
-        return root
-    write_file(_partial(root), json.dumps({"settings": settings}) + "\n", remedy=CONTINUES)
-    for _ in progress(_write_all(root, missing, num_workers), total=len(missing)):
-        pass
-    _finish(root, settings, plans)
-    return root
+    drawn = GeneratedSet(settings, CLASSES, SIZE_HW, plans, render_plan)
+    return drawn.write(Path(root), num_workers=num_workers, progress=progress)
 
 
 def _figure(plan: ClipPlan, number: int) -> Figure:
-    return Figure.draw(_HUES[plan.split], np.random.default_rng([plan.seed[0], number]))
+    return Figure.draw(HUES[plan.split], np.random.default_rng([plan.seed[0], number]))
 
 
 def _plan_clip(seed: int, split: str, action: str, index: int) -> ClipPlan:
@@ -170,83 +137,3 @@ def _plan_clip(seed: int, split: str, action: str, index: int) -> ClipPlan:
         num_frames=int(rng.integers(24, 33)),
         seed=key,
     )
-
-
-def _check_folder(root: Path, settings: dict[str, object]) -> bool:
-    """Return whether the folder holds a finished set with these settings; refuse other content."""
-    for path in (root / "sample.json", _partial(root)):
-        if path.exists():
-            found = _read_settings(path)
-            if found != settings:
-                raise InputError(
-                    f"{root} holds a sample data set with other settings: {found}, "
-                    f"expected {settings}; choose another folder or delete this one"
-                )
-            return path.name == "sample.json"
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise InputError(
-            f"{root} exists and is not a sample data set; choose an empty or new folder"
-        )
-    return False
-
-
-def _read_settings(path: Path) -> object:
-    try:
-        return json.loads(path.read_text())["settings"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}); delete the folder {path.parent} to generate it again"
-        ) from None
-
-
-def _partial(root: Path) -> Path:
-    return root / "sample.partial.json"
-
-
-def _paths(root: Path, plan: ClipPlan) -> tuple[Path, Path, Path]:
-    """Return the paths of person boxes, target regions and video, in the order of writing."""
-    return (
-        root / "people" / f"{plan.name}.csv",
-        root / "regions" / f"{plan.name}.csv",
-        root / plan.split / plan.action / f"{plan.name}.mp4",
-    )
-
-
-def _is_written(root: Path, plan: ClipPlan) -> bool:
-    return all(path.is_file() and path.stat().st_size for path in _paths(root, plan))
-
-
-def _write_all(root: Path, plans: list[ClipPlan], num_workers: int) -> Iterator[str]:
-    for plan, result in run_pool(partial(_write_clip, root), plans, num_workers):
-        if isinstance(result, Failed):
-            raise InputError(f"{plan.name}: the process that drew it ended; start again")
-        yield plan.name
-
-
-def _write_clip(root: Path, plan: ClipPlan) -> None:
-    """Write a clip's files, the video last: a clip with a video is finished."""
-    clip = render_plan(plan)
-    people_path, regions_path, video_path = _paths(root, plan)
-    for path, boxes in ((people_path, clip.person_boxes), (regions_path, clip.target_boxes)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frames = torch.arange(len(boxes))
-        write_tube_csv(path, Tube(frames, torch.tensor(boxes).float(), torch.ones(len(boxes))))
-    video_path.parent.mkdir(parents=True, exist_ok=True)
-    write_video(video_path, clip.frames, fps=FPS, crf=18, gop=12)
-
-
-def _finish(root: Path, settings: dict[str, object], plans: list[ClipPlan]) -> None:
-    digest = hashlib.sha256()
-    for plan in plans:
-        for path in _paths(root, plan):
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    content = {
-        "settings": settings,
-        "classes": CLASSES,
-        "size_hw": SIZE_HW,
-        "fps": FPS,
-        "digest": digest.hexdigest(),
-        "clips": [asdict(plan) for plan in plans],
-    }
-    write_file(root / "sample.json", json.dumps(content, indent=1) + "\n", remedy=CONTINUES)
-    _partial(root).unlink(missing_ok=True)

@@ -20,6 +20,11 @@ from stn_action.data.synthetic.sprites import (
 
 SIZE_HW = (160, 208)
 FPS = 15
+HUES = {
+    "train": tuple(place / 12 for place in range(0, 12, 2)),
+    "test": tuple(place / 12 for place in range(1, 12, 2)),
+}
+"""Train and test take the colors of textures and backgrounds from different sectors."""
 _MARGIN = 36
 _REACH = 0.34
 """Distance from the middle of a body to the sides of its box."""
@@ -90,18 +95,21 @@ class Background:
     """Sprites and their (place x, y, speed x, y, angle, turning speed, unit)."""
 
     @staticmethod
-    def draw(hues: tuple[float, ...], rng: np.random.Generator) -> "Background":
+    def draw(
+        hues: tuple[float, ...], rng: np.random.Generator, size_hw: tuple[int, int] = SIZE_HW
+    ) -> "Background":
         """Draw a background whose colors have the given hues."""
-        things = tuple(_draw_thing(hues, rng) for _ in range(rng.integers(1, 4)))
+        things = tuple(_draw_thing(hues, size_hw, rng) for _ in range(rng.integers(1, 4)))
         angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.4)
         drift = speed * np.array([np.cos(angle), np.sin(angle)])
-        return Background(_paint_wall(hues, rng), drift, things)
+        return Background(_paint_wall(hues, size_hw, rng), drift, things)
 
     def at(self, frame: int, num_frames: int, shake: Points) -> Array:
         """Paint the view of a camera that is off by `shake` (2,) pixels."""
         offset = -_MARGIN + self.drift * (frame - num_frames / 2) + shake
         matrix = np.array([[1, 0, offset[0]], [0, 1, offset[1]]])
-        canvas = cv2.warpAffine(self.wall, matrix, SIZE_HW[::-1], borderMode=cv2.BORDER_REFLECT)
+        height, width = (side - 2 * _MARGIN for side in self.wall.shape[:2])
+        canvas = cv2.warpAffine(self.wall, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
         canvas = canvas.astype(np.float32, copy=False)
         for sprite, (x, y, speed_x, speed_y, angle, turning, unit) in self.things:
             swing = angle + turning * np.sin(0.5 * frame + angle)
@@ -127,11 +135,9 @@ def render_clip(
         num_frames: T.
         rng: draws the camera's shake, the light and the errors of the boxes.
     """
-    shakes = _wander(num_frames, 2, rng) * rng.uniform(0.1, 0.5)
+    shakes = wander(num_frames, 2, rng) * rng.uniform(0.1, 0.5)
     light, contrast = rng.uniform(-18, 18), rng.uniform(0.8, 1.05)
-    box_errors = main.height_pixels * (
-        rng.normal(0, 0.012, 4) + 0.006 * _wander(num_frames, 4, rng)
-    )
+    box_errors = main.height_pixels * (rng.normal(0, 0.012, 4) + 0.006 * wander(num_frames, 4, rng))
     frames, person_boxes, target_boxes = [], [], []
     for frame, shake in enumerate(shakes):
         canvas = background.at(frame, num_frames, shake)
@@ -139,11 +145,21 @@ def render_clip(
             _paste_actor(canvas, other, frame, shake)
         target_boxes.append(_paste_actor(canvas, main, frame, shake))
         person_boxes.append(main.box(frame) + np.tile(shake, 2) + box_errors[frame])
-        pixels = (canvas - 128) * contrast + (128 + light)
-        frames.append(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+        frames.append(expose(canvas, light, contrast))
     return RenderedClip(
         np.stack(frames), _inside(np.stack(person_boxes)), _inside(np.stack(target_boxes))
     )
+
+
+def wander(num_frames: int, size: int, rng: np.random.Generator) -> Points:
+    """Return smooth random paths of about unit size: (T, size)."""
+    noise = rng.normal(size=(num_frames + 4, size))
+    return (noise[:-4] + noise[1:-3] + noise[2:-2] + noise[3:-1] + noise[4:]) / np.sqrt(5)
+
+
+def expose(canvas: Array, light: float, contrast: float) -> NDArray[np.uint8]:
+    """Return a painted canvas as a frame, with an offset and a factor of its brightness."""
+    return np.clip(np.rint((canvas - 128) * contrast + (128 + light)), 0, 255).astype(np.uint8)
 
 
 def _paste_actor(canvas: Array, actor: Actor, frame: int, shake: Points) -> Points:
@@ -159,14 +175,10 @@ def _inside(boxes: Points) -> Points:
     return np.clip(boxes, 0, np.tile(SIZE_HW[::-1], 2))
 
 
-def _wander(num_frames: int, size: int, rng: np.random.Generator) -> Points:
-    """Return smooth random paths of about unit size: (T, size)."""
-    noise = rng.normal(size=(num_frames + 4, size))
-    return (noise[:-4] + noise[1:-3] + noise[2:-2] + noise[3:-1] + noise[4:]) / np.sqrt(5)
-
-
-def _paint_wall(hues: tuple[float, ...], rng: np.random.Generator) -> Array:
-    height, width = (side + 2 * _MARGIN for side in SIZE_HW)
+def _paint_wall(
+    hues: tuple[float, ...], size_hw: tuple[int, int], rng: np.random.Generator
+) -> Array:
+    height, width = (side + 2 * _MARGIN for side in size_hw)
     coarse = np.array([draw_color(hues, (0.3, 0.9), rng) for _ in range(42)])
     coarse = (0.45 * coarse + 0.55 * coarse.mean(1, keepdims=True)).reshape(6, 7, 3)
     size_wh = (width, height)
@@ -201,11 +213,13 @@ def _paint_shape(size_hw: tuple[int, int], rng: np.random.Generator) -> NDArray[
     return mask
 
 
-def _draw_thing(hues: tuple[float, ...], rng: np.random.Generator) -> tuple[Sprite, Points]:
+def _draw_thing(
+    hues: tuple[float, ...], size_hw: tuple[int, int], rng: np.random.Generator
+) -> tuple[Sprite, Points]:
     """Draw a textured object, often as long and thin as a limb, that drifts and swings."""
     half_width = rng.uniform(0.025, 0.09)
     shape = rounded(half_width, half_width * rng.uniform(0.5, 1.5), 0.15)
     sprite = paint_part(0.18, 0.02, shape, draw_cloth((48, 48), hues, rng))
-    place = rng.uniform((0, 0), SIZE_HW[::-1])
+    place = rng.uniform((0, 0), size_hw[::-1])
     speed, unit = rng.normal(0, 0.4, 2), rng.uniform(60, 120)
     return sprite, np.array([*place, *speed, rng.uniform(0, 6), rng.uniform(0, 0.7), unit])

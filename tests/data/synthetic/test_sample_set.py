@@ -1,8 +1,10 @@
 """The generated sample data set."""
 
+import hashlib
 import json
 import shutil
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +79,20 @@ def test_a_video_decodes_to_the_drawn_frames(sample):
 def test_equal_seeds_give_equal_files_whatever_the_number_of_workers(sample, tmp_path):
     again = generate_sample(tmp_path / "again", seed=3, clips_per_class=SMALL, num_workers=2)
     assert contents(again) == contents(sample)
+
+
+def test_the_default_set_is_the_one_of_the_published_results():
+    # Printed by the same lines at the commit that fixed VERSION 1; pixels are compared by their
+    # means because the libraries that draw may round a pixel differently on another processor.
+    plans = plan_clips(0, (40, 20))
+    planned = json.dumps([asdict(plan) for plan in plans]).encode()
+    expected = "2c066f66651821bac32dd82768b2c3e0120bc0653dcdeca8a9a74ed0b72a8c59"
+    assert hashlib.sha256(planned).hexdigest() == expected
+    clip = render_plan(plans[100])
+    assert plans[100].name == "train_kick_020"
+    np.testing.assert_allclose(clip.frames.mean((0, 1, 2)), [89.5183, 86.4426, 88.3412], atol=0.01)
+    sums = clip.person_boxes.sum(), clip.target_boxes.sum()
+    np.testing.assert_allclose(sums, [9325.7893, 9455.5679], atol=1e-3)
 
 
 def test_another_seed_gives_another_clip():
