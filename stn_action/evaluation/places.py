@@ -6,6 +6,7 @@ Of weights, the *place* is the set of cells that holds half the mass (see
 Letters: N videos with one clip each, T frames of a clip, K heads, S steps of weights, H, W the map.
 """
 
+from collections.abc import Sequence
 from typing import Protocol, Self
 
 import torch
@@ -14,8 +15,9 @@ from torch import Tensor
 from stn_action.geometry.attention_mass import effective_area, half_mass
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.heat_maps import cell_areas, cells_at
-from stn_action.geometry.outlines import frame_steps
+from stn_action.geometry.outlines import clip_outlines, frame_steps, join_heads
 from stn_action.geometry.polygons import contains_points, polygon_area, union_area, window_area
+from stn_action.models.prediction import Focus
 
 _VIDEOS_AT_ONCE = 64
 """Sorting cells takes several times the memory of the weights."""
@@ -47,6 +49,24 @@ class Places(Protocol):
     def anywhere(self, generator: torch.Generator | None) -> Self:
         """Return places of the same size elsewhere in the clip, drawn per video and head."""
         ...
+
+
+def places_of(focus: Sequence[Focus], rows: Tensor) -> Places:
+    """Return the places of some clips' heads.
+
+    Args:
+        focus: of each placement.
+        rows: (N,) int64, of the clips.
+
+    Raises:
+        ValueError: several placements, not all with windows.
+    """
+    windows = [(one.theta, one.cells) for one in focus if one.theta is not None]
+    if len(windows) == len(focus) > 0:
+        return WindowPlaces(join_heads([clip_outlines(t[rows], cells) for t, cells in windows]))
+    if len(focus) != 1:
+        raise ValueError(f"{len(focus)} placements must all have windows to be scored together")
+    return WeightPlaces(focus[0].places[rows], focus[0].cells)
 
 
 class WindowPlaces:

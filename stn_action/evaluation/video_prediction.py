@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stn_action.geometry.heat_maps import HeatMaps, focus_heat, stack_maps
 from stn_action.geometry.outlines import focus_outlines, join_heads
 from stn_action.models.prediction import Focus
 
@@ -55,6 +56,22 @@ class VideoPrediction:
                 join_heads([focus_outlines(theta[view], cells, boxes) for theta, cells in windows])
                 for view, boxes in enumerate(self.boxes)
             ]
+        )
+
+    def heat_maps(self) -> tuple[HeatMaps, ...]:
+        """Return the weights (V, T, K, H, W) of each read-out that has these instead of windows.
+
+        Their edges are in source pixels.
+        """
+        return tuple(
+            stack_maps(
+                [
+                    focus_heat(one.weights[view], one.cells, boxes)
+                    for view, boxes in enumerate(self.boxes)
+                ]
+            )
+            for one in self.focus
+            if one.weights is not None
         )
 
 

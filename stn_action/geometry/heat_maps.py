@@ -52,6 +52,13 @@ class HeatMaps:
         return HeatMaps(self.weights.flatten(0, -4), self.edges.flatten(0, -2))
 
 
+def stack_maps(maps: Sequence[HeatMaps]) -> HeatMaps:
+    """Return maps of equal sizes along a new first axis."""
+    return HeatMaps(
+        torch.stack([one.weights for one in maps]), torch.stack([one.edges for one in maps])
+    )
+
+
 def focus_heat(weights: Tensor, cells: Cells, boxes: Tensor) -> HeatMaps:
     """Return the weight maps of one clip's heads in each of its source frames.
 

@@ -1,4 +1,4 @@
-"""Images and videos of the windows of a checkpoint's heads, on the source frames."""
+"""Images and videos of where a checkpoint's heads look, on the source frames."""
 
 import sys
 from collections import Counter
@@ -32,7 +32,7 @@ SHEET_PIXELS = 1080
 def visualize(
     predictor: Predictor, videos: Sequence[Video], out: Path, *, make_mp4: bool = True
 ) -> Iterator[tuple[VideoPrediction | FailedPrediction, list[Path]]]:
-    """Draw the heads' windows on the source frames: a PNG sheet and an MP4 per video.
+    """Draw windows or weights of heads on the source frames: a PNG sheet and an MP4 per video.
 
     Args:
         predictor: a loaded checkpoint.
@@ -72,9 +72,9 @@ def _draw(
             pass
         # Clips behind damage that they do not touch are numbered as if no frame was lost.
         indices = prediction.frame_indices.clamp(max=len(reader) - 1)  # (clips, T)
-        shown = prediction.outlines().flatten(0, 1)[
-            nearest_clip_frames(indices.flatten(), torch.arange(len(reader)))
-        ]  # (frames, K, P, 2)
+        nearest = nearest_clip_frames(indices.flatten(), torch.arange(len(reader)))
+        shown = prediction.outlines().flatten(0, 1)[nearest]  # (frames, K, P, 2)
+        heat = [one.flattened()[nearest] for one in prediction.heat_maps()]
         select = config.data.tubes.select
         boxes = {key: _boxes(one, video, reader, select) for key, one in people.items()}
         first, last = int(indices.min()), int(indices.max())  # the part that the clips cover
@@ -82,14 +82,15 @@ def _draw(
         images, scale = _read_for_sheet(reader, picked)
         rows = {key: None if rows is None else rows[picked] * scale for key, rows in boxes.items()}
         sheet = draw_sheet(
-            images, shown[picked] * scale, title=video.name, columns=SHEET_COLUMNS,
+            images, shown[picked] * scale, heat=[one[picked].scaled(scale) for one in heat],
+            title=video.name, columns=SHEET_COLUMNS,
             captions=[f"{reader.seconds_at(index):.2f} s" for index in picked], **rows, **top,
         )  # fmt: skip
         save_png(files[0], sheet)
         if make_mp4:
             files.append(file.with_name(f"{file.name}.mp4"))
             frames = (image for _, image, _ in reader.stream())
-            drawn = render_video(frames, shown, **boxes, **top)
+            drawn = render_video(frames, shown, heat=heat, **boxes, **top)
             write_video(files[1], drawn, fps=reader.fps)
     return files
 

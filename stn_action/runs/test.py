@@ -20,10 +20,10 @@ from stn_action.errors import InputError
 from stn_action.evaluation.attention import TargetScores, score_targets
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.metrics import METRICS, Scores, score_videos
-from stn_action.evaluation.places import WindowPlaces
+from stn_action.evaluation.places import places_of
 from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_theta
 from stn_action.geometry.boxes import box_centers
-from stn_action.geometry.outlines import clip_outlines, join_heads, source_to_clip
+from stn_action.geometry.outlines import source_to_clip
 from stn_action.person.store.tube_folder import TubeFolder, read_tube_csv
 from stn_action.progress import show_progress
 
@@ -41,7 +41,7 @@ class TestResult:
     monitor: MetricName
     """The metric that counts, `train.monitor`."""
     regions: TargetScores | None
-    """How often the windows hold the target regions, if these are known."""
+    """How often the heads look at the target regions, if these are known."""
     shuffled: float | None
     """The monitored metric with the windows of each video on another one."""
     failures: list[tuple[str, str]]
@@ -118,8 +118,7 @@ def run_test(
     targets, num_classes = listing.test.targets, len(listing.classes)
     scores = score_videos(predictions, targets, num_classes)
     regions = shuffled = None
-    has_windows = any(focus.theta is not None for focus in predictions.focus)
-    if has_windows and config.data.regions is not None:
+    if predictions.focus and config.data.regions is not None:
         regions = attention_scores(predictions, listing.test, config.data.regions)
     given = [focus.can_be_given for focus in predictions.focus]
     if given and all(given) and len(listing.test) > 1 and config.eval.shuffled_theta:
@@ -143,7 +142,7 @@ def shuffled_name(monitor: MetricName) -> str:
 def attention_scores(
     predictions: ViewPredictions, videos: Sequence[Video], folder: Path
 ) -> TargetScores:
-    """Score how often windows hold the center of the target region, on one view per video.
+    """Score how often heads look at the center of the target region, on one view per video.
 
     Args:
         predictions: with focus.
@@ -167,15 +166,8 @@ def attention_scores(
         raise InputError(
             f"data.regions: {folder} has no CSV named like any of the {len(videos)} test videos"
         )
-    outlines = join_heads(
-        [
-            clip_outlines(focus.theta[rows], focus.cells)
-            for focus in predictions.focus
-            if focus.theta is not None
-        ]
-    )
     generator = torch.Generator().manual_seed(CONTROL_SEED)
-    return score_targets(WindowPlaces(outlines), centers, generator=generator)
+    return score_targets(places_of(predictions.focus, rows), centers, generator=generator)
 
 
 def _middle_views(predictions: ViewPredictions) -> Tensor:
