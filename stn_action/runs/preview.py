@@ -29,9 +29,10 @@ from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoError
-from stn_action.visualize.clip_sheet import PreviewClip, draw_overview, draw_preview, draw_summary
+from stn_action.visualize.clip_sheet import draw_overview, draw_preview, draw_summary
 from stn_action.visualize.focus_sheet import evenly_spaced
 from stn_action.visualize.images import Image, save_png
+from stn_action.visualize.preview_clip import PreviewClip
 
 Part = Literal["train", "val", "test"]
 OVERVIEW = "overview.png"

@@ -4,7 +4,6 @@ Letters: T frames of a clip, N persons, h, w size of the clip.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -32,6 +31,7 @@ from stn_action.visualize.images import (
     text_width,
 )
 from stn_action.visualize.legend import STRIP_COLOR, draw_header, draw_legend, head_color
+from stn_action.visualize.preview_clip import PreviewClip
 
 PERSON_COLOR, REGION_COLOR, VIEW_COLOR = head_color(0), head_color(1), head_color(2)
 BEYOND: Color = (84, 84, 84)
@@ -53,57 +53,12 @@ _LEAST_TILE = 96
 """Clips smaller than this are enlarged by a whole factor, pixels."""
 _HAIR, _NARROW, _BROAD = 1, 2, 4
 """Line widths as OpenCV counts them."""
-_LEGEND = ("all persons", "region: loosened, jittered in training", "view: what is cropped")
-
-
-@dataclass(frozen=True, eq=False)
-class PreviewClip:
-    """A clip, its source frames and the boxes of its crop; all boxes xyxy in source pixels."""
-
-    frames: Tensor
-    """(T, 3, H, W) uint8 RGB, the source frames."""
-    clip: Tensor
-    """(3, T, h, w) uint8 RGB, as the network receives it."""
-    frame_indices: Tensor
-    """(T,) int64 numbers of the source frames."""
-    seconds: Tensor
-    """(T,) times of the source frames."""
-    persons: Tensor
-    """(N, T, 4) boxes of all persons; NaN: not visible in this frame."""
-    person_boxes: Tensor | None
-    """(T, 4) box of the person that the clip shows, or union of all; None: the full frame."""
-    regions: Tensor
-    """(T, 4) person boxes loosened, jittered and squared."""
-    edges: Tensor
-    """(T, 4) edges of the clip, x0 > x1 if it is mirrored."""
-    name: str
-    """Name of the draw or view."""
-
-    def __post_init__(self) -> None:
-        num_frames = len(self.frames)
-        shapes = {
-            "clip": (self.clip.shape[1:2], (num_frames,)),
-            "frame_indices": (self.frame_indices.shape, (num_frames,)),
-            "seconds": (self.seconds.shape, (num_frames,)),
-            "persons": (self.persons.shape[1:], (num_frames, 4)),
-            "regions": (self.regions.shape, (num_frames, 4)),
-            "edges": (self.edges.shape, (num_frames, 4)),
-        }
-        for name, (found, expected) in shapes.items():
-            if tuple(found) != expected:
-                raise ValueError(
-                    f"{name} must be of {num_frames} frames, got {tuple(getattr(self, name).shape)}"
-                )
-
-    @property
-    def mirrored(self) -> bool:
-        """Whether left and right are swapped."""
-        return bool(self.edges[0, 0] > self.edges[0, 2])
-
-    @property
-    def views(self) -> Tensor:
-        """(T, 4) xyxy of the crop, x0 < x1 always."""
-        return self.edges[:, [2, 1, 0, 3]] if self.mirrored else self.edges
+_HATCH = 6
+"""Pixels from one line of the hatching to the next."""
+_LEGEND = (
+    "all persons", "region: loosened, jittered in training",
+    "view: what is cropped, hatched where it is padded",
+)  # fmt: skip
 
 
 def draw_preview(
@@ -212,6 +167,7 @@ class _Stage:
         left, top = (-self.origin).tolist()
         canvas[top : top + frame.shape[0], left : left + frame.shape[1]] = frame
         view = resize_image(canvas, self.size_hw)
+        self._hatch(view, preview.views[place], torch.tensor([0, 0, *frame.shape[1::-1]]))
         self._outline(view, [(box, PERSON_COLOR, _HAIR) for box in preview.persons[:, place]])
         if preview.person_boxes is not None:
             box = torch.from_numpy(self._on_view(preview.person_boxes[place])).flatten()
@@ -219,6 +175,15 @@ class _Stage:
         region, crop = preview.regions[place], preview.views[place]
         self._outline(view, [(region, REGION_COLOR, _BROAD), (crop, VIEW_COLOR, _NARROW)])
         return view
+
+    def _hatch(self, view: Image, crop: Tensor, image: Tensor) -> None:
+        """Draw lines across the part of a crop (4,) that is beyond the image (4,)."""
+        beyond = np.zeros(self.size_hw, dtype=bool)
+        for box, is_beyond in ((crop, True), (image, False)):
+            (left, top), (right, bottom) = self._on_view(box).round().astype(int).clip(min=0)
+            beyond[top:bottom, left:right] = is_beyond
+        rows, columns = np.indices(self.size_hw)
+        view[beyond & ((rows + columns) % _HATCH == 0)] = VIEW_COLOR
 
     def _on_view(self, box: Tensor) -> np.ndarray:
         """Return the corners (2, 2) of a box (4,) in pixels of the drawing."""
@@ -296,6 +261,8 @@ def _describe_crop(preview: PreviewClip) -> str:
         f"region of {region} pixels{' at first' if moves else ''}",
         f"view of {view} made {width}x{height}",
     ]
+    if preview.padded_share > 0:
+        words.append(f"{preview.padded_share:.0%} of it padded")
     if preview.person_boxes is None:
         words.insert(1, "whole frame")
     return f"{preview.name}: {', '.join(words)}"

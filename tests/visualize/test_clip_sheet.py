@@ -11,7 +11,6 @@ from stn_action.visualize.clip_sheet import (
     REGION_COLOR,
     SOURCE_HW,
     VIEW_COLOR,
-    PreviewClip,
     draw_overview,
     draw_preview,
     draw_summary,
@@ -19,6 +18,7 @@ from stn_action.visualize.clip_sheet import (
 from stn_action.visualize.image_layout import center_image, draw_paragraph
 from stn_action.visualize.images import Image
 from stn_action.visualize.legend import STRIP_COLOR
+from stn_action.visualize.preview_clip import PreviewClip
 
 GREEN = (0, 160, 0)
 SIZE_HW = (60, 80)
@@ -79,6 +79,19 @@ def test_a_box_beyond_the_image_is_seen_however_far_it_reaches():
     assert count(near, BEYOND) < count(out, BEYOND) < count(far, BEYOND)
     assert all(count(image, REGION_COLOR) > 100 for image in (near, out, far))
     assert count(far, GREEN) > 500  # and the image is not lost in the middle
+
+
+def test_what_is_padded_is_hatched_and_said():
+    inside, half = cut_clip(), cut_clip((-20, 10, 20, 40))
+    assert inside.padded_share == 0
+    assert half.padded_share == pytest.approx(0.5)
+    assert cut_clip((-20, -10, 120, 80), mirror=True).padded_share == pytest.approx(
+        1 - 60 * 80 / (140 * 90)
+    )
+    lines = [count(draw_summary([clip], title=""), VIEW_COLOR) for clip in (inside, half)]
+    assert lines[1] > lines[0] + 200  # half of the crop is hatched, one pixel in six
+    inside, half = (draw_preview([clip], title="") for clip in (inside, half))
+    assert count(half, BEYOND) > count(inside, BEYOND)
 
 
 def test_a_mirrored_clip_is_called_so_and_its_view_turned_back():
