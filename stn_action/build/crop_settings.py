@@ -35,5 +35,6 @@ def describe_boxes(config: Config) -> str:
         words.append(f"box errors {crop.box_error.describe()}")
     if crop.box_jitter:
         words.append(f"jitter {crop.box_jitter:g} in training")
-    words.append(f"{'shift, ' if crop.beyond == 'shift' else ''}pad {crop.padding}")
+    pad = "" if crop.beyond == "fit" else f"pad {crop.padding}"
+    words += [word for word in (crop.beyond, pad) if word and word != "pad"]
     return ", ".join(words)

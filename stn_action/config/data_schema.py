@@ -42,8 +42,9 @@ class CropConfig(Section):
     """Training: each side of the box moves at random by up to this share of the box, which imitates
     inaccurate detections."""
     beyond: Beyond = "pad"
-    """Crops that reach beyond the frame: pad (padded there) or shift (moved back inside; only a
-    crop that is larger than the frame is padded, evenly on both sides)."""
+    """Crops that reach beyond the frame: pad (padded there), shift (moved back inside; only a crop
+    that is larger than the frame is padded, evenly on both sides), or fit (the same, but a crop
+    that is larger is made as small as the frame: never padded)."""
     padding: PaddingColor = "mean"
     """Color of padding: mean (the mean color of the trunk's training images, which is zero after
     normalization) or black (a hard edge that every trunk sees; configurations and checkpoints from

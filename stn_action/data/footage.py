@@ -150,7 +150,7 @@ class _UnfinishedView:
     def __init__(self, footage: Footage, cut: Cut) -> None:
         self.cut = cut
         crop, num_frames = footage.crop, footage.clips.shape[1]
-        inside_hw = footage.size_hw if crop.beyond == "shift" else None
+        inside_hw = None if crop.beyond == "pad" else footage.size_hw
         boxes = view_boxes(cut.region, cut.view, crop.aspect, inside_hw=inside_hw)
         self.fill = footage.fill
         self.boxes = boxes.expand(num_frames, 4)

@@ -95,6 +95,22 @@ def shift_boxes_inside(boxes: Tensor, size_hw: tuple[int, int]) -> Tensor:
     return torch.cat([start, start + sizes], dim=-1)
 
 
+def limit_boxes(boxes: Tensor, largest_hw: tuple[float, float]) -> Tensor:
+    """Shrink boxes about their centers to at most a height and a width.
+
+    Args:
+        boxes: (..., 4) xyxy.
+        largest_hw: largest height and width; each direction is limited by itself.
+
+    Raises:
+        ValueError: `boxes` does not end in 4.
+    """
+    centers = box_centers(boxes)
+    largest = boxes.new_tensor([largest_hw[1], largest_hw[0]])
+    half = torch.minimum(box_sizes(boxes), largest) / 2
+    return torch.cat([centers - half, centers + half], dim=-1)
+
+
 def union_box(boxes: Tensor) -> Tensor:
     """Return the smallest box that contains all boxes.
 

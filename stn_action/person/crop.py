@@ -18,6 +18,7 @@ from torch import Tensor
 
 from stn_action.geometry.boxes import (
     box_sizes,
+    limit_boxes,
     pad_boxes,
     shift_boxes_inside,
     square_boxes,
@@ -41,8 +42,9 @@ class CropSpec:
     box_jitter: float = 0.0
     """Training: each side of the source box moves by up to this share of it, as in bad boxes."""
     beyond: Beyond = "pad"
-    """Crops that reach beyond the frame: `pad` them there, or `shift` them back inside; only one
-    that is larger than the frame is then padded, evenly on both sides."""
+    """Crops that reach beyond the frame: `pad` them there; `shift` them back inside, where one that
+    is larger than the frame is padded, evenly on both sides; or `fit` them: shift, but one that is
+    larger is made as small as the frame, so that nothing is ever padded."""
     padding: PaddingColor = "mean"
     """Color of the padding: the `mean` of the trunk's training images, or `black`."""
     aspect: Aspect = "square"
@@ -115,8 +117,8 @@ def source_box(
         generator: draws the jitter, one draw for the clip; None: no jitter.
 
     Returns:
-        (R, 4) float32 xyxy, source pixels; it may extend beyond the image, with `shift` only if it
-        is larger.
+        (R, 4) float32 xyxy, source pixels; it may extend beyond the image; with `shift` only if it
+        is larger, with `fit` never.
 
     Raises:
         ValueError: `boxes` is not (T, 4).
@@ -130,7 +132,10 @@ def source_box(
         moves = (torch.rand(4, generator=generator) * 2 - 1) * spec.box_jitter
         boxes = boxes + moves * box_sizes(boxes).repeat(1, 2)
     boxes = square_boxes(boxes) if spec.aspect == "square" else boxes
-    return shift_boxes_inside(boxes, size_hw) if spec.beyond == "shift" else boxes
+    if spec.beyond == "fit":
+        side = min(size_hw)
+        boxes = limit_boxes(boxes, (side, side) if spec.aspect == "square" else size_hw)
+    return boxes if spec.beyond == "pad" else shift_boxes_inside(boxes, size_hw)
 
 
 def view_boxes(

@@ -10,7 +10,7 @@ Aspect = Literal["square", "free"]
 """The box is enlarged to a square, or stretched to the clip's size."""
 Motion = Literal["fixed", "follow"]
 """One box for a clip, or a box for each frame."""
-Beyond = Literal["pad", "shift"]
-"""A crop that reaches beyond the frame is padded there, or moved back inside."""
+Beyond = Literal["pad", "shift", "fit"]
+"""A crop that reaches beyond the frame is padded there, moved back inside, or also made smaller."""
 PaddingColor = Literal["mean", "black"]
 """The color of padding: the mean color of the trunk's training images, or black."""

@@ -78,9 +78,21 @@ def test_padding_has_the_trunk_s_mean_color_or_is_black(tiny_data):
     assert corner(tiny_config(tiny_data, *loose, "data.crop.padding=black")).tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("settings", [(), ("data.crop.aspect=free", "data.crop.motion=follow")])
+def test_a_fitted_crop_shows_the_frame_alone_whatever_the_errors(tiny_data, settings):
+    errors = ["data.crop.box_error=strong", "data.crop.looseness=1", *settings]
+    config = tiny_config(tiny_data, "data.crop.beyond=fit", *errors)
+    videos = load_listing(config).train
+    for dataset in (training_dataset(config, videos), evaluation_dataset(config, videos)):
+        for index in range(0, len(dataset), 3):
+            for sample in dataset[index][0]:
+                assert (sample.extents[:, 0, :2] <= -1).all()
+                assert (sample.extents[:, 0, 2:] >= 1).all()
+
+
 def test_a_shifted_crop_shows_the_frame_alone(tiny_data):
     inside = {}
-    for beyond in ("pad", "shift"):
+    for beyond in ("pad", "shift", "fit"):
         settings = [f"data.crop.beyond={beyond}", "data.crop.view_share=1"]
         config = tiny_config(tiny_data, "data.crop.looseness=0.1", *settings)
         videos = load_listing(config).train
@@ -92,7 +104,7 @@ def test_a_shifted_crop_shows_the_frame_alone(tiny_data):
         ]
         images = torch.stack([sample.extents[:, 0] for sample in samples])
         inside[beyond] = ((images[..., :2] <= -1) & (images[..., 2:] >= 1)).all()
-    assert inside == {"pad": False, "shift": True}
+    assert inside == {"pad": False, "shift": True, "fit": True}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +114,10 @@ def test_a_shifted_crop_shows_the_frame_alone(tiny_data):
         (
             [*STRONG[:2], "data.crop.beyond=shift", "data.crop.padding=black"],
             "looseness 0.25, box errors strong, shift, pad black",
+        ),
+        (
+            ["data.crop.beyond=fit", "data.crop.box_jitter=0"],
+            "looseness 0.25, fit",
         ),
         (
             ["data.crop.box_error=mild", "data.crop.box_error.seed=3", "data.crop.looseness=0"],

@@ -44,6 +44,11 @@ def test_shifting_moves_a_box_inside_by_as_little_as_possible():
     assert B.shift_boxes_inside(boxes, (60, 100)).tolist() == expected
 
 
+def test_limiting_shrinks_about_the_center_in_each_direction():
+    boxes = torch.tensor([[0.0, 0, 10, 40], [-50, 0, 50, 4]])
+    assert B.limit_boxes(boxes, (20, 30)).tolist() == [[0, 10, 10, 30], [-15, 0, 15, 4]]
+
+
 def test_the_union_contains_every_box():
     boxes = torch.tensor([[5.0, 6.0, 7.0, 8.0], [1.0, 7.0, 6.0, 20.0]])
     assert B.union_box(boxes).tolist() == [1, 6, 7, 20]

@@ -112,6 +112,17 @@ class TestRegions:
             [102, -20, 156, 40]
         ]
 
+    def test_a_fitted_region_is_never_larger_than_the_image(self):
+        spec = CropSpec(size=(8, 8), looseness=1.0, beyond="fit")
+        # padded: (0, 0, 70, 92), square of 92 about (35, 46): 90 about it, moved inside
+        assert source_box(BOXES, SIZE_HW, spec).tolist() == [[0, 0, 90, 90]]
+        free = CropSpec(size=(8, 8), looseness=1.0, beyond="fit", aspect="free")
+        assert source_box(BOXES, SIZE_HW, free).tolist() == [[0, 0, 70, 90]]
+        near = torch.tensor([[120.0, 0.0, 138.0, 20.0]])  # padded: (102, -20, 156, 40)
+        assert source_box(near, SIZE_HW, spec).tolist() == [[80, 0, 140, 60]]
+        wide = torch.tensor([[20.0, 40.0, 120.0, 50.0]])  # padded: (-80, 30, 220, 60)
+        assert source_box(wide, SIZE_HW, free).tolist() == [[0, 30, 140, 60]]
+
     def test_a_shifted_region_may_follow_the_person(self):
         spec = CropSpec(size=(8, 8), looseness=0.5, motion="follow", beyond="shift")
         boxes = torch.tensor([[0.0, 0.0, 20.0, 20.0], [60.0, 20.0, 80.0, 40.0]])
