@@ -27,7 +27,7 @@ from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
 from stn_action.models.network import FocusedNetwork
-from stn_action.models.prediction import Focus, Prediction
+from stn_action.models.prediction import Focus, Prediction, join_focus
 from stn_action.person.box_error import tubes_with_error
 from stn_action.person.store.people_file import open_people
 from stn_action.person.tube import Tube
@@ -290,7 +290,4 @@ class Predictor:
 def _joined_focus(predictions: Sequence[Prediction]) -> tuple[Focus, ...]:
     """Concatenate each placement's focus over all views, on the CPU."""
     placements = zip(*(part.focus for part in predictions), strict=True)
-    return tuple(
-        parts[0].cpu().with_places(torch.cat([part.places.cpu() for part in parts]))
-        for parts in placements
-    )
+    return tuple(join_focus([part.cpu() for part in parts]) for parts in placements)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from stn_action.batch import Batch
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
-from stn_action.models.prediction import Focus, Prediction
+from stn_action.models.prediction import Focus, Prediction, join_focus
 
 ThetaSource = Mapping[tuple[int, int], tuple[Tensor, ...]]
 """(video, view) -> theta (K, S, *kind), or weights (K, S, H, W), of each placement."""
@@ -190,9 +190,7 @@ def _in_order(rows: list[Rows], failures: list[tuple[int, str]]) -> ViewPredicti
         )
     }
     order = torch.tensor([place[key] for key in sorted(place)])
-    focus = tuple(
-        same[0].with_places(torch.cat([one.places for one in same])[order])
-        for same in zip(*(row[1] for row in rows), strict=True)
-    )
+    placements = zip(*(row[1] for row in rows), strict=True)
+    focus = tuple(join_focus(same).of_clips(order) for same in placements)
     ordered = {name: column[order] for name, column in columns.items()}
     return ViewPredictions(**ordered, failures=failures, focus=focus)

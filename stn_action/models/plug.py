@@ -13,7 +13,10 @@ from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.model_choices import (
     GLIMPSES,
     Glimpse,
+    LocalizationName,
+    LocalizationPadding,
     ReadoutName,
+    Start,
     Temporal,
     ThetaPer,
 )
@@ -36,6 +39,10 @@ def plug(
     readout: ReadoutName = "windows",
     saliency_share: tuple[float, float] = SALIENCY_SHARE,
     theta_per: ThetaPer = "clip",
+    theta_smoothing: int = 1,
+    start: Start = "tiles",
+    localization: LocalizationName = "grid",
+    localization_padding: LocalizationPadding = "zeros",
     gain: float = 300.0,
     temporal: Temporal = "mean",
     detach: bool = True,
@@ -76,7 +83,13 @@ def plug(
             box; needs `extents` in each call), "max" or "mean" over all cells.
         saliency_share: smallest and largest share of the activation in a rectangle of saliency.
         theta_per: one window, or map of weights of attention, per "clip" or per time "step".
-        gain: of the equalized localization network; see `LocalizationNetwork`.
+        theta_smoothing: with one window per step, how many steps it is averaged over, odd.
+        start: windows start on "tiles" of the map, or of the "foreground", the person of each clip
+            (as `extents` in each call tell; without them, tiles of the map).
+        localization: of windows, "grid": numbers from a small grid of features; or "heatmap": one
+            heat map per head, whose mean and variance are the window.
+        localization_padding: beyond the map in the localization network, "zeros" or "replicate".
+        gain: of the equalized localization network; see `EqualizedConv2d`.
         temporal: how pooled glimpses become one description of the clip; a frame-wise trunk that
             describes maps of as many channels shares its own module with them.
         detach: stop the gradients of the localization network, or of attention's keys, at the map.
@@ -123,8 +136,9 @@ def plug(
         channels = features.shape[1]
         settings = ReadoutSettings(
             heads=heads, theta_per=theta_per, detach=detach, motion=motion,
-            saliency_share=saliency_share, transform=transform, gain=gain, sampler=sampler,
-            padding=padding, transform_settings=transform_settings,
+            saliency_share=saliency_share, transform=transform, theta_smoothing=theta_smoothing,
+            start=start, localization=localization, localization_padding=localization_padding,
+            gain=gain, sampler=sampler, padding=padding, transform_settings=transform_settings,
         )  # fmt: skip
         built = build_readout(readout, channels, settings)
         if glimpse == "pooled":

@@ -4,8 +4,10 @@ Letters: K heads (or other descriptions), S thetas or maps of weights of a clip 
 time step of the map).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from stn_action.geometry.cells import Cells
@@ -74,6 +76,24 @@ class Focus:
         """Return it on the CPU."""
         base = None if self.base is None else self.base.cpu()
         return replace(self.with_places(self.places.cpu()), base=base)
+
+    def of_clips(self, clips: Tensor) -> "Focus":
+        """Return the focus of some clips, by their positions in the batch (N,)."""
+        focus = self.with_places(self.places[clips])
+        return replace(focus, base=focus.base[clips]) if _has_a_base_of_each(self) else focus
+
+
+def join_focus(parts: Sequence[Focus]) -> Focus:
+    """Concatenate the focus of one read-out over several batches."""
+    focus = parts[0].with_places(torch.cat([part.places for part in parts]))
+    if not _has_a_base_of_each(focus):
+        return focus
+    return replace(focus, base=torch.cat([part.base for part in parts]))
+
+
+def _has_a_base_of_each(focus: Focus) -> bool:
+    """Return whether each clip has its own base."""
+    return focus.base is not None and focus.base.dim() == 4
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,10 @@ class DiversityLoss:
         K = boxes.shape[2]
         if K == 1:
             return boxes.sum() * 0
-        starts = box_centers(enclosing_boxes(focus.base.to(boxes))).unsqueeze(-3)  # (..., 1, K, 2)
-        centers, sizes = box_centers(boxes) + _NUDGE * starts, box_sizes(boxes)
+        centers, sizes = box_centers(boxes), box_sizes(boxes)
+        if focus.base is not None:
+            starts = box_centers(enclosing_boxes(focus.base.to(boxes)))
+            centers = centers + _NUDGE * starts.unsqueeze(-3)  # (K, 2) or (B, K, 2) to every step
         one, other = torch.triu_indices(K, K, offset=1, device=boxes.device)
         distances = (centers[:, :, one] - centers[:, :, other]).abs()  # (B, S, pairs, 2)
         reach = (sizes[:, :, one] + sizes[:, :, other]).clamp_min(_TINY) / 2

@@ -7,7 +7,14 @@ from stn_action.errors import InputError
 from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
 from stn_action.geometry.transforms import build_transform
 from stn_action.models.heads import FocusHeads
-from stn_action.models.model_choices import READOUTS, ReadoutName, ThetaPer
+from stn_action.models.model_choices import (
+    READOUTS,
+    LocalizationName,
+    LocalizationPadding,
+    ReadoutName,
+    Start,
+    ThetaPer,
+)
 from stn_action.models.readouts.attention_readout import AttentionReadout
 from stn_action.models.readouts.foreground_readout import ForegroundReadout
 from stn_action.models.readouts.plain_readouts import MaxReadout, MeanReadout
@@ -30,6 +37,10 @@ class ReadoutSettings:
     """Of windows and attention."""
     saliency_share: tuple[float, float] = SALIENCY_SHARE
     transform: TransformName = "attention"
+    theta_smoothing: int = 1
+    start: Start = "tiles"
+    localization: LocalizationName = "grid"
+    localization_padding: LocalizationPadding = "zeros"
     gain: float = 300.0
     sampler: Sampler = "auto"
     padding: Padding = "zeros"
@@ -57,7 +68,9 @@ def check_readout(name: str) -> None:
 def _windows(channels: int, settings: ReadoutSettings) -> WindowReadout:
     family = build_transform(settings.transform, settings.heads, **settings.transform_settings)
     heads = FocusHeads(
-        channels, family, theta_per=settings.theta_per, gain=settings.gain,
+        channels, family, theta_per=settings.theta_per, theta_smoothing=settings.theta_smoothing,
+        start=settings.start, localization=settings.localization,
+        localization_padding=settings.localization_padding, gain=settings.gain,
         detach=settings.detach, motion=settings.motion, sampler=settings.sampler,
         padding=settings.padding,
     )  # fmt: skip
