@@ -49,8 +49,11 @@ def _window_sums(theta: Tensor, base: Tensor | None) -> Tensor:
     """Return the sums of theta (B, K, S, *kind), base (K, *kind) or (B, K, *kind)."""
     start = theta if base is None else base.detach().unsqueeze(-3)
     moved = (theta.double() - start.double()).square().mean((3, 4))  # (B, K, S)
+    centers = _centers(theta.double())  # (B, K, S, D)
+    if base is not None:  # where each clip has its own, only what is learned tells clips apart
+        centers = centers - _centers(start.double())
+    centers = centers.transpose(0, 1).flatten(1, 2)  # (K, B * S, D)
     theta = theta.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, *kind)
-    centers = theta[..., 3] if kind_of(theta) == VOLUMETRIC else window_centers(theta)
     boxes = enclosing_boxes(theta)
     displacement = moved.sum((0, 2))
     count = torch.full_like(displacement, theta.shape[1])
@@ -58,6 +61,10 @@ def _window_sums(theta: Tensor, base: Tensor | None) -> Tensor:
     scale = window_scales(theta).sum(1)
     sums = [count, displacement, in_bounds, scale, _overlap(boxes).sum(1)]
     return torch.cat([torch.stack(sums, 1), centers.sum(1), centers.square().sum(1)], 1)
+
+
+def _centers(theta: Tensor) -> Tensor:
+    return theta[..., 3] if kind_of(theta) == VOLUMETRIC else window_centers(theta)
 
 
 def _share_of_time_inside(theta: Tensor) -> Tensor:

@@ -41,9 +41,9 @@ class HeadStatistics(NamedTuple):
     stage: str
     head: int
     spread: float
-    """Standard deviation of the window's center (of weights, their mean place) over the clips of a
-    batch, pooled over batches (so that a drift from step to step is no spread), mean over x and y,
-    of a volumetric theta and t; NaN if no batch had two."""
+    """Standard deviation of the window's center, less its base's (of weights, their mean place),
+    over the clips of a batch, pooled over batches (so that a drift from step to step is no spread),
+    mean over x and y, of a volumetric theta and t; NaN if no batch had two."""
     displacement: float
     """Root mean square of theta - base, 0 without a base; of weights, of half the sum of their
     distances from equal ones. NaN or infinite where these are."""

@@ -28,6 +28,27 @@ def test_heads_plug_into_a_torchvision_network_in_three_lines():
 
 
 @pytest.mark.parametrize("glimpse", ["tail", "pooled"])
+def test_windows_of_a_plugged_network_start_on_each_clips_person(glimpse):
+    model = plug(
+        Small3d(), at="stage2", heads=2, num_classes=7, glimpse=glimpse, example=EXAMPLE,
+        theta_per="step", theta_smoothing=3, start="foreground", localization="heatmap",
+        localization_padding="replicate",
+    )  # fmt: skip
+    heads = model.readout.heads
+    assert (heads.theta_smoothing, heads.localization.convolutions[0].padding) == (3, "replicate")
+    whole, person = torch.tensor([-1.0, -1, 1, 1]), torch.tensor([-0.6, -0.8, 0.6, 0.4])
+    extents = torch.stack([torch.stack([whole, person]), torch.stack([whole, whole])])
+    extents = extents[:, None].expand(-1, 4, -1, -1)
+    (focus,) = model(torch.rand(2, 3, 4, 32, 32), extents=extents).focus
+    # half-widths 0.6 and 0.6 about (0, -0.2): windows of half of that, 0.4 of it off the center
+    expected = torch.tensor([[[0.3, 0, -0.24], [0, 0.3, -0.2]], [[0.3, 0, 0.24], [0, 0.3, -0.2]]])
+    torch.testing.assert_close(focus.base[0], expected)
+    torch.testing.assert_close(focus.base[1], heads.base)
+    start = focus.base[:, :, None].expand_as(focus.theta)
+    torch.testing.assert_close(focus.theta, start, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("glimpse", ["tail", "pooled"])
 def test_the_trunk_is_left_without_hooks_and_gives_what_it_gave(glimpse):
     trunk = Small3d().eval()
     clip = torch.rand(2, 3, 4, 32, 32)

@@ -46,6 +46,16 @@ def test_the_numbers_of_one_head_are_those_computed_by_hand():
     assert (head.stage, head.head, head.state) == ("layer3", 0, "moving")
 
 
+def test_each_clip_counts_from_its_own_base():
+    bases = windows(torch.tensor([[[-0.4, 0.1]], [[0.2, 0.3]]]))  # (2 clips, 1 head, 2, 3)
+    still = Focus(bases[:, :, None], bases, "layer3", CELLS)
+    assert state_of(still) == "frozen"
+    moved = windows(torch.tensor([[[-0.1, 0.1]], [[-0.1, 0.3]]]))  # by 0.3 and -0.3 in x
+    head = after(Focus(moved[:, :, None], bases, "layer3", CELLS)).compute().heads[0]
+    assert head.displacement == pytest.approx(math.sqrt(0.09 / 6))
+    assert head.spread == pytest.approx(math.sqrt(2 * 0.09) / 2)  # x: std of 0.3, -0.3; y: 0
+
+
 def test_overlap_is_the_mean_iou_with_the_other_heads():
     """Unit windows at x = 0, 0.5 and 3: the first two share half of each, 1 / (1 + 1 - 0.5) / 2."""
     centers = torch.tensor([[[[0.0, 0.0]], [[0.5, 0.0]], [[3.0, 0.0]]]])
