@@ -79,21 +79,22 @@ class Focus:
 
     def of_clips(self, clips: Tensor) -> "Focus":
         """Return the focus of some clips, by their positions in the batch (N,)."""
-        focus = self.with_places(self.places[clips])
-        return replace(focus, base=focus.base[clips]) if _has_a_base_of_each(self) else focus
+        base = self.base
+        if base is not None and base.dim() == _DIM_OF_EACH:
+            base = base[clips]
+        return replace(self.with_places(self.places[clips]), base=base)
 
 
 def join_focus(parts: Sequence[Focus]) -> Focus:
     """Concatenate the focus of one read-out over several batches."""
-    focus = parts[0].with_places(torch.cat([part.places for part in parts]))
-    if not _has_a_base_of_each(focus):
-        return focus
-    return replace(focus, base=torch.cat([part.base for part in parts]))
+    bases = [part.base for part in parts if part.base is not None]
+    of_each = bool(bases) and bases[0].dim() == _DIM_OF_EACH
+    joined = parts[0].with_places(torch.cat([part.places for part in parts]))
+    return replace(joined, base=torch.cat(bases)) if of_each else joined
 
 
-def _has_a_base_of_each(focus: Focus) -> bool:
-    """Return whether each clip has its own base."""
-    return focus.base is not None and focus.base.dim() == 4
+_DIM_OF_EACH = 4
+"""Dimensions of a base (B, K, *kind): each clip has its own."""
 
 
 @dataclass(frozen=True)
