@@ -80,8 +80,8 @@ def _box_errors(errors: str) -> Iterator[Grid]:
         beyond = _beyond(name)
         yield Grid(name, f"errors_{errors}", (*_errors(errors), f"data.crop.beyond={beyond}"), ())
         if beyond == "scene" and errors != "none":
-            overrides = (*_errors(errors), "data.crop.beyond=shift")
-            yield Grid(name, f"errors_{errors}_shift", overrides, ())
+            overrides = (*_errors(errors), "data.crop.beyond=fit")
+            yield Grid(name, f"errors_{errors}_fit", overrides, ())
 
 
 def _learning_curves() -> Iterator[Grid]:
@@ -102,7 +102,7 @@ def _constant_looseness() -> Iterator[Grid]:
         for name in ("weizmann", "ut_interaction", "jhmdb"):
             if looseness == "2" and name != "weizmann":
                 continue
-            for beyond in ("shift", "pad", *(["scene"] if name == "ut_interaction" else [])):
+            for beyond in ("fit", "pad", *(["scene"] if name == "ut_interaction" else [])):
                 overrides = (f"data.crop.looseness={looseness}", f"data.crop.beyond={beyond}")
                 yield Grid(name, f"loose_{looseness}_{beyond}", overrides, ())
 
@@ -113,7 +113,7 @@ def _errors(name: str) -> tuple[str, str]:
 
 def _beyond(data_set: str) -> str:
     """Return what lies beyond the frame; the clips of UT-Interaction are cut to their people."""
-    return "scene" if data_set == "ut_interaction" else "shift"
+    return "scene" if data_set == "ut_interaction" else "fit"
 
 
 def command_of(grid: Grid, out: Path, own: Sequence[str]) -> list[str]:
