@@ -7,43 +7,45 @@ views, in float16, and knows what it was made from.
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
-from torch import Tensor
 
-from stn_action.batch import Batch, Failure
-from stn_action.build.data import evaluation_dataset, evaluation_loader, training_dataset
+from stn_action.build.cache_filling import fill_arrays
 from stn_action.build.model import example_clip
 from stn_action.checksum import slice_label
 from stn_action.config.fingerprint import Fingerprint
 from stn_action.config.schema import Config
-from stn_action.data.clips import ClipDataset
 from stn_action.data.source import ClipSource
 from stn_action.data.stored_views import StoredViews
 from stn_action.data.video_table import Video, VideoTable
-from stn_action.data.view_arrays import ViewArrays, ViewWriter
+from stn_action.data.view_arrays import ViewArrays
 from stn_action.disk.atomic_file import write_file
 from stn_action.disk.file_lock import FileLock
 from stn_action.errors import InputError
 from stn_action.models.network import FocusedNetwork
-from stn_action.progress import show_progress
+from stn_action.models.stage_extractor import StageExtractor, has_fast_bf16
+from stn_action.precision_choices import StoredPrecision
 
 META, LOCK = "cache.json", "cache.lock"
 DEPENDS_ON = (
     "data.crop", "data.clip", "data.augment", "data.people", "data.tubes", "data.manifest",
-    "data.reader", "model.backbone", "model.freeze_until", "model.weights", "train.cache_views",
-    "eval.num_clips", "eval.num_crops",
+    "data.reader", "data.max_pixels", "model.backbone", "model.freeze_until", "model.weights",
+    "train.cache_views", "eval.num_clips", "eval.num_crops",
 )  # fmt: skip
 """Settings and sections that the stored maps depend on."""
-FORMAT = 2
-"""Of the files; 2: with the extents of every view."""
-CACHE_SEED = 0
-"""Of the augmented views, the same for every run: caches are shared between seeds."""
+OF_PEOPLE = (
+    "data.crop.looseness", "data.crop.box_jitter", "data.crop.box_error", "data.crop.motion",
+    "data.crop.smooth_window", "data.tubes",
+)  # fmt: skip
+"""Those among them that mean something only where there are person boxes."""
+OF_LISTING = ("data.tubes.no_person",)
+"""Those that only choose the videos, which are in the fingerprint."""
+FORMAT = 3
+"""Of the files; 3: with the extents of every view, checksums with the fingerprint in them."""
 
 
 class FeatureCache:
@@ -67,16 +69,16 @@ class FeatureCache:
         self.stage = config.model.freeze_until
         order = sorted(range(len(videos)), key=videos.names().__getitem__)
         self.videos = videos.select(order)
-        backbone = config.model.backbone.replace("/", "-")
-        default = Path("runs/cache") / f"{config.data.name}-{backbone}"
-        self.folder = config.train.cache_folder or default
+        self.precision: StoredPrecision = stored_precision(config)
         self.fingerprint = cache_fingerprint(config, self.videos)
+        self.folder = config.train.cache_folder or default_folder(config, self.fingerprint)
         self.complete = self._is_complete()
 
     def fill(self, network: FocusedNetwork, source: ClipSource, console: Console) -> None:
         """Compute and store everything, unless another process does; `cache.json` is written last.
 
-        The network computes where it is. Videos that cannot be read are recorded and left out.
+        The network computes where it is. Videos that cannot be read are recorded and left out. A
+        filling that was interrupted goes on where it was.
         While another process fills the same folder, this one waits, and then uses what is there.
 
         Args:
@@ -96,7 +98,8 @@ class FeatureCache:
             self.complete = self._is_complete()
             if not self.complete:
                 where = f"{len(self.videos)} videos in {self.folder}"
-                console.print(f"caching the features of {self.stage} of {where}", markup=False)
+                what = f"caching the features of {self.stage} of {where}, {self.precision}"
+                console.print(what, markup=False)
                 self._fill(network, source, console)
                 self.complete = True
 
@@ -123,7 +126,7 @@ class FeatureCache:
         row_of = {video.name: row for row, video in enumerate(self.videos)}
         rows = [row_of[video.name] for video in videos]
         return StoredViews(
-            ViewArrays.open(self.folder, part),
+            ViewArrays.open(self.folder, part, self.fingerprint.digest),
             rows,
             videos.targets,
             dict(meta["failures"]),
@@ -132,50 +135,14 @@ class FeatureCache:
         )
 
     def _fill(self, network: FocusedNetwork, source: ClipSource, console: Console) -> None:
-        test = evaluation_dataset(self.config, self.videos, source=source)
-        rows = range(len(self.videos))
-        with ExitStack() as stack:
-            writers = _Writers(self.folder, len(rows), self.config.train.cache_views, stack)
-            failures = self._store("test", test, rows, network, writers, console)
-            if not writers:
-                raise InputError(f"no video can be read, the first: {failures[0][1]}")
-            rows = [row for row in rows if row not in dict(failures)]
-            readable = self.videos.select(rows)
-            views = self.config.train.cache_views
-            train = training_dataset(
-                self.config, readable, source=source, views_per_video=views, seed=CACHE_SEED
-            )
-            failures += self._store("train", train, rows, network, writers, console)
-        meta = {
-            "fingerprint": self.fingerprint.to_dict(),
-            "failures": failures,
-            "without_tube": test.source.without_person.nonzero().flatten().tolist(),
-        }
-        content = json.dumps({"checksum": _checksum_of(meta), **meta}, indent=1)
-        write_file(self.folder / META, content)
-
-    def _store(
-        self, part: str, dataset: ClipDataset, rows: Sequence[int], network: FocusedNetwork,
-        writers: "_Writers", console: Console,
-    ) -> list[Failure]:  # fmt: skip
-        """Store the views of a data set whose item i is video `rows[i]`; return the failures."""
-        device = next(network.parameters()).device
-        failures: list[Failure] = []
-        network.eval()
-        batches = evaluation_loader(self.config, dataset, batch_size=1)
-        batches = show_progress(
-            batches, total=len(dataset), what=f"caching {self.stage} ({part} views)",
+        extract = StageExtractor(network, self.stage, example_clip(self.config), self.precision)
+        filling = fill_arrays(
+            self.config, self.videos, source, extract, self.folder, label=self.fingerprint.digest,
             console=console,
         )  # fmt: skip
-        with torch.no_grad():
-            for row, batch in zip(rows, batches, strict=True):
-                if batch.failures:  # the clips, if there are any, are of another video
-                    failures.append((row, batch.failures[0][1]))
-                    continue
-                maps = network.stage_features(batch.clip.to(device), self.stage).half().cpu()
-                writer = writers.of(part, batch, maps)
-                writer.write(row, maps, batch.frame_indices, batch.boxes, batch.extents)
-        return failures
+        meta = {"fingerprint": self.fingerprint.to_dict(), **filling._asdict()}
+        content = json.dumps({"checksum": _checksum_of(meta), **meta}, indent=1)
+        write_file(self.folder / META, content)
 
     def _is_complete(self) -> bool:
         """Return whether the folder holds all features of this experiment.
@@ -210,27 +177,18 @@ class FeatureCache:
             )
 
 
-class _Writers:
-    """The files of both parts, which are created when the first map shows its size."""
+def default_folder(config: Config, fingerprint: Fingerprint) -> Path:
+    """Return the folder of a cache: one for each fingerprint."""
+    backbone = config.model.backbone.replace("/", "-")
+    return Path("runs/cache") / f"{config.data.name}-{backbone}-{fingerprint.digest[:10]}"
 
-    def __init__(self, folder: Path, num_videos: int, train_views: int, stack: ExitStack) -> None:
-        self._folder, self._num_videos, self._train_views = folder, num_videos, train_views
-        self._stack = stack
-        self._writers: dict[str, ViewWriter] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._writers)
-
-    def of(self, part: str, batch: Batch, maps: Tensor) -> ViewWriter:
-        """Return the files of a part; the space of both is taken before much is computed."""
-        if not self._writers:
-            num_frames = batch.frame_indices.shape[1]
-            for name, views in (("test", len(maps)), ("train", self._train_views)):
-                writer = ViewWriter(
-                    self._folder, name, (self._num_videos, views), maps.shape[1:], num_frames
-                )
-                self._writers[name] = self._stack.enter_context(writer)
-        return self._writers[part]
+def stored_precision(config: Config) -> StoredPrecision:
+    """Return the precision in which features are computed for a cache, on this machine."""
+    precision = config.train.cache_precision
+    if precision == "auto":
+        return "bf16" if has_fast_bf16() else "float32"
+    return precision
 
 
 def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
@@ -244,7 +202,12 @@ def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
     return Fingerprint.of(
         config,
         keys=DEPENDS_ON + (("train.seed",) if random_trunk else ()),
-        extra={"videos": hashlib.sha256(lines.encode()).hexdigest()[:16], "format": FORMAT},
+        without=OF_PEOPLE if config.data.people is None else OF_LISTING,
+        extra={
+            "videos": hashlib.sha256(lines.encode()).hexdigest()[:16],
+            "precision": stored_precision(config),
+            "format": FORMAT,
+        },
     )
 
 

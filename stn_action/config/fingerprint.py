@@ -1,5 +1,6 @@
 """Fingerprints of what a result was made from, and the differences between them."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -99,6 +100,12 @@ class Fingerprint:
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Build the fingerprint from the result of `to_dict`."""
         return cls(content["settings"], content["digests"], content["extra"])
+
+    @property
+    def digest(self) -> str:
+        """A short name of all of it: 32 hexadecimal digits."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def save(self, folder: Path) -> None:
         """Write `fingerprint.json` into a folder, atomically."""

@@ -31,7 +31,7 @@ from stn_action.config.types import (
 from stn_action.config.yaml_text import dump_yaml
 from stn_action.errors import InputError
 from stn_action.evaluation.evaluation_choices import MetricName
-from stn_action.precision_choices import Precision
+from stn_action.precision_choices import CachePrecision, Precision
 from stn_action.training.training_choices import BatchNorm, OptimizerName, ScheduleName
 
 MAX_GIBIBYTES = 64
@@ -87,8 +87,12 @@ class TrainConfig(Section):
     """Store the features of the frozen stages on disk; requires model.freeze_until."""
     cache_views: Views = 4
     """Augmented views stored per training video."""
+    cache_precision: CachePrecision = "float32"
+    """Numeric precision of the trunk that computes the features; bf16 takes about half the time on
+    processors that have it and changes features by a few percent; auto: bf16 on those."""
     cache_folder: PathText | None = None
-    """Folder of the stored features; null: a folder in runs/cache named by data set and trunk."""
+    """Folder of the stored features; null: one in runs/cache named by data set, trunk and what the
+    features depend on, which all runs with the same features share."""
     max_steps: Count | None = None
     """Stop after this number of optimizer steps; null: no limit."""
     eval_interval: Count = 5

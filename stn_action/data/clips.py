@@ -15,11 +15,11 @@ from torch.utils.data import Dataset
 
 from stn_action.batch import Failure, Item, Sample
 from stn_action.data.augment import Augment
-from stn_action.data.footage import ClipView, Cut, Footage
+from stn_action.data.footage import ClipView
 from stn_action.data.frame_sampling import ClipSampling
+from stn_action.data.random_views import RandomViews, random_views
 from stn_action.data.source import ClipSource, ViewChoice, fixed_views
 from stn_action.errors import InputError
-from stn_action.person.crop import View
 from stn_action.video.reader import VideoError
 
 
@@ -65,6 +65,10 @@ class ClipDataset(Dataset[Item]):
             VideoError: its video cannot be used.
         """
 
+    def samples(self, video: int, views: Sequence[ClipView]) -> list[Sample]:
+        """Return views of a video as samples, numbered from 0."""
+        return [self._sample(video, number, view) for number, view in enumerate(views)]
+
     def _require_item(self, index: int) -> None:
         if not 0 <= index < len(self):
             raise IndexError(f"index must be in [0, {len(self)}), got {index}")
@@ -79,9 +83,6 @@ class ClipDataset(Dataset[Item]):
     def _trace(self, video: int, number: int, view: ClipView) -> ClipTrace:
         sample, cut = self._sample(video, number, view), view.cut
         return ClipTrace(sample, view.images, cut.person_boxes, cut.region)
-
-    def _samples(self, video: int, views: Sequence[ClipView]) -> list[Sample]:
-        return [self._sample(video, number, view) for number, view in enumerate(views)]
 
 
 class TrainClips(ClipDataset):
@@ -145,8 +146,8 @@ class TrainClips(ClipDataset):
         while True:
             tried.add(item)
             try:
-                views = self._draw(item, generator)
-                return self._samples(int(self._items[item, 0]), views), failures
+                views = self._read(item, self._drawn_by(generator))
+                return self.samples(int(self._items[item, 0]), views), failures
             except VideoError as error:
                 failures.append((int(self._items[item, 0]), str(error)))
                 if len(tried) in (self.max_attempts, len(self)):
@@ -159,45 +160,27 @@ class TrainClips(ClipDataset):
     def trace(self, index: int) -> list[ClipTrace]:
         """Return the clips of item `index`, as `ClipDataset.trace`; no other video replaces it."""
         self._require_item(index)
-        views = self._draw(index, self._generator(index), keep_images=True)
+        views = self._read(index, self.draw(index, keep_images=True))
         video = int(self._items[index, 0])
         return [self._trace(video, number, view) for number, view in enumerate(views)]
+
+    def draw(self, index: int, *, keep_images: bool = False) -> RandomViews:
+        """Return the choice of the views of item `index`, which are drawn when it is read."""
+        return self._drawn_by(self._generator(index), keep_images=keep_images)
 
     def _generator(self, item: int) -> torch.Generator:
         entropy = np.random.SeedSequence([self.seed, int(self._epoch), item])
         return torch.Generator().manual_seed(int(entropy.generate_state(1)[0]))
 
-    def _draw(
-        self, item: int, generator: torch.Generator, *, keep_images: bool = False
-    ) -> list[ClipView]:
-        """Draw the frames of all clips, then for each clip its region, its view and its colors."""
+    def _drawn_by(self, generator: torch.Generator, *, keep_images: bool = False) -> RandomViews:
+        number, share = self.views_per_video, self.source.crop.view_share
+        return random_views(
+            self.sampling, self.augment, share, number, generator, keep_images=keep_images
+        )
+
+    def _read(self, item: int, views: RandomViews) -> list[ClipView]:
         video, person = self._items[item].tolist()
-        augment, share = self.augment, self.source.crop.view_share
-        colors: list[Tensor] = []
-
-        def draw_clips(num_frames: int) -> Tensor:
-            numbers = range(self.views_per_video)
-            return torch.stack([self.sampling.draw(num_frames, generator) for _ in numbers])
-
-        def draw_cuts(footage: Footage) -> list[Cut]:
-            cuts = []
-            colors.clear()
-            for number in range(self.views_per_video):
-                boxes = footage.person_boxes(number)
-                region = footage.region(boxes, generator)
-                view = View(share) if augment is None else augment.draw_view(generator)
-                cuts.append(Cut(number, boxes, region, view))
-                if augment is not None:
-                    colors.append(augment.draw_colors(generator))
-            return cuts
-
-        views = self.source.read(video, ViewChoice(draw_clips, draw_cuts, keep_images), person)
-        if augment is None:
-            return views
-        return [
-            view._replace(clip=augment.change_colors(view.clip, factors))
-            for view, factors in zip(views, colors, strict=True)
-        ]
+        return views.recolor(self.source.read(video, views.choice, person))
 
 
 class TestClips(ClipDataset):
@@ -237,7 +220,7 @@ class TestClips(ClipDataset):
         """Return the samples of a video, or its failure."""
         self._require_item(index)
         try:
-            return self._samples(index, self._views(index)), []
+            return self.samples(index, self._views(index)), []
         except VideoError as error:
             return [], [(index, str(error))]
 
@@ -268,8 +251,12 @@ class TestClips(ClipDataset):
                 traces += map(self._trace, repeat(index), wanted, found)
         return traces
 
+    def choice(self) -> ViewChoice:
+        """Return the choice of the views of a video, or of each person in it."""
+        return fixed_views(self.sampling, self.num_clips, self.num_crops)
+
     def _views(self, index: int) -> list[ClipView]:
-        choice = fixed_views(self.sampling, self.num_clips, self.num_crops)
+        choice = self.choice()
         persons = self.source.persons_of(index)
         return [view for person in persons for view in self.source.read(index, choice, person)]
 

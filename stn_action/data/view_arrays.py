@@ -1,8 +1,13 @@
-"""Files of feature maps: arrays of all views of many videos, with a checksum of each view."""
+"""Files of feature maps: arrays of all views of many videos, with a checksum of each view.
+
+Checksums depend on a label, which says what the files are of: views that were written under another
+label are as good as damaged, and what a killed process has written under this one is complete where
+its checksums are right.
+"""
 
 import os
-from collections.abc import Sequence
-from io import FileIO
+from collections.abc import Mapping, Sequence
+from io import BytesIO, FileIO
 from pathlib import Path
 from tokenize import TokenError
 from types import TracebackType
@@ -21,6 +26,8 @@ DTYPES = {
     "extents": np.dtype("<f4"), "checksums": np.dtype("<u4"),
 }  # fmt: skip
 """The arrays of a part, each in a file `<part>_<name>.npy`."""
+MEASURED = tuple(name for name in DTYPES if name != "checksums")
+"""Those that the checksums are of."""
 
 
 class ViewArrays(NamedTuple):
@@ -35,20 +42,22 @@ class ViewArrays(NamedTuple):
     extents: np.ndarray
     """(N, views, T, 2, 4) float32."""
     checksums: np.ndarray
-    """(N, views) uint32: CRC-32 of the four above."""
+    """(N, views) uint32: CRC-32 of the label and of the four above."""
+    label: str = ""
+    """What the files are of."""
 
     @classmethod
-    def open(cls, folder: Path, part: str) -> Self:
+    def open(cls, folder: Path, part: str, label: str = "") -> Self:
         """Open what a `ViewWriter` wrote, to read.
 
         Raises:
             InputError: a file is missing or damaged.
         """
-        arrays = cls(*(_open_array(folder / f"{part}_{name}.npy") for name in cls._fields))
-        for name, array in zip(cls._fields, arrays, strict=True):
-            if array.dtype != DTYPES[name] or array.shape[:2] != arrays.checksums.shape:
+        arrays = {name: _open_array(folder / f"{part}_{name}.npy") for name in DTYPES}
+        for name, array in arrays.items():
+            if array.dtype != DTYPES[name] or array.shape[:2] != arrays["checksums"].shape:
                 raise _damaged(folder / f"{part}_{name}.npy", f"{array.dtype} {array.shape}")
-        return arrays
+        return cls(**arrays, label=label)
 
     def view(self, row: int, view: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the map (C, t, h, w) float32 of a view and its frame numbers, boxes and extents.
@@ -56,8 +65,8 @@ class ViewArrays(NamedTuple):
         Raises:
             InputError: they are not what was written.
         """
-        values = [array[row, view] for array in self[:-1]]
-        if _crc(values) != self.checksums[row, view]:
+        values = [getattr(self, name)[row, view] for name in MEASURED]
+        if _crc(self.label, values) != self.checksums[row, view]:
             path = Path(str(getattr(self.features, "filename", "features")))
             raise _damaged(path, f"view {view} of video {row} is not what was written")
         features, frame_indices, boxes, extents = values
@@ -74,12 +83,12 @@ class ViewWriter:
 
     The files get their names at the end of the block, if there is no error. Their space is taken at
     the beginning, and they are written, not mapped: memory that is mapped to a full disk kills the
-    process.
+    process. What an interrupted writer of the same label has left is taken over.
     """
 
     def __init__(
         self, folder: Path, part: str, leading: tuple[int, int], map_shape: Sequence[int],
-        num_frames: int,
+        num_frames: int, label: str = "",
     ) -> None:  # fmt: skip
         """Take the space of the files.
 
@@ -89,6 +98,7 @@ class ViewWriter:
             leading: N and the number of views.
             map_shape: (C, t, h, w).
             num_frames: T.
+            label: what the files are of.
 
         Raises:
             InputError: there is not enough space, or the files cannot be written.
@@ -97,6 +107,7 @@ class ViewWriter:
             "features": tuple(map_shape), "frame_indices": (num_frames,), "boxes": (num_frames, 4),
             "extents": (num_frames, 2, 4), "checksums": (),
         }  # fmt: skip
+        self._label = label
         self._files: dict[str, _ArrayFile] = {}
         try:
             for name, shape in inner.items():
@@ -105,6 +116,7 @@ class ViewWriter:
         except BaseException:
             self.discard()
             raise
+        self._worth_keeping = all(file.continued for file in self._files.values())
 
     def write(
         self, row: int, maps: Tensor, frame_indices: Tensor, boxes: Tensor, extents: Tensor
@@ -118,10 +130,21 @@ class ViewWriter:
             "features": maps, "frame_indices": frame_indices, "boxes": boxes, "extents": extents
         }  # fmt: skip
         arrays = {name: value.numpy().astype(DTYPES[name]) for name, value in given.items()}
-        sums = [_crc(values) for values in zip(*arrays.values(), strict=True)]
-        arrays["checksums"] = np.array(sums, DTYPES["checksums"])
+        arrays["checksums"] = self._checksums(arrays)
         for name, array in arrays.items():
             self._files[name].write(row, array)
+        self._worth_keeping = True
+
+    def holds(self, row: int) -> bool:
+        """Return whether all views of a video have been written, by this or another writer."""
+        if not self._worth_keeping:
+            return False
+        arrays = {name: file.read(row) for name, file in self._files.items()}
+        return np.array_equal(arrays.pop("checksums"), self._checksums(arrays))
+
+    def _checksums(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        views = zip(*(arrays[name] for name in MEASURED), strict=True)
+        return np.array([_crc(self._label, values) for values in views], DTYPES["checksums"])
 
     def discard(self) -> None:
         """Remove what has no final name."""
@@ -137,6 +160,10 @@ class ViewWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if kind is not None and self._worth_keeping:
+            for file in self._files.values():
+                file.close()
+            return
         try:
             if kind is None:
                 for file in self._files.values():
@@ -154,13 +181,15 @@ class _ArrayFile:
         self._row_shape, self._dtype = shape[1:], dtype
         self._row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
         size = shape[0] * self._row_bytes
+        header = _header(shape, dtype)
+        self._start = len(header)
         self._file: FileIO | None = None
         try:
-            self._file = self.temporary.open("wb", buffering=0)
-            header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(self._file, header)
-            self._start = self._file.tell()
-            _reserve(self._file, self._start + size)
+            self.continued = _begins_with(self.temporary, header, self._start + size)
+            self._file = self.temporary.open("r+b" if self.continued else "w+b", buffering=0)
+            if not self.continued:
+                write_all(self._file, header)
+                _reserve(self._file, self._start + size)
         except OSError as error:
             self.discard()
             raise self._unwritable(error, size) from error
@@ -175,6 +204,12 @@ class _ArrayFile:
         except OSError as error:
             raise self._unwritable(error, len(data)) from error
 
+    def read(self, row: int) -> np.ndarray:
+        assert self._file is not None
+        self._file.seek(self._start + row * self._row_bytes)
+        data = self._file.read(self._row_bytes)
+        return np.frombuffer(data, self._dtype).reshape(self._row_shape)
+
     def finish(self) -> None:
         assert self._file is not None
         try:
@@ -183,6 +218,10 @@ class _ArrayFile:
             self.temporary.replace(self.path)
         except OSError as error:
             raise self._unwritable(error, 0) from error
+
+    def close(self) -> None:
+        assert self._file is not None
+        self._file.close()
 
     def discard(self) -> None:
         if self._file is not None:
@@ -194,6 +233,22 @@ class _ArrayFile:
         return unwritable(
             self.path, error, f"it takes {size:,} bytes: make room, or give another folder"
         )
+
+
+def _header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    buffer = BytesIO()
+    content = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, content)
+    return buffer.getvalue()
+
+
+def _begins_with(path: Path, header: bytes, size: int) -> bool:
+    """Return whether a file has a size, and begins with this header."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(header)) == header and path.stat().st_size == size
+    except FileNotFoundError:
+        return False
 
 
 def _reserve(file: FileIO, size: int) -> None:
@@ -215,8 +270,8 @@ def _open_array(path: Path) -> np.ndarray:
         raise _damaged(path, " ".join(str(error).split())[:200]) from None
 
 
-def _crc(values: Sequence[np.ndarray]) -> int:
-    found = 0
+def _crc(label: str, values: Sequence[np.ndarray]) -> int:
+    found = crc32(label.encode())
     for value in values:
         found = crc32(np.ascontiguousarray(value).data, found)
     return found

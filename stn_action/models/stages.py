@@ -83,9 +83,9 @@ def stage_map(
     """
     evidence = LayoutEvidence(clip)
     if channels_last is not None:
-        return with_time(_output_at(trunk, path, clip), len(clip), channels_last), channels_last
+        return with_time(stage_output(trunk, path, clip), len(clip), channels_last), channels_last
     with evidence.watching(trunk):
-        output = _check_map(_output_at(trunk, path, clip))
+        output = _check_map(stage_output(trunk, path, clip))
     _check_batch(trunk, path, clip, output)
     found = evidence.channels_last(output)
     if found is None:
@@ -98,6 +98,28 @@ def stage_map(
             "no map of the clip. Heads need rows and columns of it: choose another stage"
         )
     return features, found
+
+
+def stage_output(trunk: nn.Module, path: str, clip: Tensor) -> object:
+    """Return a stage's output as it is; the rest of the trunk is not run.
+
+    Raises:
+        InputError: there is no such stage, or it does not run.
+    """
+    caught: list[object] = []
+
+    def catch(module: nn.Module, inputs: object, output: object) -> None:
+        caught.append(output)
+        raise _StageReached
+
+    handle = stage(trunk, path).register_forward_hook(catch)
+    try:
+        trunk(clip)
+    except _StageReached:
+        return caught[0]
+    finally:
+        handle.remove()
+    raise InputError(f"stage {path!r} does not take part in the backbone's forward pass")
 
 
 def with_time(features: object, batch_size: int, channels_last: bool = False) -> Tensor:
@@ -178,7 +200,7 @@ def modules_before(trunk: nn.Module, path: str, example: Tensor) -> set[str]:
     ]
     try:
         with evaluating(trunk):
-            _output_at(trunk, path, example)
+            stage_output(trunk, path, example)
     finally:
         for handle in handles:
             handle.remove()
@@ -196,24 +218,6 @@ def evaluating(module: nn.Module):
     finally:
         for part, mode in modes.items():
             part.training = mode
-
-
-def _output_at(trunk: nn.Module, path: str, clip: Tensor) -> object:
-    """Return a stage's output as it is."""
-    caught: list[object] = []
-
-    def catch(module: nn.Module, inputs: object, output: object) -> None:
-        caught.append(output)
-        raise _StageReached
-
-    handle = stage(trunk, path).register_forward_hook(catch)
-    try:
-        trunk(clip)
-    except _StageReached:
-        return caught[0]
-    finally:
-        handle.remove()
-    raise InputError(f"stage {path!r} does not take part in the backbone's forward pass")
 
 
 def _check_map(output: object) -> Tensor:
@@ -237,7 +241,7 @@ def _check_batch(trunk: nn.Module, path: str, clip: Tensor, output: Tensor) -> N
     if len(clip) > 1 or output.dim() == 5:
         return
     with evaluating(trunk):
-        of_two = _check_map(_output_at(trunk, path, torch.cat([clip, clip])))
+        of_two = _check_map(stage_output(trunk, path, torch.cat([clip, clip])))
     if of_two.dim() != output.dim():
         raise InputError(
             f"stage {path!r} returns {tuple(output.shape)} for one clip, but "
@@ -250,7 +254,7 @@ def _last_axis_is_fixed(trunk: nn.Module, path: str, clip: Tensor, output: Tenso
     B, C, T, H, W = clip.shape
     try:
         with evaluating(trunk):
-            larger = _output_at(trunk, path, clip.new_zeros(B, C, T, 2 * H, 2 * W))
+            larger = stage_output(trunk, path, clip.new_zeros(B, C, T, 2 * H, 2 * W))
     except (RuntimeError, ValueError, AssertionError):
         raise InputError(
             f"stage {path!r} returns {tuple(output.shape)}: whether its channels are the second "

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stn_action.build.cache_filling import CACHE_SEED
 from stn_action.build.crop_settings import describe_boxes
 from stn_action.build.data import (
     check_before_start,
@@ -18,7 +19,6 @@ from stn_action.build.data import (
     open_data,
     training_dataset,
 )
-from stn_action.build.feature_cache import CACHE_SEED
 from stn_action.build.video_sets import pick_evenly
 from stn_action.config.schema import Config
 from stn_action.data.clips import ClipTrace, TestClips, TrainClips

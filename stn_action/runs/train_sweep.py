@@ -10,8 +10,11 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from stn_action.build.feature_cache import DEPENDS_ON
+from stn_action.config.fingerprint import is_within
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.disk.atomic_file import write_file
+from stn_action.errors import InputError
 from stn_action.launch import is_main_process
 from stn_action.runs.arms import ArmResult, compare, describe, run_arms
 from stn_action.runs.folder import locked_folder
@@ -65,7 +68,9 @@ def run_arm_sweep(
     folders = {value: out / f"{key.rpartition('.')[2]}={value}" for value in values}
     if reference:
         changes[REFERENCE], folders[REFERENCE] = list(reference), out / REFERENCE
-    configs = {name: _changed(config, own, folders[name]) for name, own in changes.items()}
+    tree = to_dict(config)
+    configs = {name: config_from_dict(tree, "--sweep", own) for name, own in changes.items()}
+    _require_caches(key, config)
     points = []
     with locked_folder(out):
         for name, own in configs.items():
@@ -150,10 +155,18 @@ def draw_arm_sweep(points: Sequence[SweepPoint], sweep: str) -> Figure:
     return draw_curves(curves, y_bounds=(0, 100), **words)
 
 
-def _changed(config: Config, overrides: list[str], folder: Path) -> Config:
-    """Return a configuration with a cache of its own: cached features may depend on the setting."""
-    own = [*overrides, f"train.cache_folder={folder / 'cache'}"]
-    return config_from_dict(to_dict(config), "--sweep", own)
+def _require_caches(key: str, config: Config) -> None:
+    """Check that the features of all values are not to be in one folder.
+
+    Raises:
+        InputError: a folder is given, and the features depend on the setting.
+    """
+    folder = config.train.cache_folder
+    if config.train.cache_features and folder is not None and is_within(key, DEPENDS_ON):
+        raise InputError(
+            f"--sweep {key}: the cached features depend on it, and train.cache_folder={folder} "
+            "holds those of one value; set it to null: each value gets a folder in runs/cache"
+        )
 
 
 def _mean_and_deviation(result: ArmResult) -> tuple[float, float]:

@@ -104,14 +104,58 @@ def test_an_error_leaves_what_was_there(tmp_path):
     write(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(KeyError, match="an error"):
-        write_and_fail(tmp_path)
+        write_and_fail(tmp_path, 0)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    with pytest.raises(KeyError, match="an error"):
+        write_and_fail(tmp_path, 1)
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 
-def write_and_fail(folder: Path) -> None:
-    with ViewWriter(folder, "test", (1, 2), MAP_SHAPE, FRAMES) as writer:
-        writer.write(0, *views(0))
+def write_and_fail(folder: Path, rows: int, label: str = "") -> None:
+    with ViewWriter(folder, "test", (3, 2), MAP_SHAPE, FRAMES, label) as writer:
+        for row in range(rows):
+            writer.write(row, *views(row))
         raise KeyError("an error")
+
+
+def test_an_interrupted_writer_is_continued(tmp_path):
+    with pytest.raises(KeyError, match="an error"):
+        write_and_fail(tmp_path, 2, "label")
+    with ViewWriter(tmp_path, "test", (3, 2), MAP_SHAPE, FRAMES, "label") as writer:
+        assert [writer.holds(row) for row in range(3)] == [True, True, False]
+        writer.write(2, *views(2))
+        assert writer.holds(2)
+    arrays = ViewArrays.open(tmp_path, "test", "label")
+    for row in range(3):
+        assert torch.equal(arrays.view(row, 1)[3], views(row)[3][1])
+    assert len(list(tmp_path.iterdir())) == 5
+    with pytest.raises(InputError, match=r"test_features\.npy: damaged \(view 0 of video 1 is not"):
+        ViewArrays.open(tmp_path, "test", "another label").view(1, 0)
+
+
+@pytest.mark.parametrize("change", ["label", "videos", "byte", "cut off", "lost"])
+def test_nothing_else_is_continued(tmp_path, change):
+    with pytest.raises(KeyError, match="an error"):
+        write_and_fail(tmp_path, 2, "label")
+    file = tmp_path / ".test_boxes.npy.tmp"
+    data = file.read_bytes()
+    if change == "lost":
+        file.unlink()
+    elif change == "cut off":
+        file.write_bytes(data[:-1])
+    elif change == "byte":
+        of_a_video = 2 * FRAMES * 4 * 4
+        file.write_bytes(flipped(data, len(data) - of_a_video - 1))  # the last one of video 1
+    held = [0] if change == "byte" else []
+    label = "other" if change == "label" else "label"
+    with ViewWriter(
+        tmp_path, "test", (4 if change == "videos" else 3, 2), MAP_SHAPE, FRAMES, label
+    ) as writer:
+        assert [row for row in range(3) if writer.holds(row)] == held
+
+
+def flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
 def test_files_that_may_not_grow_are_refused_before_anything_is_computed(tmp_path, file_size_limit):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from stn_action.batch import Sample
+from stn_action.build.cache_filling import CACHE_SEED
 from stn_action.build.data import evaluation_dataset, load_listing, training_dataset
-from stn_action.build.feature_cache import CACHE_SEED
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
 from stn_action.person.store.people_file import PeopleFile

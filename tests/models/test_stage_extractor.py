@@ -1,0 +1,96 @@
+"""Maps of a stage, computed fast: equal to those of the network, whatever passes together."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from stn_action.models import stage_extractor
+from stn_action.models.backbones.backbone_table import build_backbone
+from stn_action.models.network import FocusedNetwork
+from stn_action.models.plug import plug
+from stn_action.models.stage_extractor import StageExtractor
+from tests.models.test_batch_norm_folding import shaken
+
+THW = 3, 32, 48
+TRUNKS = {"timm/tf_efficientnet_lite0": "image.blocks.2", "small3d": "stage2"}
+
+
+def network_of(name: str) -> FocusedNetwork:
+    backbone = build_backbone(name)
+    return plug(
+        shaken(backbone.trunk), at=TRUNKS[name], heads=0, num_classes=2,
+        example=torch.zeros(1, 3, *THW), mean=backbone.spec.mean, std=backbone.spec.std,
+    ).eval()  # fmt: skip
+
+
+def clips(number: int = 2) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (number, 3, *THW), dtype=torch.uint8, generator=generator)
+
+
+def error(found: Tensor, wanted: Tensor) -> float:
+    difference = (found.float() - wanted.float()).square().mean().sqrt()
+    return float(difference / wanted.float().square().mean().sqrt())
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_maps_are_those_of_the_network(name):
+    network, stage = network_of(name), TRUNKS[name]
+    extract = StageExtractor(network, stage, torch.zeros(1, 3, 2, *THW[1:]))
+    with torch.no_grad():
+        wanted = network.stage_features(clips(), stage)
+    found = extract(clips())
+    assert found.dtype == torch.float16
+    assert found.shape == wanted.shape
+    assert found.shape[1:] == StageExtractor(network, stage, torch.zeros(1, 3, *THW)).map_shape(3)
+    assert error(found, wanted) < 5e-4  # float16
+    halves = StageExtractor(network, stage, torch.zeros(1, 3, 2, *THW[1:]), "bf16")(clips())
+    assert 5e-4 < error(halves, wanted) < 5e-2
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_maps_do_not_depend_on_what_passes_together(precision, monkeypatch):
+    network, stage = network_of("timm/tf_efficientnet_lite0"), "image.blocks.2"
+    extract = StageExtractor(network, stage, torch.zeros(1, 3, 2, *THW[1:]), precision)
+    together = extract(clips(4))
+    alone = torch.cat([extract(clip[None]) for clip in clips(4)])
+    assert error(alone, together) < 1e-2 * (1 if precision == "bf16" else 0.05)
+    passed: list[int] = []
+    monkeypatch.setitem(stage_extractor.PIXELS_OF_PASS, "cpu", 5 * 32 * 48)
+    extract._trunk.register_forward_pre_hook(lambda _, inputs: passed.append(len(inputs[0])))
+    extract(clips(4))
+    assert passed == [5, 5, 2]
+
+
+def test_the_network_stays_as_it_is():
+    network = network_of("small3d").train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    StageExtractor(network, "stage2", torch.zeros(1, 3, *THW), "bf16")(clips())
+    assert network.training
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+        assert value.is_contiguous()
+
+
+class Viewing(nn.Module):
+    """A trunk that `view`s its map, which only contiguous maps allow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.stage = nn.Conv3d(3, 8, 3, padding=1), nn.Identity()
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = self.stem(clip)
+        return self.stage(x.view(len(x), -1).view(x.shape)).mean((2, 3, 4))
+
+
+def test_a_trunk_that_needs_contiguous_maps_gets_them():
+    network = plug(
+        Viewing(), at="stage", heads=0, num_classes=2, example=torch.zeros(1, 3, *THW),
+        mean=(0, 0, 0), std=(1, 1, 1),
+    )  # fmt: skip
+    extract = StageExtractor(network, "stage", torch.zeros(1, 3, *THW))
+    with torch.no_grad():
+        wanted = network.stage_features(clips(), "stage")
+    assert error(extract(clips()), wanted) < 5e-4
+    assert all(weight.is_contiguous() for weight in extract._trunk.parameters())
