@@ -1,8 +1,7 @@
 """Files of feature maps: arrays of all views of many videos, with a checksum of each view.
 
-Checksums depend on a label, which says what the files are of: views that were written under another
-label are as good as damaged, and what a killed process has written under this one is complete where
-its checksums are right.
+Checksums depend on a label that names what the files are of: a view that was written under another
+label does not pass, and neither does one that was not written completely.
 """
 
 import os
