@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from stn_action.config.types import (
     Heads,
@@ -20,6 +20,7 @@ from stn_action.models.model_choices import (
     BACKBONE_LIBRARIES,
     BACKBONES_BY_NAME,
     Glimpse,
+    ReadoutName,
     Temporal,
     ThetaPer,
     backbone_choices,
@@ -53,7 +54,16 @@ class FocusConfig(Section):
     at: Text
     """Stage of the trunk whose feature map the heads attend to, by module path."""
     heads: Heads = 4
-    """Number of heads; 0: none, the plain trunk."""
+    """Number of heads: of windows, queries of attention or rectangles of saliency (the other
+    read-outs have one description whatever it is); 0: none, the plain trunk."""
+    readout: ReadoutName = "windows"
+    """Reading of the map: windows (the heads), or to compare with attention (learned queries, a
+    softmax over the cells), saliency (the smallest rectangles that hold a share of the activation),
+    foreground (the mean of the cells inside the image and the person's box), max or mean over all
+    cells. All but windows need glimpse: pooled; settings of windows alone do not affect them."""
+    saliency_share: tuple[Share, Share] = (0.5, 0.9)
+    """Read-out saliency: smallest and largest share of the activation in a rectangle; those of
+    several heads are evenly spaced, that of a single one is in the middle."""
     transform: TransformName = "attention"
     """Family of the windows: translation (fixed scale), attention (scale and translation),
     anisotropic (one scale per axis), similarity (scale, rotation, translation), affine (six
@@ -65,7 +75,8 @@ class FocusConfig(Section):
     """tail: glimpses pass through the rest of the trunk; pooled: glimpses are averaged; in_line:
     the glimpse of a single head replaces the map."""
     theta_per: ThetaPer = "clip"
-    """One window per clip, or one per time step of the feature map."""
+    """One window (of attention, one map of weights) per clip, or one per time step of the feature
+    map."""
     gain: Positive | Literal["auto"] = "auto"
     """Gain of the equalized localization network; auto: the default of the optimizer."""
     start_scale: Share | None = None
@@ -76,9 +87,10 @@ class FocusConfig(Section):
     max_scale: Share = 0.95
     """Bounded windows: largest side, as a share of the map's side."""
     detach: Switch = True
-    """Stop the gradients of the localization network before the trunk."""
+    """Stop the gradients of the localization network, or of attention's keys, before the trunk."""
     motion: Switch = True
-    """Add the change of the map over time to the input of the localization network."""
+    """Add the change of the map over time to the input of the localization network, or of
+    attention's keys."""
     sampler: TrainableSampler = "auto"
     """Sampling of glimpses; auto: area for axis-aligned families, grid for all others."""
     padding: Padding = "zeros"
@@ -86,11 +98,36 @@ class FocusConfig(Section):
     branch_loss: NotNegative = 1.0
     """Loss weight of the auxiliary classifiers, one per branch; 0: no auxiliary classifiers."""
     diversity_loss: NotNegative = 0.0
-    """Loss weight of the overlap between heads."""
+    """Loss weight of the overlap between heads; for windows."""
     in_bounds_loss: NotNegative = 0.0
     """Loss weight of the part of a window outside the map; for unbounded windows."""
     random_glimpse_loss: NotNegative = 0.0
     """Loss weight of an additional training branch with a random window; 0: no such branch."""
+
+    @field_validator("saliency_share")
+    @classmethod
+    def _share_in_order(cls, share: tuple[float, float]) -> tuple[float, float]:
+        if share[0] > share[1]:
+            raise ValueError("expected [smallest, largest]")
+        return share
+
+    @model_validator(mode="after")
+    def _settings_of_the_readout(self) -> Self:
+        if self.readout == "windows":
+            return self
+        if self.glimpse != "pooled":
+            raise ValueError(
+                f"model.focus.readout {self.readout}: expected model.focus.glimpse pooled, got "
+                f"{self.glimpse}; only model.focus.readout windows has glimpses for the rest of "
+                "the trunk"
+            )
+        for name in ("diversity_loss", "in_bounds_loss"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"model.focus.{name} is for windows: expected 0 with model.focus.readout "
+                    f"{self.readout}, got {getattr(self, name):g}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _in_line_is_one(self) -> Self:
