@@ -242,6 +242,16 @@ def test_batches_that_fit_into_no_memory_are_refused(overrides, message):
         ("train.save_interval=1 hour", "as in '10 minutes' or '200 steps', got '1 hour'"),
         ("data=3", "data: expected a section of `name: value` pairs, got 3"),
         ("model.backbone=r3d_18", "model.backbone: expected one of torchvision/r3d_18, "),
+        ("model.focus={at: a, readout: gaze}", "'foreground', 'max' or 'mean', got 'gaze'"),
+        (
+            "model.focus={at: a, readout: attention}",
+            "model.focus.readout attention: expected model.focus.glimpse pooled, got tail; only",
+        ),
+        (
+            "model.focus={at: a, readout: mean, glimpse: pooled, diversity_loss: 0.5}",
+            "model.focus.diversity_loss is for windows: expected 0 with model.focus.readout mean",
+        ),
+        ("model.focus={at: a, saliency_share: [0.9, 0.5]}", "saliency_share: expected [smallest,"),
         ("model.focus.heads=2", "model.focus.at: missing, it has no default: Stage of the trunk"),
     ],
 )

@@ -10,7 +10,9 @@ from stn_action.geometry.theta import VOLUMETRIC, window_theta
 from stn_action.geometry.transforms import TRANSFORMS
 from stn_action.models.backbones.frame_wise import FrameWise
 from stn_action.models.backbones.small3d import Small3d
+from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
+from stn_action.models.readouts.plain_readouts import MeanReadout
 from stn_action.models.temporal import TemporalDifference
 
 EXAMPLE = torch.zeros(1, 3, 4, 32, 40)
@@ -287,3 +289,21 @@ def test_a_trunk_that_is_no_chain_has_nothing_behind():
     model = plug(Skip(), heads=0, num_classes=5, example=EXAMPLE)
     with pytest.raises(InputError, match=r"cannot be split behind 'stage3'.*no chain there"):
         model.behind("stage3", EXAMPLE)
+
+
+def test_weights_of_before_there_were_other_readouts_are_loaded():
+    model = network(glimpse="pooled")
+    old = {name.removeprefix("readout."): value for name, value in model.state_dict().items()}
+    assert "heads.localization.output.weight" in old
+    other = network(glimpse="pooled")
+    other.load_state_dict(old)
+    for name, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value)
+
+
+def test_only_windows_have_glimpses_for_the_rest_of_the_trunk():
+    settings = {"at": "stage1", "num_features": 64, "num_classes": 2}
+    with pytest.raises(InputError, match=r"glimpse 'tail' is for windows: MeanReadout needs a"):
+        FocusedNetwork(Small3d(), MeanReadout(), **settings)
+    with pytest.raises(InputError, match=r"glimpse 'in_line' is for windows: MeanReadout"):
+        FocusedNetwork(Small3d(), MeanReadout(), in_line=True, **settings)

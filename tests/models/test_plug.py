@@ -7,6 +7,7 @@ from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_table import build_backbone
 from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.plug import plug
+from stn_action.training.optim import parameter_groups
 
 EXAMPLE = torch.zeros(1, 3, 4, 32, 32)
 
@@ -140,3 +141,48 @@ def test_pooled_glimpses_share_the_description_of_a_frame_wise_trunk_where_it_fi
     assert model.describe is trunk.temporal
     other = plug(trunk, at="image.blocks.4", example=example, **settings)
     assert other.describe is not trunk.temporal
+
+
+@pytest.mark.parametrize("readout", ["attention", "saliency", "foreground", "max", "mean"])
+@pytest.mark.parametrize("glimpse", ["tail", "in_line"])
+def test_a_readout_without_glimpses_is_pooled(readout, glimpse):
+    settings = {"at": "stage2", "heads": 1, "num_classes": 3, "example": EXAMPLE}
+    message = rf"readout '{readout}' needs glimpse='pooled', got '{glimpse}': only readout='windows"
+    trunk = Small3d()
+    with pytest.raises(InputError, match=message):
+        plug(trunk, readout=readout, glimpse=glimpse, **settings)
+    assert plug(trunk, readout=readout, **settings).describe is not None
+    assert plug(trunk, **settings).describe is None  # windows: tail
+
+
+def test_windows_and_attention_see_the_same_and_learn_at_rates_of_their_own():
+    """Attention: a key projection and queries in the trunk's groups; windows have their own."""
+    groups = {}
+    for name in ("windows", "attention"):
+        model = plug(
+            Small3d(), at="stage2", heads=3, num_classes=2, readout=name, glimpse="pooled",
+            example=EXAMPLE, theta_per="step", motion=False,
+        )  # fmt: skip
+        groups[name] = {
+            group["name"]: {id(parameter) for parameter in group["params"]}
+            for group in parameter_groups(model, lr=0.1, relative_lr=1e-3, weight_decay=0.0)
+        }
+        own = {id(parameter) for parameter in model.readout.parameters()}
+        if name == "windows":
+            assert groups[name]["localization"] == own
+            evidence = model.heads.localization_input
+        else:
+            assert "localization" not in groups[name]
+            queries, weight, bias = model.readout.parameters()
+            assert (queries.shape, weight.shape[:2]) == ((3, 128), (128, 64))
+            assert {id(queries), id(weight)} <= groups[name]["trunk+classifier"]
+            assert id(bias) in groups[name]["trunk+classifier (no decay)"]
+            assert model.readout.evidence == evidence
+
+
+def test_saliency_takes_its_shares():
+    model = plug(
+        Small3d(), at="stage2", heads=2, num_classes=2, readout="saliency",
+        saliency_share=(0.4, 0.6), example=EXAMPLE,
+    )  # fmt: skip
+    assert model.readout.shares == pytest.approx([0.4, 0.6])

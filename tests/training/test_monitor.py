@@ -328,3 +328,51 @@ def test_a_head_that_is_not_finite_is_reported_at_once(name, number, frozen_on_p
     (line,) = monitor.warnings(report, epoch=1, patience=3)
     assert line.startswith("head 1 at layer3 is not finite: its theta holds NaN or infinity")
     assert "since epoch 1. Try an earlier checkpoint" in line
+
+
+def attended(*maps: list[list[float]], **settings) -> Focus:
+    """One head with the weights of one clip for each map."""
+    weights = torch.tensor(maps)[:, None, None]
+    return Focus(None, None, "layer3", CELLS, weights=weights, **settings)
+
+
+def test_the_numbers_of_weights_are_those_computed_by_hand():
+    """2 x 2 cells, centers at +-0.5: the mean places are (0.5, 0), (0, 0) and (-0.3, -0.1)."""
+    maps = [[0.0, 0.5], [0.0, 0.5]], [[0.25, 0.25], [0.25, 0.25]], [[0.5, 0.1], [0.3, 0.1]]
+    head = after(attended(*maps)).compute().heads[0]
+    x = math.sqrt(((0.5 - 0.2 / 3) ** 2 + (0.2 / 3) ** 2 + (0.3 + 0.2 / 3) ** 2) / 2)
+    y = math.sqrt(((0.1 / 3) ** 2 * 2 + (0.2 / 3) ** 2) / 2)
+    assert head.spread == pytest.approx((x + y) / 2)
+    assert head.displacement == pytest.approx(math.sqrt((0.25 + 0 + 0.09) / 3))
+    assert (head.in_bounds, head.overlap) == (1, 0)
+    entropy = -sum(p * math.log(p) for p in (0.5, 0.1, 0.3, 0.1))
+    assert head.scale == pytest.approx((0.5**0.5 + 1 + (math.exp(entropy) / 4) ** 0.5) / 3)
+    assert head.state == "moving"
+
+
+def test_weights_overlap_by_the_mass_in_common():
+    maps = torch.tensor([[[0.5, 0.5]], [[1.0, 0.0]], [[0.0, 1.0]]])[None, :, None]
+    focus = Focus(None, None, "layer3", CELLS, weights=maps)
+    overlaps = [head.overlap for head in after(focus).compute().heads]
+    assert overlaps == pytest.approx([0.5, 0.25, 0.25])
+
+
+def test_weights_that_are_equal_for_every_clip_ignore_them():
+    maps = [[0.9, 0.1], [0.0, 0.0]]
+    assert state_of(attended(maps, maps)) == "ignores its input"
+    assert state_of(attended(maps, maps), frozen_on_purpose=True) == "frozen on purpose"
+    assert state_of(attended([[math.nan, 0.0], [0.0, 0.0]])) == "not finite"
+
+
+def test_windows_without_a_start_have_not_moved():
+    theta = windows(torch.tensor([[[[0.3, 0.0]]], [[[-0.3, 0.0]]]]))
+    head = after(Focus(theta, None, "layer3", CELLS)).compute().heads[0]
+    assert (head.displacement, head.state) == (0, "moving")
+
+
+def test_windows_with_a_start_for_each_clip_are_compared_with_it():
+    theta = windows(torch.tensor([[[[0.3, 0.0]]], [[[-0.3, 0.0]]]]))
+    base = theta[:, :, 0].clone()
+    base[1, 0, 0, 2] += 0.6
+    head = after(Focus(theta, base, "layer3", CELLS)).compute().heads[0]
+    assert head.displacement == pytest.approx(math.sqrt(0.36 / 6 / 2))
