@@ -42,7 +42,16 @@ class DiversityLoss:
         _check_weight(self.weight)
 
     def __call__(self, focus: Focus) -> Tensor:
-        """Return the weighted loss () of theta (B, K, S, *kind); 0 for a single head."""
+        """Return the weighted loss () of theta (B, K, S, *kind); 0 for a single head.
+
+        Raises:
+            ValueError: the read-out has no windows that learn.
+        """
+        if focus.base is None:
+            raise ValueError(
+                "the diversity loss is for windows that learn: this read-out has none. Leave it "
+                "out, or use readout='windows'"
+            )
         boxes = enclosing_boxes(focus.windows).transpose(1, 2)  # (B, S, K, 4)
         K = boxes.shape[2]
         if K == 1:

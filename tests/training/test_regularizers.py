@@ -124,3 +124,14 @@ def test_every_family_has_a_finite_gradient(name):
 def test_a_negative_weight_is_refused(loss):
     with pytest.raises(InputError, match="weight of a loss must be at least 0, got -1"):
         loss(-1)
+
+
+def test_a_readout_without_windows_that_learn_is_refused():
+    cells = Cells.centered((1, 2, 2), (1, 8, 8))
+    weights = Focus(None, None, "layer3", cells, weights=torch.full((1, 3, 1, 2, 2), 0.25))
+    with pytest.raises(ValueError, match="the diversity loss is for windows that learn"):
+        DiversityLoss()(weights)
+    with pytest.raises(ValueError, match="needs the theta of windows, but the read-out has weig"):
+        InBoundsLoss()(weights)
+    with pytest.raises(ValueError, match="a focus has either theta or weights"):
+        Focus(None, None, "layer3", cells)
