@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from stn_action.errors import InputError
-from stn_action.geometry.cells import Cells
 from stn_action.models.float32 import PixelNormalization
 from stn_action.models.glimpse_hook import GlimpseHook, RandomWindows, explained
 from stn_action.models.heads import FocusHeads
@@ -20,7 +19,7 @@ from stn_action.models.model_choices import Glimpse
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.readouts.readout import Readout
 from stn_action.models.readouts.window_readout import WindowReadout
-from stn_action.models.receptive_field import trace_cells
+from stn_action.models.receptive_field import StageCells
 from stn_action.models.stages import (
     evaluating,
     features_at,
@@ -114,8 +113,7 @@ class FocusedNetwork(nn.Module):
         )
         self.normalization = _normalization(mean, std)
         self._frozen: tuple[str, ...] = ()
-        self._cells: dict[tuple[int, int, int], Cells] = {}
-        self._stored_cells: Cells | None = None  # of the clips behind stored features
+        self._cells = StageCells(at, channels_last)
         self.register_load_state_dict_pre_hook(_with_readout)
 
     @property
@@ -169,7 +167,7 @@ class FocusedNetwork(nn.Module):
         with self._hooked(hook), explained(self.at) if in_tail else nullcontext():
             features = self._run_trunk(clip, num_maps)
         branches = self._branches(features, hook)
-        cells = self._cells_for(clip, hook.size_thw)
+        cells = self._cells.of(self.trunk, clip, hook.size_thw)
         readout = self.readout
         focus = Focus(
             hook.theta, readout.base_of(extents), self.at, cells, readout.min_scale, hook.weights,
@@ -236,7 +234,8 @@ class FocusedNetwork(nn.Module):
         rest._modules = {**self._modules, "normalization": nn.Identity()}
         rest.trunk = trunk_behind(self.trunk, path, example)
         rest._frozen = tuple(set(self._frozen) - before)
-        rest._stored_cells = self._traced_cells(example, clip_thw) if self.readout else None
+        if self.readout:
+            rest._cells = self._cells.behind(self.trunk, example, clip_thw)
         return rest
 
     @contextmanager
@@ -288,29 +287,6 @@ class FocusedNetwork(nn.Module):
         if random_branch is not None and self.random_classifier is not None:
             random_logits = self.random_classifier(self.dropout(random_branch)).float()
         return Prediction(logits.float(), focus, branch_logits, random_logits)
-
-    def _cells_for(self, clip: Tensor, size_thw: tuple[int, int, int]) -> Cells:
-        if self._stored_cells is not None:
-            if self._stored_cells.size_thw != size_thw:
-                raise ValueError(
-                    f"the map at {self.at!r} must be of size {self._stored_cells.size_thw} (time, "
-                    f"height, width), as of clips of {self._stored_cells.clip_thw}; got {size_thw}"
-                )
-            return self._stored_cells
-        clip_thw = (clip.shape[2], clip.shape[3], clip.shape[4])
-        if clip_thw not in self._cells:
-            self._cells[clip_thw] = trace_cells(
-                self.trunk, self.at, clip_thw, size_thw, channels_last=self.channels_last
-            )
-        return self._cells[clip_thw]
-
-    def _traced_cells(self, example: Tensor, clip_thw: tuple[int, int, int] | None) -> Cells:
-        """Return the cells of the heads' stage on clips of that size, or of the example's."""
-        clip = example if clip_thw is None else example.new_zeros(1, 3, *clip_thw)
-        with evaluating(self.trunk):
-            features = features_at(self.trunk, self.at, clip, channels_last=self.channels_last)
-        T, H, W = features.shape[2:]
-        return self._cells_for(clip, (T, H, W))
 
 
 def _normalization(mean: Sequence[float] | None, std: Sequence[float] | None) -> nn.Module:

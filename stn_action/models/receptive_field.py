@@ -1,17 +1,68 @@
 """The receptive fields of a stage: positions of its cells in the clip."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from stn_action.geometry.cells import Cells
 from stn_action.models.module_exchange import exchange_modules
-from stn_action.models.stages import features_at
+from stn_action.models.stages import evaluating, features_at
 
 _FAR = 4096.0
 """Added to every coordinate, which keeps it positive, so that a ReLU does not change it."""
+
+
+@dataclass(frozen=True)
+class StageCells:
+    """The positions of a stage's cells in clips, traced once for each size of clip."""
+
+    path: str
+    """Module path of the stage."""
+
+    channels_last: bool = False
+    """Whether the stage's maps are (N, ..., C)."""
+
+    stored: Cells | None = None
+    """Of the clips that stored features are of; None: clips are given."""
+
+    _traced: dict[tuple[int, int, int], Cells] = field(default_factory=dict)
+
+    def of(self, trunk: nn.Module, clip: Tensor, size_thw: tuple[int, int, int]) -> Cells:
+        """Return the positions of a map's cells.
+
+        Args:
+            trunk: of clips (B, 3, T, H, W).
+            clip: one of them, or stored features.
+            size_thw: time steps, height and width of the stage's map.
+
+        Raises:
+            ValueError: the features are of clips of another size than the stored ones.
+        """
+        if self.stored is not None:
+            if self.stored.size_thw != size_thw:
+                raise ValueError(
+                    f"the map at {self.path!r} must be of size {self.stored.size_thw} (time, "
+                    f"height, width), as of clips of {self.stored.clip_thw}; got {size_thw}"
+                )
+            return self.stored
+        clip_thw = (clip.shape[2], clip.shape[3], clip.shape[4])
+        if clip_thw not in self._traced:
+            self._traced[clip_thw] = trace_cells(
+                trunk, self.path, clip_thw, size_thw, channels_last=self.channels_last
+            )
+        return self._traced[clip_thw]
+
+    def behind(
+        self, trunk: nn.Module, example: Tensor, clip_thw: tuple[int, int, int] | None
+    ) -> "StageCells":
+        """Return those of stored features, of clips of that size, or of the example's."""
+        clip = example if clip_thw is None else example.new_zeros(1, 3, *clip_thw)
+        with evaluating(trunk):
+            features = features_at(trunk, self.path, clip, channels_last=self.channels_last)
+        T, H, W = features.shape[2:]
+        return replace(self, stored=self.of(trunk, clip, (T, H, W)))
 
 
 def trace_cells(
