@@ -41,6 +41,6 @@ def gain_over(better: Tensor, worse: Tensor, groups: Tensor, num_samples: int = 
     d = paired_bootstrap(worse.mean(0), better.mean(0), groups, num_samples, generator)
     deviation = float("nan")
     if len(better) > 1 and len(worse) > 1:
-        variances = [correct.mean(1).var() for correct in (better, worse)]
-        deviation = float((sum(variances) / 2).sqrt())
+        variances = torch.stack([correct.mean(1).var() for correct in (better, worse)])
+        deviation = float(variances.mean().sqrt())
     return Gain(d.difference, d.low, d.high, deviation)

@@ -134,7 +134,7 @@ def test_a_diagram_is_written_cell_by_cell_and_resumed(tmp_path):
             config, GRID, ["mean", "windows"], [0, 1], tmp_path, train, console=Console(quiet=True)
         )
 
-    with pytest.raises(KeyboardInterrupt, match="^$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
         run()
     (done,) = (tmp_path / "cells").iterdir()
     assert done.name == "region_1-4_others_1_clips_1.json"
