@@ -34,7 +34,10 @@ HEAVY = {
         "video/writer.py",
     },
     "decord": {"video/decord_backend.py"},
-    "matplotlib": {"visualize/chart_figure.py", "visualize/charts.py", "visualize/confusion.py", "visualize/winner_maps.py"},
+    "matplotlib": {
+        "visualize/chart_figure.py", "visualize/charts.py", "visualize/confusion.py",
+        "visualize/winner_maps.py",
+    },
     "pytorchvideo": {"models/backbones/pytorchvideo_trunks.py"},
     "tensorboard": {"training/curve_file.py"},
     "torch.utils.tensorboard": {"training/curve_file.py"},
