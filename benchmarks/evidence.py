@@ -30,7 +30,7 @@ COMMON = (
 OF_SET = {
     "weizmann": ("train.cache_views=4",),
     "ut_interaction": ("train.cache_views=4",),
-    "jhmdb": ("train.cache_views=2",),
+    "jhmdb": ("train.cache_views=2", "train.cache_precision=bf16"),
     "sample": (
         "data.crop.size=224",
         "train.cache_views=2",
