@@ -15,7 +15,10 @@ class BoxErrorConfig(Section):
     """Errors of the person boxes, drawn once for each video, the same in training and tests.
 
     `none`, `mild`, `strong`, or the settings of this section. The draws depend on `seed` and the
-    name of the video alone. They apply to each person's boxes, before `looseness` of data.crop.
+    name of the video alone. All people of a video have its error, each in units of their own box
+    and the same in every frame, before data.tubes.select (a union is that of the wrong boxes) and
+    before data.crop.looseness. Wrong boxes may reach beyond the frame: data.crop.beyond applies.
+    Predictions of single videos use boxes as they are.
     """
 
     NAMED: ClassVar[Mapping[str, dict[str, Any] | None]] = {

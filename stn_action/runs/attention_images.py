@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stn_action.build.crop_settings import crop_of
 from stn_action.config.schema import Config
 from stn_action.data.video_table import Video
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
 from stn_action.geometry.outlines import nearest_clip_frames
+from stn_action.person.box_error import BoxErrors, tubes_with_error
 from stn_action.person.person_choices import Select
 from stn_action.person.select import select_boxes
 from stn_action.person.store.people_file import open_people
@@ -76,7 +78,10 @@ def _draw(
         shown = prediction.outlines().flatten(0, 1)[nearest]  # (frames, K, P, 2)
         heat = [one.flattened()[nearest] for one in prediction.heat_maps()]
         select = config.data.tubes.select
-        boxes = {key: _boxes(one, video, reader, select) for key, one in people.items()}
+        errors = {"person_boxes": crop_of(config).box_error, "target_boxes": None}
+        boxes = {
+            key: _boxes(one, video, reader, select, errors[key]) for key, one in people.items()
+        }
         first, last = int(indices.min()), int(indices.max())  # the part that the clips cover
         picked = [first + place for place in evenly_spaced(last + 1 - first, SHEET_COLUMNS)]
         images, scale = _read_for_sheet(reader, picked)
@@ -126,11 +131,12 @@ def _source(path: Path | None) -> People | None:
 
 
 def _boxes(
-    people: People | None, video: Video, reader: VideoReader, select: Select
-) -> Tensor | None:
+    people: People | None, video: Video, reader: VideoReader, select: Select,
+    errors: BoxErrors | None,
+) -> Tensor | None:  # fmt: skip
     """Return the boxes (frames, 4) of the people that clips show; None if there are none."""
     found = None if people is None else people.find(video.name)
     if found is None or not found.tubes:
         return None
-    tubes = found.tubes_in(reader.size_hw)
+    tubes = tubes_with_error(found.tubes_in(reader.size_hw), errors, video.name)
     return select_boxes(tubes, torch.arange(len(reader)), "union" if select == "all" else select)

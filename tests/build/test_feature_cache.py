@@ -11,7 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from stn_action.build.data import load_listing
+from stn_action.build.data import evaluation_dataset, load_listing
 from stn_action.build.feature_cache import LOCK, FeatureCache, cache_fingerprint
 from stn_action.config.schema import Config
 from stn_action.disk.file_lock import FileLock
@@ -64,6 +64,17 @@ def test_the_cache_is_filled_once_and_said_so(cached):
         for part in ("train", "test")
         for what in ("features", "frame_indices", "boxes", "extents", "checksums")
     }
+
+
+def test_views_are_stored_with_their_extents(cached, tiny_data):
+    config = cached_config(tiny_data, cached[0], "none")
+    listing = load_listing(config)
+    stored = FeatureCache(config, listing.all_videos).test(listing.test)
+    clips = evaluation_dataset(config, listing.test)
+    for index in range(len(clips)):
+        for one, other in zip(stored[index][0], clips[index][0], strict=True):
+            assert torch.equal(one.extents, other.extents)
+            assert torch.equal(one.boxes, other.boxes)
 
 
 def test_the_whole_network_says_of_the_videos_what_its_part_said_of_the_cache(cached, tmp_path):

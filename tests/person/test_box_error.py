@@ -11,6 +11,7 @@ from stn_action.person.box_error import (
     boxes_with_error,
     tubes_with_error,
 )
+from stn_action.person.select import select_boxes
 from stn_action.person.tube import Tube
 
 STRONG = BoxErrors(looseness=(0.0, 1.5), shift=0.5, cut=0.2)
@@ -104,6 +105,17 @@ def test_all_people_of_a_video_have_its_error_in_all_frames():
     assert torch.equal(one.scores, tube().scores)
     before, after = tube().smoothed(3), one.smoothed(3)
     torch.testing.assert_close(boxes_with_error(before.boxes, error), after.boxes)
+
+
+@pytest.mark.parametrize("select", ["union", "longest"])
+def test_people_are_selected_and_united_with_their_errors(select):
+    error = STRONG.of_video("a/b")
+    wrong = tubes_with_error([tube(), tube(50)], STRONG, "a/b")
+    frames = torch.tensor([0, 3, 6])
+    one, other = (boxes_with_error(known.boxes_at(frames), error) for known in (tube(), tube(50)))
+    expected = torch.cat([one[:, :2].minimum(other[:, :2]), one[:, 2:].maximum(other[:, 2:])], 1)
+    found = select_boxes(wrong, frames, select)
+    torch.testing.assert_close(found, expected if select == "union" else one)
 
 
 def test_without_errors_tubes_are_as_they_were():

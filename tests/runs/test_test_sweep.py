@@ -177,6 +177,8 @@ def test_missing_folds_and_empty_folders_are_refused(folds, tmp_path):
         (f"{LOOSE}=0,-1", r"'data.crop.looseness=-1'.*greater than or equal to 0, got -1"),
         (f"{LOOSE}=0,much", r"data.crop.looseness: expected a number, got 'much'"),
         ("data.tubes.select=longest,uinon", r"did you mean union\?"),
+        ("data.crop.box_error=none,milt", r"box_error: expected none, mild, strong or \{"),
+        ("data.crop.box_error=none,null", r"box_error: none and null are the same"),
         ("model.focus.heads=1,2", r"model.focus.heads: a checkpoint was trained with one"),
         ("data.fold=1,2", r"data.fold: a checkpoint was trained with one data.fold"),
         ("optim.lr=0.1,0.2", r"optim.lr: nothing would change, the scores of a test do not"),
