@@ -11,6 +11,7 @@ from stn_action.batch import collate
 from stn_action.build.crop_settings import crop_of, describe_boxes, mean_color_of
 from stn_action.build.data import evaluation_dataset, load_listing, training_dataset
 from stn_action.data.clips import ClipDataset
+from stn_action.geometry.boxes import box_areas, shared_areas
 from stn_action.person.box_error import BoxErrors, boxes_with_error
 from stn_action.person.crop import CropSpec
 from tests.tiny import SIZE_HW, tiny_config
@@ -65,6 +66,27 @@ def test_a_clip_knows_the_wrong_box_and_is_cut_around_it(tiny_data):
     union = torch.cat([trace.person_boxes[:, :2].amin(0), trace.person_boxes[:, 2:].amax(0)])
     region_center = (trace.region[0, :2] + trace.region[0, 2:]) / 2
     torch.testing.assert_close(region_center, (union[:2] + union[2:]) / 2)
+
+
+def test_mild_errors_are_like_those_of_the_boxes_that_were_measured(tiny_data):
+    """By docs/results.md, "What a detector's boxes are like": row of the boxes of low score."""
+    errors = crop_of(tiny_config(tiny_data, "data.crop.box_error=mild")).box_error
+    assert errors is not None
+    sides = torch.stack([errors.of_video(str(number)) for number in range(1000)])
+    outward = torch.cat([-sides[:, :2], sides[:, 2:] - 1], dim=1)
+    shifts = ((sides[:, :2] + sides[:, 2:]) / 2 - 0.5).abs()
+    unit = torch.tensor([0.0, 0, 1, 1])
+    shared = shared_areas(sides, unit)
+    overlaps = shared / (box_areas(sides) + 1 - shared)
+    ranks = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95])
+    for found, measured, tolerance in (
+        (outward, [-0.30, -0.07, -0.01, 0.03, 0.26], 0.1),
+        (shifts, [0.00, 0.02, 0.05, 0.11, 0.23], 0.03),
+        (overlaps, [0.35, 0.51, 0.69, 0.79, 0.89], 0.1),
+    ):
+        values = found.flatten().quantile(ranks)
+        torch.testing.assert_close(values, torch.tensor(measured), atol=tolerance, rtol=0)
+    assert float((outward < -0.1).any(1).float().mean()) == pytest.approx(0.5, abs=0.08)
 
 
 def corner(config) -> Tensor:

@@ -18,7 +18,7 @@ STRONG = BoxErrors(looseness=(0.0, 1.5), shift=0.5, cut=0.2)
 UNIT = torch.tensor([0.0, 0.0, 1.0, 1.0])
 
 
-def draws(errors: BoxErrors, count: int = 2000) -> torch.Tensor:
+def draws(errors: BoxErrors, count: int = 1000) -> torch.Tensor:
     return torch.stack([errors.of_video(f"class/{number}") for number in range(count)])
 
 
@@ -62,7 +62,7 @@ def test_a_shift_alone_moves_the_box_in_all_directions():
 def test_a_cut_alone_takes_one_side_of_some():
     found = draws(BoxErrors(cut=0.2))
     depths = (found - UNIT).abs()
-    assert torch.equal((depths > 0).sum(1) <= 1, torch.ones(2000, dtype=torch.bool))
+    assert torch.equal((depths > 0).sum(1) <= 1, torch.ones(1000, dtype=torch.bool))
     assert float((depths > 0).any(1).float().mean()) == pytest.approx(0.2, abs=0.03)
     assert float(depths.max()) == pytest.approx(0.5, abs=0.01)
     assert (depths > 0).float().mean(0).tolist() == pytest.approx([0.05] * 4, abs=0.02)
