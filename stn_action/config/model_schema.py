@@ -60,7 +60,7 @@ class FocusConfig(Section):
     """Reading of the map: windows (the heads), or to compare with attention (learned queries, a
     softmax over the cells), saliency (the smallest rectangles that hold a share of the activation),
     foreground (the mean of the cells inside the image and the person's box), max or mean over all
-    cells. All but windows need glimpse: pooled; settings of windows alone do not affect them."""
+    cells. Settings that are of windows alone do not affect the others."""
     saliency_share: tuple[Share, Share] = (0.5, 0.9)
     """Read-out saliency: smallest and largest share of the activation in a rectangle; those of
     several heads are evenly spaced, that of a single one is in the middle."""
@@ -71,9 +71,10 @@ class FocusConfig(Section):
     bounded: Switch = True
     """Keep windows inside the map and their scale within bounds; false: theta = start + output of
     the localization network."""
-    glimpse: Glimpse = "tail"
+    glimpse: Glimpse | None = None
     """tail: glimpses pass through the rest of the trunk; pooled: glimpses are averaged; in_line:
-    the glimpse of a single head replaces the map."""
+    the glimpse of a single head replaces the map. null: tail for windows, pooled for the other
+    read-outs, which have nothing else."""
     theta_per: ThetaPer = "clip"
     """One window (of attention, one map of weights) per clip, or one per time step of the feature
     map."""
@@ -115,7 +116,7 @@ class FocusConfig(Section):
     def _settings_of_the_readout(self) -> Self:
         if self.readout == "windows":
             return self
-        if self.glimpse != "pooled":
+        if self.glimpse not in (None, "pooled"):
             raise ValueError(
                 f"model.focus.readout {self.readout}: expected model.focus.glimpse pooled, got "
                 f"{self.glimpse}; only model.focus.readout windows has glimpses for the rest of "

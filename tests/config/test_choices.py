@@ -27,12 +27,15 @@ from stn_action.geometry.transforms import TRANSFORMS
 from stn_action.models.localization_input import THETA_PER
 from stn_action.models.model_choices import (
     GLIMPSES,
+    READOUTS,
     TEMPORALS,
     Glimpse,
     InputPer,
+    ReadoutName,
     Temporal,
     ThetaPer,
 )
+from stn_action.models.readouts.readout_table import READOUT_BUILDERS
 from stn_action.models.temporal import TEMPORAL
 from stn_action.person.person_choices import (
     Aspect,
@@ -62,6 +65,7 @@ CHOICES = {
     "model.temporal": Temporal,
     "model.focus.transform": TransformName,
     "model.focus.glimpse": Glimpse,
+    "model.focus.readout": ReadoutName,
     "model.focus.theta_per": ThetaPer,
     "model.focus.sampler": TrainableSampler,
     "model.focus.padding": Padding,
@@ -80,6 +84,8 @@ TABLES = [
     (TrainableSampler, [name for name in SAMPLERS if name != "nearest"]),
     (Padding, PADDINGS),
     (Glimpse, GLIMPSES),
+    (ReadoutName, READOUTS),
+    (ReadoutName, READOUT_BUILDERS),
     (InputPer, THETA_PER),
     (Temporal, TEMPORAL),
     (Temporal, TEMPORALS),

@@ -244,7 +244,7 @@ def test_batches_that_fit_into_no_memory_are_refused(overrides, message):
         ("model.backbone=r3d_18", "model.backbone: expected one of torchvision/r3d_18, "),
         ("model.focus={at: a, readout: gaze}", "'foreground', 'max' or 'mean', got 'gaze'"),
         (
-            "model.focus={at: a, readout: attention}",
+            "model.focus={at: a, readout: attention, glimpse: tail}",
             "model.focus.readout attention: expected model.focus.glimpse pooled, got tail; only",
         ),
         (

@@ -56,7 +56,7 @@ def build_readout(
         InputError: there is no such read-out, or a setting is wrong for it.
     """
     check_readout(name)
-    return _READOUTS[name](channels, settings or ReadoutSettings())
+    return READOUT_BUILDERS[name](channels, settings or ReadoutSettings())
 
 
 def check_readout(name: str) -> None:
@@ -88,7 +88,7 @@ def _saliency(channels: int, settings: ReadoutSettings) -> SaliencyReadout:
     return SaliencyReadout(settings.heads, share=settings.saliency_share, per=settings.theta_per)
 
 
-_READOUTS: dict[ReadoutName, Callable[[int, ReadoutSettings], Readout]] = {
+READOUT_BUILDERS: dict[ReadoutName, Callable[[int, ReadoutSettings], Readout]] = {
     "windows": _windows,
     "attention": _attention,
     "saliency": _saliency,
