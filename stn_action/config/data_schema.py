@@ -10,6 +10,7 @@ from stn_action.config.types import (
     Frames,
     Looseness,
     Number,
+    OddCount,
     PathText,
     Probability,
     Section,
@@ -53,19 +54,12 @@ class CropConfig(Section):
     """square: enlarge the box to a square; free: stretch the box to `size`."""
     motion: Motion = "fixed"
     """fixed: one box for the clip; follow: one box for each frame."""
-    smooth_window: Annotated[Count, Field(json_schema_extra={"not": {"multipleOf": 2}})] = 9
+    smooth_window: OddCount = 9
     """Number of video frames over which boxes are averaged, odd; 1: no smoothing."""
     size: SizeHW = (112, 112)
     """Height and width of the clip in pixels: one number for a square, or [height, width]."""
     view_share: Share = 0.875
     """Evaluation: side of the crop, as a share of the padded box's shorter side."""
-
-    @field_validator("smooth_window")
-    @classmethod
-    def _odd(cls, window: int) -> int:
-        if window % 2 == 0:
-            raise ValueError("expected an odd number")
-        return window
 
     @field_validator("box_error", mode="before")
     @classmethod

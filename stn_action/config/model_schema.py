@@ -9,18 +9,27 @@ from stn_action.config.types import (
     NameOrNone,
     NotNegative,
     Number,
+    OddCount,
     Positive,
     Section,
     Share,
     Switch,
     Text,
 )
-from stn_action.geometry.transform_choices import Padding, TrainableSampler, TransformName
+from stn_action.geometry.transform_choices import (
+    AXIS_ALIGNED,
+    Padding,
+    TrainableSampler,
+    TransformName,
+)
 from stn_action.models.model_choices import (
     BACKBONE_LIBRARIES,
     BACKBONES_BY_NAME,
     Glimpse,
+    LocalizationName,
+    LocalizationPadding,
     ReadoutName,
+    Start,
     Temporal,
     ThetaPer,
     backbone_choices,
@@ -80,6 +89,17 @@ class FocusConfig(Section):
     map."""
     gain: Positive | Literal["auto"] = "auto"
     """Gain of the equalized localization network; auto: the default of the optimizer."""
+    theta_smoothing: OddCount = 1
+    """One window per time step: number of steps over which it is averaged, odd; 1: no smoothing."""
+    start: Start = "tiles"
+    """Initial windows: tiles of the map, or of the foreground: the person's box in each clip (the
+    image where there is no person); only with translation, attention and anisotropic."""
+    localization: LocalizationName = "grid"
+    """Localization network: grid (numbers from a small grid of features), or heatmap (one heat map
+    per head, whose mean and variance are the window; only with translation, attention and
+    anisotropic)."""
+    localization_padding: LocalizationPadding = "zeros"
+    """Values outside the map in the localization network: zeros, or replicate, the nearest cell."""
     start_scale: Share | None = None
     """Initial side of each window, as a share of the map's side; null: the family's default, which
     is 1 (the identity) for one unbounded window and 0.5 otherwise."""
@@ -134,6 +154,24 @@ class FocusConfig(Section):
     def _in_line_is_one(self) -> Self:
         if self.glimpse == "in_line" and (self.heads > 1 or self.random_glimpse_loss):
             raise ValueError("glimpse in_line: expected heads 1 and random_glimpse_loss 0")
+        return self
+
+    @model_validator(mode="after")
+    def _smoothing_has_steps(self) -> Self:
+        if self.theta_smoothing > 1 and self.theta_per != "step":
+            raise ValueError(f"theta_smoothing {self.theta_smoothing}: expected theta_per step")
+        return self
+
+    @model_validator(mode="after")
+    def _axis_aligned(self) -> Self:
+        if self.transform in AXIS_ALIGNED:
+            return self
+        for name, value in {"localization": "heatmap", "start": "foreground"}.items():
+            if getattr(self, name) == value:
+                raise ValueError(
+                    f"{name} {value}: expected transform {', '.join(AXIS_ALIGNED[:-1])} or "
+                    f"{AXIS_ALIGNED[-1]}, got {self.transform}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -89,6 +90,12 @@ def reason_of(field: FieldInfo | None) -> str:
     return found[0] if found else ""
 
 
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("expected an odd number")
+    return value
+
+
 def _interval(value: Any) -> Any:
     """Check an interval; it stays text."""
     parts = re.fullmatch(INTERVAL_PATTERN, value) if isinstance(value, str) else None
@@ -110,6 +117,9 @@ def split_interval(interval: str) -> tuple[float, Literal["minute", "step"]]:
 
 Whole = Annotated[int, Strict(), Field(ge=0, le=MAX_COUNT)]
 Count = Annotated[int, Strict(), Field(ge=1, le=MAX_COUNT)]
+OddCount = Annotated[
+    Count, AfterValidator(_odd), Field(json_schema_extra={"not": {"multipleOf": 2}})
+]
 Side = Annotated[int, Strict(), Field(ge=1, le=MAX_SIDE)]
 Text = Annotated[str, Strict(), Field(min_length=1)]
 PathText = Annotated[

@@ -17,6 +17,9 @@ Sampler = Literal[TrainableSampler, "nearest"]
 Padding = Literal["zeros", "border"]
 """Values beyond the map."""
 
+AXIS_ALIGNED: tuple[TransformName, ...] = ("translation", "attention", "anisotropic")
+"""Families without rotation or shear."""
+
 TRANSFORM_NAMES: tuple[TransformName, ...] = get_args(TransformName)
 SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
 PADDINGS: tuple[Padding, ...] = get_args(Padding)

@@ -15,6 +15,7 @@ from stn_action.distributed import PRECISIONS
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.metrics import METRICS
 from stn_action.geometry.transform_choices import (
+    AXIS_ALIGNED,
     PADDINGS,
     SAMPLERS,
     TRANSFORM_NAMES,
@@ -27,11 +28,17 @@ from stn_action.geometry.transforms import TRANSFORMS
 from stn_action.models.localization_input import THETA_PER
 from stn_action.models.model_choices import (
     GLIMPSES,
+    LOCALIZATION_PADDINGS,
+    LOCALIZATIONS,
     READOUTS,
+    STARTS,
     TEMPORALS,
     Glimpse,
     InputPer,
+    LocalizationName,
+    LocalizationPadding,
     ReadoutName,
+    Start,
     Temporal,
     ThetaPer,
 )
@@ -67,6 +74,9 @@ CHOICES = {
     "model.focus.glimpse": Glimpse,
     "model.focus.readout": ReadoutName,
     "model.focus.theta_per": ThetaPer,
+    "model.focus.start": Start,
+    "model.focus.localization": LocalizationName,
+    "model.focus.localization_padding": LocalizationPadding,
     "model.focus.sampler": TrainableSampler,
     "model.focus.padding": Padding,
     "optim.name": OptimizerName,
@@ -87,6 +97,9 @@ TABLES = [
     (ReadoutName, READOUTS),
     (ReadoutName, READOUT_BUILDERS),
     (InputPer, THETA_PER),
+    (LocalizationName, LOCALIZATIONS),
+    (LocalizationPadding, LOCALIZATION_PADDINGS),
+    (Start, STARTS),
     (Temporal, TEMPORAL),
     (Temporal, TEMPORALS),
     (OptimizerName, OPTIMIZERS),
@@ -125,6 +138,10 @@ def test_each_choice_of_the_configuration_is_the_implementing_room_s_own():
 @pytest.mark.parametrize(("choice", "table"), TABLES)
 def test_the_implementing_table_has_the_same_names(choice, table):
     assert sorted(get_args(choice)) == sorted(table)
+
+
+def test_axis_aligned_families_are_those_whose_class_says_so():
+    assert set(AXIS_ALIGNED) == {name for name, one in TRANSFORMS.items() if one.axis_aligned}
 
 
 def test_no_set_of_names_is_declared_twice_in_the_package():

@@ -18,6 +18,7 @@ from stn_action.geometry.family import Transform
 from stn_action.geometry.transforms import TRANSFORMS
 from stn_action.models.heads import FocusHeads
 from stn_action.models.plug import plug
+from stn_action.models.readouts.readout_table import ReadoutSettings
 from stn_action.person.box_error import BoxErrors
 from stn_action.person.crop import CropSpec
 from stn_action.person.select import TubeChoice
@@ -40,6 +41,15 @@ RECORDS = [
 TAKES_PART = [
     (FocusConfig, plug, {"gain"}, "at heads transform glimpse theta_per detach motion sampler"),
     (FocusConfig, FocusHeads, {"gain"}, "theta_per detach motion sampler padding"),
+    *(
+        (
+            FocusConfig,
+            one,
+            {"gain", "glimpse"},
+            "theta_smoothing start localization localization_padding",
+        )
+        for one in (plug, FocusHeads, ReadoutSettings)
+    ),
     *(
         (FocusConfig, family, set(), "start_scale min_scale max_scale bounded")
         for family in (Transform, *TRANSFORMS.values())

@@ -279,6 +279,18 @@ def test_settings_that_contradict_each_other_are_refused():
     assert "model.focus: expected min_scale < start_scale < max_scale, got 0.7, 0.5" in message
 
 
+def test_settings_of_windows_fit_each_other():
+    focus = "model.focus.at=a"
+    message = error_of(focus, "model.focus.theta_smoothing=3")
+    assert "model.focus: theta_smoothing 3: expected theta_per step" in message
+    message = error_of(focus, "model.focus.theta_smoothing=4", "model.focus.theta_per=step")
+    assert "model.focus.theta_smoothing: expected an odd number" in message
+    for setting in ("localization=heatmap", "start=foreground"):
+        message = error_of(focus, f"model.focus.{setting}", "model.focus.transform=affine")
+        expected = "expected transform translation, attention or anisotropic, got affine"
+        assert f"model.focus: {setting.replace('=', ' ')}: {expected}" in message
+
+
 @pytest.mark.parametrize("override", ["optim.lr", "=3", "optim..lr=1", ""])
 def test_an_override_without_key_and_value_is_refused(override):
     assert f"override {override!r}: expected key=value" in error_of(override)
