@@ -1,0 +1,175 @@
+"""Print the tables of docs/results.md from the results of `benchmark.py evidence`, as Markdown."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmarks.evidence import SETS
+from stn_action.evaluation.bootstrap import paired_bootstrap
+
+WINDOWS = "windows 1e-3"
+RIVALS = ("attention", "tiles", "foreground", "mean")
+TIGHT = ("mean", "tiles")
+"""Arms of looseness 0 without box errors that the windows on wrong boxes are compared with."""
+
+
+class Scores(NamedTuple):
+    """One arm of one probe."""
+
+    label: str
+    correct: Tensor
+    """(seeds, N) float64, 0 or 1."""
+    videos: list[str]
+    """Names of the N test videos."""
+    groups: Tensor
+    """(N,) int64."""
+    row: dict[str, Any]
+    """The row of results.json."""
+
+    @property
+    def percent(self) -> Tensor:
+        """Accuracy (seeds,) in percent."""
+        return 100 * self.correct.mean(1)
+
+    @property
+    def text(self) -> str:
+        """Mean and deviation of the seeds."""
+        return f"{self.percent.mean():.1f} ± {self.percent.std():.1f}"
+
+
+class Gain(NamedTuple):
+    """The difference of two arms, in points."""
+
+    points: float
+    low: float
+    high: float
+    noise: float
+    """Twice the pooled deviation of the seeds."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether the plan calls it a gain, or a loss."""
+        return (self.low > 0 or self.high < 0) and abs(self.points) > self.noise
+
+    def __str__(self) -> str:
+        text = f"{self.points:+.1f} ({self.low:+.1f} to {self.high:+.1f})"
+        return f"**{text}**" if self.counts else text
+
+
+def gain_over(better: Scores, worse: Scores) -> Gain:
+    """Return the gain of one arm over another.
+
+    Args:
+        better: the arm whose gain it is.
+        worse: of the same probe, or of another one on the same videos.
+
+    Raises:
+        ValueError: the arms are of different videos or seeds.
+    """
+    if better.videos != worse.videos or len(better.correct) != len(worse.correct):
+        raise ValueError("both arms must be of the same videos, in one order, and as many seeds")
+    interval = paired_bootstrap(
+        worse.correct.mean(0), better.correct.mean(0), better.groups,
+        generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    pooled = ((better.percent.var() + worse.percent.var()) / 2).sqrt()
+    return Gain(
+        100 * interval.difference, 100 * interval.low, 100 * interval.high, 2 * float(pooled)
+    )
+
+
+def read_scores(folder: Path) -> dict[str, Scores]:
+    """Return the arms of a finished probe by label; empty if it is not finished."""
+    path = folder / "results.json"
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    numbers = {name: number for number, name in enumerate(sorted(set(content["groups"])))}
+    groups = torch.tensor([numbers[name] for name in content["groups"]])
+    return {
+        row["label"]: Scores(
+            row["label"], torch.tensor(row["correct"], dtype=torch.float64),
+            content["videos"], groups, row,
+        )
+        for row in content["rows"]
+    }  # fmt: skip
+
+
+def tables_of(out: Path, data_set: str) -> Iterator[str]:
+    """Yield the lines of a data set's tables: accuracies, gains, and where the arms looked."""
+    grids = {path.name: read_scores(path) for path in sorted((out / data_set).glob("*"))}
+    grids = {name: scores for name, scores in grids.items() if scores}
+    if not grids:
+        return
+    yield f"### {data_set}"
+    yield from _accuracies(grids)
+    yield from _gains(grids)
+    yield from _places(grids)
+
+
+def _accuracies(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
+    labels = list(dict.fromkeys(label for scores in grids.values() for label in scores))
+    yield from _row(["boxes", *labels], header=True)
+    for name, scores in grids.items():
+        cells = [scores[label].text if label in scores else "–" for label in labels]
+        yield from _row([name, *cells])
+    yield ""
+
+
+def _gains(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
+    tight = grids.get("errors_none", {})
+    header = [f"over {rival}" for rival in RIVALS] + [f"over tight {name}" for name in TIGHT]
+    yield from _row([f"gain of {WINDOWS}", *header], header=True)
+    for name, scores in grids.items():
+        if WINDOWS not in scores:
+            continue
+        rivals = [scores.get(rival) for rival in RIVALS] + [tight.get(rival) for rival in TIGHT]
+        cells = [
+            "–" if rival is None else str(gain_over(scores[WINDOWS], rival)) for rival in rivals
+        ]
+        yield from _row([name, *cells])
+    yield ""
+
+
+def _places(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
+    yield from _row(
+        ["boxes", "arm", "parameters", "seconds", "area", "effective area", "shuffled"], header=True
+    )
+    for name in ("errors_strong",):
+        for label, scores in grids.get(name, {}).items():
+            row = scores.row
+            shuffled = row["shuffled"]
+            yield from _row([
+                name, label, f"{row['parameters']:,}", f"{row['seconds']:.0f}",
+                _percent(row["area"]), _percent(row["effective_area"]),
+                "–" if shuffled is None else f"{100 * torch.tensor(shuffled).double().mean():.1f}",
+            ])  # fmt: skip
+    yield ""
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.0f}"
+
+
+def _row(cells: Sequence[str], *, header: bool = False) -> Iterator[str]:
+    yield "| " + " | ".join(cells) + " |"
+    if header:
+        yield "|" + " --- |" * len(cells)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse arguments, then print."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="benchmark.py evidence_table")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--out", type=Path, default=Path("runs/evidence"), help="of the evidence")
+    options = parser.parse_args(arguments)
+    for name in options.sets:
+        for line in tables_of(options.out, name):
+            sys.stdout.write(f"{line}\n")
