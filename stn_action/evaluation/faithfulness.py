@@ -1,0 +1,197 @@
+"""Faithfulness: how much of a class's probability depends on the pixels that a map points at.
+
+Masks of one clip have exactly the same area, frame by frame, whatever made them:
+
+- heads: inside the windows; or the pixels that a read-out's weights (the mean over its K maps)
+  weigh most, as many as hold half of them
+- Grad-CAM and activation: the highest pixels of these maps of one stage
+- random: a rectangle of the clip's shape at a random place, the same in all frames
+
+The pixels of a mask are replaced by one color (deletion: what is lost), or all others are
+(insertion: what is kept), and the network classifies anew; its heads may look elsewhere then.
+
+Letters: B clips, N videos, M masks, T frames, h, w the clip, C classes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stn_action.batch import Batch
+from stn_action.errors import InputError
+from stn_action.evaluation.evaluation_choices import Explained
+from stn_action.geometry.attention_mass import half_mass
+from stn_action.geometry.heat_maps import cell_areas
+from stn_action.geometry.outlines import frame_steps
+from stn_action.geometry.pixel_order import first_pixels, map_order, square_order, window_order
+from stn_action.models.grad_cam import GradCam
+from stn_action.models.network import FocusedNetwork
+from stn_action.models.prediction import Focus, Prediction
+
+HEADS, GRAD_CAM, ACTIVATION, RANDOM = "heads", "Grad-CAM", "activation", "random"
+
+
+@dataclass(frozen=True, eq=False)
+class Faithfulness:
+    """Means over the views of each video; in the order of the videos."""
+
+    masks: tuple[str, ...]
+    """Names of the M masks."""
+    video: Tensor
+    """(N,) int64, index of the video."""
+    probability: Tensor
+    """(N,) of the explained class, with nothing masked."""
+    drop: Tensor
+    """(N, M): what the probability loses when the mask is replaced."""
+    kept: Tensor
+    """(N, M): the probability when all but the mask is replaced."""
+    area: Tensor
+    """(N,) share of the clip's pixels in each of the masks."""
+    failures: list[tuple[int, str]]
+    """The videos that could not be read, and why: they are in no other field."""
+
+
+@torch.no_grad()
+def measure_faithfulness(
+    network: FocusedNetwork,
+    batches: Iterable[Batch],
+    cam: GradCam,
+    *,
+    fill: Sequence[float],
+    area: float | None,
+    explained: Explained,
+    generator: torch.Generator,
+) -> Faithfulness:
+    """Mask clips by heads, Grad-CAM, activation and at random, and classify them again.
+
+    Args:
+        network: in eval mode.
+        batches: of all views, on one process.
+        cam: of the network.
+        fill: (3,) the color in place of masked pixels, in the clips' units.
+        area: share of each frame in a mask; None: that of the heads' own places.
+        explained: "predicted", the class that the network finds the most probable, or "true".
+        generator: places the random rectangles.
+
+    Raises:
+        InputError: no video could be read.
+        ValueError: there are no heads and no area; or "true" of several labels.
+    """
+    device = next(network.parameters()).device
+    rows: list[dict[str, Tensor]] = []
+    names: tuple[str, ...] = ()
+    failures = []
+    for batch in batches:
+        failures += batch.failures
+        if not len(batch.clip):
+            continue
+        clip, extents = batch.clip.to(device), batch.extents.to(device)
+        prediction = network(clip, extents=extents)
+        found = _probabilities(prediction, batch.target)
+        classes = found.argmax(1) if explained == "predicted" else _true(batch.target, device)
+        maps = cam(clip, classes, extents=extents)
+        masks = clip_masks(prediction.focus, *maps, cam=cam, area=area, generator=generator)
+        names = tuple(masks)
+        color = torch.tensor(fill, device=device).to(clip.dtype).view(1, 3, 1, 1, 1)
+
+        def probability(clip: Tensor, batch=batch, extents=extents, classes=classes) -> Tensor:
+            found = _probabilities(network(clip, extents=extents), batch.target)
+            return found.gather(1, classes[:, None])[:, 0]
+
+        inside = [mask[:, None] for mask in masks.values()]  # (B, 1, T, h, w) each
+        before = found.gather(1, classes[:, None])
+        lost = [probability(torch.where(mask, color, clip)) for mask in inside]
+        kept = [probability(torch.where(mask, clip, color)) for mask in inside]
+        columns = {
+            "video": batch.video,
+            "probability": before[:, 0],
+            "drop": before - torch.stack(lost, dim=1),
+            "kept": torch.stack(kept, dim=1),
+            "area": inside[0].double().mean((1, 2, 3, 4)),
+        }
+        rows.append({name: column.cpu() for name, column in columns.items()})
+    if not rows:
+        reason = f"; the first: {failures[0][1]}" if failures else ""
+        raise InputError(f"no video could be evaluated, {len(failures)} failed{reason}")
+    columns = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+    return _of_videos(names, columns, sorted(set(failures)))
+
+
+def clip_masks(
+    focus: Sequence[Focus],
+    grad_cam: Tensor,
+    activation: Tensor,
+    *,
+    cam: GradCam,
+    area: float | None,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Return masks (B, T, h, w) of equal area in every frame, by name.
+
+    Args:
+        focus: of the clips; only the first placement counts; empty without heads.
+        grad_cam: (B, T', H, W), of `cam`.
+        activation: (B, T', H, W), of `cam`.
+        cam: knows where its cells are.
+        area: share of each frame; None: that of the heads' own places.
+        generator: places the random rectangles.
+
+    Raises:
+        ValueError: there are no heads and no area.
+    """
+    T, h, w = cam.cells.clip_thw
+    orders = {}
+    if focus:
+        orders[HEADS], counts = _heads_order(focus[0])
+    elif area is None:
+        raise ValueError("without heads an area is needed, a share in (0, 1)")
+    if area is not None:
+        counts = torch.full((len(grad_cam), T), round(area * h * w), device=grad_cam.device)
+    orders[GRAD_CAM] = map_order(grad_cam, cam.cells)
+    orders[ACTIVATION] = map_order(activation, cam.cells)
+    side = (counts.double().mean(1) / (h * w)).sqrt().cpu()  # (B,), as a share of the clip's
+    places = (torch.rand(len(side), 2, generator=generator) * 2 - 1) * (1 - side)[:, None]
+    orders[RANDOM] = square_order(places.to(grad_cam), cam.cells)
+    return {name: first_pixels(order, counts) for name, order in orders.items()}
+
+
+def _heads_order(focus: Focus) -> tuple[Tensor, Tensor]:
+    """Return the order of pixels (B, T, h, w), and how many are in the heads' places (B, T)."""
+    cells = focus.cells
+    if focus.theta is not None:
+        order = window_order(focus.theta, cells)
+        return order, (order >= 0).sum((-2, -1))
+    weights = focus.places.mean(1)  # (B, S, H, W)
+    areas = (half_mass(weights) * cell_areas(cells).to(weights.device)).sum((-2, -1))  # (B, S)
+    counts = (areas * cells.clip_thw[1] * cells.clip_thw[2]).round().long()
+    steps = frame_steps(cells, counts.shape[1]).to(counts.device)
+    return map_order(weights, cells), counts[:, steps]
+
+
+def _true(target: Tensor, device: torch.device) -> Tensor:
+    if target.ndim != 1:
+        raise ValueError("of several labels none is the true one: explain the predicted class")
+    return target.to(device)
+
+
+def _probabilities(prediction: Prediction, target: Tensor) -> Tensor:
+    """Return probabilities (B, C), softmax, or sigmoid with several labels."""
+    logits = prediction.logits.double()
+    return logits.softmax(1) if target.ndim == 1 else logits.sigmoid()
+
+
+def _of_videos(
+    names: tuple[str, ...], columns: dict[str, Tensor], failures: list[tuple[int, str]]
+) -> Faithfulness:
+    """Return the means of views over each video."""
+    videos, place = columns.pop("video").unique(return_inverse=True)
+    counts = torch.bincount(place).double()
+
+    def mean(values: Tensor) -> Tensor:
+        sums = values.new_zeros(len(videos), *values.shape[1:]).index_add_(0, place, values)
+        return sums / counts.view(-1, *[1] * (values.dim() - 1))
+
+    means = {name: mean(column.double()) for name, column in columns.items()}
+    return Faithfulness(masks=names, video=videos, failures=failures, **means)

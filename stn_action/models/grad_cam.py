@@ -1,0 +1,95 @@
+"""Grad-CAM: which cells of a stage's map speak for a class.
+
+Letters: C channels of the map, T, H, W its size.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from stn_action.errors import InputError
+from stn_action.geometry.cells import Cells
+from stn_action.models.network import FocusedNetwork
+from stn_action.models.receptive_field import trace_cells
+from stn_action.models.stages import evaluating, stage, stage_map, with_time
+
+
+class GradCam:
+    """Maps of one stage of a network: its evidence for a class, and its mean activation.
+
+    Selvaraju et al. 2017 (arXiv 1610.02391), equations 1 and 2, with time as a third axis of the
+    map. Their ReLU is left out: it would make all cells that speak against the class equal.
+
+    Args:
+        network: in eval mode, in float32.
+        at: module path of the stage in the trunk.
+        example: (B, 3, T, h, w), clips as the network takes them.
+
+    Raises:
+        InputError: there is no such stage, or it has no map.
+    """
+
+    cells: Cells
+    """Positions of the stage's cells in the clip."""
+
+    def __init__(self, network: FocusedNetwork, at: str, example: Tensor) -> None:
+        self.network = network
+        self.at = at
+        clip = network.normalization(example[:1].float())
+        with evaluating(network.trunk):
+            features, self.channels_last = stage_map(network.trunk, at, clip)
+        T, H, W = features.shape[2:]
+        frames, height, width = example.shape[2:]
+        self.cells = trace_cells(
+            network.trunk, at, (frames, height, width), (T, H, W), channels_last=self.channels_last
+        )
+
+    def __call__(
+        self, clip: Tensor, classes: Tensor, *, extents: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Compute both maps of clips.
+
+        Args:
+            clip: (B, 3, T, h, w).
+            classes: (B,) int64, the class that each clip is explained for.
+            extents: see `FocusedNetwork`.
+
+        Returns:
+            Grad-CAM (B, T, H, W), and the mean over channels of the absolute activation.
+
+        Raises:
+            InputError: no gradient of the classes' logits reaches the stage.
+        """
+        caught: list[Tensor] = []
+        with torch.enable_grad(), self._catching(caught):
+            logits = self.network(clip, extents=extents).logits
+            chosen = logits.gather(1, classes[:, None]).sum()
+            if not chosen.requires_grad:
+                raise InputError(
+                    f"stage {self.at!r}: no gradient of the logits reaches it; choose a stage that "
+                    "the classes depend on and behind which no torch.no_grad() is"
+                )
+            (gradient,) = torch.autograd.grad(chosen, caught[0])
+        features, slopes = (
+            with_time(maps.detach(), len(clip), self.channels_last).float()
+            for maps in (caught[0], gradient)
+        )
+        channel_weights = slopes.mean((2, 3, 4), keepdim=True)  # (B, C, 1, 1, 1)
+        return (channel_weights * features).sum(1), features.abs().mean(1)
+
+    @contextmanager
+    def _catching(self, caught: list[Tensor]) -> Iterator[None]:
+        """Make the stage's output a leaf with gradients, and note it in `caught`."""
+
+        def catch(module: nn.Module, inputs: Sequence[object], output: Tensor) -> Tensor:
+            caught.append(output.detach().requires_grad_())
+            # a copy: the next layer may work in place, which a leaf does not allow
+            return caught[-1].clone()
+
+        handle = stage(self.network.trunk, self.at).register_forward_hook(catch)
+        try:
+            yield
+        finally:
+            handle.remove()
