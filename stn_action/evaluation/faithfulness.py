@@ -142,13 +142,13 @@ def clip_masks(
         ValueError: there are no heads and no area.
     """
     T, h, w = cam.cells.clip_thw
+    if not focus and area is None:
+        raise ValueError("without heads an area is needed, a share in (0, 1)")
+    counts = torch.full((len(grad_cam), T), round((area or 0) * h * w), device=grad_cam.device)
     orders = {}
     if focus:
-        orders[HEADS], counts = _heads_order(focus[0])
-    elif area is None:
-        raise ValueError("without heads an area is needed, a share in (0, 1)")
-    if area is not None:
-        counts = torch.full((len(grad_cam), T), round(area * h * w), device=grad_cam.device)
+        orders[HEADS], own = _heads_order(focus[0])
+        counts = own if area is None else counts
     orders[GRAD_CAM] = map_order(grad_cam, cam.cells)
     orders[ACTIVATION] = map_order(activation, cam.cells)
     side = (counts.double().mean(1) / (h * w)).sqrt().cpu()  # (B,), as a share of the clip's

@@ -15,9 +15,11 @@ from stn_action.build.data import (
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.config.schema import Config, load_config
 from stn_action.data.listing import Listing
+from stn_action.data.source import ClipSource
 from stn_action.distributed import build_strategy
 from stn_action.errors import InputError
 from stn_action.launch import is_main_process
+from stn_action.models.network import FocusedNetwork
 from stn_action.runs.folder import locked_folder, write_result
 from stn_action.runs.test import TestResult, run_test
 from stn_action.training.checkpoint import load_checkpoint
@@ -31,6 +33,17 @@ class CheckpointTest(NamedTuple):
     """By which it was tested."""
     listing: Listing
     result: TestResult
+
+
+class OpenedCheckpoint(NamedTuple):
+    """A checkpoint and its data set."""
+
+    config: Config
+    listing: Listing
+    source: ClipSource
+    """Of the listing's clips."""
+    network: FocusedNetwork
+    """In eval mode."""
 
 
 def evaluate_checkpoint(
@@ -73,6 +86,30 @@ def run_checkpoint_test(
         InputError: the checkpoint, the configuration or the data are wrong, or the data set has
             other classes than the checkpoint.
     """
+    opened = open_checkpoint(path, config_file, overrides)
+    config, listing = opened.config, opened.listing
+    strategy = build_strategy(config.train.precision)
+    views = evaluation_dataset(config, listing.test, source=opened.source)
+    batches = full_test_loader(config, views, strategy)
+    network = strategy.place(opened.network)
+    console = Console(stderr=True)
+    result = run_test(config, network, batches, listing, strategy, console=console)
+    return CheckpointTest(config, listing, result)
+
+
+def open_checkpoint(
+    path: str | Path, config_file: str | None, overrides: Sequence[str]
+) -> OpenedCheckpoint:
+    """Load a checkpoint, and open the data set that it is tested on.
+
+    Args:
+        path: the checkpoint.
+        config_file: a configuration in place of the checkpoint's own.
+        overrides: `key.sub=value`.
+
+    Raises:
+        InputError: as `run_checkpoint_test`.
+    """
     content = load_checkpoint(path)
     check_trained(content, path)
     config = config_for(content, path, config_file, overrides)
@@ -85,14 +122,7 @@ def run_checkpoint_test(
             f"{len(listing.classes)} classes ({', '.join(listing.classes[:3])}, ...); "
             "evaluate on the data set it was trained on"
         )
-    network = network_from_checkpoint(content, config, path)
-    strategy = build_strategy(config.train.precision)
-    views = evaluation_dataset(config, listing.test, source=source)
-    batches = full_test_loader(config, views, strategy)
-    network = strategy.place(network)
-    console = Console(stderr=True)
-    result = run_test(config, network, batches, listing, strategy, console=console)
-    return CheckpointTest(config, listing, result)
+    return OpenedCheckpoint(config, listing, source, network_from_checkpoint(content, config, path))
 
 
 def config_for(
