@@ -69,3 +69,15 @@ def tiny_run(tiny_data, tmp_path_factory) -> Finished:
         tiny_config(tiny_data, f"train.output_dir={folder}"), command="the command", console=console
     )
     return Finished(folder, printed.getvalue())
+
+
+@pytest.fixture(scope="session")
+def attention_run(tiny_data, tmp_path_factory) -> Path:
+    """The folder of a run of one epoch whose read-out has weights; not to be changed."""
+    from stn_action.runs.train import train
+
+    folder = tmp_path_factory.mktemp("attention_run") / "run"
+    settings = ["model.focus.readout=attention", "train.epochs=1", "optim.warmup_epochs=0"]
+    config = tiny_config(tiny_data, *settings, f"train.output_dir={folder}")
+    train(config, console=Console(quiet=True))
+    return folder

@@ -1,0 +1,41 @@
+"""Weights of a read-out in the results of a run, and drawn on its videos."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from stn_action.data.video_table import Video
+from stn_action.evaluation.video_prediction import VideoPrediction
+from stn_action.predictor import Predictor
+from stn_action.runs.attention_images import visualize
+from stn_action.video.backend_table import open_video
+from stn_action.visualize.legend import head_color
+
+
+def test_regions_are_scored_for_weights(attention_run):
+    numbers = json.loads((attention_run / "test.json").read_text())
+    assert list(numbers["regions"]) == ["head 1", "head 2", "any head"]
+    for row in numbers["regions"].values():
+        assert 0 < row["area"] <= 1
+        assert row["area"] / 2 < row["effective_area"] <= 1
+        assert row["random"] == pytest.approx(row["area"], abs=0.35)
+    assert "top1_shuffled_theta" in numbers
+
+
+def test_weights_are_drawn_in_images_and_videos(attention_run, tiny_data, tmp_path):
+    predictor = Predictor.load(attention_run / "last.pt")
+    video = Video("left/0", tiny_data / "test/left/0.mp4", 1, "0")
+    ((prediction, files),) = visualize(predictor, [video], tmp_path)
+    assert isinstance(prediction, VideoPrediction)
+    (maps,) = prediction.heat_maps()
+    assert maps.weights.shape[:3] == (2, 4, 2)
+    torch.testing.assert_close(maps.weights.sum((-2, -1)), torch.ones(2, 4, 2))
+    assert [path.suffix for path in files] == [".png", ".mp4"]
+    with open_video(files[0]) as image:
+        sheet = image.read([0]).data[0].permute(1, 2, 0).numpy()
+    for head in (0, 1):
+        assert (sheet == np.array(head_color(head))).all(-1).sum() > 500
+    with open_video(files[1]) as drawn:
+        assert len(drawn) == 12
