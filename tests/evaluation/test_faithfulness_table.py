@@ -15,9 +15,7 @@ def table() -> FaithfulnessTable:
         ("heads", "random"),
         probability=torch.full((6,), 0.8).double(),
         drop=torch.stack([drop, drop - 0.2], dim=1),
-        kept=torch.stack(
-            [kept, torch.tensor([0.6, 0.6, 0.5, 0.5, 0.7, 0.7], dtype=torch.double)], dim=1
-        ),
+        kept=torch.stack([kept, kept + change], dim=1),
         area=torch.full((6,), 0.25).double(),
         groups=torch.tensor([0, 0, 1, 1, 2, 2]),
     )
