@@ -3,7 +3,9 @@ import torch
 
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import score_videos
-from stn_action.evaluation.views import evaluate, shuffled_theta
+from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_theta
+from stn_action.geometry.cells import Cells
+from stn_action.models.prediction import Focus
 
 
 def test_views_come_out_in_order_with_their_softmax(looking_network, clips, strategy):
@@ -130,3 +132,30 @@ def test_views_seen_in_parts_give_the_same_predictions(looking_network, clips, s
     torch.testing.assert_close(parts.probabilities, whole.probabilities)
     torch.testing.assert_close(parts.focus[0].theta, whole.focus[0].theta)
     assert parts.view.tolist() == whole.view.tolist() == [0, 1, 2, 3, 4]
+
+
+def attended(**settings):
+    """The predictions of three videos and the weights of their one description."""
+    weights = torch.rand(3, 1, 1, 2, 2)
+    cells = Cells.centered((1, 2, 2), (2, 8, 8))
+    return ViewPredictions(
+        video=torch.arange(3), view=torch.zeros(3, dtype=torch.int64), target=torch.zeros(3),
+        probabilities=torch.ones(3, 1), failures=[],
+        focus=(Focus(None, None, "trunk", cells, weights=weights, **settings),),
+    )  # fmt: skip
+
+
+def test_weights_are_shuffled_as_theta_is():
+    predictions = attended()
+    source = shuffled_theta(predictions, torch.Generator().manual_seed(0))
+    given = torch.stack([source[video, 0][0] for video in range(3)])
+    weights = predictions.focus[0].weights
+    assert {tuple(one.flatten().tolist()) for one in given} == {
+        tuple(one.flatten().tolist()) for one in weights
+    }
+    assert not any(torch.equal(one, other) for one, other in zip(given, weights, strict=True))
+
+
+def test_a_readout_that_takes_no_weights_of_others_is_not_shuffled():
+    with pytest.raises(ValueError, match="takes no weights of other videos .* nothing can be shuf"):
+        shuffled_theta(attended(can_be_given=False))
