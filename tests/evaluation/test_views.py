@@ -157,5 +157,7 @@ def test_weights_are_shuffled_as_theta_is():
 
 
 def test_a_readout_that_takes_no_weights_of_others_is_not_shuffled():
-    with pytest.raises(ValueError, match="takes no weights of other videos .* nothing can be shuf"):
+    with pytest.raises(
+        ValueError, match=r"takes no weights of other videos .* nothing can be shuf"
+    ):
         shuffled_theta(attended(can_be_given=False))
