@@ -22,8 +22,9 @@ from stn_action.build.video_sets import unlabeled_video
 from stn_action.config.schema import Config
 from stn_action.data.clips import TestClips
 from stn_action.data.frame_sampling import ClipSampling
-from stn_action.data.source import ClipSource, fixed_views, read_person
+from stn_action.data.source import ClipSource, read_person
 from stn_action.data.video_table import Video, VideoTable
+from stn_action.data.view_choice import fixed_views
 from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
 from stn_action.models.network import FocusedNetwork
@@ -63,7 +64,8 @@ class Predictor:
         Args:
             network: trained.
             classes: names of the C classes.
-            config: how clips are made; how many views a video has.
+            config: how clips are made; how many views a video has. Scenes are of a data set: with
+                `data.crop.beyond=scene` crops are padded.
             people: person boxes by the video's name; None: whole frames, unless tubes are given.
             trained_with: the person boxes of its training, for `whole_frame_note`; None: none.
             device: None: a GPU if there is one.
@@ -74,7 +76,7 @@ class Predictor:
         self.classes = tuple(classes)
         self.people = people
         self.trained_with = trained_with
-        self.config = config
+        self.config = _without_scenes(config)
         self._lock = Lock()
 
     @classmethod
@@ -285,6 +287,14 @@ class Predictor:
         if precision == "auto" and not bf16:
             return nullcontext()
         return torch.autocast("cuda", torch.float16 if precision == "fp16" else torch.bfloat16)
+
+
+def _without_scenes(config: Config) -> Config:
+    """Return settings that pad where a clip of a data set would show another one of its clips."""
+    crop, data = config.data.crop, config.data
+    if crop.beyond == "scene":
+        crop = crop.model_copy(update={"beyond": "pad"})
+    return config.model_copy(update={"data": data.model_copy(update={"crop": crop})})
 
 
 def _joined_focus(predictions: Sequence[Prediction]) -> tuple[Focus, ...]:

@@ -35,6 +35,10 @@ def describe_boxes(config: Config) -> str:
         words.append(f"box errors {crop.box_error.describe()}")
     if crop.box_jitter:
         words.append(f"jitter {crop.box_jitter:g} in training")
+    if crop.beyond == "scene":
+        seed = f", seed {crop.scene_seed}" if crop.scene_seed else ""
+        words.append(f"scene of another clip{seed}")
+        return ", ".join(words)
     pad = "" if crop.beyond == "fit" else f"pad {crop.padding}"
     words += [word for word in (crop.beyond, pad) if word and word != "pad"]
     return ", ".join(words)

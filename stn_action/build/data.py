@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from stn_action.batch import Item, collate
 from stn_action.build.crop_settings import crop_of, describe_boxes, mean_color_of
 from stn_action.build.people import people_of, tubes_of, with_people
+from stn_action.build.scene_pools import with_scenes
 from stn_action.config.schema import Config
 from stn_action.data.augment import Augment
 from stn_action.data.clips import TestClips, TrainClips
@@ -41,11 +42,12 @@ def open_data(config: Config) -> tuple[Listing, ClipSource]:
     """Return the labeled videos that are used, and the source of all their clips.
 
     Raises:
-        InputError: as `load_listing`; or the manifest is wrong.
+        InputError: as `load_listing`; or the manifest is wrong, or a video has no scene.
     """
     listing = read_listing(config)  # first: without videos no boxes are missed
     source = open_source(config)
-    return with_people(listing, config, source.people), source
+    listing = with_people(listing, config, source.people)
+    return listing, with_scenes(source, config, listing)
 
 
 def read_listing(config: Config, *, require_files: bool = True) -> Listing:

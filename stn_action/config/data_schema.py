@@ -44,8 +44,11 @@ class CropConfig(Section):
     inaccurate detections."""
     beyond: Beyond = "pad"
     """Crops that reach beyond the frame: pad (padded there), shift (moved back inside; only a crop
-    that is larger than the frame is padded, evenly on both sides), or fit (the same, but a crop
-    that is larger is made as small as the frame: never padded)."""
+    that is larger than the frame is padded, evenly on both sides), fit (the same, but a crop that
+    is larger is made as small as the frame: never padded) or scene (another clip is there, of the
+    same part of the data set, as high as the frame, its people beside it)."""
+    scene_seed: Whole = 0
+    """Random seed of which clip surrounds which; train.seed does not change it."""
     padding: PaddingColor = "mean"
     """Color of padding: mean (the mean color of the trunk's training images, which is zero after
     normalization) or black (a hard edge that every trunk sees; configurations and checkpoints from

@@ -18,7 +18,8 @@ from stn_action.data.augment import Augment
 from stn_action.data.footage import ClipView
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.random_views import RandomViews, random_views
-from stn_action.data.source import ClipSource, ViewChoice, fixed_views
+from stn_action.data.source import ClipSource
+from stn_action.data.view_choice import ViewChoice, fixed_views
 from stn_action.errors import InputError
 from stn_action.video.reader import VideoError
 

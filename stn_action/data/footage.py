@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stn_action.data.scene import Backdrop, Scene
 from stn_action.geometry.extents import clip_extents
 from stn_action.person.crop import (
     CropSpec,
@@ -76,6 +77,8 @@ class Footage:
     """How clips are cut out."""
     fill: RGB = BLACK
     """Color of what a clip shows beyond the frames."""
+    scene: Scene | None = None
+    """What a clip shows there in place of the color."""
 
     def person_boxes(self, number: int) -> Tensor | None:
         """Return the smoothed person boxes (T, 4) of clip `number`; None without people."""
@@ -125,10 +128,13 @@ def read_views(
         for time, place in enumerate(places[cut.number].tolist()):
             users[place].append((row, time))
     images: dict[int, np.ndarray] = {}
+    backdrop = None
+    if footage.scene is not None and any(view.leaves(footage.size_hw) for view in unfinished):
+        backdrop = footage.scene.backdrop(needed.tolist(), len(reader), footage.size_hw)
 
     def visit(place: int, image: np.ndarray) -> None:
         for row, time in users[place]:
-            unfinished[row].add(time, place, image)
+            unfinished[row].add(time, place, image, backdrop)
         if keep_images:
             images[place] = image
 
@@ -150,7 +156,7 @@ class _UnfinishedView:
     def __init__(self, footage: Footage, cut: Cut) -> None:
         self.cut = cut
         crop, num_frames = footage.crop, footage.clips.shape[1]
-        inside_hw = None if crop.beyond == "pad" else footage.size_hw
+        inside_hw = footage.size_hw if crop.moves_inside else None
         boxes = view_boxes(cut.region, cut.view, crop.aspect, inside_hw=inside_hw)
         self.fill = footage.fill
         self.boxes = boxes.expand(num_frames, 4)
@@ -158,7 +164,11 @@ class _UnfinishedView:
         self._corners = self.boxes.to(torch.int64).tolist()
         self._last: tuple[int, int, list[int]] | None = None  # time, place, box
 
-    def add(self, time: int, place: int, image: np.ndarray) -> None:
+    def leaves(self, size_hw: tuple[int, int]) -> bool:
+        """Return whether a box reaches beyond frames of this height and width."""
+        return any(_leaves(box, size_hw) for box in self._corners)
+
+    def add(self, time: int, place: int, image: np.ndarray, backdrop: Backdrop | None) -> None:
         """Cut a frame; what a repeated frame shows in the same box is copied."""
         box = self._corners[time]
         last = self._last
@@ -166,10 +176,17 @@ class _UnfinishedView:
         if last is not None and last[0] < time and last[1:] == (place, box):
             self.clip[:, time] = self.clip[:, last[0]]
         else:
+            fill = self.fill
+            if backdrop is not None and _leaves(box, image.shape[:2]):
+                fill = backdrop.part(place, box)
             mirror = self.cut.view.mirror
-            crop_image(image, box, self.clip[:, time], mirror=mirror, fill=self.fill)
+            crop_image(image, box, self.clip[:, time], mirror=mirror, fill=fill)
         self._last = time, place, box
 
     def edges(self) -> Tensor:
         """Return the inverse map (T, 4)."""
         return inverse_map(self.boxes, self.cut.view.mirror).contiguous()
+
+
+def _leaves(box: Sequence[int], size_hw: Sequence[int]) -> bool:
+    return min(box[:2]) < 0 or box[2] > size_hw[1] or box[3] > size_hw[0]

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from stn_action.batch import Item
 from stn_action.data.clips import TestClips, TrainClips
 from stn_action.data.footage import Cut, Footage
-from stn_action.data.source import ViewChoice
+from stn_action.data.view_choice import ViewChoice
 from stn_action.video.reader import VideoError
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from stn_action.data.augment import Augment
 from stn_action.data.footage import ClipView, Cut, Footage
 from stn_action.data.frame_sampling import ClipSampling
-from stn_action.data.source import ViewChoice
+from stn_action.data.view_choice import ViewChoice
 from stn_action.person.crop import View
 
 

@@ -1,18 +1,15 @@
-"""The videos of a data set with their people, lengths and checksums.
+"""The videos of a data set with their people, lengths and checksums."""
 
-Letters: V clips of one video, T frames of a clip.
-"""
-
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from stn_action.data.footage import ClipView, Cut, Footage, read_views
-from stn_action.data.frame_sampling import ClipSampling
+from stn_action.data.footage import ClipView, Footage, read_views
 from stn_action.data.manifest import Entry, Manifest
+from stn_action.data.scene import Scene, Scenes
 from stn_action.data.video_table import Video, VideoTable
+from stn_action.data.view_choice import ViewChoice
 from stn_action.errors import InputError
 from stn_action.person.box_error import tubes_with_error
 from stn_action.person.crop import CropSpec
@@ -23,17 +20,6 @@ from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
 from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.video_choices import MAX_PIXELS, Reader
-
-
-class ViewChoice(NamedTuple):
-    """The choice of the views of a video; everything random in it happens before it is decoded."""
-
-    clips: Callable[[int], Tensor]
-    """Number of frames to choose from, to the frames (V, T) int64 of the clips."""
-    cuts: Callable[[Footage], Sequence[Cut]]
-    """The clips and their people, to the views."""
-    keep_images: bool = False
-    """Whether the views hold their source frames, at full size."""
 
 
 class ClipSource:
@@ -51,6 +37,7 @@ class ClipSource:
         people: People | None = None,
         tubes: TubeChoice | None = None,
         manifest: Manifest | None = None,
+        scenes: Scenes | None = None,
         backend: Reader = "auto",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
@@ -63,11 +50,12 @@ class ClipSource:
             people: person boxes; None, or none for a video: the full frame.
             tubes: which people count; None: the one seen longest in a clip.
             manifest: lengths and checksums; None: lengths are read from the files.
+            scenes: what surrounds each video; needed to read with `beyond="scene"`.
             backend: of `open_video`.
             max_pixels: of `open_video`.
 
         Raises:
-            InputError: boxes are malformed, or two videos share them.
+            InputError: boxes are malformed, two videos share them, or a video has no scene.
         """
         self.videos, self.crop, self.mean_color = videos, crop, mean_color
         self.backend: Reader = backend
@@ -79,6 +67,8 @@ class ClipSource:
         )
         """(N,) bool: videos without a person, of which the full frame is used; empty without
         `people`."""
+        self.scenes = scenes
+        self._scene_rows = None if scenes is None else scenes.rows_of(videos)
         self._verified = torch.zeros(len(videos), dtype=torch.uint8).share_memory_()
         self._selected: dict[int, ClipSource] = {}
 
@@ -94,12 +84,26 @@ class ClipSource:
         """
         known = self._selected.get(id(videos))
         if known is None or known.videos is not videos:
-            known = ClipSource(
-                videos, self.crop, mean_color=self.mean_color, people=self.people, tubes=self.tubes,
-                manifest=self.manifest, backend=self.backend, max_pixels=self.max_pixels,
-            )  # fmt: skip
+            known = self._with(videos, self.scenes)
             self._selected[id(videos)] = known
         return known
+
+    def with_scenes(self, scenes: Scenes) -> "ClipSource":
+        """Return the source of the same videos with what surrounds them."""
+        return self._with(self.videos, scenes)
+
+    def scene_of(self, index: int) -> Scene | None:
+        """Return what surrounds video `index`; None: there are no scenes, or no people to crop.
+
+        Raises:
+            ValueError: the crop asks for scenes, and the source was made without.
+            VideoError: the people of the other video are damaged.
+        """
+        if self.crop.beyond != "scene" or self.people is None:
+            return None
+        if self.scenes is None or self._scene_rows is None:
+            raise ValueError("a crop with beyond='scene' needs scenes: open the data by open_data")
+        return self.scenes.of(int(self._scene_rows[index]))
 
     def people_in(self, index: int) -> VideoPeople | None:
         """Return all tubes of video `index`; None without boxes."""
@@ -137,7 +141,8 @@ class ClipSource:
                 persons = tubes_with_error(persons, self.crop.box_error, self.videos[index].name)
             return read_person(
                 reader, persons, person, choice, self.crop, self.tubes.select,
-                fill=self.crop.fill(self.mean_color), length_is_exact=num_frames is not None,
+                fill=self.crop.fill(self.mean_color), scene=self.scene_of(index),
+                length_is_exact=num_frames is not None,
             )  # fmt: skip
 
     def open(self, index: int) -> VideoReader:
@@ -147,6 +152,12 @@ class ClipSource:
             VideoError: as `read`.
         """
         return self._open(index, self._known_length(index, self.people_in(index)))
+
+    def _with(self, videos: VideoTable, scenes: Scenes | None) -> "ClipSource":
+        return ClipSource(
+            videos, self.crop, mean_color=self.mean_color, people=self.people, tubes=self.tubes,
+            manifest=self.manifest, scenes=scenes, backend=self.backend, max_pixels=self.max_pixels,
+        )  # fmt: skip
 
     def _open(self, index: int, num_frames: int | None) -> VideoReader:
         video = self.videos[index]
@@ -217,6 +228,7 @@ def read_person(
     select: Select,
     *,
     fill: RGB = BLACK,
+    scene: Scene | None = None,
     length_is_exact: bool = False,
 ) -> list[ClipView]:
     """Read the views of one person, or of all people together; see `ClipSource.read`.
@@ -229,6 +241,7 @@ def read_person(
         crop: how clips are cropped.
         select: which people a clip shows.
         fill: color of what a clip shows beyond the frames.
+        scene: what it shows there in place of the color.
         length_is_exact: all of the video was decoded to count its frames. Else damage may be found
             where the clips are, which makes it shorter: then they are drawn again.
 
@@ -237,7 +250,7 @@ def read_person(
     """
 
     def read(clips: Tensor) -> list[ClipView]:
-        footage = Footage(clips, reader.size_hw, persons, select, crop, fill)
+        footage = Footage(clips, reader.size_hw, persons, select, crop, fill, scene)
         return read_views(reader, footage, choice.cuts(footage), keep_images=choice.keep_images)
 
     if select == "all" and persons:
@@ -253,31 +266,6 @@ def read_person(
         else:
             if length_is_exact or len(reader) == length:
                 return views
-
-
-def fixed_views(
-    sampling: ClipSampling,
-    num_clips: int,
-    num_crops: int,
-    *,
-    only: Sequence[int] | None = None,
-    keep_images: bool = False,
-) -> ViewChoice:
-    """Return the choice of the views of a test.
-
-    Args:
-        sampling: which frames make a clip.
-        num_clips: clips of a video, at equal distances in time.
-        num_crops: views of a clip, at equal distances along the longer side of the region.
-        only: numbers of the views wanted; None: all.
-        keep_images: see `ViewChoice`.
-    """
-
-    def cuts(footage: Footage) -> list[Cut]:
-        views = footage.test_cuts(num_crops)
-        return views if only is None else [views[number] for number in only]
-
-    return ViewChoice(lambda num_frames: sampling.evenly(num_frames, num_clips), cuts, keep_images)
 
 
 def _require_in_video(found: VideoPeople, num_frames: int) -> None:

@@ -44,7 +44,10 @@ class CropSpec:
     beyond: Beyond = "pad"
     """Crops that reach beyond the frame: `pad` them there; `shift` them back inside, where one that
     is larger than the frame is padded, evenly on both sides; or `fit` them: shift, but one that is
-    larger is made as small as the frame, so that nothing is ever padded."""
+    larger is made as small as the frame, so that nothing is ever padded. With `scene`
+    another clip is there, see `data/scene.py`."""
+    scene_seed: int = 0
+    """Of the choice of the other clip."""
     padding: PaddingColor = "mean"
     """Color of the padding: the `mean` of the trunk's training images, or `black`."""
     aspect: Aspect = "square"
@@ -75,6 +78,11 @@ class CropSpec:
             raise ValueError(f"beyond must be one of {get_args(Beyond)}, got {self.beyond!r}")
         if self.padding not in get_args(PaddingColor):
             raise ValueError(f"padding must be 'mean' or 'black', got {self.padding!r}")
+
+    @property
+    def moves_inside(self) -> bool:
+        """Whether crops that reach beyond the frame are moved back inside."""
+        return self.beyond in ("shift", "fit")
 
     def fill(self, mean_color: Sequence[float] | None) -> RGB:
         """Return the color of the padding.
@@ -135,7 +143,7 @@ def source_box(
     if spec.beyond == "fit":
         side = min(size_hw)
         boxes = limit_boxes(boxes, (side, side) if spec.aspect == "square" else size_hw)
-    return boxes if spec.beyond == "pad" else shift_boxes_inside(boxes, size_hw)
+    return shift_boxes_inside(boxes, size_hw) if spec.moves_inside else boxes
 
 
 def view_boxes(

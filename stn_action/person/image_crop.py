@@ -99,11 +99,30 @@ def crop_image(
         mirror: flip horizontally.
         fill: what is outside the image: a color, or an image (H, W, 3) of the box's size.
     """
-    resized = _resize(_crop(image, box, fill), out.shape[1:])
+    resized = resize_by_area(_crop(image, box, fill), out.shape[1:])
     if mirror:
         resized = cv2.flip(resized, 1)
     resized = np.ascontiguousarray(resized)  # on strided rows `split` takes ten times as long
     cv2.split(resized, list(out))
+
+
+def resize_by_area(image: np.ndarray, size_hw: Sequence[int]) -> np.ndarray:
+    """Shrink by areas first, then enlarge: OpenCV's area mode is no average while it enlarges.
+
+    Args:
+        image: uint8 (H, W, 3).
+        size_hw: height and width of the result, pixels.
+
+    Returns:
+        (*size_hw, 3); the image itself if it has this size.
+    """
+    height, width = image.shape[:2]
+    shrunk_hw = min(height, size_hw[0]), min(width, size_hw[1])
+    if shrunk_hw != (height, width):
+        image = cv2.resize(image, shrunk_hw[::-1], interpolation=cv2.INTER_AREA)
+    if shrunk_hw != tuple(size_hw):
+        image = cv2.resize(image, tuple(size_hw[::-1]), interpolation=cv2.INTER_LINEAR)
+    return image
 
 
 def _crop(image: np.ndarray, box: Sequence[int], fill: RGB | np.ndarray) -> np.ndarray:
@@ -120,14 +139,3 @@ def _crop(image: np.ndarray, box: Sequence[int], fill: RGB | np.ndarray) -> np.n
     if inside.size:
         canvas[upper - y0 : lower - y0, left - x0 : right - x0] = inside
     return canvas
-
-
-def _resize(image: np.ndarray, size_hw: Sequence[int]) -> np.ndarray:
-    """Shrink by areas first, then enlarge: OpenCV's area mode is no average while it enlarges."""
-    height, width = image.shape[:2]
-    shrunk_hw = min(height, size_hw[0]), min(width, size_hw[1])
-    if shrunk_hw != (height, width):
-        image = cv2.resize(image, shrunk_hw[::-1], interpolation=cv2.INTER_AREA)
-    if shrunk_hw != tuple(size_hw):
-        image = cv2.resize(image, tuple(size_hw[::-1]), interpolation=cv2.INTER_LINEAR)
-    return image

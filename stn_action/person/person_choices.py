@@ -10,7 +10,8 @@ Aspect = Literal["square", "free"]
 """The box is enlarged to a square, or stretched to the clip's size."""
 Motion = Literal["fixed", "follow"]
 """One box for a clip, or a box for each frame."""
-Beyond = Literal["pad", "shift", "fit"]
-"""A crop that reaches beyond the frame is padded there, moved back inside, or also made smaller."""
+Beyond = Literal["pad", "shift", "fit", "scene"]
+"""A crop that reaches beyond the frame is padded there, moved back inside, also made smaller, or
+shows another clip there."""
 PaddingColor = Literal["mean", "black"]
 """The color of padding: the mean color of the trunk's training images, or black."""

@@ -80,7 +80,8 @@ def preview(
             yield failures[-1]
             continue
         title = f"{video.name}: {', '.join(listing.classes[label] for label in video.labels)}"
-        sheet = draw_preview(clips, title=title, notes=[_who(config, found), _how(config, part)])
+        notes = [_who(config, found), _how(config, part), *_surroundings(dataset.source, index)]
+        sheet = draw_preview(clips, title=title, notes=notes)
         file = out / f"{place:02d}_{video.name.replace('/', '_')}.png"
         save_png(file, sheet)
         count = f" ({_count(found)})" if config.data.people is not None else ""
@@ -216,6 +217,14 @@ def _crop_words(config: Config) -> str:
         f"select {data.tubes.select}, {describe_boxes(config)}, aspect {crop.aspect}, "
         f"motion {crop.motion}"
     )
+
+
+def _surroundings(source: ClipSource, index: int) -> list[str]:
+    scene = source.scene_of(index)
+    if scene is None:
+        return []
+    side = "right" if scene.on_right else "left"
+    return [f"scene: where a clip reaches beyond the frame, {scene.name}, its people on the {side}"]
 
 
 def _how(config: Config, part: Part) -> str:

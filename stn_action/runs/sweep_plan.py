@@ -26,7 +26,7 @@ WITHOUT_EFFECT = (
 WITH_EFFECT = ("train.precision",)
 OF_PEOPLE = (
     "data.crop.looseness", "data.crop.box_error", "data.crop.beyond", "data.crop.padding",
-    "data.crop.motion", "data.crop.smooth_window", "data.tubes",
+    "data.crop.scene_seed", "data.crop.motion", "data.crop.smooth_window", "data.tubes",
 )  # fmt: skip
 """Sections and keys that mean something only where there are person boxes."""
 

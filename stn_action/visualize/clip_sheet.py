@@ -57,7 +57,7 @@ _HATCH = 6
 """Pixels from one line of the hatching to the next."""
 _LEGEND = (
     "all persons", "region: loosened, jittered in training",
-    "view: what is cropped, hatched where it is padded",
+    "view: what is cropped, hatched beyond the frame",
 )  # fmt: skip
 
 
@@ -262,7 +262,7 @@ def _describe_crop(preview: PreviewClip) -> str:
         f"view of {view} made {width}x{height}",
     ]
     if preview.padded_share > 0:
-        words.append(f"{preview.padded_share:.0%} of it padded")
+        words.append(f"{preview.padded_share:.0%} of it beyond the frame")
     if preview.person_boxes is None:
         words.insert(1, "whole frame")
     return f"{preview.name}: {', '.join(words)}"

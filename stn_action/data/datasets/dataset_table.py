@@ -32,6 +32,8 @@ class DatasetSpec:
     """How to get the data, one sentence without a full stop."""
     folds: tuple[int, ...] = (1,)
     """Numbers of the official splits, or of the groups that are held out in turn."""
+    one_group_out: bool = False
+    """A fold holds one group out and trains on all others."""
     multi_label: bool = False
     """A video may have several labels."""
     official: Mapping[str, Counts] = field(default_factory=dict)
@@ -138,6 +140,7 @@ DATASETS = {
             ut_interaction.list_ut_interaction,
             ut_interaction.REMEDY,
             folds=tuple(range(1, ut_interaction.NUM_SEQUENCES + 1)),
+            one_group_out=True,
             official={
                 ut_interaction.listing_name(number, sequence): Counts(6, 60 - clips, clips)
                 for number, clips_of in ut_interaction.CLIPS_OF_SEQUENCE.items()
@@ -149,6 +152,7 @@ DATASETS = {
             weizmann.list_weizmann,
             weizmann.REMEDY,
             folds=tuple(range(1, len(weizmann.PEOPLE) + 1)),
+            one_group_out=True,
             official={
                 f"weizmann, {person} held out": Counts(10, 80, 10) for person in weizmann.PEOPLE
             },
