@@ -20,12 +20,21 @@ from tests.runs.test_train import lines_of
 from tests.tiny import tiny_config, tiny_settings
 
 ONE_EPOCH = ("train.epochs=1", "optim.warmup_epochs=0", "eval.num_clips=1")
+WINDOWS = {
+    "translation": ("localization=heatmap", "localization_padding=replicate"),
+    "attention": (
+        "start=foreground", "localization=heatmap", "theta_per=step", "theta_smoothing=3",
+    ),
+    "anisotropic": ("start=foreground",),
+}  # fmt: skip
+"""Settings of the axis-aligned families that are tried with them."""
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_every_family_is_trained_evaluated_and_drawn(transform, tiny_data, tmp_path):
     folder = tmp_path / "run"
-    focus = f"model.focus.transform={transform}", "model.focus.diversity_loss=0.1"
+    focus = [f"model.focus.{setting}" for setting in (
+        f"transform={transform}", "diversity_loss=0.1", *WINDOWS.get(transform, ()))]  # fmt: skip
     config = tiny_config(tiny_data, *ONE_EPOCH, *focus, f"train.output_dir={folder}")
     result = train(config, console=Console(quiet=True))
     assert 0 <= result.scores.numbers["top1"] <= 1
