@@ -1,13 +1,15 @@
 """Maps of a frozen stage, computed as fast as the machine allows.
 
 A copy of the trunk is changed for it: batch norm is folded into the convolutions, weights are laid
-out channels last, in bf16 if wanted. Clips pass through it in groups that depend on their size
-alone: large enough to occupy the cores, small enough for the activations to stay in their caches.
+out channels last, in bf16 if wanted. Frames pass through it in groups that depend on their size
+alone, small enough for the activations to stay in a core's cache; each core has a group.
 
 Letters: C, t, h, w of the map.
 """
 
 import copy
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import torch
@@ -60,17 +62,33 @@ class StageExtractor:
         _, C, T, H, W = self._example_shape
         return C, num_frames if self.frame_wise else T, H, W
 
-    @torch.inference_mode()
     def __call__(self, clips: Tensor) -> Tensor:
         """Return the maps (B, C, t, h, w) float16, on the CPU, of clips (B, 3, T, H, W) uint8."""
         B, _, T, H, W = clips.shape
         frames = max(1, PIXELS_OF_PASS.get(self.device.type, 2**23) // (H * W))
         if not self.frame_wise:
-            return torch.cat([self._maps(part) for part in clips.split(max(1, frames // T))])
-        images = clips.transpose(1, 2).flatten(0, 1)  # (B * T, 3, H, W)
-        maps = [self._maps(part.unsqueeze(2)) for part in images.split(frames)]
-        return torch.cat(maps).squeeze(2).unflatten(0, (B, T)).transpose(1, 2)
+            return torch.cat(self._all_maps(clips.split(max(1, frames // T))))
+        images = clips.transpose(1, 2).flatten(0, 1).unsqueeze(2)  # (B * T, 3, 1, H, W)
+        maps = torch.cat(self._all_maps(images.split(frames)))
+        return maps.squeeze(2).unflatten(0, (B, T)).transpose(1, 2)
 
+    def _all_maps(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Return the maps of each part; on a CPU the parts share the cores.
+
+        One thread a part has no barriers, which cost most where other processes want the cores.
+        """
+        cores = torch.get_num_threads() if self.device.type == "cpu" else 1
+        threads = min(cores, len(parts))
+        if threads == 1:
+            return [self._maps(part) for part in parts]
+        own = {"initializer": torch.set_num_threads, "initargs": (cores // threads,)}
+        try:
+            with ThreadPoolExecutor(threads, **own) as pool:
+                return list(pool.map(self._maps, parts))
+        finally:
+            torch.set_num_threads(cores)  # threads that start later take what was set last
+
+    @torch.inference_mode()
     def _maps(self, clips: Tensor) -> Tensor:
         clips = clips.to(self.device)
         if self.frame_wise:  # the format survives normalization

@@ -106,17 +106,15 @@ def stage_output(trunk: nn.Module, path: str, clip: Tensor) -> object:
     Raises:
         InputError: there is no such stage, or it does not run.
     """
-    caught: list[object] = []
 
-    def catch(module: nn.Module, inputs: object, output: object) -> None:
-        caught.append(output)
-        raise _StageReached
+    def leave(module: nn.Module, inputs: object, output: object) -> None:
+        raise _StageReached(output)
 
-    handle = stage(trunk, path).register_forward_hook(catch)
+    handle = stage(trunk, path).register_forward_hook(leave)
     try:
         trunk(clip)
-    except _StageReached:
-        return caught[0]
+    except _StageReached as reached:
+        return reached.output  # not of another thread that runs the same trunk
     finally:
         handle.remove()
     raise InputError(f"stage {path!r} does not take part in the backbone's forward pass")
@@ -266,6 +264,10 @@ def _last_axis_is_fixed(trunk: nn.Module, path: str, clip: Tensor, output: Tenso
 
 class _StageReached(Exception):  # noqa: N818  (control flow, no error)
     """The exception by which a hook leaves a network's forward pass early."""
+
+    def __init__(self, output: object) -> None:
+        super().__init__()
+        self.output = output
 
 
 def _equal(trunk: nn.Module, rest: nn.Module, path: str, example: Tensor) -> bool:

@@ -62,6 +62,23 @@ def test_maps_do_not_depend_on_what_passes_together(precision, monkeypatch):
     assert passed == [5, 5, 2]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_maps_do_not_depend_on_the_number_of_cores(precision, monkeypatch):
+    network, stage = network_of("timm/tf_efficientnet_lite0"), "image.blocks.2"
+    extract = StageExtractor(network, stage, torch.zeros(1, 3, 2, *THW[1:]), precision)
+    monkeypatch.setitem(stage_extractor.PIXELS_OF_PASS, "cpu", 2 * 32 * 48)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for cores in (1, 3):
+            torch.set_num_threads(cores)
+            found.append(extract(clips(4)))
+            assert torch.get_num_threads() == cores
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
+
+
 def test_the_network_stays_as_it_is():
     network = network_of("small3d").train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
