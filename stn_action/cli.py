@@ -127,6 +127,15 @@ def finite_number(text: str) -> float:
     return number
 
 
+def number_list(text: str) -> list[float]:
+    """Return the numbers of "V1,V2,...".
+
+    Raises:
+        ArgumentTypeError: one is none, NaN or infinite.
+    """
+    return [finite_number(part) for part in text.split(",")]
+
+
 def frame_size(text: str) -> tuple[int, int]:
     """Return height and width of "WIDTHxHEIGHT".
 

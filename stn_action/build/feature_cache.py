@@ -112,6 +112,11 @@ class FeatureCache:
         """Return a data set with all test views of each of some videos, in this order."""
         return self._dataset("test", videos, None)
 
+    @property
+    def failures(self) -> dict[int, str]:
+        """Row to reason, of the videos that could not be read."""
+        return dict(self._meta()["failures"])
+
     def network_behind(self, network: FocusedNetwork) -> FocusedNetwork:
         """Return the part of a network that takes the stored maps; it shares all parameters.
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from rich.console import Console
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
@@ -44,6 +44,8 @@ from stn_action.training.optim import (
 from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
 from stn_action.training.save_schedule import SaveSchedule
 from stn_action.training.step import OptimizerStep
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass
@@ -130,16 +132,12 @@ def build_run(
     Raises:
         InputError: an unknown trunk, stage or weights; or a cache of another experiment.
     """
-    optim, train = config.optim, config.train
     network = build_network(config, len(listing.classes))
     data = build_run_data(config, source, listing.all_videos, network, strategy, console)
-    if strategy.num_processes > 1 and train.batch_norm == "synchronized":
+    if strategy.num_processes > 1 and config.train.batch_norm == "synchronized":
         synchronize_batch_norm(data.learner, strategy)
-    groups = parameter_groups(
-        data.learner, lr=optim.lr, relative_lr=optim.relative_lr, weight_decay=optim.weight_decay
-    )
+    groups = configured_groups(config, data.learner)
     described = describe_groups(config, data.learner, groups)
-    optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum)
     workers = data.num_workers
     batches = training_loader(config, data.train(listing.train), strategy, workers=workers)
     curve_data = data.test(listing.val or listing.test, quick=True)
@@ -147,11 +145,8 @@ def build_run(
         config, curve_data, strategy, batch_size=config.eval.batch_size, workers=workers
     )
     full = full_test_loader(config, data.test(listing.test), strategy, workers=workers)
-    learner, prepared = strategy.prepare(data.learner, optimizer)
-    steps_per_epoch = math.ceil(len(batches) / train.grad_accum_steps)
-    schedule = _schedule(config, optimizer, steps_per_epoch)
-    clipping = Clipping(optim.clip_grad_norm, optim.clip_localization_norm)
-    guard = GradientGuard(data.learner) if optim.relative_lr else None
+    guard = GradientGuard(data.learner) if config.optim.relative_lr else None
+    learner, step = build_step(config, data.learner, groups, len(batches), strategy, guard)
     return Run(
         config=config,
         listing=listing,
@@ -165,13 +160,43 @@ def build_run(
         curve_batches=curve,
         test_batches=full,
         objective=build_objective(config, multi_label=listing.multi_label),
-        step=OptimizerStep(prepared, schedule, strategy, clipping, train.grad_accum_steps, guard),
-        save_schedule=_save_schedule(train.save_interval),
+        step=step,
+        save_schedule=_save_schedule(config.train.save_interval),
         monitor=HeadMonitor(
             frozen_on_purpose=not _learns_where_to_look(config, network), reduce=strategy.sum
         ),
         groups=described,
     )
+
+
+def configured_groups(config: Config, network: FocusedNetwork) -> list[dict[str, Any]]:
+    """Return the parameter groups of a network at the configured rates."""
+    optim = config.optim
+    return parameter_groups(
+        network, lr=optim.lr, relative_lr=optim.relative_lr, weight_decay=optim.weight_decay
+    )
+
+
+def build_step(
+    config: Config, network: Network, groups: list[dict[str, Any]], batches_per_epoch: int,
+    strategy: Strategy, guard: GradientGuard | None = None,
+) -> tuple[Network, OptimizerStep]:  # fmt: skip
+    """Build optimizer, schedule and clipping; return the network, prepared, and its step.
+
+    Args:
+        config: the experiment.
+        network: what is trained.
+        groups: of its parameters, of `configured_groups`.
+        batches_per_epoch: of this process.
+        strategy: of the run.
+        guard: takes note of the gradients.
+    """
+    optim, accumulation = config.optim, config.train.grad_accum_steps
+    optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum)
+    learner, prepared = strategy.prepare(network, optimizer)
+    schedule = _schedule(config, optimizer, math.ceil(batches_per_epoch / accumulation))
+    clipping = Clipping(optim.clip_grad_norm, optim.clip_localization_norm)
+    return learner, OptimizerStep(prepared, schedule, strategy, clipping, accumulation, guard)
 
 
 def _learns_where_to_look(config: Config, network: FocusedNetwork) -> bool:

@@ -49,6 +49,11 @@ class StoredViews(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def num_views(self) -> int:
+        """Return the number of stored views of a video."""
+        return self.arrays.checksums.shape[1]
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the random views of an epoch."""
         self.epoch = epoch
@@ -59,16 +64,24 @@ class StoredViews(Dataset[Item]):
             raise IndexError(f"index must be in [0, {len(self)}), got {index}")
         message = self.failures.get(self.rows[index])
         failures = [] if message is None else [(index, message)]
-        num_views = self.arrays.checksums.shape[1]
         if self.seed is None:
-            views = [] if failures else range(num_views)
+            views = [] if failures else range(self.num_views)
             return [self._sample(index, view) for view in views], failures
+        drawn = self.draw(index)
+        return [] if drawn is None else [self._sample(*drawn)], failures
+
+    def draw(self, index: int) -> tuple[int, int] | None:
+        """Return the item and the view that item `index` is in this epoch of training.
+
+        Another item stands in for one that could not be read; None: none could.
+        """
+        assert self.seed is not None
         draw = np.random.default_rng([self.seed, self.epoch, index])
-        if failures and not self._readable:
-            return [], failures
-        if failures:
+        if self.rows[index] in self.failures:
+            if not self._readable:
+                return None
             index = self._readable[int(draw.integers(len(self._readable)))]
-        return [self._sample(index, int(draw.integers(num_views)))], failures
+        return index, int(draw.integers(self.num_views))
 
     def _sample(self, index: int, view: int) -> Sample:
         features, frame_indices, boxes, extents = self.arrays.view(self.rows[index], view)

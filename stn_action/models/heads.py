@@ -123,16 +123,25 @@ class FocusHeads(KeptInFloat32):
         Raises:
             ValueError: the features have another number of channels.
         """
+        return self.theta_of(self.evidence(features), extents)
+
+    def evidence(self, features: Tensor) -> Tensor:
+        """Return the localization network's input (B, S, C', H, W) of features (B, C, T, H, W).
+
+        Raises:
+            ValueError: as the call.
+        """
         if features.shape[1] != self.channels:
             raise ValueError(
                 f"features must be (B, {self.channels}, T, H, W), got {tuple(features.shape)}: the "
                 "heads were built for maps of another stage, layout or batch"
             )
-        if self.detach:
-            features = features.detach()
-        inputs = self.localization_input(features)  # (B, S, C', H, W)
-        with torch.autocast(features.device.type, enabled=False):
-            raw = self._raw(at_least_float32(inputs), extents)  # (B, S, K, P)
+        return self.localization_input(features.detach() if self.detach else features)
+
+    def theta_of(self, evidence: Tensor, extents: Tensor | None = None) -> Tensor:
+        """Compute theta (B, K, S, *kind), float32 or wider, of `evidence` (B, S, C', H, W)."""
+        with torch.autocast(evidence.device.type, enabled=False):
+            raw = self._raw(at_least_float32(evidence), extents)  # (B, S, K, P)
             if self.theta_smoothing > 1:
                 raw = smooth_steps(raw, self.theta_smoothing)
             theta = self.transform.build(raw)

@@ -113,7 +113,7 @@ class FocusedNetwork(nn.Module):
         )
         self.normalization = _normalization(mean, std)
         self._frozen: tuple[str, ...] = ()
-        self._cells = StageCells(at, channels_last)
+        self.stage_cells = StageCells(at, channels_last)
         self.register_load_state_dict_pre_hook(_with_readout)
 
     @property
@@ -154,7 +154,7 @@ class FocusedNetwork(nn.Module):
                 than `behind` was given.
         """
         if self.readout is None:
-            return self._classify([self._run_trunk(clip, len(clip))], ())
+            return self.classify([self.trunk_features(clip)], ())
         windows = self.random_windows if self.training else None
         hook = GlimpseHook(
             self.readout, len(clip), glimpse=self.glimpse, extents=extents,
@@ -165,16 +165,12 @@ class FocusedNetwork(nn.Module):
         in_tail = self.glimpse == "tail"
         num_maps = len(clip) * (hook.num_branches if in_tail else 1)
         with self._hooked(hook), explained(self.at) if in_tail else nullcontext():
-            features = self._run_trunk(clip, num_maps)
+            features = self.trunk_features(clip, num_maps)
         branches = self._branches(features, hook)
-        cells = self._cells.of(self.trunk, clip, hook.size_thw)
-        readout = self.readout
-        focus = Focus(
-            hook.theta, readout.base_of(extents), self.at, cells, readout.min_scale, hook.weights,
-            readout.can_be_given,
-        )  # fmt: skip
+        cells = self.stage_cells.of(self.trunk, clip, hook.size_thw)
+        focus = self.readout.focus(hook.theta, hook.weights, self.at, cells, extents)
         random_branch = branches.pop() if windows is not None else None
-        return self._classify(branches, (focus,), random_branch)
+        return self.classify(branches, (focus,), random_branch)
 
     def freeze_until(self, path: str, example: Tensor) -> None:
         """Freeze the trunk up to a stage: no gradient, batch norm in eval mode.
@@ -235,7 +231,7 @@ class FocusedNetwork(nn.Module):
         rest.trunk = trunk_behind(self.trunk, path, example)
         rest._frozen = tuple(set(self._frozen) - before)
         if self.readout:
-            rest._cells = self._cells.behind(self.trunk, example, clip_thw)
+            rest.stage_cells = self.stage_cells.behind(self.trunk, example, clip_thw)
         return rest
 
     @contextmanager
@@ -246,7 +242,14 @@ class FocusedNetwork(nn.Module):
         finally:
             handle.remove()
 
-    def _run_trunk(self, clip: Tensor, num_rows: int) -> Tensor:
+    def trunk_features(self, clip: Tensor, num_rows: int | None = None) -> Tensor:
+        """Return the features (N, D) that the trunk ends in.
+
+        Args:
+            clip: as of the call.
+            num_rows: N, where a hook adds maps to the batch; None: as many as clips.
+        """
+        num_rows = len(clip) if num_rows is None else num_rows
         return run_trunk(
             self.trunk, self._normalized(clip), num_rows, features_from=self.features_from,
             channels_last=self.features_channels_last,
@@ -270,12 +273,19 @@ class FocusedNetwork(nn.Module):
             return clip
         return clip.to(parameter.dtype)
 
-    def _classify(
+    def classify(
         self,
         branches: list[Tensor],
         focus: tuple[Focus, ...],
         random_branch: Tensor | None = None,
     ) -> Prediction:
+        """Classify descriptions.
+
+        Args:
+            branches: (B, D) each, the global one first.
+            focus: goes into the prediction.
+            random_branch: (B, D) of a random window.
+        """
         logits = self.classifier(self.dropout(torch.cat(branches, dim=1)))
         branch_logits = None
         if self.branch_classifiers is not None:

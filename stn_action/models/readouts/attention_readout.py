@@ -49,23 +49,29 @@ class AttentionReadout(Readout):
         self.num_descriptions = num_queries
         self.per = per
         self.detach = detach
-        self.evidence = LocalizationInput(per, motion)
-        self.keys = nn.Conv2d(self.evidence.channels_for(channels), key_channels, 1)
+        self.localization_input = LocalizationInput(per, motion)
+        self.keys = nn.Conv2d(self.localization_input.channels_for(channels), key_channels, 1)
         self.queries = nn.Parameter(torch.randn(num_queries, key_channels))
 
     def forward(
         self, features: Tensor, extents: Tensor | None = None, given: Tensor | None = None
     ) -> Reading:
         """Read maps; see `Readout`."""
-        return read_weighted(features, self.weights(features) if given is None else given)
+        weights = self.places_of(self.evidence(features)) if given is None else given
+        return read_weighted(features, weights)
 
-    def weights(self, features: Tensor) -> Tensor:
-        """Compute weights (B, K, S, H, W), float32 or wider, of features (B, C, T, H, W)."""
-        evidence = self.evidence(features.detach() if self.detach else features)
-        B, S, _, H, W = evidence.shape  # (B, S, C', H, W)
+    def evidence(self, features: Tensor) -> Tensor:
+        """Return the input of the keys, normalized over the map; see `Readout`."""
+        inputs = self.localization_input(features.detach() if self.detach else features)
         with torch.autocast(features.device.type, enabled=False):
-            maps = F.group_norm(at_least_float32(evidence.flatten(0, 1)), 1)
-            keys = self.keys(maps).view(B, S, -1, H * W)
+            maps = F.group_norm(at_least_float32(inputs.flatten(0, 1)), 1)
+        return maps.unflatten(0, inputs.shape[:2])
+
+    def places_of(self, evidence: Tensor, extents: Tensor | None = None) -> Tensor:
+        """Compute weights (B, K, S, H, W), float32 or wider; see `Readout`."""
+        B, S, _, H, W = evidence.shape  # (B, S, C', H, W)
+        with torch.autocast(evidence.device.type, enabled=False):
+            keys = self.keys(evidence.flatten(0, 1)).view(B, S, -1, H * W)
             queries = self.queries.expand(S, -1, -1)  # (S, K, D)
             if self.per == "step":
                 queries = queries + step_positions(S, queries).unsqueeze(1)

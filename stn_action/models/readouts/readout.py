@@ -10,9 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from stn_action.geometry.cells import Cells
 from stn_action.geometry.clip_sampling import fold_time
 from stn_action.geometry.sampling import weighted_means
 from stn_action.models.float32 import KeptInFloat32
+from stn_action.models.prediction import Focus
 
 
 class Reading(NamedTuple):
@@ -103,6 +105,40 @@ class Readout(KeptInFloat32, ABC):
             (K, *kind), or (B, K, *kind) where each clip has its own.
         """
         return None
+
+    def evidence(self, features: Tensor) -> Tensor | None:
+        """Return what places are learned from, (B, S, C', H, W), of features (B, C, T, H, W).
+
+        Nothing that is trained has a part in it, so that of stored features it is computed once.
+        None: nothing is learned.
+        """
+        return None
+
+    def places_of(self, evidence: Tensor, extents: Tensor | None = None) -> Tensor:
+        """Compute theta or weights of `evidence`, as the call does of features.
+
+        Args:
+            evidence: (B, S, C', H, W).
+            extents: as of the call.
+        """
+        raise TypeError(f"{type(self).__name__} learns no places")
+
+    def focus(
+        self, theta: Tensor | None, weights: Tensor | None, stage: str, cells: Cells,
+        extents: Tensor | None = None,
+    ) -> Focus:  # fmt: skip
+        """Return where it looked, with what drawing that needs.
+
+        Args:
+            theta: of a reading.
+            weights: of the reading.
+            stage: module path of the map's stage.
+            cells: positions of the map's cells in the clip.
+            extents: of the clips.
+        """
+        return Focus(
+            theta, self.base_of(extents), stage, cells, self.min_scale, weights, self.can_be_given
+        )
 
     def localization_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that are trained at the relative learning rate."""

@@ -44,6 +44,14 @@ class WindowReadout(Readout):
         )  # fmt: skip
         return Reading(unfold(means), theta, None)
 
+    def evidence(self, features: Tensor) -> Tensor:
+        """Return the input of the localization network; see `Readout`."""
+        return self.heads.evidence(features)
+
+    def places_of(self, evidence: Tensor, extents: Tensor | None = None) -> Tensor:
+        """Compute theta of the localization network's input; see `Readout`."""
+        return self.heads.theta_of(evidence, extents)
+
     def localization_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that move the windows."""
         return list(self.heads.localization.parameters())

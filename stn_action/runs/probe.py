@@ -1,0 +1,186 @@
+"""A probe: a grid of read-outs on the stored features of one frozen trunk, trained cell by cell."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from stn_action.build.data import fold_configs, load_listing
+from stn_action.config.schema import Config, config_from_dict, to_dict
+from stn_action.errors import InputError
+from stn_action.progress import show_progress
+from stn_action.runs.folder import locked_folder
+from stn_action.runs.probe_cell import CellResult, run_cell
+from stn_action.runs.probe_grid import (
+    Part,
+    ProbeArm,
+    ProbeCell,
+    ProbeSetting,
+    cells_of,
+    settings_of,
+)
+from stn_action.runs.probe_journal import CellJournal, check_same_probe
+from stn_action.runs.probe_result import ProbeResults, ProbeRow, collect_results
+from stn_action.runs.probe_session import ProbeSession, check_config, check_settings, open_session
+from stn_action.workers.pool import Failed, run_pool
+
+INNER: Part = "inner"
+
+
+@dataclass(frozen=True)
+class ProbePlan:
+    """What is asked of a probe."""
+
+    arms: Sequence[ProbeArm]
+    lrs: Sequence[float]
+    relative_lrs: Sequence[float]
+    seeds: Sequence[int]
+    per_class: int | None = None
+    """Training videos of each class, drawn by seed; None: all."""
+    part: Part = "test"
+    """Where cells are tested; see `split_of_cell`."""
+    select: Literal["inner"] | None = None
+    """Choose the rates of each arm and fold by its accuracy on the inner part, over all seeds."""
+    against: str | None = None
+    """The arm that others are compared with; None: mean, or the first one without it."""
+
+    def words(self) -> list[str]:
+        """Return what the protocol line must say besides."""
+        words = []
+        if self.per_class is not None:
+            words.append(f"trained on {self.per_class} clips a class")
+        if self.part == INNER:
+            words.append("tested on groups held out of the training clips, not on the test clips")
+        if self.select is not None:
+            words.append("rates of each fold chosen on groups held out of its training clips")
+        return words
+
+
+def run_probe(
+    config: Config, plan: ProbePlan, out: Path, *, workers: int = 0, console: Console | None = None
+) -> ProbeResults:
+    """Train and test every cell of a grid that is not finished.
+
+    Args:
+        config: the experiment; learning rates and seed are the plan's.
+        plan: the grid.
+        out: folder with the journal of finished cells.
+        workers: processes, each with its own copy of the features; 0: this one alone.
+        console: where to print.
+
+    Raises:
+        InputError: a setting is wrong, the grid is empty, or the folder holds a probe of another
+            configuration.
+    """
+    console = Console(soft_wrap=True, highlight=False) if console is None else console
+    check_config(config)
+    settings = settings_of(plan.arms, plan.lrs, plan.relative_lrs)
+    configs = fold_configs(config) if config.data.fold == "all" else [config]
+    listings = {own.data.fold: load_listing(own) for own in configs if own.data.fold != "all"}
+    folds = list(listings)
+    _check_plan(plan, settings, folds)
+    check_settings(config, settings, listings[folds[0]])
+    with locked_folder(out):
+        check_same_probe(out, config, listings[folds[0]], per_class=plan.per_class)
+        with CellJournal(out, plan.arms) as journal:
+            run = partial(_run_cells, config, plan.per_class, journal, workers, console)
+            part = plan.part
+            chosen = dict.fromkeys(folds, settings)
+            if plan.select is not None:
+                run(cells_of(settings, plan.seeds, folds, INNER))
+                chosen = {fold: _chosen(settings, plan.seeds, fold, journal) for fold in folds}
+                part = "test"
+            cells = [
+                cell for fold in folds for cell in cells_of(chosen[fold], plan.seeds, [fold], part)
+            ]
+            run(sorted(cells, key=lambda cell: settings.index(cell.setting)))
+            rows = [
+                ProbeRow(
+                    chosen[folds[0]][place],
+                    plan.select is not None,
+                    [
+                        [
+                            journal[ProbeCell(chosen[fold][place], seed, fold, part)]
+                            for fold in folds
+                        ]
+                        for seed in plan.seeds
+                    ],
+                )
+                for place in range(len(chosen[folds[0]]))
+            ]
+    results = collect_results(config, rows, list(listings.values()), plan.seeds, plan.words())
+    return replace(results, against=_against(plan))
+
+
+def _check_plan(plan: ProbePlan, settings: Sequence[ProbeSetting], folds: Sequence[int]) -> None:
+    cells_of(settings, plan.seeds, folds, plan.part)
+    if _against(plan) not in (names := [arm.name for arm in plan.arms]):
+        raise InputError(
+            f"--against {plan.against}: expected an arm of the grid: {', '.join(names)}"
+        )
+    if plan.per_class is not None and plan.per_class < 1:
+        raise InputError(f"--per-class must be at least 1, got {plan.per_class}")
+    if plan.select is not None and plan.part == INNER:
+        raise InputError("--select inner tests on the test clips: leave --on inner out")
+
+
+def _against(plan: ProbePlan) -> str:
+    names = [arm.name for arm in plan.arms]
+    return plan.against or ("mean" if "mean" in names else names[0])
+
+
+def _run_cells(
+    config: Config, per_class: int | None, journal: CellJournal, workers: int, console: Console,
+    cells: Sequence[ProbeCell],
+) -> None:  # fmt: skip
+    waiting = [cell for cell in cells if cell not in journal]
+    if not waiting:
+        return
+    text = json.dumps(to_dict(config))
+    if workers == 0:
+        _session(text, console)
+    else:
+        open_session(config, console)  # fills the cache
+    finished = run_pool(partial(_run_one, text, per_class), waiting, workers)
+    for cell, result in show_progress(
+        finished, total=len(waiting), what="probing", unit="cells", console=console
+    ):
+        if isinstance(result, Failed):
+            raise InputError(f"the cell {cell.key} failed: {result.reason}")
+        journal.add(cell, result)
+
+
+def _run_one(text: str, per_class: int | None, cell: ProbeCell) -> CellResult:
+    return run_cell(_session(text), cell, per_class=per_class)
+
+
+_SESSIONS: dict[str, ProbeSession] = {}
+
+
+def _session(text: str, console: Console | None = None) -> ProbeSession:
+    """Return the session of a configuration, opened once in a process."""
+    if text not in _SESSIONS:
+        _SESSIONS.clear()
+        config = config_from_dict(json.loads(text), "probe")
+        _SESSIONS[text] = open_session(config, console or Console(quiet=True))
+    return _SESSIONS[text]
+
+
+def _chosen(
+    settings: Sequence[ProbeSetting], seeds: Sequence[int], fold: int, journal: CellJournal
+) -> list[ProbeSetting]:
+    """Return the setting of each arm with the highest inner accuracy over the seeds."""
+
+    def accuracy(setting: ProbeSetting) -> float:
+        cells = [ProbeCell(setting, seed, fold, INNER) for seed in seeds]
+        correct = [journal[cell].correct for cell in cells]
+        return sum(map(sum, correct)) / sum(map(len, correct))
+
+    arms = list(dict.fromkeys(setting.arm for setting in settings))
+    return [
+        max((setting for setting in settings if setting.arm == arm), key=accuracy) for arm in arms
+    ]

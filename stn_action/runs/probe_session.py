@@ -1,0 +1,187 @@
+"""Everything that the cells of a probe share: videos, stored maps, networks at their start."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from stn_action.build.data import fold_configs, open_data
+from stn_action.build.feature_cache import cache_fingerprint
+from stn_action.build.model import build_network, example_clip
+from stn_action.build.run_data import CachedData, build_run_data
+from stn_action.config.schema import Config, config_from_dict, to_dict
+from stn_action.data.listing import Listing
+from stn_action.data.stored_maps import StoredMaps
+from stn_action.data.view_arrays import ViewArrays
+from stn_action.distributed import Strategy, build_strategy, seed_everything
+from stn_action.errors import InputError
+from stn_action.models.backbones.backbone_table import backbone_spec
+from stn_action.models.network import FocusedNetwork
+from stn_action.models.probe_network import (
+    ProbeInputs,
+    ProbeNetwork,
+    probe_inputs,
+    trunk_inputs,
+)
+from stn_action.runs.probe_grid import ProbeArm, ProbeSetting, config_of_cell
+
+FEW_FRAMES = 2
+"""Of the clip with which a network of single frames is built: its weights do not depend on it."""
+
+
+@dataclass(frozen=True)
+class ProbeSession:
+    """The data of a probe; see `open_session`."""
+
+    config: Config
+    listings: dict[int, Listing]
+    """By fold."""
+    data: CachedData
+    maps: StoredMaps
+    trunk: Tensor
+    """Of `trunk_inputs`."""
+    strategy: Strategy
+    _started: dict[tuple[ProbeArm, bool, int], tuple[ProbeNetwork, list[Tensor]]] = field(
+        default_factory=dict
+    )
+    """The last network that was built, with its parameters at the start."""
+    _inputs: dict[ProbeArm, ProbeInputs] = field(default_factory=dict)
+    """Of the last arm that learns where it looks."""
+
+    def network(self, setting: ProbeSetting, seed: int) -> ProbeNetwork:
+        """Return the network of a setting as a training run with this seed starts it.
+
+        What was returned before is started anew.
+        """
+        key = setting.arm, setting.relative_lr == 0, seed
+        if key not in self._started:
+            network = self._start(config_of_cell(self.config, setting, seed), setting.arm)
+            state = [parameter.detach().clone() for parameter in network.parameters()]
+            self._started.clear()
+            self._started[key] = network, state
+        network, state = self._started[key]
+        with torch.no_grad():
+            for parameter, value in zip(network.parameters(), state, strict=True):
+                parameter.copy_(value)
+                parameter.grad = None
+        return network
+
+    def _start(self, config: Config, arm: ProbeArm) -> ProbeNetwork:
+        built = _built(config, self.data.learner, self.data.cache.stage, self._num_classes)
+        learns = built.readout is not None and built.readout.learns
+        learns = learns and not (built.localization_parameters() and config.optim.relative_lr == 0)
+        inputs = self._inputs.get(arm) if learns else None
+        if inputs is None:
+            self._inputs.clear()
+            inputs = probe_inputs(
+                built, self.maps.maps, self.trunk, self.maps.extents, learns=learns
+            )
+        if learns:
+            self._inputs[arm] = inputs
+        return ProbeNetwork(built, inputs)
+
+    @property
+    def _num_classes(self) -> int:
+        return len(next(iter(self.listings.values())).classes)
+
+
+def open_session(config: Config, console: Console) -> ProbeSession:
+    """Open the videos of all folds and the cache of their features, which is filled if need be.
+
+    Raises:
+        InputError: the configuration has no cache, or what `open_data` and `build_run_data` raise.
+    """
+    check_config(config)
+    strategy = build_strategy("float32", cpu=True)
+    folds = fold_configs(config) if config.data.fold == "all" else [config]
+    listings: dict[int, Listing] = {}
+    for fold in folds:
+        listing, source = open_data(fold)
+        assert isinstance(fold.data.fold, int)
+        listings[fold.data.fold] = listing
+    first = next(iter(listings.values()))
+    if first.multi_label:
+        raise InputError(f"{first.name}: videos have several labels; a probe needs one each")
+    seed_everything(config.train.seed)
+    network = build_network(config, len(first.classes))
+    data = build_run_data(config, source, first.all_videos, network, strategy, console)
+    assert isinstance(data, CachedData)
+    maps = _stored_maps(data, list(listings.values()))
+    learner = data.learner
+    return ProbeSession(
+        config, listings, data, maps, trunk_inputs(learner, maps.maps, len(maps)), strategy
+    )
+
+
+def check_config(config: Config) -> None:
+    """Check that a configuration can be probed.
+
+    Raises:
+        InputError: features are not cached, there is no read-out, or it is not pooled.
+    """
+    focus = config.model.focus
+    if not config.train.cache_features:
+        raise InputError(
+            "train.cache_features is false: a probe is trained on stored features; set "
+            "model.freeze_until to the trunk's last stage and train.cache_features=true"
+        )
+    if focus is None or focus.heads == 0:
+        raise InputError("model.focus: a probe compares read-outs of a stage; configure heads")
+    if focus.glimpse not in ("pooled", None):
+        raise InputError(
+            f"model.focus.glimpse is {focus.glimpse}: a probe compares read-outs whose "
+            "descriptions are pooled at the stage; set model.focus.glimpse=pooled"
+        )
+    if focus.random_glimpse_loss:
+        raise InputError(
+            "model.focus.random_glimpse_loss: a probe has no branch of a random window; set it to 0"
+        )
+
+
+def check_settings(config: Config, settings: Sequence[ProbeSetting], listing: Listing) -> None:
+    """Check all arms before one of them is trained.
+
+    Raises:
+        InputError: an arm's settings are wrong, or its stored features would be others.
+    """
+    own = cache_fingerprint(config, listing.all_videos)
+    for setting in settings:
+        changed = config_of_cell(config, setting, config.train.seed)
+        check_config(changed)
+        if different := own.compare(cache_fingerprint(changed, listing.all_videos)):
+            raise InputError(
+                f"arm {setting.arm.name!r} needs other stored features: {different}; give that to "
+                "a probe of its own, as key=value"
+            )
+
+
+def _stored_maps(data: CachedData, listings: Sequence[Listing]) -> StoredMaps:
+    train = {video.name for listing in listings for video in listing.train}
+    names = data.cache.videos.names()
+    unreadable = data.cache.failures
+    rows = [row for row in range(len(names)) if row not in unreadable]
+    return StoredMaps(
+        {
+            "train": (
+                ViewArrays.open(data.cache.folder, "train"),
+                [row for row in rows if names[row] in train],
+            ),
+            "test": (ViewArrays.open(data.cache.folder, "test"), rows),
+        }
+    )
+
+
+def _built(config: Config, learner: FocusedNetwork, stage: str, num_classes: int) -> FocusedNetwork:
+    """Return the part behind the stage, with the weights that a run with the seed starts with."""
+    smaller = config
+    if backbone_spec(config.model.backbone).frame_wise and config.data.clip.num_frames > FEW_FRAMES:
+        overrides = [f"data.clip.num_frames={FEW_FRAMES}"]
+        smaller = config_from_dict(to_dict(config), "the clip to build with", overrides)
+    seed_everything(config.train.seed)
+    network = build_network(smaller, num_classes)
+    with torch.no_grad():
+        behind = network.behind(stage, example_clip(smaller))
+    behind.stage_cells = learner.stage_cells
+    return behind
