@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -31,6 +31,7 @@ from stn_action.models.network import FocusedNetwork
 from stn_action.models.stage_extractor import StageExtractor, has_fast_bf16
 from stn_action.precision_choices import StoredPrecision
 
+Part = Literal["train", "test"]
 META, LOCK = "cache.json", "cache.lock"
 DEPENDS_ON = (
     "data.crop", "data.clip", "data.augment", "data.people", "data.tubes", "data.manifest",
@@ -112,6 +113,10 @@ class FeatureCache:
         """Return a data set with all test views of each of some videos, in this order."""
         return self._dataset("test", videos, None)
 
+    def arrays(self, part: Part) -> ViewArrays:
+        """Return the stored views of all videos, "train" or "test"."""
+        return ViewArrays.open(self.folder, part, self.fingerprint.digest)
+
     @property
     def failures(self) -> dict[int, str]:
         """Row to reason, of the videos that could not be read."""
@@ -127,12 +132,12 @@ class FeatureCache:
         clip_thw = (data.clip.num_frames, *data.crop.size)
         return network.behind(self.stage, example_clip(self.config), clip_thw=clip_thw)
 
-    def _dataset(self, part: str, videos: VideoTable, seed: int | None) -> StoredViews:
+    def _dataset(self, part: Part, videos: VideoTable, seed: int | None) -> StoredViews:
         meta = self._meta()
         row_of = {video.name: row for row, video in enumerate(self.videos)}
         rows = [row_of[video.name] for video in videos]
         return StoredViews(
-            ViewArrays.open(self.folder, part, self.fingerprint.digest),
+            self.arrays(part),
             rows,
             videos.targets,
             dict(meta["failures"]),

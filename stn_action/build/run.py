@@ -36,6 +36,7 @@ from stn_action.training.objective import ClassificationLoss
 from stn_action.training.optim import (
     Clipping,
     HeadWarmup,
+    NetworkWithHeads,
     build_optimizer,
     parameter_groups,
     warmup_constant,
@@ -169,7 +170,7 @@ def build_run(
     )
 
 
-def configured_groups(config: Config, network: FocusedNetwork) -> list[dict[str, Any]]:
+def configured_groups(config: Config, network: NetworkWithHeads) -> list[dict[str, Any]]:
     """Return the parameter groups of a network at the configured rates."""
     optim = config.optim
     return parameter_groups(

@@ -1,7 +1,7 @@
 """A probe: a grid of read-outs on the stored features of one frozen trunk, trained cell by cell."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Literal
 
 from rich.console import Console
 
-from stn_action.build.data import fold_configs, load_listing
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.errors import InputError
 from stn_action.progress import show_progress
@@ -25,7 +24,13 @@ from stn_action.runs.probe_grid import (
 )
 from stn_action.runs.probe_journal import CellJournal, check_same_probe
 from stn_action.runs.probe_result import ProbeResults, ProbeRow, collect_results
-from stn_action.runs.probe_session import ProbeSession, check_config, check_settings, open_session
+from stn_action.runs.probe_session import (
+    ProbeSession,
+    check_config,
+    check_settings,
+    fold_listings,
+    open_session,
+)
 from stn_action.workers.pool import Failed, run_pool
 
 INNER: Part = "inner"
@@ -79,8 +84,7 @@ def run_probe(
     console = Console(soft_wrap=True, highlight=False) if console is None else console
     check_config(config)
     settings = settings_of(plan.arms, plan.lrs, plan.relative_lrs)
-    configs = fold_configs(config) if config.data.fold == "all" else [config]
-    listings = {own.data.fold: load_listing(own) for own in configs if own.data.fold != "all"}
+    listings = fold_listings(config)
     folds = list(listings)
     _check_plan(plan, settings, folds)
     check_settings(config, settings, listings[folds[0]])
@@ -88,32 +92,36 @@ def run_probe(
         check_same_probe(out, config, listings[folds[0]], per_class=plan.per_class)
         with CellJournal(out, plan.arms) as journal:
             run = partial(_run_cells, config, plan.per_class, journal, workers, console)
-            part = plan.part
-            chosen = dict.fromkeys(folds, settings)
-            if plan.select is not None:
-                run(cells_of(settings, plan.seeds, folds, INNER))
-                chosen = {fold: _chosen(settings, plan.seeds, fold, journal) for fold in folds}
-                part = "test"
-            cells = [
-                cell for fold in folds for cell in cells_of(chosen[fold], plan.seeds, [fold], part)
-            ]
-            run(sorted(cells, key=lambda cell: settings.index(cell.setting)))
-            rows = [
-                ProbeRow(
-                    chosen[folds[0]][place],
-                    plan.select is not None,
-                    [
-                        [
-                            journal[ProbeCell(chosen[fold][place], seed, fold, part)]
-                            for fold in folds
-                        ]
-                        for seed in plan.seeds
-                    ],
-                )
-                for place in range(len(chosen[folds[0]]))
-            ]
+            rows = _run_grid(plan, settings, folds, run, journal)
     results = collect_results(config, rows, list(listings.values()), plan.seeds, plan.words())
     return replace(results, against=_against(plan))
+
+
+def _run_grid(
+    plan: ProbePlan, settings: Sequence[ProbeSetting], folds: Sequence[int],
+    run: Callable[[Sequence[ProbeCell]], None], journal: CellJournal,
+) -> list[ProbeRow]:  # fmt: skip
+    """Run all cells; with `select` first the inner ones, then those of the chosen settings."""
+    of_fold: dict[int, Sequence[ProbeSetting]] = dict.fromkeys(folds, settings)
+    if plan.select is not None:
+        run(cells_of(settings, plan.seeds, folds, INNER))
+        of_fold = {fold: _chosen(settings, plan.seeds, fold, journal) for fold in folds}
+    cells = [
+        cell for fold in folds for cell in cells_of(of_fold[fold], plan.seeds, [fold], plan.part)
+    ]
+    run(sorted(cells, key=lambda cell: (settings.index(cell.setting), plan.seeds.index(cell.seed))))
+
+    def result(place: int, seed: int, fold: int) -> CellResult:
+        return journal[ProbeCell(of_fold[fold][place], seed, fold, plan.part)]
+
+    return [
+        ProbeRow(
+            setting,
+            plan.select is not None,
+            [[result(place, seed, fold) for fold in folds] for seed in plan.seeds],
+        )
+        for place, setting in enumerate(of_fold[folds[0]])
+    ]
 
 
 def _check_plan(plan: ProbePlan, settings: Sequence[ProbeSetting], folds: Sequence[int]) -> None:
@@ -138,6 +146,10 @@ def _run_cells(
     cells: Sequence[ProbeCell],
 ) -> None:  # fmt: skip
     waiting = [cell for cell in cells if cell not in journal]
+    what = {INNER: " on groups held out of the training clips"}.get(cells[0].part, "")
+    console.print(
+        f"{len(cells)} cells{what}, {len(cells) - len(waiting)} of them finished", markup=False
+    )
     if not waiting:
         return
     text = json.dumps(to_dict(config))

@@ -208,8 +208,8 @@ def _inner_groups(listing: Listing) -> set[str]:
 
 
 def _drawn(videos: VideoTable, per_class: int, seed: int) -> Iterator[int]:
-    labels = [video.target for video in videos]
+    labels = videos.targets.tolist()
     for label in sorted(set(labels)):
         places = np.array([place for place, own in enumerate(labels) if own == label])
-        order = np.random.default_rng([seed, int(label)]).permutation(len(places))
+        order = np.random.default_rng([seed, label]).permutation(len(places))
         yield from places[order[:per_class]].tolist()

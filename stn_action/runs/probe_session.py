@@ -7,14 +7,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from stn_action.build.data import fold_configs, open_data
+from stn_action.build.data import fold_configs, load_listing, open_source
 from stn_action.build.feature_cache import cache_fingerprint
 from stn_action.build.model import build_network, example_clip
 from stn_action.build.run_data import CachedData, build_run_data
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.data.listing import Listing
 from stn_action.data.stored_maps import StoredMaps
-from stn_action.data.view_arrays import ViewArrays
 from stn_action.distributed import Strategy, build_strategy, seed_everything
 from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_table import backbone_spec
@@ -91,17 +90,13 @@ def open_session(config: Config, console: Console) -> ProbeSession:
     """Open the videos of all folds and the cache of their features, which is filled if need be.
 
     Raises:
-        InputError: the configuration has no cache, or what `open_data` and `build_run_data` raise.
+        InputError: as `check_config`, `load_listing` and `build_run_data`.
     """
     check_config(config)
     strategy = build_strategy("float32", cpu=True)
-    folds = fold_configs(config) if config.data.fold == "all" else [config]
-    listings: dict[int, Listing] = {}
-    for fold in folds:
-        listing, source = open_data(fold)
-        assert isinstance(fold.data.fold, int)
-        listings[fold.data.fold] = listing
+    listings = fold_listings(config)
     first = next(iter(listings.values()))
+    source = open_source(config)
     if first.multi_label:
         raise InputError(f"{first.name}: videos have several labels; a probe needs one each")
     seed_everything(config.train.seed)
@@ -113,6 +108,16 @@ def open_session(config: Config, console: Console) -> ProbeSession:
     return ProbeSession(
         config, listings, data, maps, trunk_inputs(learner, maps.maps, len(maps)), strategy
     )
+
+
+def fold_listings(config: Config) -> dict[int, Listing]:
+    """Return the videos of each fold of the configuration.
+
+    Raises:
+        InputError: as `load_listing`.
+    """
+    configs = fold_configs(config) if config.data.fold == "all" else [config]
+    return {own.data.fold: load_listing(own) for own in configs if own.data.fold != "all"}
 
 
 def check_config(config: Config) -> None:
@@ -165,10 +170,10 @@ def _stored_maps(data: CachedData, listings: Sequence[Listing]) -> StoredMaps:
     return StoredMaps(
         {
             "train": (
-                ViewArrays.open(data.cache.folder, "train"),
+                data.cache.arrays("train"),
                 [row for row in rows if names[row] in train],
             ),
-            "test": (ViewArrays.open(data.cache.folder, "test"), rows),
+            "test": (data.cache.arrays("test"), rows),
         }
     )
 
