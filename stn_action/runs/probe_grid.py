@@ -65,7 +65,7 @@ class ProbeSetting(NamedTuple):
     @property
     def label(self) -> str:
         """Return a short name that no other setting of the grid has, for one learning rate."""
-        rate = "" if self.relative_lr in (None, 0) else f" {self.relative_lr:g}"
+        rate = "" if not self.relative_lr else f" {short_rate(self.relative_lr)}"
         return self.arm.name + rate
 
     def overrides(self) -> list[str]:
@@ -87,6 +87,18 @@ class ProbeCell(NamedTuple):
         """Return what the cell is found by."""
         setting = self.setting
         return setting.arm.name, setting.lr, setting.relative_lr, self.seed, self.fold, self.part
+
+
+def short_rate(rate: float) -> str:
+    """Return a rate as one writes it on a command line.
+
+    >>> short_rate(0.001), short_rate(2.5e-05), short_rate(0.0), short_rate(1.0)
+    ('1e-3', '2.5e-5', '0', '1')
+    """
+    mantissa, _, exponent = f"{rate:e}".partition("e")
+    if not -12 < int(exponent) < 0:
+        return f"{rate:g}"
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def parse_arms(readouts: Sequence[str], variants: Sequence[str] = ()) -> list[ProbeArm]:

@@ -18,7 +18,7 @@ from stn_action.disk.atomic_file import write_file
 from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
 from stn_action.runs.folds import pooled_listing
 from stn_action.runs.probe_cell import CellResult
-from stn_action.runs.probe_grid import ProbeSetting
+from stn_action.runs.probe_grid import ProbeSetting, short_rate
 from stn_action.visualize.chart_figure import Figure, save_figure
 from stn_action.visualize.charts import draw_bars
 
@@ -136,7 +136,7 @@ def table_of_probe(results: ProbeResults) -> list[list[str]]:
     ]
     for row in results.rows:
         values = torch.tensor(row.accuracies, dtype=torch.float64)
-        rate = "–" if row.setting.relative_lr is None else f"{row.setting.relative_lr:g}"
+        rate = "–" if row.setting.relative_lr is None else short_rate(row.setting.relative_lr)
         shuffled = row.shuffled
         difference = ["–"] * 3
         if row is not reference:
@@ -147,7 +147,7 @@ def table_of_probe(results: ProbeResults) -> list[list[str]]:
             ]  # fmt: skip
         rows.append([
             row.setting.arm.name,
-            "chosen" if row.chosen else f"{row.setting.lr:g}",
+            "chosen" if row.chosen else short_rate(row.setting.lr),
             "chosen" if row.chosen and rate != "–" else rate,
             f"{100 * values.mean():.1f}",
             f"{100 * values.std():.1f}" if len(values) > 1 else "–",
@@ -187,7 +187,8 @@ def draw_probe(results: ProbeResults) -> Figure:
         deviations.append(float(values.std()) if len(values) > 1 else math.nan)
     several = len({row.setting.lr for row in results.rows}) > 1 and not results.rows[0].chosen
     names = [
-        f"{row.label}, lr {row.setting.lr:g}" if several else row.label for row in results.rows
+        f"{row.label}, lr {short_rate(row.setting.lr)}" if several else row.label
+        for row in results.rows
     ]
     return draw_bars(
         {"accuracy": heights}, names, x_label="read-out", y_label="top-1 (%)",

@@ -86,7 +86,7 @@ def test_the_table_tells_what_was_found(probed):
     assert lines[2].startswith("| read-out | lr | relative lr | mean | deviation | per seed | agai")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[4:9]]
     assert [row[0] for row in rows] == ["tiles", "attention", "max", "mean", "one"]
-    assert [row[2] for row in rows] == ["0", "–", "–", "–", "0.001"]
+    assert [row[2] for row in rows] == ["0", "–", "–", "–", "1e-3"]
     assert [row[11] for row in rows if row[0] in ("tiles", "mean")] == ["25", "100"]
     assert rows[3][6] == "–"  # against itself
     assert rows[2][13] == "–"  # the places of other maxima mean nothing
