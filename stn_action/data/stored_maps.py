@@ -5,6 +5,7 @@ Letters: R views, (C, t, h, w) a map, T frames of a clip.
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,7 +54,7 @@ class StoredMaps:
                 features, _, _, self.extents[number] = arrays.view(row, view)
                 self._maps[number] = features
             else:
-                self.extents[number] = torch.from_numpy(arrays.extents[row, view])
+                self.extents[number] = torch.from_numpy(np.array(arrays.extents[row, view]))
 
     def __len__(self) -> int:
         """Return R."""
