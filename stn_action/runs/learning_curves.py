@@ -1,0 +1,65 @@
+"""Learning curves: accuracy against training clips of a class, from several probes."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stn_action.disk.json_file import read_json
+from stn_action.errors import InputError
+from stn_action.visualize.chart_figure import Figure
+from stn_action.visualize.charts import draw_curves
+
+RESULTS_FILE = "results.json"
+"""Of tools/probe.py, in its folder."""
+KEYS = {"protocol", "videos", "rows", "clips_per_class"}
+
+
+def draw_learning_curves(folders: Sequence[Path], *, title: str = "") -> Figure:
+    """Draw a curve for each row of the probes' tables, with the deviations of the seeds.
+
+    Args:
+        folders: of probes that differ in `--per-class` alone.
+        title: above the chart.
+
+    Raises:
+        InputError: a folder has no results, or they are of other test videos.
+    """
+    curves: dict[str, list[tuple[float, float]]] = {}
+    deviations: dict[str, list[float]] = {}
+    for content in _read_all(folders):
+        for row in content["rows"]:
+            values = 100 * torch.tensor(row["accuracy"], dtype=torch.float64)
+            point = float(content["clips_per_class"]), float(values.mean())
+            curves.setdefault(row["label"], []).append(point)
+            deviation = float(values.std()) if len(values) > 1 else math.nan
+            deviations.setdefault(row["label"], []).append(deviation)
+    return draw_curves(
+        curves, x_label="training clips of a class", y_label="top-1 (%)", title=title, log_x=True,
+        deviations=deviations, y_bounds=(0, 100),
+    )  # fmt: skip
+
+
+def _read_all(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    if not folders:
+        raise InputError("learning curves need the folder of at least one probe, got none")
+    contents = [_read_one(folder / RESULTS_FILE) for folder in folders]
+    for folder, content in zip(folders, contents, strict=True):
+        if content["videos"] != contents[0]["videos"]:
+            raise InputError(
+                f"{folder}: a probe of other test videos ({len(content['videos'])}) than "
+                f"{folders[0]} ({len(contents[0]['videos'])}); give probes of one data set and fold"
+            )
+    return contents
+
+
+def _read_one(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path} is missing: give the folder of a finished tools/probe.py")
+    content = read_json(path, remedy="run tools/probe.py again with the same --out")
+    if not isinstance(content, dict) or (missing := KEYS - content.keys()):
+        lacks = f"lacks {', '.join(sorted(missing))}" if isinstance(content, dict) else "no object"
+        raise InputError(f"{path}: not the results of a probe ({lacks}); run tools/probe.py again")
+    return content
