@@ -59,7 +59,10 @@ def _read_one(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path} is missing: give the folder of a finished tools/probe.py")
     content = read_json(path, remedy="run tools/probe.py again with the same --out")
-    if not isinstance(content, dict) or (missing := KEYS - content.keys()):
-        lacks = f"lacks {', '.join(sorted(missing))}" if isinstance(content, dict) else "no object"
-        raise InputError(f"{path}: not the results of a probe ({lacks}); run tools/probe.py again")
+    found = set(content) if isinstance(content, dict) else set()
+    if missing := KEYS - found:
+        raise InputError(
+            f"{path}: not the results of a probe (lacks {', '.join(sorted(missing))}); run "
+            "tools/probe.py again"
+        )
     return content
