@@ -52,7 +52,7 @@ from stn_action.person.person_choices import (
     Select,
     WithoutPerson,
 )
-from stn_action.precision_choices import Precision
+from stn_action.precision_choices import CachePrecision, Precision
 from stn_action.training.optim import DEFAULT_GAIN, OPTIMIZERS
 from stn_action.training.training_choices import BatchNorm, OptimizerName, ScheduleName
 from stn_action.video.backend_table import BACKENDS
@@ -83,6 +83,7 @@ CHOICES = {
     "optim.schedule": ScheduleName,
     "train.batch_norm": BatchNorm,
     "train.precision": Precision,
+    "train.cache_precision": CachePrecision,
     "train.monitor": MetricName,
 }
 """The settings that are a choice between names, and the declaration in the implementing room."""
