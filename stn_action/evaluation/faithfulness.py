@@ -26,10 +26,12 @@ from stn_action.geometry.attention_mass import half_mass
 from stn_action.geometry.heat_maps import cell_areas
 from stn_action.geometry.outlines import frame_steps
 from stn_action.geometry.pixel_order import first_pixels, map_order, square_order, window_order
-from stn_action.models.grad_cam import GradCam
+from stn_action.models.grad_cam import ClassMaps, GradCam
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus, Prediction
 
+_CLIPS_AT_ONCE = 4
+"""In a forward pass: large tensors cost more to allocate than a batch saves."""
 HEADS, GRAD_CAM, ACTIVATION, RANDOM = "heads", "Grad-CAM", "activation", "random"
 
 
@@ -79,39 +81,29 @@ def measure_faithfulness(
         InputError: no video could be read.
         ValueError: there are no heads and no area; or "true" of several labels.
     """
-    device = next(network.parameters()).device
     rows: list[dict[str, Tensor]] = []
     names: tuple[str, ...] = ()
-    failures = []
+    failures: list[tuple[int, str]] = []
     for batch in batches:
         failures += batch.failures
-        if not len(batch.clip):
-            continue
-        clip, extents = batch.clip.to(device), batch.extents.to(device)
-        prediction = network(clip, extents=extents)
-        found = _probabilities(prediction, batch.target)
-        classes = found.argmax(1) if explained == "predicted" else _true(batch.target, device)
-        maps = cam(clip, classes, extents=extents)
-        masks = clip_masks(prediction.focus, *maps, cam=cam, area=area, generator=generator)
-        names = tuple(masks)
-        color = torch.tensor(fill, device=device).to(clip.dtype).view(1, 3, 1, 1, 1)
-
-        def probability(clip: Tensor, batch=batch, extents=extents, classes=classes) -> Tensor:
-            found = _probabilities(network(clip, extents=extents), batch.target)
-            return found.gather(1, classes[:, None])[:, 0]
-
-        inside = [mask[:, None] for mask in masks.values()]  # (B, 1, T, h, w) each
-        before = found.gather(1, classes[:, None])
-        lost = [probability(torch.where(mask, color, clip)) for mask in inside]
-        kept = [probability(torch.where(mask, clip, color)) for mask in inside]
-        columns = {
-            "video": batch.video,
-            "probability": before[:, 0],
-            "drop": before - torch.stack(lost, dim=1),
-            "kept": torch.stack(kept, dim=1),
-            "area": inside[0].double().mean((1, 2, 3, 4)),
-        }
-        rows.append({name: column.cpu() for name, column in columns.items()})
+        for start in range(0, len(batch.clip), _CLIPS_AT_ONCE):
+            part = slice(start, start + _CLIPS_AT_ONCE)
+            clips = _Clips(network, batch.clip[part], batch.extents[part], batch.target[part], fill)
+            classes = clips.before.argmax(1) if explained == "predicted" else clips.true_classes()
+            maps = cam(clips.clip, classes, extents=clips.extents)
+            masks = clip_masks(clips.focus, maps, area=area, generator=generator)
+            names = tuple(masks)
+            before = clips.before.gather(1, classes[:, None])
+            lost = [clips.probability(mask, classes) for mask in masks.values()]
+            kept = [clips.probability(~mask, classes) for mask in masks.values()]
+            columns = {
+                "video": batch.video[part],
+                "probability": before[:, 0],
+                "drop": before - torch.stack(lost, dim=1),
+                "kept": torch.stack(kept, dim=1),
+                "area": next(iter(masks.values())).double().mean((1, 2, 3)),
+            }
+            rows.append({name: column.cpu() for name, column in columns.items()})
     if not rows:
         reason = f"; the first: {failures[0][1]}" if failures else ""
         raise InputError(f"no video could be evaluated, {len(failures)} failed{reason}")
@@ -121,10 +113,8 @@ def measure_faithfulness(
 
 def clip_masks(
     focus: Sequence[Focus],
-    grad_cam: Tensor,
-    activation: Tensor,
+    maps: ClassMaps,
     *,
-    cam: GradCam,
     area: float | None,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
@@ -132,28 +122,27 @@ def clip_masks(
 
     Args:
         focus: of the clips; only the first placement counts; empty without heads.
-        grad_cam: (B, T', H, W), of `cam`.
-        activation: (B, T', H, W), of `cam`.
-        cam: knows where its cells are.
+        maps: of the clips.
         area: share of each frame; None: that of the heads' own places.
         generator: places the random rectangles.
 
     Raises:
         ValueError: there are no heads and no area.
     """
-    T, h, w = cam.cells.clip_thw
+    T, h, w = maps.cells.clip_thw
     if not focus and area is None:
         raise ValueError("without heads an area is needed, a share in (0, 1)")
-    counts = torch.full((len(grad_cam), T), round((area or 0) * h * w), device=grad_cam.device)
+    B, device = len(maps.grad_cam), maps.grad_cam.device
+    counts = torch.full((B, T), round((area or 0) * h * w), device=device)
     orders = {}
     if focus:
         orders[HEADS], own = _heads_order(focus[0])
         counts = own if area is None else counts
-    orders[GRAD_CAM] = map_order(grad_cam, cam.cells)
-    orders[ACTIVATION] = map_order(activation, cam.cells)
+    orders[GRAD_CAM] = map_order(maps.grad_cam, maps.cells)
+    orders[ACTIVATION] = map_order(maps.activation, maps.cells)
     side = (counts.double().mean(1) / (h * w)).sqrt().cpu()  # (B,), as a share of the clip's
-    places = (torch.rand(len(side), 2, generator=generator) * 2 - 1) * (1 - side)[:, None]
-    orders[RANDOM] = square_order(places.to(grad_cam), cam.cells)
+    places = (torch.rand(B, 2, generator=generator) * 2 - 1) * (1 - side)[:, None]
+    orders[RANDOM] = square_order(places.to(maps.grad_cam), maps.cells)
     return {name: first_pixels(order, counts) for name, order in orders.items()}
 
 
@@ -170,16 +159,37 @@ def _heads_order(focus: Focus) -> tuple[Tensor, Tensor]:
     return map_order(weights, cells), counts[:, steps]
 
 
-def _true(target: Tensor, device: torch.device) -> Tensor:
-    if target.ndim != 1:
-        raise ValueError("of several labels none is the true one: explain the predicted class")
-    return target.to(device)
+class _Clips:
+    """Some clips of a batch, classified before anything is masked."""
 
+    def __init__(
+        self, network: FocusedNetwork, clip: Tensor, extents: Tensor, target: Tensor,
+        fill: Sequence[float],
+    ) -> None:  # fmt: skip
+        device = next(network.parameters()).device
+        self.network, self.target = network, target
+        self.clip, self.extents = clip.to(device), extents.to(device)
+        self.color = torch.tensor(fill, device=device).to(clip.dtype).view(1, 3, 1, 1, 1)
+        prediction = network(self.clip, extents=self.extents)
+        self.focus = prediction.focus
+        self.before = self._probabilities(prediction)  # (B, C)
 
-def _probabilities(prediction: Prediction, target: Tensor) -> Tensor:
-    """Return probabilities (B, C), softmax, or sigmoid with several labels."""
-    logits = prediction.logits.double()
-    return logits.softmax(1) if target.ndim == 1 else logits.sigmoid()
+    def true_classes(self) -> Tensor:
+        """Return the classes (B,) int64 of the clips' videos."""
+        if self.target.ndim != 1:
+            raise ValueError("of several labels none is the true one: explain the predicted class")
+        return self.target.to(self.clip.device)
+
+    def probability(self, masked: Tensor, classes: Tensor) -> Tensor:
+        """Return the probability (B,) of classes (B,) with pixels (B, T, h, w) replaced."""
+        clip = torch.where(masked[:, None], self.color, self.clip)
+        found = self._probabilities(self.network(clip, extents=self.extents))
+        return found.gather(1, classes[:, None])[:, 0]
+
+    def _probabilities(self, prediction: Prediction) -> Tensor:
+        """Return probabilities (B, C), softmax, or sigmoid with several labels."""
+        logits = prediction.logits.double()
+        return logits.softmax(1) if self.target.ndim == 1 else logits.sigmoid()
 
 
 def _of_videos(

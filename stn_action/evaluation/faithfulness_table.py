@@ -78,16 +78,17 @@ class FaithfulnessTable:
             cells = [_words(row[key], signed="gain" in key) if key in row else "–"
                      for key in COLUMNS]  # fmt: skip
             lines.append("| " + " | ".join([name, *cells]) + " |")
-        return [
-            *lines,
-            "",
-            "percent; in brackets 95 % intervals of a bootstrap over "
-            f"{len(self.groups.unique())} groups of test videos",
-        ]
+        num_groups = len(self.groups.unique())
+        units = f"{num_groups} groups of test videos"
+        if num_groups == 1:
+            units = f"{len(self.groups)} test videos of one group: too narrow if they resemble"
+        return [*lines, "", f"percent; in brackets 95 % intervals of a bootstrap over {units}"]
 
     def _between(self, one: Tensor, other: Tensor) -> PairedDifference:
         generator = torch.Generator().manual_seed(BOOTSTRAP_SEED)
-        return paired_bootstrap(one, other, self.groups, generator=generator)
+        alone = torch.arange(len(self.groups))  # a single group has no interval
+        groups = alone if len(self.groups.unique()) == 1 else self.groups
+        return paired_bootstrap(one, other, groups, generator=generator)
 
 
 def _words(found: PairedDifference, *, signed: bool) -> str:

@@ -5,6 +5,7 @@ Letters: C channels of the map, T, H, W its size.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,19 @@ from torch import Tensor, nn
 from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
 from stn_action.models.network import FocusedNetwork
-from stn_action.models.receptive_field import trace_cells
+from stn_action.models.receptive_field import StageCells
 from stn_action.models.stages import evaluating, stage, stage_map, with_time
+
+
+class ClassMaps(NamedTuple):
+    """The maps of one stage for a batch of clips."""
+
+    grad_cam: Tensor
+    """(B, T, H, W): how much each cell speaks for the class of its clip."""
+    activation: Tensor
+    """(B, T, H, W): mean over channels of the absolute activation."""
+    cells: Cells
+    """Positions of the cells in the clip."""
 
 
 class GradCam:
@@ -31,33 +43,23 @@ class GradCam:
         InputError: there is no such stage, or it has no map.
     """
 
-    cells: Cells
-    """Positions of the stage's cells in the clip."""
-
     def __init__(self, network: FocusedNetwork, at: str, example: Tensor) -> None:
         self.network = network
         self.at = at
-        clip = network.normalization(example[:1].float())
         with evaluating(network.trunk):
-            features, self.channels_last = stage_map(network.trunk, at, clip)
-        T, H, W = features.shape[2:]
-        frames, height, width = example.shape[2:]
-        self.cells = trace_cells(
-            network.trunk, at, (frames, height, width), (T, H, W), channels_last=self.channels_last
-        )
+            clip = network.normalization(example[:1].float())
+            self.channels_last = stage_map(network.trunk, at, clip)[1]
+        self._cells = StageCells(at, self.channels_last)
 
     def __call__(
         self, clip: Tensor, classes: Tensor, *, extents: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Compute both maps of clips.
+    ) -> ClassMaps:
+        """Compute the maps of clips.
 
         Args:
             clip: (B, 3, T, h, w).
             classes: (B,) int64, the class that each clip is explained for.
             extents: see `FocusedNetwork`.
-
-        Returns:
-            Grad-CAM (B, T, H, W), and the mean over channels of the absolute activation.
 
         Raises:
             InputError: no gradient of the classes' logits reaches the stage.
@@ -77,7 +79,12 @@ class GradCam:
             for maps in (caught[0], gradient)
         )
         channel_weights = slopes.mean((2, 3, 4), keepdim=True)  # (B, C, 1, 1, 1)
-        return (channel_weights * features).sum(1), features.abs().mean(1)
+        T, H, W = features.shape[2:]
+        return ClassMaps(
+            (channel_weights * features).sum(1),
+            features.abs().mean(1),
+            self._cells.of(self.network.trunk, clip, (T, H, W)),
+        )
 
     @contextmanager
     def _catching(self, caught: list[Tensor]) -> Iterator[None]:

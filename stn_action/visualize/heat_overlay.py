@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
 from stn_action.geometry.attention_mass import half_mass
@@ -16,12 +17,16 @@ from stn_action.visualize.images import Color, Image
 
 _TINT = 0.6
 """Share of the color at the heaviest cell."""
+_NO_TINT = 1e-3
+"""Weights that differ by less than this share of them are equal."""
 _HEAT = 0.6
 """Share of the scale's color where the image is drawn below it."""
 
 
 def draw_tint(view: Image, weights: Tensor, edges: np.ndarray, color: Color) -> None:
-    """Tint an image by the weights of a map, in place: its heaviest cell takes most of the color.
+    """Tint an image where a map weighs more than on average, in place: most at its heaviest cell.
+
+    Equal weights leave no tint, so that the image below several heads stays visible.
 
     Args:
         view: the image.
@@ -29,7 +34,9 @@ def draw_tint(view: Image, weights: Tensor, edges: np.ndarray, color: Color) -> 
         edges: (4,) xyxy of the map in the image; x0 > x1: mirrored.
         color: of the tint.
     """
-    share = _TINT * _relative_weights(weights, edges, view.shape[:2])[..., None]
+    above = (weights - weights.mean()).clamp(min=0)
+    above = above if above.max() > _NO_TINT * weights.max() else torch.zeros_like(above)
+    share = _TINT * _relative_weights(above, edges, view.shape[:2])[..., None]
     view[:] = np.round(view * (1 - share) + np.array(color) * share)
 
 

@@ -11,7 +11,7 @@ from stn_action.geometry.attention_mass import window_weights
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.theta import theta_from_boxes
 from stn_action.models.backbones.small3d import Small3d
-from stn_action.models.grad_cam import GradCam
+from stn_action.models.grad_cam import ClassMaps, GradCam
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
 from stn_action.models.prediction import Focus
@@ -60,11 +60,10 @@ def measure(network: FocusedNetwork, *batches: Batch, at: str, **settings) -> Fa
     return measure_faithfulness(network, batches, cam, generator=generator, **settings)
 
 
-def masks_of(*focus: Focus, area: float | None = None, maps: Tensor | None = None, count: int = 3):
-    cam = GradCam(known_network(), "map", EXAMPLE)
-    maps = torch.rand(count, 4, 8, 10) if maps is None else maps
+def masks_of(*focus: Focus, area: float | None = None, count: int = 3):
+    maps = ClassMaps(torch.rand(count, 4, 8, 10), torch.rand(count, 4, 8, 10), CELLS)
     generator = torch.Generator().manual_seed(1)
-    return clip_masks(focus, maps, maps, cam=cam, area=area, generator=generator)
+    return clip_masks(focus, maps, area=area, generator=generator)
 
 
 def test_masks_of_the_evidence_take_all_of_it_and_keep_all_of_it():

@@ -1,5 +1,7 @@
 """Means, intervals and gains of a faithfulness measurement, by value."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -48,3 +50,12 @@ def test_lines_and_numbers_tell_the_same():
     assert numbers["num_groups"] == 3
     assert numbers["masks"]["heads"]["drop"]["difference"] == pytest.approx(0.4)
     assert set(numbers["masks"]["random"]) == {"drop", "kept", "drop_gain", "kept_gain"}
+
+
+def test_videos_of_a_single_group_are_resampled_one_by_one():
+    alone = replace(table(), groups=torch.full((6,), 4))
+    found = alone.rows()[0]["drop"]
+    assert 0.3 <= found.low < found.difference < found.high <= 0.5
+    assert alone.lines()[-1].endswith(
+        "over 6 test videos of one group: too narrow if they resemble"
+    )

@@ -31,7 +31,7 @@ def test_the_map_is_the_sum_of_channels_weighted_by_their_mean_gradient():
     clip = torch.rand(2, 3, 4, 32, 40)
     classes = torch.tensor([3, 1])
     cam = GradCam(network, "map", EXAMPLE)
-    found, activation = cam(clip, classes)
+    found, activation, cells = cam(clip, classes)
     features = network.trunk.map(clip).detach()  # (B, 5, 4, 8, 10)
     slopes = (
         2 * features.relu() / (4 * 8 * 10) * network.classifier.weight[classes].view(2, 5, 1, 1, 1)
@@ -39,8 +39,10 @@ def test_the_map_is_the_sum_of_channels_weighted_by_their_mean_gradient():
     expected = (slopes.mean((2, 3, 4), keepdim=True) * features).sum(1).detach()
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(activation, features.abs().mean(1))
-    assert cam.cells.size_thw == (4, 8, 10)
-    assert cam.cells.step_thw == (1, 4, 4)
+    assert cells.size_thw == (4, 8, 10)
+    assert cells.step_thw == (1, 4, 4)
+    longer = torch.rand(2, 3, 6, 32, 40)  # than the example
+    assert cam(longer, classes).cells.clip_thw == (6, 32, 40)
 
 
 @pytest.mark.parametrize("glimpse", ["tail", "pooled"])
@@ -51,7 +53,7 @@ def test_predictions_stay_as_they_are_and_a_frozen_trunk_has_a_map(glimpse):
     network.requires_grad_(False)
     clip = torch.rand(2, 3, 4, 32, 40)
     before = network(clip).logits
-    found, activation = GradCam(network, "stage1", EXAMPLE)(clip, torch.tensor([0, 2]))
+    found, activation, _ = GradCam(network, "stage1", EXAMPLE)(clip, torch.tensor([0, 2]))
     assert found.shape == activation.shape == (2, 4, 8, 10)
     assert found.abs().max() > 0
     assert torch.equal(network(clip).logits, before)

@@ -46,18 +46,23 @@ def test_a_tint_is_strongest_at_the_center_of_the_heaviest_cell(mirrored):
 
 def test_between_the_centers_of_two_cells_weights_are_interpolated():
     view = np.zeros((100, 200, 3), dtype=np.uint8)
-    draw_tint(view, one_cell(1, 2, 0.4) + one_cell(1, 3, 0.2), ODD_EDGES, (250, 0, 0))
-    assert view[51, [92, 113], 0].tolist() == [150, 75]  # 0.6 * 250 at the heaviest
-    assert view[51, [102, 103], 0].mean() == pytest.approx(112.5, abs=1)
+    weights = one_cell(1, 2, 0.4) + one_cell(1, 3, 0.22)  # mean 0.62 / 18
+    draw_tint(view, weights, ODD_EDGES, (250, 0, 0))
+    second = 0.6 * 250 * (0.22 - 0.62 / 18) / (0.4 - 0.62 / 18)
+    assert view[51, [92, 113], 0].tolist() == [150, round(second)]  # 0.6 * 250 at the heaviest
+    assert view[51, [102, 103], 0].mean() == pytest.approx((150 + second) / 2, abs=1)
     assert view[[41, 61], 92, 0].mean() == pytest.approx(150 * (1 - 10 / 21), abs=1)
 
 
-def test_nothing_is_tinted_without_weight_or_outside_the_map():
+def test_nothing_is_tinted_without_weight_where_all_are_equal_or_outside_the_map():
     view = gray()
-    draw_tint(view, torch.zeros(3, 6), EDGES, (240, 0, 0))
-    assert (view == 90).all()
-    draw_tint(view, torch.ones(3, 6), EDGES, (240, 0, 0))
-    assert (view[20:80, 40:160, 0] == 180).all()
+    for weights in (torch.zeros(3, 6), torch.ones(3, 6) + 1e-6 * torch.rand(3, 6)):
+        draw_tint(view, weights, EDGES, (240, 0, 0))
+        assert (view == 90).all()
+    corner = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    draw_tint(view, corner, EDGES, (240, 0, 0))
+    assert (view[20:35, 40:160, 0] == 180).all()
+    assert (view[65:, :, 0] == 90).all()
     view[20:80, 40:160] = 90
     assert (view == 90).all()
 
