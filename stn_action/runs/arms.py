@@ -88,10 +88,17 @@ def run_arms(
         console: where to print.
 
     Raises:
-        InputError: the configuration has no heads, or a folder holds another experiment.
+        InputError: the configuration has no heads or other read-outs than their windows, or a
+            folder holds another experiment.
     """
     if config.model.focus is None or config.model.focus.heads == 0:
         raise InputError("model.focus: arms are compared to one with heads; configure some")
+    if config.model.focus.readout != "windows":
+        raise InputError(
+            "model.focus.readout: the arms are windows that learn and windows at their start: "
+            f"expected windows, got {config.model.focus.readout!r}. tools/probe.py compares "
+            "read-outs"
+        )
     results = []
     with locked_folder(out):
         for arm in arms:

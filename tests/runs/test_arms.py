@@ -108,6 +108,14 @@ def test_arms_need_heads(tiny_data, tmp_path, focus):
         run_arms(tiny_config(tiny_data, focus), [0], tmp_path)
 
 
+def test_arms_are_of_windows(tiny_data, tmp_path):
+    config = tiny_config(tiny_data, "model.focus.readout=mean")
+    with pytest.raises(
+        InputError, match=r"focus.readout: .* expected windows, got 'mean'. tools/p"
+    ):
+        run_arms(config, [0], tmp_path)
+
+
 def test_clearing_removes_the_runs_and_nothing_else(tmp_path):
     for name in ("heads_seed0", "no_heads_seed3", "frozen_heads_seed0", "images"):
         (tmp_path / name).mkdir()

@@ -22,7 +22,8 @@ class AttentionReadout(Readout):
     themselves as values, temperature 1 / sqrt(D). The keys see what localization networks see
     (`LocalizationInput`), normalized over the map as theirs. With weights per step the queries
     get the step's position added, as sinusoids; added to the keys of a step, it would be the same
-    for all its cells and drop out of the softmax. It is trained at the trunk's learning rate.
+    for all its cells and drop out of the softmax. Queries start at unit variance, as keys do: from
+    near zero a short training hardly leaves the mean. It is trained at the trunk's learning rate.
 
     Args:
         channels: C of the features.
