@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.evidence import SETS
 from stn_action.evaluation.bootstrap import paired_bootstrap
 
-WINDOWS = "windows 1e-3"
+WINDOWS = "windows 0.001"
 RIVALS = ("attention", "tiles", "foreground", "mean")
 TIGHT = ("mean", "tiles")
 """Arms of looseness 0 without box errors that the windows on wrong boxes are compared with."""
