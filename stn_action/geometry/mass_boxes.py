@@ -63,4 +63,5 @@ def _smallest(mass: Tensor, share: float, tops: Tensor, bottoms: Tensor) -> Tens
 
 def _cumulated(x: Tensor) -> Tensor:
     """Return the sums (..., W + 1) of the first 0, 1, ... W entries of (..., W)."""
-    return torch.cat([torch.zeros_like(x[..., :1]), x.cumsum(-1)], dim=-1)
+    # a product with zeros and ones: on CUDA `cumsum` is not deterministic
+    return x @ x.new_ones(x.shape[-1], x.shape[-1] + 1).triu(1)
