@@ -27,10 +27,11 @@ from stn_action.runs.train import train
 
 ARMS = {
     "no heads": ("model.focus.heads=0",),
-    "frozen heads": ("optim.relative_lr=0",),
+    "frozen heads": ("model.focus.readout=windows", "optim.relative_lr=0"),
     "heads": (),
 }
-"""What is different in each arm; trunk, data, auxiliary losses and schedule are equal."""
+"""What is different in each arm; trunk, data, auxiliary losses and schedule are equal. Frozen heads
+are fixed windows, whatever read-out they are compared with."""
 
 REGION_SCORES = ("hit", "shuffled", "random", "area", "effective_area")
 

@@ -9,7 +9,16 @@ from rich.console import Console
 
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
-from stn_action.runs.arms import ARMS, ArmResult, clear, compare, describe, print_arms, run_arms
+from stn_action.runs.arms import (
+    ARMS,
+    ArmResult,
+    clear,
+    compare,
+    describe,
+    print_arms,
+    run_arms,
+    table_rows,
+)
 from stn_action.training.checkpoint import load_checkpoint
 from tests.tiny import rows_of, tiny_config, tiny_settings, write_config
 from tools.compare import main as compare_tool
@@ -51,6 +60,19 @@ def test_each_arm_differs_in_what_it_is_called_after(compared):
     moved = heads["heads"]["network"]
     assert frozen["readout.heads.localization.output.weight"].abs().max() == 0
     assert moved["readout.heads.localization.output.weight"].abs().max() > 0
+
+
+def test_a_read_out_with_weights_is_compared_with_windows_that_are_fixed(tiny_data, tmp_path):
+    short = [*SHORT, "train.max_steps=1", "eval.num_clips=1", "model.focus.readout=attention"]
+    config = tiny_config(tiny_data, *short)
+    results = run_arms(config, [0], tmp_path, console=QUIET)
+    rows = table_rows(results)
+    assert rows[0][-2:] == ["area", "effective area"]
+    for row in rows[2:]:
+        assert all(cell != "–" for cell in row[4:])
+    frozen = load_checkpoint(tmp_path / "frozen_heads_seed0/last.pt")
+    assert frozen["config"]["model"]["focus"]["readout"] == "windows"
+    assert rows[2][-2] == rows[2][-1]  # of windows they are the same
 
 
 def test_the_table_and_the_differences_are_written(compared, config):
