@@ -16,7 +16,7 @@ from rich.console import Console
 
 from stn_action.build.cache_filling import fill_arrays
 from stn_action.build.model import example_clip
-from stn_action.build.scene_pools import scene_keys
+from stn_action.build.scene_pools import scene_keys, unused_keys
 from stn_action.checksum import slice_label
 from stn_action.config.fingerprint import Fingerprint
 from stn_action.config.schema import Config
@@ -41,7 +41,7 @@ DEPENDS_ON = (
 """Settings and sections that the stored maps depend on."""
 OF_PEOPLE = (
     "data.crop.looseness", "data.crop.box_jitter", "data.crop.box_error", "data.crop.motion",
-    "data.crop.smooth_window", "data.crop.scene_seed", "data.tubes",
+    "data.crop.smooth_window", "data.tubes",
 )  # fmt: skip
 """Those among them that mean something only where there are person boxes."""
 OF_LISTING = ("data.tubes.no_person",)
@@ -213,7 +213,7 @@ def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
     return Fingerprint.of(
         config,
         keys=(*DEPENDS_ON, *(["train.seed"] if random_trunk else []), *scene_keys(config)),
-        without=OF_PEOPLE if config.data.people is None else OF_LISTING,
+        without=(OF_PEOPLE if config.data.people is None else OF_LISTING) + unused_keys(config),
         extra={
             "videos": hashlib.sha256(lines.encode()).hexdigest()[:16],
             "precision": stored_precision(config),

@@ -7,6 +7,8 @@ from stn_action.data.listing import Listing
 from stn_action.data.scene import Scenes
 from stn_action.data.source import ClipSource
 
+SCENE_SEED = "data.crop.scene_seed"
+
 
 def with_scenes(source: ClipSource, config: Config, listing: Listing) -> ClipSource:
     """Return the source with what surrounds its videos, if the configuration asks for scenes.
@@ -41,6 +43,11 @@ def scene_pools(listing: Listing, *, one_group_out: bool) -> list[str]:
         for part, videos in (("train", listing.train), ("val", listing.val), ("test", listing.test))
         for _ in range(len(videos))
     ]
+
+
+def unused_keys(config: Config) -> tuple[str, ...]:
+    """Return the settings of scenes that have no effect, as there are none."""
+    return () if config.data.crop.beyond == "scene" and config.data.people else (SCENE_SEED,)
 
 
 def scene_keys(config: Config) -> tuple[str, ...]:

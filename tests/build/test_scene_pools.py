@@ -121,6 +121,9 @@ def test_a_cache_depends_on_the_parts_where_scenes_do(tiny_data):
     assert scene_keys(of_groups) == ()
     keys = set(cache_fingerprint(tiny_config(tiny_data, *SCENE), []).settings)
     assert keys >= {"data.crop.beyond", "data.crop.scene_seed", "data.fold", "data.val_share"}
+    for more in ([], [*SCENE, "data.people=null"]):
+        keys = set(cache_fingerprint(tiny_config(tiny_data, *more), []).settings)
+        assert not keys & {"data.crop.scene_seed", "data.fold"}
 
 
 def test_predictors_pad(tiny_run, tiny_data):
