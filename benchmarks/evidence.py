@@ -49,7 +49,7 @@ OF_SET = {
 CONFIGS = {name: f"configs/{name}_st.yaml" for name in SETS}
 SEEDS = {"weizmann": 5, "ut_interaction": 5, "jhmdb": 3, "sample": 5}
 READOUTS = "mean,tiles,max,foreground,saliency,attention,windows"
-TWICE_THE_RESOLUTION = ("model.freeze_until=image.blocks.4", "model.focus.at=image.blocks.4")
+TWICE_THE_RESOLUTION = ("train.cache_at=image.blocks.4", "model.focus.at=image.blocks.4")
 
 
 class Grid(NamedTuple):

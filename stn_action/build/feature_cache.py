@@ -60,7 +60,7 @@ class FeatureCache:
         """Open the cache of an experiment, complete or not.
 
         Args:
-            config: the experiment; `model.freeze_until` is the stage.
+            config: the experiment; `train.cache_at` or `model.freeze_until` is the stage.
             videos: all that are trained or tested on, in any order.
 
         Raises:
@@ -68,7 +68,7 @@ class FeatureCache:
         """
         assert config.model.freeze_until is not None
         self.config = config
-        self.stage = config.model.freeze_until
+        self.stage = config.train.cache_at or config.model.freeze_until
         order = sorted(range(len(videos)), key=videos.names().__getitem__)
         self.videos = videos.select(order)
         self.precision: StoredPrecision = stored_precision(config)
@@ -89,9 +89,10 @@ class FeatureCache:
             console: where progress is shown.
 
         Raises:
-            InputError: no video can be read, the disk is full, or another process has filled the
-                folder with something else.
+            InputError: no video can be read, the disk is full, the stage is not frozen, or another
+                process has filled the folder with something else.
         """
+        self._require_frozen(network)
         with suppress(FileExistsError):  # the lock names what is in the way
             self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / LOCK, f"train.cache_folder: {self.folder}", "")
@@ -126,11 +127,19 @@ class FeatureCache:
         """Return the part of a network that takes the stored maps; it shares all parameters.
 
         Raises:
-            InputError: the network cannot be cut there.
+            InputError: the network cannot be cut there, or the stage is not frozen.
         """
+        self._require_frozen(network)
         data = self.config.data
         clip_thw = (data.clip.num_frames, *data.crop.size)
         return network.behind(self.stage, example_clip(self.config), clip_thw=clip_thw)
+
+    def _require_frozen(self, network: FocusedNetwork) -> None:
+        if not network.is_frozen(self.stage):
+            raise InputError(
+                f"train.cache_at: {self.stage!r} is not frozen, its features change in training; "
+                f"give a stage up to model.freeze_until ({self.config.model.freeze_until})"
+            )
 
     def _dataset(self, part: Part, videos: VideoTable, seed: int | None) -> StoredViews:
         meta = self._meta()
@@ -204,7 +213,8 @@ def stored_precision(config: Config) -> StoredPrecision:
 
 def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
     """Return the fingerprint of everything that the stored maps depend on."""
-    random_trunk = config.model.weights is None
+    more = ["train.seed"] if config.model.weights is None else []  # of a random trunk
+    more += ["train.cache_at"] if config.train.cache_at is not None else []
     lines = "\n".join(
         f"{video.name} {video.path.stat().st_size if video.path.is_file() else 'unreadable'}"
         + slice_label(video.start_seconds, video.end_seconds)
@@ -212,7 +222,7 @@ def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
     )
     return Fingerprint.of(
         config,
-        keys=(*DEPENDS_ON, *(["train.seed"] if random_trunk else []), *scene_keys(config)),
+        keys=(*DEPENDS_ON, *more, *scene_keys(config)),
         without=(OF_PEOPLE if config.data.people is None else OF_LISTING) + unused_keys(config),
         extra={
             "videos": hashlib.sha256(lines.encode()).hexdigest()[:16],

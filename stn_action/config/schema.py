@@ -25,6 +25,7 @@ from stn_action.config.types import (
     Positive,
     Section,
     Switch,
+    Text,
     Views,
     Whole,
 )
@@ -85,6 +86,9 @@ class TrainConfig(Section):
     (faster; the result depends on the number of processes), or those of the weights file."""
     cache_features: Switch = False
     """Store the features of the frozen stages on disk; requires model.freeze_until."""
+    cache_at: Text | None = None
+    """Stage whose features are stored; null: model.freeze_until. An earlier one, for a read-out of
+    its map on a trunk that stays frozen behind it."""
     cache_views: Views = 4
     """Augmented views stored per training video."""
     cache_precision: CachePrecision = "float32"
@@ -139,6 +143,15 @@ class Config(Section):
             raise ValueError(
                 "train.cache_features: only frozen features can be cached; set model.freeze_until "
                 "to the last frozen stage, or train.cache_features to false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _cache_stage_needs_a_cache(self) -> Self:
+        if self.train.cache_at is not None and not self.train.cache_features:
+            raise ValueError(
+                "train.cache_at: no features are stored; set train.cache_features=true, or "
+                "train.cache_at to null"
             )
         return self
 

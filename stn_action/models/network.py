@@ -185,6 +185,10 @@ class FocusedNetwork(nn.Module):
             self.trunk.get_submodule(name).requires_grad_(False)
         self.train(self.training)
 
+    def is_frozen(self, path: str) -> bool:
+        """Return whether `freeze_until` has frozen a stage and what precedes it."""
+        return path in self._frozen
+
     def freeze_batch_norm(self) -> None:
         """Let the trunk's batch norm use its stored statistics in training too."""
         layers = (
@@ -224,7 +228,7 @@ class FocusedNetwork(nn.Module):
         if self.readout is not None and self.at in before and self.at != path:
             raise InputError(
                 f"the heads look at {self.at!r}, which runs before {path!r}: choose that or an "
-                "earlier stage for freeze_until, or set train.cache_features=false"
+                "earlier stage for train.cache_at, or set train.cache_features=false"
             )
         rest = copy.copy(self)
         rest._modules = {**self._modules, "normalization": nn.Identity()}

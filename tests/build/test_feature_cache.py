@@ -13,11 +13,14 @@ from rich.console import Console
 
 from stn_action.build.data import evaluation_dataset, load_listing
 from stn_action.build.feature_cache import LOCK, FeatureCache, cache_fingerprint
+from stn_action.build.model import build_network
 from stn_action.config.schema import Config
 from stn_action.disk.file_lock import FileLock
+from stn_action.distributed import seed_everything
 from stn_action.errors import InputError
 from stn_action.runs.folder import writing_to
 from stn_action.runs.train import train
+from stn_action.training.checkpoint import load_checkpoint
 from tests.tiny import rows_of, tiny_config
 from tools.evaluate import main as evaluate_tool
 
@@ -261,3 +264,27 @@ def test_more_unreadable_videos_than_allowed_end_a_run_on_the_cache(tmp_path, ti
         InputError, match=r"2 training videos cannot be read, more than data.max_unr"
     ):
         train(cached_config(data, tmp_path, "run", "data.max_unreadable=1"))
+
+
+def test_an_earlier_stage_is_stored_where_the_heads_look_while_more_is_frozen(tiny_data, tmp_path):
+    more = "train.cache_at=stage2", "model.focus.at=stage2", "train.epochs=1"
+    of_stage = cached_config(tiny_data, tmp_path, "run", *more, "model.freeze_until=stage3")
+    assert "caching the features of stage2" in printed_by(of_stage)
+    trained = load_checkpoint(tmp_path / "run/last.pt")["network"]
+    seed_everything(of_stage.train.seed)
+    started = build_network(of_stage, 3).state_dict()
+    stage3 = [name for name in started if name.startswith("trunk.stage3.")]
+    assert stage3
+    assert all(torch.equal(trained[name], started[name]) for name in stage3)
+    assert not torch.equal(trained["classifier.weight"], started["classifier.weight"])
+    assert evaluate_tool(["--checkpoint", str(tmp_path / "run/last.pt"), "--out",
+                          str(tmp_path / "videos")]) == 0  # fmt: skip
+    files = [tmp_path / name / "test_predictions.csv" for name in ("run", "videos")]
+    assert (probabilities(files[0]) - probabilities(files[1])).abs().max() < 2e-3
+
+
+def test_a_stage_that_is_trained_is_not_stored(tiny_data, tmp_path):
+    config = cached_config(tiny_data, tmp_path, "run", "train.cache_at=stage3")
+    with pytest.raises(InputError, match=r"train\.cache_at: 'stage3' is not frozen.*\(stage2\)"):
+        train(config)
+    assert not (tmp_path / "cache").exists()

@@ -39,12 +39,16 @@ def plan_of(text: str = "mean,windows", **more) -> ProbePlan:
     return ProbePlan(arms, [3e-3], [1e-3], more.pop("seeds", [0, 1]), **more)
 
 
-@pytest.mark.parametrize(("arm", "relative_lr"), [("windows", 1e-3), ("attention", 0), ("max", 0)])
-def test_a_probe_ends_with_the_weights_of_a_run_on_the_cache(
-    arm, relative_lr, tiny_data, cache, tmp_path
-):
+EARLIER = ("train.cache_at=stage2", "model.focus.at=stage2")
+
+
+@pytest.mark.parametrize(
+    ("arm", "more"), [("windows", ()), ("windows", EARLIER), ("attention", ()), ("max", ())]
+)
+def test_a_probe_ends_with_the_weights_of_a_run_on_the_cache(arm, more, tiny_data, cache, tmp_path):
     # three batches an epoch with different views in each, dropout, warm-up, clipping
-    more = ("model.dropout=0.3", "optim.label_smoothing=0.1", "optim.weight_decay=0.05")
+    more = (*more, "model.dropout=0.3", "optim.label_smoothing=0.1", "optim.weight_decay=0.05")
+    cache = tmp_path / "cache" if EARLIER[0] in more else cache
     config = probe_config(tiny_data, cache, *more, "train.epochs=3")
     session = open_session(config, QUIET)
     setting = settings_of(parse_arms([arm]), [3e-3], [1e-3])[0]
