@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from benchmarks import relative_lr
+from benchmarks import parts, relative_lr
 from tools.benchmark import main as benchmark
 
 
@@ -21,6 +21,16 @@ def test_the_relative_lr_benchmark_writes_a_row_per_run(tmp_path, capsys, monkey
     assert float(moving["displacement"]) > 0.001
     assert float(moving["effective"]) == 90
     assert capsys.readouterr().out.count("\n") == 3
+
+
+def test_the_parts_benchmark_writes_a_row_per_run(capsys, monkeypatch):
+    monkeypatch.setattr(parts, "TEST_SIZE", 32)
+    parts.main(["--maps", "40", "--steps", "22", "--seeds", "0", "--diversity-losses", "1"])
+    grid, heatmap = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert (grid["localization"], heatmap["localization"]) == ("grid", "heatmap")
+    assert grid["maps"] == "40"
+    assert 0 <= float(heatmap["accuracy"]) <= 1
+    assert float(heatmap["spread"]) > 0
 
 
 def test_a_mistake_in_a_benchmark_ends_with_status_2(capsys):
