@@ -15,6 +15,7 @@ from benchmarks.evidence import SETS
 from stn_action.evaluation.bootstrap import paired_bootstrap
 
 WINDOWS = "windows 0.001"
+ARMS = ("mean", "tiles", "max", "foreground", "saliency", "attention", WINDOWS)
 RIVALS = ("attention", "tiles", "foreground", "mean")
 TIGHT = ("mean", "tiles")
 """Arms of looseness 0 without box errors that the windows on wrong boxes are compared with."""
@@ -102,6 +103,25 @@ def read_scores(folder: Path) -> dict[str, Scores]:
     }  # fmt: skip
 
 
+def headline(out: Path, sets: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the table of strong box errors: all sets and read-outs, and the gains."""
+    rivals = [f"tight {name}" for name in TIGHT]
+    yield from _row(["strong box errors", *ARMS, *rivals], header=True)
+    gains = list(_row([f"gain of {WINDOWS}", *RIVALS, *rivals], header=True))
+    for name in sets:
+        scores = read_scores(out / name / "errors_strong")
+        if not scores:
+            continue
+        tight = read_scores(out / name / "errors_none")
+        arms = [scores.get(arm) for arm in ARMS] + [tight.get(arm) for arm in TIGHT]
+        yield from _row([name, *("–" if arm is None else arm.text for arm in arms)])
+        others = [scores.get(arm) for arm in RIVALS] + [tight.get(arm) for arm in TIGHT]
+        gains += _row([name, *_gains_over(scores[WINDOWS], others)])
+    yield ""
+    yield from gains
+    yield ""
+
+
 def tables_of(out: Path, data_set: str) -> Iterator[str]:
     """Yield the lines of a data set's tables: accuracies, gains, and where the arms looked."""
     grids = {path.name: read_scores(path) for path in sorted((out / data_set).glob("*"))}
@@ -131,11 +151,12 @@ def _gains(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
         if WINDOWS not in scores:
             continue
         rivals = [scores.get(rival) for rival in RIVALS] + [tight.get(rival) for rival in TIGHT]
-        cells = [
-            "–" if rival is None else str(gain_over(scores[WINDOWS], rival)) for rival in rivals
-        ]
-        yield from _row([name, *cells])
+        yield from _row([name, *_gains_over(scores[WINDOWS], rivals)])
     yield ""
+
+
+def _gains_over(better: Scores, rivals: Sequence[Scores | None]) -> list[str]:
+    return ["–" if rival is None else str(gain_over(better, rival)) for rival in rivals]
 
 
 def _places(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
@@ -170,6 +191,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--out", type=Path, default=Path("runs/evidence"), help="of the evidence")
     options = parser.parse_args(arguments)
+    for line in headline(options.out, options.sets):
+        sys.stdout.write(f"{line}\n")
     for name in options.sets:
         for line in tables_of(options.out, name):
             sys.stdout.write(f"{line}\n")
