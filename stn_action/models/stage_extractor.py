@@ -8,9 +8,10 @@ Letters: C, t, h, w of the map.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -51,11 +52,11 @@ class StageExtractor:
         self.device = next(network.trunk.parameters()).device
         self.frame_wise = isinstance(network.trunk, FrameWise)
         self._normalization = network.normalization
-        example = example.to(self.device)
-        with evaluating(network.trunk):
+        example = torch.cat([example, example]).to(self.device)
+        with _threads(1), evaluating(network.trunk):  # little work: threads would wait mostly
             example_map, self._channels_last = stage_map(network.trunk, path, example)
+            self._trunk = self._in_layout(fold_batch_norm(network.trunk, path, example), example)
         self._example_shape = tuple(example_map.shape)
-        self._trunk = self._in_layout(fold_batch_norm(network.trunk, path, example), example)
 
     def map_shape(self, num_frames: int) -> tuple[int, int, int, int]:
         """Return (C, t, h, w) of the map of a clip as large as the example."""
@@ -81,12 +82,9 @@ class StageExtractor:
         threads = min(cores, len(parts))
         if threads == 1:
             return [self._maps(part) for part in parts]
-        own = {"initializer": torch.set_num_threads, "initargs": (cores // threads,)}
-        try:
-            with ThreadPoolExecutor(threads, **own) as pool:
-                return list(pool.map(self._maps, parts))
-        finally:
-            torch.set_num_threads(cores)  # threads that start later take what was set last
+        set_up = partial(torch.set_num_threads, cores // threads)
+        with _threads(cores), ThreadPoolExecutor(threads, initializer=set_up) as pool:
+            return list(pool.map(self._maps, parts))
 
     @torch.inference_mode()
     def _maps(self, clips: Tensor) -> Tensor:
@@ -111,9 +109,9 @@ class StageExtractor:
         for weight in changed.parameters():
             if memory_format := CHANNELS_LAST.get(weight.dim()):
                 weight.data = weight.data.contiguous(memory_format=memory_format)
-        try:  # two clips: with one, convolutions may leave their output contiguous
+        try:  # of two clips: with one, convolutions may leave their output contiguous
             with torch.inference_mode(), self._autocast():
-                stage_output(changed, self.path, torch.cat([example, example]))
+                stage_output(changed, self.path, example)
         except RuntimeError:  # `view` of what is not contiguous
             return plain
         return changed
@@ -124,3 +122,14 @@ def has_fast_bf16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Compute in some threads; after it in as many as before, threads that start then too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
