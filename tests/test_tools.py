@@ -336,3 +336,28 @@ def test_the_sign_set_is_generated_by_its_dials(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         make_sample([*arguments, "--distractors", "1"])
     assert "--distractors belongs to the sign set" in capsys.readouterr().err
+
+
+def test_a_phase_diagram_is_made_of_generated_sets(tmp_path, capsys):
+    phase_diagram = importlib.import_module("tools.phase_diagram").main
+    arguments = [
+        str(Path("configs/phase.yaml").resolve()), "data.num_workers=0", "data.crop.size=32",
+        "model.backbone=small3d", "model.weights=none", "model.freeze_until=stage3",
+        "model.focus.at=stage3", "model.features_from=null", "train.max_steps=2",
+        "data.clip.num_frames=4", "data.clip.stride=1", "--out", str(tmp_path), "--workers", "0",
+        "--regions", "1/9", "--distractors", "1", "--clips", "2", "--test-clips", "1",
+        "--readouts", "mean,windows", "--seeds", "0",
+    ]  # fmt: skip
+    assert phase_diagram(arguments) == 0
+    assert "| 1/9 | 1 | 2 |" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "cells", "phase.md", "phase.png", "phase.svg",
+    ]  # fmt: skip
+    (cell,) = (tmp_path / "cells").iterdir()
+    arms = json.loads(cell.read_text())["arms"]
+    assert set(arms) == {"mean", "windows", "tight box"}
+    assert all(len(arm["correct"][0]) == 4 for arm in arms.values())
+    assert arms["mean"]["effective_area"] == [1]
+    assert arms["windows"]["parameters"] > arms["mean"]["parameters"]
+    assert phase_diagram([*arguments, "--distractors", "5"]) == 2
+    assert "--distractors: expected different values, 0 to 3: 5" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -77,6 +78,8 @@ def run_phase(
             if not keep_sets:
                 for folder in root.parent.glob(f"{root.name}*"):
                     shutil.rmtree(folder)
+                with suppress(OSError):  # others are in it
+                    root.parent.rmdir()
         return [_read(out, cell) for cells in grid.sets() for cell in cells]
 
 

@@ -21,6 +21,7 @@ from stn_action.runs.probe_grid import (
     ProbeSetting,
     cells_of,
     settings_of,
+    split_of_cell,
 )
 from stn_action.runs.probe_journal import CellJournal, check_same_probe
 from stn_action.runs.probe_result import ProbeResults, ProbeRow, collect_results
@@ -94,7 +95,13 @@ def run_probe(
             run = partial(_run_cells, config, plan.per_class, journal, workers, console)
             rows = _run_grid(plan, settings, folds, run, journal)
     results = collect_results(config, rows, list(listings.values()), plan.seeds, plan.words())
-    return replace(results, against=_against(plan))
+    trained = [
+        len(split_of_cell(own, plan.part, per_class=plan.per_class, seed=plan.seeds[0])[0])
+        / len(own.classes)
+        for own in listings.values()
+    ]
+    clips = sum(trained) / len(trained)
+    return replace(results, against=_against(plan), clips_per_class=clips)
 
 
 def _run_grid(

@@ -85,6 +85,8 @@ class ProbeResults:
     seeds: Sequence[int]
     against: str = ""
     """The arm that others are compared with; at several rates its first."""
+    clips_per_class: float | None = None
+    """Training clips of a class, mean over classes and folds."""
 
     @property
     def reference(self) -> ProbeRow:
@@ -204,6 +206,7 @@ def numbers_of_probe(results: ProbeResults, command: str) -> dict[str, Any]:
         "command": command,
         "against": results.against,
         "seeds": list(results.seeds),
+        "clips_per_class": results.clips_per_class,
         "classes": list(results.classes),
         "videos": results.videos.names(),
         "groups": results.videos.groups(),

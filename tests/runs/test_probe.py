@@ -101,6 +101,7 @@ def test_results_can_be_paired_with_those_of_another_probe(probed):
     results = json.loads((probed / "results.json").read_text())
     assert len(results["videos"]) == len(results["groups"]) == len(results["targets"]) == 6
     assert results["protocol"].startswith("folders: 6 videos")
+    assert results["clips_per_class"] == 4
     assert "tools/probe.py" in results["command"] or "pytest" in results["command"]
     for row in results["rows"]:
         probabilities = torch.tensor(row["probabilities"])  # (seeds, N, classes)
