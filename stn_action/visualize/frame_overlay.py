@@ -176,8 +176,10 @@ def draw_windows(
     contours = _draw_heat(view, heat, scale_xy, first_head=len(outlines))
     if (corners := _corners("target_box", target_box)) is not None:
         draw_outline(view, corners * scale_xy, WHITE, _THIN)
-    for head, points in (*windows, *contours):
+    for head, points in windows:
         _tag(view, points, head, _text_height(size_hw))
+    for head, line in contours:  # above it: cells may be smaller than a tag
+        _tag(view, line, head, _text_height(size_hw), above=True)
     return view
 
 
@@ -231,8 +233,10 @@ def _corners(name: str, box: Tensor | None) -> np.ndarray | None:
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
 
 
-def _tag(view: Image, window: np.ndarray, head: int, text_height: int) -> None:
-    """Draw the head's number on its color, inside the window's upper edge.
+def _tag(
+    view: Image, window: np.ndarray, head: int, text_height: int, *, above: bool = False
+) -> None:
+    """Draw the head's number on its color, inside the window's upper edge or above it.
 
     Each head has its own place along the edge, so that tags of equal windows stay readable.
     """
@@ -240,7 +244,7 @@ def _tag(view: Image, window: np.ndarray, head: int, text_height: int) -> None:
     left, top = window.min(axis=0)
     room = max(0.0, float(np.ptp(window[:, 0])) - size)
     x = round(float(left) + min(head * 1.15 * size, room))
-    y = round(float(top))
+    y = round(float(top)) - above * size
     x, y = min(max(x, 0), view.shape[1] - size), min(max(y, 0), view.shape[0] - size)
     cv2.rectangle(view, (x, y), (x + size, y + size), head_color(head), cv2.FILLED)
     text = str(head + 1)
