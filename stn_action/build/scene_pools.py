@@ -6,6 +6,7 @@ from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.listing import Listing
 from stn_action.data.scene import Scenes
 from stn_action.data.source import ClipSource
+from stn_action.errors import InputError
 
 SCENE_SEED = "data.crop.scene_seed"
 
@@ -19,12 +20,17 @@ def with_scenes(source: ClipSource, config: Config, listing: Listing) -> ClipSou
         listing: the videos that are used.
 
     Raises:
-        InputError: a video is alone.
+        InputError: a video is alone, or all folds are to share scenes that depend on the fold.
     """
-    crop = crop_of(config)
+    crop, one_group_out = crop_of(config), DATASETS[config.data.name].one_group_out
     if crop.beyond != "scene" or source.people is None:
         return source
-    pools = scene_pools(listing, one_group_out=DATASETS[config.data.name].one_group_out)
+    if config.data.fold == "all" and not one_group_out:
+        raise InputError(
+            f"data.crop.beyond=scene: the scenes of {config.data.name} depend on the fold, and all "
+            "folds would share one cache here; give its number (data.fold=N)"
+        )
+    pools = scene_pools(listing, one_group_out=one_group_out)
     videos = source.select(listing.all_videos)
     return source.with_scenes(Scenes(videos, pools, seed=crop.scene_seed))
 

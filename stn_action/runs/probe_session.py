@@ -11,6 +11,7 @@ from stn_action.build.data import fold_configs, load_listing, open_source
 from stn_action.build.feature_cache import cache_fingerprint
 from stn_action.build.model import build_network, example_clip
 from stn_action.build.run_data import CachedData, build_run_data
+from stn_action.build.scene_pools import with_scenes
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.data.listing import Listing
 from stn_action.data.stored_maps import StoredMaps
@@ -96,7 +97,7 @@ def open_session(config: Config, console: Console) -> ProbeSession:
     strategy = build_strategy("float32", cpu=True)
     listings = fold_listings(config)
     first = next(iter(listings.values()))
-    source = open_source(config)
+    source = with_scenes(open_source(config), config, first)
     if first.multi_label:
         raise InputError(f"{first.name}: videos have several labels; a probe needs one each")
     seed_everything(config.train.seed)

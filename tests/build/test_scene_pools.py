@@ -14,7 +14,7 @@ from stn_action.build.data import (
     training_dataset,
 )
 from stn_action.build.feature_cache import cache_fingerprint
-from stn_action.build.scene_pools import scene_keys, scene_pools
+from stn_action.build.scene_pools import scene_keys, scene_pools, with_scenes
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -102,6 +102,16 @@ def test_one_video_alone_in_a_part_is_refused(tiny_data, tmp_path):
     )
     with pytest.raises(InputError, match=message):
         open_data(config)
+
+
+def test_folds_that_share_a_cache_cannot_have_scenes_of_their_own(tiny_data):
+    config = tiny_config(tiny_data, *SCENE)
+    every_fold = config.model_copy(update={"data": config.data.model_copy(update={"fold": "all"})})
+    listing = load_listing(config)
+    with pytest.raises(
+        InputError, match=r"the scenes of folders depend on the fold, .*data.fold=N"
+    ):
+        with_scenes(open_source(config), every_fold, listing)
 
 
 def test_scenes_that_were_not_given_are_asked_for(tiny_data):
