@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from stn_action.runs.probe_session import open_session
 from stn_action.runs.train import train
 from stn_action.training.checkpoint import load_checkpoint
 from tests.tiny import tiny_config, tiny_settings, write_config
+from tools.make_sample import main as sample_tool
 from tools.probe import main as probe_tool
 
 QUIET = Console(quiet=True)
@@ -230,3 +232,27 @@ def test_processes_find_what_one_finds(probed, tiny_data, cache, tmp_path):
     ):
         found = [[video for fold in own for video in fold.probabilities] for own in row.results]
         assert found == one["probabilities"]
+
+
+@pytest.mark.slow
+def test_read_outs_of_an_image_trunk_on_sample_data(shared, tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "out"
+    assert sample_tool(["--out", str(data), "--clips-per-class", "8", "4"]) == 0
+    weights = shared / "models/tf_efficientnet_lite0.imagenet.safetensors"
+    settings = [
+        f"data.root={data}", f"data.people={data / 'people'}", "data.regions=null",
+        "model.backbone=timm/tf_efficientnet_lite0", f"model.weights={weights}",
+        "model.freeze_until=image.blocks.6", "model.focus.at=image.blocks.6",
+        "model.temporal=difference", "optim.lr=1e-3", "train.cache_features=true",
+        f"train.cache_folder={tmp_path / 'cache'}", "train.cache_views=2", "train.epochs=6",
+    ]  # fmt: skip
+    command = ["configs/sample_st.yaml", *settings, "--seeds", "0", "--out", str(out)]
+    assert probe_tool([*command, "--readouts", "mean,attention,windows"]) == 0
+    assert probe_tool([*command, "--readouts", "mean,saliency", "--against", "saliency"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 cells, 1 of them finished" in printed
+    results = json.loads((out / "results.json").read_text())
+    assert [row["label"] for row in results["rows"]] == ["mean", "saliency"]
+    for row in results["rows"]:
+        assert len(row["correct"][0]) == 6 * 4
+        assert row["loss"] < 2 * math.log(6)  # of all branches and of each, by chance
