@@ -93,7 +93,7 @@ class TrainConfig(Section):
     """Augmented views stored per training video."""
     cache_precision: CachePrecision = "float32"
     """Numeric precision of the trunk that computes the features; bf16 takes about half the time on
-    processors that have it and changes features by a few percent; auto: bf16 on those."""
+    processors that have it and changes features by several percent; auto: bf16 on those."""
     cache_folder: PathText | None = None
     """Folder of the stored features; null: one in runs/cache named by data set, trunk and what the
     features depend on, which all runs with the same features share."""
