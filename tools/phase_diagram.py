@@ -45,11 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from stn_action.runs.phase_probe import train_by_probe
 
     config = load_config(*one_file_and_settings(options.words, "CONFIG"))
-    dials = map(tuple, (options.regions, options.distractors, options.clips))
+    dials = options.regions, options.distractors, options.clips
+    grid = PhaseGrid(*dials, options.test_clips, options.data_seed)
     console = Console(soft_wrap=True, highlight=False)
     records = run_phase(
-        config, PhaseGrid(*dials, options.test_clips, options.data_seed),
-        options.readouts.split(","), options.seeds, options.out,
+        config, grid, options.readouts.split(","), options.seeds, options.out,
         partial(train_by_probe, workers=options.workers, console=console),
         keep_sets=options.keep_sets, console=console,
     )  # fmt: skip

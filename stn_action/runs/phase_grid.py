@@ -1,5 +1,6 @@
 """The grid of a phase diagram: the dials of generated data, and the configuration of each cell."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -45,9 +46,9 @@ DIALS = {
 class PhaseGrid:
     """The values of all dials."""
 
-    regions: tuple[Fraction, ...]
-    distractors: tuple[int, ...]
-    clips: tuple[int, ...]
+    regions: Sequence[Fraction]
+    distractors: Sequence[int]
+    clips: Sequence[int]
     test_clips: int
     """Of each class."""
     data_seed: int = 0
