@@ -128,7 +128,10 @@ def command_of(grid: Grid, out: Path, own: Sequence[str]) -> list[str]:
     options = list(grid.options)
     if "--readouts" not in options:
         options += ["--readouts", READOUTS, "--relative-lr", "1e-3,1e-4,1e-5"]
-        options += ["--variant", "windows_no_branch_loss:readout=windows,branch_loss=0"]
+        options += [
+            "--variant",
+            "windows_no_branch_loss:readout=windows,branch_loss=0,optim.relative_lr=1e-3",
+        ]
     overrides = [*COMMON, *OF_SET[grid.data_set], *grid.overrides, *own]
     return [
         sys.executable, "tools/probe.py", CONFIGS[grid.data_set], *options, "--seeds", *seeds,

@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.evidence import SETS
 from stn_action.evaluation.bootstrap import paired_bootstrap
 
-WINDOWS = "windows 0.001"
+WINDOWS = "windows 1e-3"
 ARMS = ("mean", "tiles", "max", "foreground", "saliency", "attention", WINDOWS)
 RIVALS = ("attention", "tiles", "foreground", "mean")
 TIGHT = ("mean", "tiles")
