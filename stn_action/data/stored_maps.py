@@ -1,5 +1,7 @@
 """Stored maps of many views in memory, by number: what is read in every epoch is read once.
 
+Cells come first in memory: the weighted mean of some is then one product over rows.
+
 Letters: R views, (C, t, h, w) a map, T frames of a clip.
 """
 
@@ -46,13 +48,14 @@ class StoredMaps:
         self._maps = torch.empty(0, dtype=dtype)
         self.in_memory = dtype.itemsize * size <= max_bytes
         if self.in_memory:
-            self._maps = torch.empty(len(self), *self.map_shape, dtype=dtype)
+            C, t, h, w = self.map_shape
+            self._maps = torch.empty(len(self), h, w, t, C, dtype=dtype)
         self.extents = torch.empty(len(self), *arrays.extents.shape[2:])
         """(R, T, 2, 4) float32, see `batch.Sample.extents`."""
         for number, (arrays, row, view) in enumerate(self._places):
             if self.in_memory:
                 features, _, _, self.extents[number] = arrays.view(row, view)
-                self._maps[number] = features
+                self._maps[number] = features.permute(2, 3, 1, 0)  # (h, w, t, C)
             else:
                 self.extents[number] = torch.from_numpy(np.array(arrays.extents[row, view]))
 
@@ -71,6 +74,19 @@ class StoredMaps:
             InputError: a view that is read from the disk is not what was written.
         """
         if self.in_memory:
-            return self._maps[numbers].float()
-        places = [self._places[number] for number in numbers.tolist()]
-        return torch.stack([arrays.view(row, view)[0] for arrays, row, view in places])
+            return self._maps[numbers].float().permute(0, 4, 3, 1, 2)
+        return torch.stack([self._read(number) for number in numbers.tolist()])
+
+    def cells(self, number: int) -> Tensor:
+        """Return the map of a view as cells, (h * w, t, C) float32.
+
+        Raises:
+            InputError: as `maps`.
+        """
+        if self.in_memory:
+            return self._maps[number].flatten(0, 1).float()
+        return self._read(number).permute(2, 3, 1, 0).flatten(0, 1)
+
+    def _read(self, number: int) -> Tensor:
+        arrays, row, view = self._places[number]
+        return arrays.view(row, view)[0]

@@ -96,17 +96,46 @@ def pooled(
         ValueError: the shapes do not agree, or the sampler cannot do this theta.
     """
     size = _checked(features, theta, size)
-    separable = sampler in ("separable", "area")
-    separable |= sampler == "auto" and axis_aligned and kind_of(theta) == AFFINE
-    if not separable:
+    if not is_separable(theta, axis_aligned=axis_aligned, sampler=sampler):
         glimpses = sample(features, theta, size, sampler=sampler, padding=padding)
         return glimpses.mean((-2, -1))
-    _check_sampler(theta, sampler, padding)
     map_hw = (features.shape[-2], features.shape[-1])
+    weights = pooling_weights(theta, map_hw, (size[0], size[1]), sampler=sampler, padding=padding)
+    return weighted_means(features, weights)
+
+
+def is_separable(theta: Tensor, *, axis_aligned: bool, sampler: Sampler) -> bool:
+    """Return whether `pooled` takes the mean of a glimpse as a weighted mean of the map's cells."""
+    if sampler in ("separable", "area"):
+        return True
+    return sampler == "auto" and axis_aligned and kind_of(theta) == AFFINE
+
+
+def pooling_weights(
+    theta: Tensor,
+    map_hw: tuple[int, int],
+    size: tuple[int, int],
+    *,
+    sampler: Sampler = "auto",
+    padding: Padding = "zeros",
+) -> Tensor:
+    """Compute the weights (N, K, H, W) of a map's cells in the means of axis-aligned glimpses.
+
+    Args:
+        theta: (N, K, 2, 3).
+        map_hw: (H, W).
+        size: (h, w) of the glimpses.
+        sampler: one of those that are separable.
+        padding: see the module.
+
+    Raises:
+        ValueError: the sampler cannot do this theta.
+    """
+    _check_sampler(theta, sampler, padding)
     rows, columns = window_kernels(
-        theta, map_hw, (size[0], size[1]), area=sampler != "separable", padding=padding
+        theta, map_hw, size, area=sampler != "separable", padding=padding
     )
-    return weighted_means(features, rows.mean(-2)[..., :, None] * columns.mean(-2)[..., None, :])
+    return rows.mean(-2)[..., :, None] * columns.mean(-2)[..., None, :]
 
 
 def weighted_means(features: Tensor, weights: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What is trained on the stored maps of a frozen trunk, with everything else computed once.
 
-Letters: R stored views, B of a batch, K descriptions, (C, T, H, W) a map, S places of a clip.
+Letters: R stored views, B of a batch, K descriptions, (C, T, H, W) a map, S places of a clip; P
+what the temporal module computes without parameters, see `TemporalModule`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,9 +15,9 @@ from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Prediction
 from stn_action.models.readouts.readout import Readout
 from stn_action.models.stages import evaluating
+from stn_action.models.stored_means import MapSource, stored_means
+from stn_action.models.temporal import TemporalModule
 
-Maps = Callable[[Tensor], Tensor]
-"""Numbers of views (B,) to their maps (B, C, T, H, W) float32."""
 VIEWS_AT_ONCE = 32
 """When what does not depend on parameters is computed."""
 
@@ -24,13 +25,13 @@ VIEWS_AT_ONCE = 32
 class ProbeInputs(NamedTuple):
     """What a probe needs of R stored views, as far as no trained parameter has a part in it."""
 
-    maps: Maps
+    source: MapSource
     trunk: Tensor
-    """(R, T, C), what the trunk's temporal module takes; or (R, D), the trunk's features."""
+    """(R, *P) for the trunk's temporal module; or (R, D), the trunk's features."""
     evidence: Tensor | None = None
     """(R, S, C', H, W), what the read-out computes its places from."""
     descriptions: Tensor | None = None
-    """(R, K, T, C), if the read-out learns nothing: nothing else is needed of the maps."""
+    """(R, K, *P), if the read-out learns nothing: nothing else is needed of the maps."""
     places: Tensor | None = None
     """(R, K, S, ...), theta or weights of these."""
 
@@ -51,6 +52,7 @@ class ProbeNetwork(nn.Module):
         self.network = network
         self.inputs = inputs
         self.temporal = _trained_temporal(network)
+        self._one_pass = _same(network.describe, self.temporal)
 
     @property
     def gain(self) -> float:
@@ -75,18 +77,62 @@ class ProbeNetwork(nn.Module):
             theta: as of `FocusedNetwork.forward`.
             extents: (B, T, 2, 4), theirs.
         """
+        places = None
+        if self.network.readout is not None:
+            places = self.network.readout.checked(theta, len(clip))
+            if places is None and self.inputs.descriptions is None:
+                places = self.places(self.evidence(clip), extents)
+        descriptions, places = self.read(clip, places, extents)
+        return self.classified(self.inputs.trunk[clip], descriptions, places, extents)
+
+    def evidence(self, clip: Tensor) -> Tensor:
+        """Return what places are learned from, (B, S, C', H, W), of stored views (B,)."""
+        if self.inputs.evidence is not None:
+            return self.inputs.evidence[clip]
+        assert self.network.readout is not None
+        return cast(Tensor, self.network.readout.evidence(self.inputs.source.maps(clip)))
+
+    def places(self, evidence: Tensor, extents: Tensor | None) -> Tensor:
+        """Compute theta or weights (B, K, S, ...); see `Readout.places_of`."""
+        assert self.network.readout is not None
+        return self.network.readout.places_of(evidence, extents)
+
+    def read(
+        self, clip: Tensor, places: Tensor | None, extents: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Return descriptions (B, K, *P) of stored views, and their places; no parameter is used.
+
+        Args:
+            clip: (B,) int64, numbers of views.
+            places: of the read-out; None: it learns none.
+            extents: (B, T, 2, 4).
+        """
         network, inputs = self.network, self.inputs
-        trunk = inputs.trunk[clip]
         if network.readout is None:
+            return None, None
+        if places is None and inputs.descriptions is not None and inputs.places is not None:
+            return inputs.descriptions[clip], inputs.places[clip]
+        assert places is not None
+        return _read(network, inputs.source, clip, places, extents), places
+
+    def classified(
+        self,
+        trunk: Tensor,
+        descriptions: Tensor | None,
+        places: Tensor | None,
+        extents: Tensor | None,
+    ) -> Prediction:
+        """Classify what was read.
+
+        Args:
+            trunk: (B, *P) or (B, D), as of `ProbeInputs`.
+            descriptions: (B, K, *P); None: there is no read-out.
+            places: theirs.
+            extents: (B, T, 2, 4).
+        """
+        network = self.network
+        if network.readout is None or descriptions is None:
             return network.classify([self._global(trunk)], ())
-        given = network.readout.checked(theta, len(clip))
-        if inputs.descriptions is not None and inputs.places is not None and given is None:
-            sequences, places = inputs.descriptions[clip], inputs.places[clip]
-        else:
-            if given is None and inputs.evidence is not None:
-                given = network.readout.places_of(inputs.evidence[clip], extents)
-            reading = network.readout(inputs.maps(clip), extents, given)
-            sequences, places = reading.descriptions.transpose(2, 3), reading.places
         has_theta = network.readout.kind is not None
         cells = network.stage_cells.stored
         assert cells is not None
@@ -94,29 +140,30 @@ class ProbeNetwork(nn.Module):
             places if has_theta else None, None if has_theta else places, network.at, cells,
             extents,
         )  # fmt: skip
-        return network.classify(self._branches(trunk, sequences), (focus,))
+        return network.classify(self._branches(trunk, descriptions), (focus,))
 
     def _global(self, trunk: Tensor) -> Tensor:
-        return trunk if self.temporal is None else self.temporal(trunk)
+        return trunk if self.temporal is None else self.temporal.reduced(trunk)
 
-    def _branches(self, trunk: Tensor, sequences: Tensor) -> list[Tensor]:
-        """Return (B, D) of each branch, of sequences (B, K, T, C)."""
+    def _branches(self, trunk: Tensor, descriptions: Tensor) -> list[Tensor]:
+        """Return (B, D) of each branch."""
         describe = self.network.describe
-        assert describe is not None
-        if self.temporal is None or not _same(describe, self.temporal):
-            described = describe(sequences.flatten(0, 1)).unflatten(0, (len(trunk), -1))
-            return [self._global(trunk), *described.unbind(1)]
-        sequences = torch.cat([trunk.unsqueeze(1), sequences], dim=1)  # one pass for all branches
-        return list(describe(sequences.flatten(0, 1)).unflatten(0, (len(trunk), -1)).unbind(1))
+        assert isinstance(describe, TemporalModule)
+        num_branches = descriptions.shape[1]
+        if not self._one_pass:
+            described = describe.reduced(descriptions.flatten(0, 1))
+            return [self._global(trunk), *described.unflatten(0, (-1, num_branches)).unbind(1)]
+        rows = torch.cat([trunk.unsqueeze(1), descriptions], dim=1).flatten(0, 1)
+        return list(describe.reduced(rows).unflatten(0, (-1, 1 + num_branches)).unbind(1))
 
 
 @torch.no_grad()
-def trunk_inputs(network: FocusedNetwork, maps: Maps, num_views: int) -> Tensor:
+def trunk_inputs(network: FocusedNetwork, source: MapSource, num_views: int) -> Tensor:
     """Return `ProbeInputs.trunk` of all stored views.
 
     Args:
         network: the part behind the stored stage.
-        maps: of the stored views.
+        source: of the stored views.
         num_views: R.
 
     Raises:
@@ -126,13 +173,15 @@ def trunk_inputs(network: FocusedNetwork, maps: Maps, num_views: int) -> Tensor:
     caught: list[Tensor] = []
     with evaluating(network):
         if temporal is None:
-            return _in_parts(lambda numbers: network.trunk_features(maps(numbers)), num_views)
+            return _in_parts(
+                lambda numbers: network.trunk_features(source.maps(numbers)), num_views
+            )
         handle = temporal.register_forward_pre_hook(lambda module, inputs: caught.append(inputs[0]))
 
         def before_temporal(numbers: Tensor) -> Tensor:
             caught.clear()
-            network.trunk_features(maps(numbers))
-            return caught[0]
+            network.trunk_features(source.maps(numbers))
+            return temporal.prepared(caught[0])
 
         try:
             return _in_parts(before_temporal, num_views)
@@ -142,40 +191,63 @@ def trunk_inputs(network: FocusedNetwork, maps: Maps, num_views: int) -> Tensor:
 
 @torch.no_grad()
 def probe_inputs(
-    network: FocusedNetwork, maps: Maps, trunk: Tensor, extents: Tensor, *, learns: bool
+    network: FocusedNetwork, source: MapSource, trunk: Tensor, extents: Tensor, *, learns: bool
 ) -> ProbeInputs:
     """Return what a probe of the network needs of all stored views.
 
     Args:
         network: the part behind the stored stage.
-        maps: of the stored views.
+        source: of the stored views.
         trunk: of `trunk_inputs`.
         extents: (R, T, 2, 4).
         learns: whether the read-out's parameters are trained.
     """
     readout = network.readout
     if readout is None:
-        return ProbeInputs(maps, trunk)
+        return ProbeInputs(source, trunk)
     with evaluating(network):
         if learns:
-            return ProbeInputs(maps, trunk, _evidence(readout, maps, len(trunk)))
+            return ProbeInputs(source, trunk, _evidence(readout, source, len(trunk)))
         descriptions, places = [], []
         for numbers in torch.arange(len(trunk)).split(VIEWS_AT_ONCE):
-            reading = readout(maps(numbers), extents[numbers])
-            descriptions.append(reading.descriptions.transpose(2, 3).contiguous())
+            reading = readout(source.maps(numbers), extents[numbers])
+            descriptions.append(_prepared(network, reading.descriptions.transpose(2, 3)))
             places.append(reading.places)
-        return ProbeInputs(maps, trunk, None, torch.cat(descriptions), torch.cat(places))
+        return ProbeInputs(source, trunk, None, torch.cat(descriptions), torch.cat(places))
 
 
-def _evidence(readout: Readout, maps: Maps, num_views: int) -> Tensor | None:
+def _read(
+    network: FocusedNetwork, source: MapSource, clip: Tensor, places: Tensor,
+    extents: Tensor | None,
+) -> Tensor:  # fmt: skip
+    """Return descriptions (B, K, *P) of stored views (B,) at places."""
+    assert network.readout is not None
+    cells = network.stage_cells.stored
+    assert cells is not None
+    weights = network.readout.cell_weights(places, cells.size_thw[1:])
+    if weights is not None:
+        return _prepared(network, stored_means(source, clip, weights))
+    reading = network.readout(source.maps(clip), extents, places)
+    return _prepared(network, reading.descriptions.transpose(2, 3))
+
+
+def _prepared(network: FocusedNetwork, sequences: Tensor) -> Tensor:
+    """Return (B, K, *P) of sequences (B, K, T, C)."""
+    assert isinstance(network.describe, TemporalModule)
+    return network.describe.prepared(sequences.flatten(0, 1)).unflatten(0, sequences.shape[:2])
+
+
+def _evidence(readout: Readout, source: MapSource, num_views: int) -> Tensor | None:
     """Return the evidence of all views; None if it is one per step, as large as the maps."""
-    example = readout.evidence(maps(torch.arange(1)))
+    example = readout.evidence(source.maps(torch.arange(1)))
     if example is None or example.shape[1] > 1:
         return None
-    return _in_parts(lambda numbers: cast(Tensor, readout.evidence(maps(numbers))), num_views)
+    return _in_parts(
+        lambda numbers: cast(Tensor, readout.evidence(source.maps(numbers))), num_views
+    )
 
 
-def _trained_temporal(network: FocusedNetwork) -> nn.Module | None:
+def _trained_temporal(network: FocusedNetwork) -> TemporalModule | None:
     """Return the trunk's temporal module if it is trained; None: nothing of the trunk is.
 
     Raises:
@@ -191,11 +263,17 @@ def _trained_temporal(network: FocusedNetwork) -> nn.Module | None:
             f"stage are trained ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}): set "
             "model.freeze_until to the trunk's last stage"
         )
-    return network.trunk.get_submodule("temporal") if names else None
+    if not names:
+        return None
+    temporal = network.trunk.get_submodule("temporal")
+    assert isinstance(temporal, TemporalModule)
+    return temporal
 
 
-def _same(one: nn.Module, other: nn.Module) -> bool:
+def _same(one: nn.Module | None, other: nn.Module | None) -> bool:
     """Return whether two modules have the same parameters."""
+    if one is None or other is None:
+        return False
     return [id(parameter) for parameter in one.parameters()] == [
         id(parameter) for parameter in other.parameters()
     ]

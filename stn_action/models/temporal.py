@@ -1,25 +1,54 @@
-"""Descriptions of single frames to one description of the clip."""
+"""Descriptions of single frames to one description of the clip.
+
+Letters: N clips, T frames, C channels of a frame.
+"""
+
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from stn_action.errors import InputError
 from stn_action.models.model_choices import Temporal
 
 
-class TemporalMean(nn.Module):
+class TemporalModule(nn.Module, ABC):
+    """Frames (N, T, C) to (N, out_channels), in two steps: only the second one has parameters."""
+
+    in_channels: int
+    out_channels: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reduce (N, T, C) to (N, out_channels)."""
+        return self.reduced(self.prepared(x))
+
+    @abstractmethod
+    def prepared(self, x: Tensor) -> Tensor:
+        """Return what is computed of (N, T, C) without a parameter, (N, ...)."""
+
+    @abstractmethod
+    def reduced(self, prepared: Tensor) -> Tensor:
+        """Reduce what was prepared to (N, out_channels)."""
+
+
+class TemporalMean(TemporalModule):
     """The mean over time."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.in_channels = self.out_channels = channels
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Reduce (N, T, C) to (N, C)."""
+    def prepared(self, x: Tensor) -> Tensor:
+        """Return the mean (N, C)."""
         return x.mean(1)
 
+    def reduced(self, prepared: Tensor) -> Tensor:
+        """Return what was prepared."""
+        return prepared
 
-class TemporalDifference(nn.Module):
+
+class TemporalDifference(TemporalModule):
     """Frames and their differences through a small temporal convolution, averaged over time.
 
     The differences between neighboring frames are the cheapest motion cue (temporal difference
@@ -34,15 +63,31 @@ class TemporalDifference(nn.Module):
         self.reduction = nn.Linear(2 * channels, out_channels)
         self.convolution = nn.Conv1d(out_channels, out_channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Reduce (N, T, C) to (N, out_channels)."""
+    def prepared(self, x: Tensor) -> Tensor:
+        """Return frames and differences (N, T, 2 * C), normalized."""
         change = x.diff(dim=1, prepend=x[:, :1])
-        x = self.reduction(self.norm(torch.cat([x, change], dim=-1))).relu()
-        x = x + self.convolution(x.transpose(1, 2)).transpose(1, 2).relu()
+        return F.layer_norm(torch.cat([x, change], dim=-1), self.norm.normalized_shape)
+
+    def reduced(self, prepared: Tensor) -> Tensor:
+        """Reduce (N, T, 2 * C) to (N, out_channels)."""
+        # the scale and shift of the norm are part of the linear layer: one pass less over frames
+        weight, bias = self.reduction.weight, self.reduction.bias
+        x = F.linear(prepared, weight * self.norm.weight, bias + weight @ self.norm.bias).relu()
+        x = x + self._convolved(x).relu()
         return x.mean(1)
 
+    def _convolved(self, x: Tensor) -> Tensor:
+        """Return the convolution along time of (N, T, C) as one product and shifted sums."""
+        weight, bias = self.convolution.weight, self.convolution.bias
+        assert bias is not None
+        before, now, after = (x @ weight.permute(1, 2, 0).flatten(1)).chunk(3, -1)
+        return (
+            now + F.pad(before[:, :-1], (0, 0, 1, 0)) + F.pad(after[:, 1:], (0, 0, 0, 1))
+            + bias
+        )  # fmt: skip
 
-def build_temporal(name: Temporal, channels: int) -> TemporalMean | TemporalDifference:
+
+def build_temporal(name: Temporal, channels: int) -> TemporalModule:
     """Build the temporal module called `name` for frames of `channels` channels.
 
     Raises:

@@ -75,9 +75,7 @@ class ProbeSession:
         inputs = self._inputs.get(arm) if learns else None
         if inputs is None:
             self._inputs.clear()
-            inputs = probe_inputs(
-                built, self.maps.maps, self.trunk, self.maps.extents, learns=learns
-            )
+            inputs = probe_inputs(built, self.maps, self.trunk, self.maps.extents, learns=learns)
         if learns:
             self._inputs[arm] = inputs
         return ProbeNetwork(built, inputs)
@@ -107,7 +105,7 @@ def open_session(config: Config, console: Console) -> ProbeSession:
     maps = _stored_maps(data, list(listings.values()))
     learner = data.learner
     return ProbeSession(
-        config, listings, data, maps, trunk_inputs(learner, maps.maps, len(maps)), strategy
+        config, listings, data, maps, trunk_inputs(learner, maps, len(maps)), strategy
     )
 
 

@@ -32,12 +32,23 @@ def behind(readout: str, *, temporal: bool = True, **settings) -> FocusedNetwork
     return network.behind("image.1", EXAMPLE)
 
 
-def probe_of(network: FocusedNetwork, maps: Tensor, extents: Tensor, *, learns: bool):
-    def stored(numbers: Tensor) -> Tensor:
-        return maps[numbers]
+class Stored:
+    """Maps in memory as a source of a probe."""
 
-    trunk = trunk_inputs(network, stored, len(maps))
-    return ProbeNetwork(network, probe_inputs(network, stored, trunk, extents, learns=learns))
+    def __init__(self, maps: Tensor) -> None:
+        self._maps = maps
+
+    def maps(self, numbers: Tensor) -> Tensor:
+        return self._maps[numbers]
+
+    def cells(self, number: int) -> Tensor:
+        return self._maps[number].flatten(2).permute(2, 1, 0)
+
+
+def probe_of(network: FocusedNetwork, maps: Tensor, extents: Tensor, *, learns: bool):
+    source = Stored(maps)
+    trunk = trunk_inputs(network, source, len(maps))
+    return ProbeNetwork(network, probe_inputs(network, source, trunk, extents, learns=learns))
 
 
 @pytest.fixture
@@ -85,7 +96,7 @@ def test_windows_that_stay_are_read_once_and_move_when_theta_is_given(maps, exte
     probe = probe_of(network, maps, extents, learns=False).eval()
     assert probe.inputs.evidence is None
     assert probe.inputs.descriptions is not None
-    assert probe.inputs.descriptions.shape == (NUM_VIEWS, 2, 3, 5)
+    assert probe.inputs.descriptions.shape == (NUM_VIEWS, 2, 3, 10)  # with differences
     torch.testing.assert_close(probe(NUMBERS).logits, network(maps[NUMBERS]).logits)
     theta = [torch.randn(4, 2, 1, 2, 3)]
     torch.testing.assert_close(
@@ -109,4 +120,4 @@ def test_a_trunk_that_is_trained_is_refused(maps):
     rest = network.behind("image.0", EXAMPLE)
     message = r"2 of its parameters behind .* \(image\.1\.weight, image\.1\.bias\).*freeze_until"
     with pytest.raises(InputError, match=message):
-        trunk_inputs(rest, lambda numbers: maps[numbers], NUM_VIEWS)
+        trunk_inputs(rest, Stored(maps), NUM_VIEWS)

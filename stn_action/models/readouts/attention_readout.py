@@ -51,7 +51,9 @@ class AttentionReadout(Readout):
         self.per = per
         self.detach = detach
         self.localization_input = LocalizationInput(per, motion)
-        self.keys = nn.Conv2d(self.localization_input.channels_for(channels), key_channels, 1)
+        in_channels = self.localization_input.channels_for(channels)
+        # a bias would be the same for all cells of a map and drop out of the softmax
+        self.keys = nn.Conv2d(in_channels, key_channels, 1, bias=False)
         self.queries = nn.Parameter(torch.randn(num_queries, key_channels))
 
     def forward(
@@ -70,14 +72,20 @@ class AttentionReadout(Readout):
 
     def places_of(self, evidence: Tensor, extents: Tensor | None = None) -> Tensor:
         """Compute weights (B, K, S, H, W), float32 or wider; see `Readout`."""
-        B, S, _, H, W = evidence.shape  # (B, S, C', H, W)
+        _, S, _, H, W = evidence.shape  # (B, S, C', H, W)
         with torch.autocast(evidence.device.type, enabled=False):
-            keys = self.keys(evidence.flatten(0, 1)).view(B, S, -1, H * W)
             queries = self.queries.expand(S, -1, -1)  # (S, K, D)
             if self.per == "step":
                 queries = queries + step_positions(S, queries).unsqueeze(1)
-            logits = queries @ keys / math.sqrt(keys.shape[2])  # (B, S, K, H * W)
+            # q . (W x) as (q W) . x: the keys of all cells would cost far more
+            projected = queries @ self.keys.weight.flatten(1)  # (S, K, C')
+            logits = projected @ evidence.flatten(3)  # (B, S, K, H * W)
+            logits = logits / math.sqrt(queries.shape[-1])
             return logits.softmax(-1).transpose(1, 2).unflatten(-1, (H, W))
+
+    def cell_weights(self, places: Tensor, map_hw: tuple[int, int]) -> Tensor:
+        """Return the weights themselves; see `Readout`."""
+        return places
 
 
 def step_positions(num_steps: int, like: Tensor) -> Tensor:

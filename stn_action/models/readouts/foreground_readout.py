@@ -42,3 +42,7 @@ class ForegroundReadout(Readout):
             total = shares.sum((-2, -1), keepdim=True)
             weights = (shares / total.clamp_min(_NO_SHARE)).where(total > _NO_SHARE, weights)
         return read_weighted(features, weights.unsqueeze(1))
+
+    def cell_weights(self, places: Tensor, map_hw: tuple[int, int]) -> Tensor:
+        """Return the weights themselves; see `Readout`."""
+        return places

@@ -18,6 +18,10 @@ class MeanReadout(Readout):
         """Read maps; see `Readout`."""
         return read_weighted(features, uniform_weights(features) if given is None else given)
 
+    def cell_weights(self, places: Tensor, map_hw: tuple[int, int]) -> Tensor:
+        """Return the weights themselves; see `Readout`."""
+        return places
+
 
 class MaxReadout(Readout):
     """The maximum of each channel over all cells.

@@ -123,6 +123,18 @@ class Readout(KeptInFloat32, ABC):
         """
         raise TypeError(f"{type(self).__name__} learns no places")
 
+    def cell_weights(self, places: Tensor, map_hw: tuple[int, int]) -> Tensor | None:
+        """Return the weights (B, K, S, H, W) of which the descriptions are weighted means.
+
+        Args:
+            places: theta or weights, as in a reading.
+            map_hw: (H, W).
+
+        Returns:
+            None: the descriptions are no weighted means of the map's cells.
+        """
+        return None
+
     def focus(
         self, theta: Tensor | None, weights: Tensor | None, stage: str, cells: Cells,
         extents: Tensor | None = None,

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from stn_action.errors import InputError
 from stn_action.geometry.clip_sampling import fold_time
 from stn_action.geometry.mass_boxes import smallest_boxes
-from stn_action.geometry.sampling import pooled
+from stn_action.geometry.sampling import pooled, pooling_weights
 from stn_action.geometry.theta import AFFINE, at_least_float32, theta_from_boxes
 from stn_action.models.model_choices import ThetaPer
 from stn_action.models.readouts.readout import Reading, Readout
@@ -61,6 +61,12 @@ class SaliencyReadout(Readout):
         maps, of_maps, unfold = fold_time(features, theta)
         # one sample of a window along its cells' edges is the exact mean of its cells
         return Reading(unfold(pooled(maps, of_maps, (1, 1), axis_aligned=True)), theta, None)
+
+    def cell_weights(self, places: Tensor, map_hw: tuple[int, int]) -> Tensor:
+        """Return the weights of the means of windows; see `Readout`."""
+        theta = places.transpose(1, 2).flatten(0, 1)  # (B * S, K, 2, 3)
+        weights = pooling_weights(theta, map_hw, (1, 1))
+        return weights.unflatten(0, (len(places), -1)).transpose(1, 2)
 
     @torch.no_grad()
     def theta(self, features: Tensor) -> Tensor:

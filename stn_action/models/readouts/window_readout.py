@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from stn_action.geometry.clip_sampling import fold_time
-from stn_action.geometry.sampling import pooled
+from stn_action.geometry.sampling import is_separable, pooled, pooling_weights
 from stn_action.models.heads import FocusHeads
 from stn_action.models.readouts.readout import Reading, Readout
 
@@ -43,6 +43,18 @@ class WindowReadout(Readout):
             sampler=heads.sampler, padding=heads.padding,
         )  # fmt: skip
         return Reading(unfold(means), theta, None)
+
+    def cell_weights(self, places: Tensor, map_hw: tuple[int, int]) -> Tensor | None:
+        """Return the weights of the means of windows; see `Readout`."""
+        heads = self.heads
+        aligned = heads.transform.axis_aligned
+        if not is_separable(places, axis_aligned=aligned, sampler=heads.sampler):
+            return None
+        theta = places.transpose(1, 2).flatten(0, 1)  # (B * S, K, 2, 3)
+        weights = pooling_weights(
+            theta, map_hw, map_hw, sampler=heads.sampler, padding=heads.padding
+        )
+        return weights.unflatten(0, (len(places), -1)).transpose(1, 2)
 
     def evidence(self, features: Tensor) -> Tensor:
         """Return the input of the localization network; see `Readout`."""

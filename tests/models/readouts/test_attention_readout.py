@@ -20,7 +20,7 @@ def by_loops(readout, features):
     K, D = readout.queries.shape
     weights = torch.zeros(B, K, S, H, W)
     descriptions = torch.zeros(B, K, C, T)
-    matrix, bias = readout.keys.weight[:, :, 0, 0], readout.keys.bias
+    matrix = readout.keys.weight[:, :, 0, 0]
     for b in range(B):
         for s in range(S):
             if per_step:
@@ -39,7 +39,7 @@ def by_loops(readout, features):
                 logits = torch.zeros(H, W)
                 for y in range(H):
                     for x in range(W):
-                        key = matrix @ evidence[:, y, x] + bias
+                        key = matrix @ evidence[:, y, x]
                         logits[y, x] = (query * key).sum() / math.sqrt(D)
                 weights[b, k, s] = logits.exp() / logits.exp().sum()
                 for t in [s] if per_step else range(T):
