@@ -8,7 +8,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import partial
 
 from stn_action.cli import add_words, ends_cleanly, user_path, worker_count
 
@@ -40,19 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from stn_action.config.command_line import one_file_and_settings
     from stn_action.config.schema import load_config
-    from stn_action.runs.phase import run_phase, write_phase
+    from stn_action.runs.phase import PhaseRun, run_phase, write_phase
     from stn_action.runs.phase_grid import PhaseGrid
     from stn_action.runs.phase_probe import train_by_probe
 
     config = load_config(*one_file_and_settings(options.words, "CONFIG"))
     dials = options.regions, options.distractors, options.clips
-    grid = PhaseGrid(*dials, options.test_clips, options.data_seed)
-    console = Console(soft_wrap=True, highlight=False)
-    records = run_phase(
-        config, grid, options.readouts.split(","), options.seeds, options.out,
-        partial(train_by_probe, workers=options.workers, console=console),
-        keep_sets=options.keep_sets, console=console,
+    run = PhaseRun(
+        config, PhaseGrid(*dials, options.test_clips, options.data_seed),
+        options.readouts.split(","), options.seeds, options.out, train_by_probe, options.keep_sets,
     )  # fmt: skip
+    console = Console(soft_wrap=True, highlight=False)
+    records = run_phase(run, workers=options.workers, console=console)
     console.print("\n".join(write_phase(records, options.out)), markup=False)
 
 

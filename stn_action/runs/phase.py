@@ -9,7 +9,8 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -25,62 +26,74 @@ from stn_action.runs.folder import locked_folder
 from stn_action.runs.phase_grid import PhaseCell, PhaseGrid, config_of_clips, config_of_set
 from stn_action.runs.phase_results import TIGHT, ArmRecord, CellRecord, describe_phase, draw_phase
 from stn_action.visualize.chart_figure import save_figure
+from stn_action.workers.pool import Failed, run_pool
 
-CellTraining = Callable[[Config, Sequence[str], Sequence[int], int], dict[str, ArmRecord]]
-"""Configuration, read-outs, seeds and clips a class to the test of each read-out."""
-CELLS = "cells"
-"""Folder of the journal: a file for each cell."""
+CellTraining = Callable[[Config, Sequence[str], Sequence[int], int, Console], dict[str, ArmRecord]]
+"""Configuration, read-outs, seeds, clips a class and console to the test of each read-out."""
+CELLS, SETS = "cells", "sets"
+"""Folders: a file for each finished cell, and the generated sets."""
+
+
+@dataclass(frozen=True)
+class PhaseRun:
+    """What all cells have in common."""
+
+    config: Config
+    """Its data set is replaced."""
+    grid: PhaseGrid
+    readouts: Sequence[str]
+    """Names of arms."""
+    seeds: Sequence[int]
+    """Of the trainings."""
+    out: Path
+    """Holds a file for each finished cell, and the sets while they are used."""
+    train: CellTraining
+    """Trains the arms of a cell on stored features; a function that can be pickled."""
+    keep_sets: bool = False
+    """Do not delete the generated sets and their caches."""
+
+    def fingerprint(self) -> Fingerprint:
+        """Return what the result of a cell depends on, besides its place on the grid."""
+        extra = {
+            "generator": sign_set.VERSION,
+            "--data-seed": self.grid.data_seed,
+            "--test-clips": self.grid.test_clips,
+            "largest of --clips": max(self.grid.clips),
+            "--readouts": list(self.readouts),
+            "--seeds": list(self.seeds),
+        }
+        without = (*HARMLESS, "data.root", "data.people", "train.seed")
+        return Fingerprint.of(self.config, without=without, extra=extra)
 
 
 def run_phase(
-    config: Config,
-    grid: PhaseGrid,
-    readouts: Sequence[str],
-    seeds: Sequence[int],
-    out: Path,
-    train: CellTraining,
-    *,
-    keep_sets: bool = False,
-    console: Console | None = None,
+    run: PhaseRun, *, workers: int = 0, console: Console | None = None
 ) -> list[CellRecord]:
     """Train and test all read-outs in all cells; what is finished is not repeated.
 
     Args:
-        config: of all cells; its data set is replaced.
-        grid: values of the dials.
-        readouts: names of arms.
-        seeds: of the trainings.
-        out: holds a file for each finished cell, and the sets while they are used.
-        train: trains the arms of a cell on stored features.
-        keep_sets: do not delete the generated sets and their caches.
+        run: what is done.
+        workers: processes, each with a generated set of its own at a time; 0: this one alone.
         console: where to print.
 
     Raises:
         InputError: a value is out of range, or the folder holds cells of other settings.
     """
-    grid.check()
-    console = console or Console()
-    own = _fingerprint(config, grid, readouts, seeds)
-    with locked_folder(out):
-        _require_same(out, own)
-        for cells in grid.sets():
-            missing = [cell for cell in cells if not _path(out, cell).is_file()]
-            if not missing:
-                continue
-            root = out / "sets" / missing[0].set_name
-            _generate(grid, missing[0], root, config.data.num_workers, console)
-            for cell in missing:
-                start = time.perf_counter()
-                record = _train_cell(config, cell, root, readouts, seeds, train)
-                seconds = time.perf_counter() - start
-                _write(out, record, own, seconds)
-                console.print(f"{cell.name}: {seconds:.0f} s", markup=False)
-            if not keep_sets:
-                for folder in root.parent.glob(f"{root.name}*"):
-                    shutil.rmtree(folder)
-                with suppress(OSError):  # others are in it
-                    root.parent.rmdir()
-        return [_read(out, cell) for cells in grid.sets() for cell in cells]
+    run.grid.check()
+    with locked_folder(run.out):
+        _require_same(run.out, run.fingerprint())
+        missing = [
+            own
+            for cells in run.grid.sets()
+            if (own := [cell for cell in cells if not _path(run.out, cell).is_file()])
+        ]
+        work = partial(_run_set, run, console=None if workers else console)
+        for cells, result in run_pool(work, missing, workers):
+            if isinstance(result, Failed):
+                raise InputError(f"{cells[0].set_name}: {result.reason}; start again")
+        with suppress(OSError):  # sets are kept
+            (run.out / SETS).rmdir()
+        return [_read(run.out, cell) for cells in run.grid.sets() for cell in cells]
 
 
 def write_phase(records: Sequence[CellRecord], out: Path) -> list[str]:
@@ -91,53 +104,41 @@ def write_phase(records: Sequence[CellRecord], out: Path) -> list[str]:
     return lines
 
 
-def _generate(
-    grid: PhaseGrid, cell: PhaseCell, root: Path, num_workers: int, console: Console
-) -> None:
+def _run_set(run: PhaseRun, cells: Sequence[PhaseCell], console: Console | None) -> None:
+    """Generate a set, and train and write the cells that are missing."""
+    console = console or Console(soft_wrap=True, highlight=False)
+    root = run.out / SETS / cells[0].set_name
     sign_set.generate_signs(
         root,
-        region_share=float(cell.region),
-        num_distractors=cell.distractors,
-        seed=grid.data_seed,
-        clips_per_class=(max(grid.clips), grid.test_clips),
-        num_workers=num_workers,
+        region_share=float(cells[0].region),
+        num_distractors=cells[0].distractors,
+        seed=run.grid.data_seed,
+        clips_per_class=(max(run.grid.clips), run.grid.test_clips),
+        num_workers=0,
         progress=lambda names, total: show_progress(
             names, total=total, what=f"drawing {root.name}", console=console
         ),
     )
+    own = run.fingerprint()
+    for cell in cells:
+        start = time.perf_counter()
+        record = _train_cell(run, cell, root, console)
+        seconds = time.perf_counter() - start
+        _write(run.out, record, own, seconds)
+        console.print(f"{cell.name}: {seconds:.0f} s", markup=False)
+    if not run.keep_sets:
+        for folder in root.parent.glob(f"{root.name}*"):
+            shutil.rmtree(folder)
 
 
-def _train_cell(
-    config: Config,
-    cell: PhaseCell,
-    root: Path,
-    readouts: Sequence[str],
-    seeds: Sequence[int],
-    train: CellTraining,
-) -> CellRecord:
+def _train_cell(run: PhaseRun, cell: PhaseCell, root: Path, console: Console) -> CellRecord:
     whole, tight = (
-        config_of_clips(config_of_set(config, root, tight=tight), cell.clips)
+        config_of_clips(config_of_set(run.config, root, tight=tight), cell.clips)
         for tight in (False, True)
     )
-    arms = train(whole, readouts, seeds, cell.clips)
-    arms[TIGHT] = train(tight, ["mean"], seeds, cell.clips)["mean"]
+    arms = run.train(whole, run.readouts, run.seeds, cell.clips, console)
+    arms[TIGHT] = run.train(tight, ["mean"], run.seeds, cell.clips, console)["mean"]
     return CellRecord(cell, sorted(path.stem for path in root.glob("test/*/*.mp4")), arms)
-
-
-def _fingerprint(
-    config: Config, grid: PhaseGrid, readouts: Sequence[str], seeds: Sequence[int]
-) -> Fingerprint:
-    """Return what the result of a cell depends on, besides its place on the grid."""
-    extra = {
-        "generator": sign_set.VERSION,
-        "--data-seed": grid.data_seed,
-        "--test-clips": grid.test_clips,
-        "largest of --clips": max(grid.clips),
-        "--readouts": list(readouts),
-        "--seeds": list(seeds),
-    }
-    without = (*HARMLESS, "data.root", "data.people", "train.seed")
-    return Fingerprint.of(config, without=without, extra=extra)
 
 
 def _require_same(out: Path, own: Fingerprint) -> None:

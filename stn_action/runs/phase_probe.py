@@ -12,9 +12,8 @@ from stn_action.runs.probe_grid import parse_arms
 
 
 def train_by_probe(
-    config: Config, readouts: Sequence[str], seeds: Sequence[int], clips: int, *,
-    workers: int, console: Console,
-) -> dict[str, ArmRecord]:  # fmt: skip
+    config: Config, readouts: Sequence[str], seeds: Sequence[int], clips: int, console: Console
+) -> dict[str, ArmRecord]:
     """Train and test arms with every seed, at the configured learning rates.
 
     Args:
@@ -22,13 +21,12 @@ def train_by_probe(
         readouts: names of arms.
         seeds: of the trainings; they draw the training clips, too.
         clips: training clips of each class.
-        workers: processes; see `run_probe`.
         console: where progress is shown.
     """
     optim = config.optim
     plan = ProbePlan(parse_arms(readouts), [optim.lr], [optim.relative_lr], seeds, per_class=clips)
     folder = Path(f"{config.train.cache_folder}_probe_{clips}")
-    results = run_probe(config, plan, folder, workers=workers, console=console)
+    results = run_probe(config, plan, folder, console=console)
     arms = {}
     for row in results.rows:
         shuffled = [None] * len(seeds) if row.shuffled is None else row.shuffled.double().mean(1)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from stn_action.config.schema import load_config
 from stn_action.errors import InputError
-from stn_action.runs.phase import run_phase, write_phase
+from stn_action.runs.phase import PhaseRun, run_phase, write_phase
 from stn_action.runs.phase_grid import PhaseCell, PhaseGrid, config_of_clips, config_of_set
 from stn_action.runs.phase_results import TIGHT, ArmRecord, CellRecord, describe_phase, rank
 
@@ -120,7 +120,7 @@ def test_a_diagram_is_written_cell_by_cell_and_resumed(tmp_path):
     config = load_config(CONFIG, ["data.num_workers=0"])
     calls = []
 
-    def train(config, readouts, seeds, clips):
+    def train(config, readouts, seeds, clips, console):
         calls.append((Path(config.data.root).name, clips, len(readouts)))
         if len(calls) == 4:
             raise KeyboardInterrupt
@@ -129,10 +129,9 @@ def test_a_diagram_is_written_cell_by_cell_and_resumed(tmp_path):
             for name in readouts
         }
 
-    def run():
-        return run_phase(
-            config, GRID, ["mean", "windows"], [0, 1], tmp_path, train, console=Console(quiet=True)
-        )
+    def run(config=config):
+        own = PhaseRun(config, GRID, ["mean", "windows"], [0, 1], tmp_path, train)
+        return run_phase(own, console=Console(quiet=True))
 
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         run()
@@ -152,7 +151,7 @@ def test_a_diagram_is_written_cell_by_cell_and_resumed(tmp_path):
     assert (tmp_path / "phase.png").stat().st_size > 1000
     other = load_config(CONFIG, ["data.num_workers=0", "optim.lr=0.5"])
     with pytest.raises(InputError, match=r"other settings: optim\.lr was 0\.001, is 0\.5"):
-        run_phase(other, GRID, ["mean", "windows"], [0, 1], tmp_path, train)
+        run(other)
     content = json.loads(done.read_text())
     done.write_text(json.dumps({key: content[key] for key in ("arms", "videos")}))
     with pytest.raises(InputError, match="not the results of a cell; delete it"):
