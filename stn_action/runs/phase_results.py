@@ -129,7 +129,7 @@ def draw_phase(records: Sequence[CellRecord]) -> Figure:
     for y, x in combinations(DIALS, 2):
         (third,) = DIALS.keys() - {x, y}
         if len(_values(records, third)) > 1:
-            pairs.append(_map(records, x, y, f"all values of: {DIALS[third]}"))
+            pairs.append(_map(records, x, y, f"mean over: {DIALS[third]}"))
     arms = [arm for arm in records[0].arms if arm != TIGHT]
     title = (
         "Winning read-outs, accuracy in percent, margins; framed and *: a gain over the runner-up"

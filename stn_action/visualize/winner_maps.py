@@ -1,6 +1,7 @@
 """Maps of winners: tables whose cells have the color of a series and hold a few lines of text."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -11,6 +12,8 @@ from matplotlib.patches import Patch, Rectangle
 from stn_action.visualize.chart_figure import SERIES_COLORS, chart_style
 
 _CELL_INCHES = (1.55, 0.72)
+_LEAST_INCHES = 7.5
+_CHARACTERS_PER_INCH = 11
 _PALEST = 0.18
 """Strength of the color of a cell whose strength is 0."""
 
@@ -61,9 +64,11 @@ def draw_winner_maps(
     widths = [sum(len(one.x_names) * _CELL_INCHES[0] + 1.1 for one in row) for row in rows]
     heights = [max(len(one.y_names) for one in row) * _CELL_INCHES[1] + 1.0 for row in rows]
     with chart_style():
-        figure = Figure(figsize=(max(widths), sum(heights) + 0.9), layout="constrained")
+        width = max(_LEAST_INCHES, *widths)
+        figure = Figure(figsize=(width, sum(heights) + 0.9), layout="constrained")
         if title:
-            figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+            characters = round(_CHARACTERS_PER_INCH * width)
+            figure.suptitle(fill(title, characters), x=0.01, ha="left", fontsize=12)
         parts = figure.subfigures(1 + len(rows), 1, height_ratios=[0.45, *heights], squeeze=False)
         handles = [Patch(color=colors[name], label=name) for name in series if name in found]
         parts[0, 0].legend(handles=handles, loc="center", ncols=len(handles))
