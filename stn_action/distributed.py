@@ -225,9 +225,14 @@ def seed_everything(seed: int) -> None:
 
 
 def seed_batch(seed: int, *, epoch: int, batch: int, rank: int = 0) -> None:
-    """Seed the global generators for one training batch, so that its draws depend on no other.
+    """Seed the global generators for one training batch with its `batch_seed`."""
+    seed_everything(batch_seed(seed, epoch=epoch, batch=batch, rank=rank))
 
-    Dropout draws from them. What a batch draws is the same however many workers load the data, and
+
+def batch_seed(seed: int, *, epoch: int, batch: int, rank: int = 0) -> int:
+    """Return the seed of one training batch, so that its draws depend on no other.
+
+    Dropout draws from it. What a batch draws is the same however many workers load the data, and
     whether or not the run was interrupted before: no state of a generator has to be saved.
 
     Args:
@@ -237,7 +242,7 @@ def seed_batch(seed: int, *, epoch: int, batch: int, rank: int = 0) -> None:
         rank: of the process; other ranks draw other numbers.
     """
     entropy = np.random.SeedSequence([seed, epoch, batch, rank])
-    seed_everything(int(entropy.generate_state(1, np.uint64)[0]))
+    return int(entropy.generate_state(1, np.uint64)[0])
 
 
 @contextmanager

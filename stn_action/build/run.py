@@ -180,7 +180,7 @@ def configured_groups(config: Config, network: NetworkWithHeads) -> list[dict[st
 
 def build_step(
     config: Config, network: Network, groups: list[dict[str, Any]], batches_per_epoch: int,
-    strategy: Strategy, guard: GradientGuard | None = None,
+    strategy: Strategy, guard: GradientGuard | None = None, *, fused: bool = False,
 ) -> tuple[Network, OptimizerStep]:  # fmt: skip
     """Build optimizer, schedule and clipping; return the network, prepared, and its step.
 
@@ -191,9 +191,10 @@ def build_step(
         batches_per_epoch: of this process.
         strategy: of the run.
         guard: takes note of the gradients.
+        fused: see `build_optimizer`.
     """
     optim, accumulation = config.optim, config.train.grad_accum_steps
-    optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum)
+    optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum, fused=fused)
     learner, prepared = strategy.prepare(network, optimizer)
     schedule = _schedule(config, optimizer, math.ceil(batches_per_epoch / accumulation))
     clipping = Clipping(optim.clip_grad_norm, optim.clip_localization_norm)

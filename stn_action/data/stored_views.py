@@ -1,6 +1,7 @@
 """Feature maps of views, stored on disk, as a data set that takes the place of clips."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from torch import Tensor
@@ -76,14 +77,21 @@ class StoredViews(Dataset[Item]):
         Another item stands in for one that could not be read; None: none could.
         """
         assert self.seed is not None
+        if self.rows[index] not in self.failures:
+            return index, _drawn_view(self.seed, self.epoch, index, self.num_views)
+        if not self._readable:
+            return None
         draw = np.random.default_rng([self.seed, self.epoch, index])
-        if self.rows[index] in self.failures:
-            if not self._readable:
-                return None
-            index = self._readable[int(draw.integers(len(self._readable)))]
+        index = self._readable[int(draw.integers(len(self._readable)))]
         return index, int(draw.integers(self.num_views))
 
     def _sample(self, index: int, view: int) -> Sample:
         features, frame_indices, boxes, extents = self.arrays.view(self.rows[index], view)
         target = self.targets[index]
         return Sample(features, target, index, view, frame_indices, boxes, extents)
+
+
+@lru_cache(maxsize=1 << 17)
+def _drawn_view(seed: int, epoch: int, index: int, num_views: int) -> int:
+    """Return the random view of an item, which many probes of one seed draw."""
+    return int(np.random.default_rng([seed, epoch, index]).integers(num_views))

@@ -216,6 +216,25 @@ def probe_inputs(
         return ProbeInputs(source, trunk, None, torch.cat(descriptions), torch.cat(places))
 
 
+@torch.no_grad()
+def reads_as(network: FocusedNetwork, inputs: ProbeInputs, extents: Tensor) -> bool:
+    """Return whether a network that learns no places looks where another one did.
+
+    It then has the same inputs: beside places, reading depends on nothing that seeds change.
+
+    Args:
+        network: the part behind the stored stage.
+        inputs: of the other one, with descriptions.
+        extents: (R, T, 2, 4).
+    """
+    if network.readout is None or inputs.places is None:
+        return network.readout is None
+    numbers = torch.arange(len(extents))[:VIEWS_AT_ONCE]
+    with evaluating(network):
+        places = network.readout(inputs.source.maps(numbers), extents[numbers]).places
+    return torch.equal(places, inputs.places[numbers])
+
+
 def _read(
     network: FocusedNetwork, source: MapSource, clip: Tensor, places: Tensor,
     extents: Tensor | None,

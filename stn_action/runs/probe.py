@@ -1,7 +1,7 @@
 """A probe: a grid of read-outs on the stored features of one frozen trunk, trained cell by cell."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import Literal
 from rich.console import Console
 
 from stn_action.config.schema import Config, config_from_dict, to_dict
+from stn_action.data.listing import Listing
 from stn_action.errors import InputError
 from stn_action.progress import show_progress
 from stn_action.runs.folder import locked_folder
-from stn_action.runs.probe_cell import CellResult, run_cell
+from stn_action.runs.probe_cell import CellResult
 from stn_action.runs.probe_grid import (
     Part,
     ProbeArm,
@@ -32,6 +33,7 @@ from stn_action.runs.probe_session import (
     fold_listings,
     open_session,
 )
+from stn_action.runs.probe_stack import run_stack, stacks_of
 from stn_action.workers.pool import Failed, run_pool
 
 INNER: Part = "inner"
@@ -92,7 +94,7 @@ def run_probe(
     with locked_folder(out):
         check_same_probe(out, config, listings[folds[0]], per_class=plan.per_class)
         with CellJournal(out, plan.arms) as journal:
-            run = partial(_run_cells, config, plan.per_class, journal, workers, console)
+            run = partial(_run_cells, config, listings, plan.per_class, journal, workers, console)
             rows = _run_grid(plan, settings, folds, run, journal)
     results = collect_results(config, rows, list(listings.values()), plan.seeds, plan.words())
     trained = [
@@ -149,8 +151,8 @@ def _against(plan: ProbePlan) -> str:
 
 
 def _run_cells(
-    config: Config, per_class: int | None, journal: CellJournal, workers: int, console: Console,
-    cells: Sequence[ProbeCell],
+    config: Config, listings: dict[int, Listing], per_class: int | None, journal: CellJournal,
+    workers: int, console: Console, cells: Sequence[ProbeCell],
 ) -> None:  # fmt: skip
     waiting = [cell for cell in cells if cell not in journal]
     what = {INNER: " on groups held out of the training clips"}.get(cells[0].part, "")
@@ -164,17 +166,25 @@ def _run_cells(
         _session(text, console)
     else:
         open_session(config, console)  # fills the cache
-    finished = run_pool(partial(_run_one, text, per_class), waiting, workers)
+    stacks = stacks_of(waiting, listings, per_class=per_class)
+    finished = run_pool(partial(_run_one, text, per_class), stacks, workers)
     for cell, result in show_progress(
-        finished, total=len(waiting), what="probing", unit="cells", console=console
+        _one_by_one(finished), total=len(waiting), what="probing", unit="cells", console=console
     ):
-        if isinstance(result, Failed):
-            raise InputError(f"the cell {cell.key} failed: {result.reason}")
         journal.add(cell, result)
 
 
-def _run_one(text: str, per_class: int | None, cell: ProbeCell) -> CellResult:
-    return run_cell(_session(text), cell, per_class=per_class)
+def _one_by_one(
+    finished: Iterable[tuple[Sequence[ProbeCell], Sequence[CellResult] | Failed]],
+) -> Iterator[tuple[ProbeCell, CellResult]]:
+    for cells, results in finished:
+        if isinstance(results, Failed):
+            raise InputError(f"the cell {cells[0].key} failed: {results.reason}")
+        yield from zip(cells, results, strict=True)
+
+
+def _run_one(text: str, per_class: int | None, cells: Sequence[ProbeCell]) -> list[CellResult]:
+    return run_stack(_session(text), cells, per_class=per_class)
 
 
 _SESSIONS: dict[str, ProbeSession] = {}

@@ -64,7 +64,7 @@ def run_cell(session: ProbeSession, cell: ProbeCell, *, per_class: int | None) -
     start = time.perf_counter()
     parameters, loss = train_probe(config, session, network, train)
     seconds = time.perf_counter() - start
-    return _tested(config, session, network, test)._replace(
+    return test_of_cell(config, session, network, test)._replace(
         loss=loss, parameters=parameters, seconds=seconds
     )
 
@@ -87,7 +87,7 @@ def train_probe(
     views = session.data.cache.train(videos, seed=seed)
     batches = ProbeBatches(session.maps, views, train.batch_size, seed=seed, part="train")
     groups = configured_groups(config, network)
-    learner, step = build_step(config, network, groups, len(batches), session.strategy)
+    learner, step = build_step(config, network, groups, len(batches), session.strategy, fused=True)
     objective = build_objective(config)
     loss = float("nan")
     for epoch in range(1, train.epochs + 1):
@@ -105,9 +105,17 @@ def train_probe(
     return sum(p.numel() for group in groups for p in group["params"]), loss
 
 
-def _tested(
+def test_of_cell(
     config: Config, session: ProbeSession, network: ProbeNetwork, videos: VideoTable
 ) -> CellResult:
+    """Return the test of a trained network, without the numbers of its training.
+
+    Args:
+        config: of the cell.
+        session: the data.
+        network: trained.
+        videos: to test on.
+    """
     views = session.data.cache.test(videos)
     batches = probe_test_batches(session.maps, views, config.eval.batch_size, part="test")
     predictions = evaluate(network, batches, session.strategy, collect_focus=True)

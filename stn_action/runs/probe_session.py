@@ -23,6 +23,7 @@ from stn_action.models.probe_network import (
     ProbeInputs,
     ProbeNetwork,
     probe_inputs,
+    reads_as,
     trunk_inputs,
 )
 from stn_action.runs.probe_grid import ProbeArm, ProbeSetting, config_of_cell
@@ -43,23 +44,28 @@ class ProbeSession:
     trunk: Tensor
     """Of `trunk_inputs`."""
     strategy: Strategy
-    _started: dict[tuple[ProbeArm, bool, int], tuple[ProbeNetwork, list[Tensor]]] = field(
+    _started: dict[tuple[bool, int], tuple[ProbeNetwork, list[Tensor]]] = field(
         default_factory=dict
     )
-    """The last network that was built, with its parameters at the start."""
-    _inputs: dict[ProbeArm, ProbeInputs] = field(default_factory=dict)
-    """Of the last arm that learns where it looks."""
+    """The networks of the last arm, with their parameters at the start, by seed and by whether
+    they learn where to look."""
+    _inputs: dict[ProbeArm, dict[bool, ProbeInputs]] = field(default_factory=dict)
+    """Of the last arm, likewise."""
 
     def network(self, setting: ProbeSetting, seed: int) -> ProbeNetwork:
         """Return the network of a setting as a training run with this seed starts it.
 
         What was returned before is started anew.
         """
-        key = setting.arm, setting.relative_lr == 0, seed
-        if key not in self._started:
-            network = self._start(config_of_cell(self.config, setting, seed), setting.arm)
-            state = [parameter.detach().clone() for parameter in network.parameters()]
+        if setting.arm not in self._inputs:
             self._started.clear()
+            self._inputs.clear()
+            self._inputs[setting.arm] = {}
+        key = setting.relative_lr == 0, seed
+        if key not in self._started:
+            config = config_of_cell(self.config, setting, seed)
+            network = self._start(config, self._inputs[setting.arm])
+            state = [parameter.detach().clone() for parameter in network.parameters()]
             self._started[key] = network, state
         network, state = self._started[key]
         with torch.no_grad():
@@ -68,17 +74,16 @@ class ProbeSession:
                 parameter.grad = None
         return network
 
-    def _start(self, config: Config, arm: ProbeArm) -> ProbeNetwork:
+    def _start(self, config: Config, inputs: dict[bool, ProbeInputs]) -> ProbeNetwork:
         built = _built(config, self.data.learner, self.data.cache.stage, self._num_classes)
         learns = built.readout is not None and built.readout.learns
         learns = learns and not (built.localization_parameters() and config.optim.relative_lr == 0)
-        inputs = self._inputs.get(arm) if learns else None
-        if inputs is None:
-            self._inputs.clear()
-            inputs = probe_inputs(built, self.maps, self.trunk, self.maps.extents, learns=learns)
-        if learns:
-            self._inputs[arm] = inputs
-        return ProbeNetwork(built, inputs)
+        known = inputs.get(learns)
+        if known is None or not (learns or reads_as(built, known, self.maps.extents)):
+            inputs[learns] = probe_inputs(
+                built, self.maps, self.trunk, self.maps.extents, learns=learns
+            )
+        return ProbeNetwork(built, inputs[learns])
 
     @property
     def _num_classes(self) -> int:

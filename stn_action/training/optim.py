@@ -115,7 +115,7 @@ def effective_relative_lr(optimizer_name: str, relative_lr: float, gain: float) 
 
 
 def build_optimizer(
-    name: str, groups: list[dict[str, Any]], *, momentum: float = 0.9
+    name: str, groups: list[dict[str, Any]], *, momentum: float = 0.9, fused: bool = False
 ) -> torch.optim.Optimizer:
     """Return SGD with momentum (not Nesterov's) or AdamW (default betas) over `parameter_groups`.
 
@@ -123,6 +123,7 @@ def build_optimizer(
         name: "sgd" or "adamw".
         groups: of `parameter_groups`.
         momentum: for SGD; AdamW has its own.
+        fused: all of AdamW's step in one operation, on the CPU much faster; no fp16.
 
     Raises:
         InputError: an unknown optimizer.
@@ -130,7 +131,7 @@ def build_optimizer(
     _check_optimizer(name)
     if name == "sgd":
         return torch.optim.SGD(groups, momentum=momentum)
-    return torch.optim.AdamW(groups)
+    return torch.optim.AdamW(groups, fused=fused or None)
 
 
 @dataclass(frozen=True)

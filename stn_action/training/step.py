@@ -76,8 +76,10 @@ class OptimizerStep:
             TrainingError: the gradients are not finite.
         """
         self.strategy.backward(loss / self.accumulation_steps)
-        if not self.completes(batch, last=last):
-            return None
+        return self.complete(batch) if self.completes(batch, last=last) else None
+
+    def complete(self, batch: int) -> GradientNorms | None:
+        """Clip complete gradients and step; arguments, result and errors as of the call."""
         groups = self.optimizer.param_groups
         self.strategy.sum_gradients(p for group in groups for p in group["params"])
         self.strategy.unscale_gradients(self.optimizer)
