@@ -33,6 +33,9 @@ ARMS = {
 """What is different in each arm; trunk, data, auxiliary losses and schedule are equal. Frozen heads
 are fixed windows, whatever read-out they are compared with."""
 
+LEARN_PLACES = ("windows", "attention")
+"""Read-outs that can be the arm `heads`."""
+
 REGION_SCORES = ("hit", "shuffled", "random", "area", "effective_area")
 
 TABLE_WIDTH = 122
@@ -89,16 +92,16 @@ def run_arms(
         console: where to print.
 
     Raises:
-        InputError: the configuration has no heads or other read-outs than their windows, or a
-            folder holds another experiment.
+        InputError: the configuration has no heads or a read-out that learns no places, or a folder
+            holds another experiment.
     """
     if config.model.focus is None or config.model.focus.heads == 0:
         raise InputError("model.focus: arms are compared to one with heads; configure some")
-    if config.model.focus.readout != "windows":
+    if config.model.focus.readout not in LEARN_PLACES:
         raise InputError(
-            "model.focus.readout: the arms are windows that learn and windows at their start: "
-            f"expected windows, got {config.model.focus.readout!r}. tools/probe.py compares "
-            "read-outs"
+            "model.focus.readout: the arms are heads that learn where to look and windows that do "
+            f"not: expected {' or '.join(LEARN_PLACES)}, got {config.model.focus.readout!r}. "
+            "tools/probe.py compares all read-outs"
         )
     results = []
     with locked_folder(out):

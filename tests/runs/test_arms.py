@@ -130,10 +130,10 @@ def test_arms_need_heads(tiny_data, tmp_path, focus):
         run_arms(tiny_config(tiny_data, focus), [0], tmp_path)
 
 
-def test_arms_are_of_windows(tiny_data, tmp_path):
+def test_arms_are_of_heads_that_learn_places(tiny_data, tmp_path):
     config = tiny_config(tiny_data, "model.focus.readout=mean")
     with pytest.raises(
-        InputError, match=r"focus.readout: .* expected windows, got 'mean'. tools/p"
+        InputError, match=r"focus.readout: .* expected windows or attention, got 'mean'. tools/p"
     ):
         run_arms(config, [0], tmp_path)
 
