@@ -49,6 +49,14 @@ OF_SET = {
 CONFIGS = {name: f"configs/{name}_st.yaml" for name in SETS}
 SEEDS = {"weizmann": 5, "ut_interaction": 5, "jhmdb": 3, "sample": 5}
 READOUTS = "mean,tiles,max,foreground,saliency,attention,windows"
+IMPROVEMENTS = (
+    "replicate:readout=windows,localization_padding=replicate",
+    "per_step:readout=windows,theta_per=step",
+    "smoothed:readout=windows,theta_per=step,theta_smoothing=3",
+    "heatmap:readout=windows,localization=heatmap",
+    "diversity:readout=windows,diversity_loss=1",
+    "foreground_start:readout=windows,start=foreground",
+)
 TWICE_THE_RESOLUTION = ("train.cache_at=image.blocks.4", "model.focus.at=image.blocks.4")
 
 
@@ -69,6 +77,7 @@ def grids() -> Iterator[Grid]:
     yield from _box_errors("none")
     yield from _box_errors("mild")
     yield from _learning_curves()
+    yield from _improvements()
     yield from _constant_looseness()
     for name in ("weizmann", "ut_interaction"):
         strong = (*_errors("strong"), *TWICE_THE_RESOLUTION)
@@ -91,6 +100,18 @@ def _learning_curves() -> Iterator[Grid]:
             overrides = (*_errors("strong"), f"data.crop.beyond={_beyond(name)}")
             options = (*readouts, "--per-class", str(count))
             yield Grid(name, f"{count}_per_class", overrides, options)
+
+
+def _improvements() -> Iterator[Grid]:
+    """Yield what may improve windows, judged on groups held out of the training folds."""
+    inner = ("--on", "inner", "--relative-lr", "1e-3", "--against", "windows")
+    variants = [word for one in IMPROVEMENTS for word in ("--variant", one)]
+    for name in ("weizmann", "ut_interaction"):
+        strong = (*_errors("strong"), f"data.crop.beyond={_beyond(name)}")
+        options = ("--readouts", "windows,tiles,attention", *variants, *inner)
+        yield Grid(name, "improvements", strong, options)
+        longer = (*strong, "train.epochs=80")
+        yield Grid(name, "improvements_twice_the_steps", longer, ("--readouts", "windows", *inner))
 
 
 def _constant_looseness() -> Iterator[Grid]:
