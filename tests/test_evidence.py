@@ -1,0 +1,76 @@
+"""The driver and the tables of the evidence."""
+
+import json
+import shlex
+
+import pytest
+import torch
+
+from benchmarks import evidence, evidence_table
+from benchmarks.evidence_table import gain_over, headline, read_scores, tables_of
+from stn_action.config.schema import load_config
+
+
+def row(label, correct):
+    return {
+        "label": label, "correct": correct, "parameters": 7, "seconds": 1.5, "area": 0.25,
+        "effective_area": None, "shuffled": None,
+    }  # fmt: skip
+
+
+def write(folder, *rows):
+    folder.mkdir(parents=True)
+    content = {"videos": ["a", "b", "c", "d"], "groups": ["1", "1", "2", "2"], "rows": list(rows)}
+    (folder / "results.json").write_text(json.dumps(content))
+
+
+def test_a_gain_counts_by_interval_and_by_the_deviation_of_seeds(tmp_path):
+    right, half = [[1, 1, 1, 1]] * 2, [[1, 0, 1, 0]] * 2
+    shaky = [[1, 1, 1, 1], [1, 0, 0, 0]]  # 100 and 25 %: deviation 53.0
+    write(tmp_path / "one", row("right", right), row("half", half), row("shaky", shaky))
+    scores = read_scores(tmp_path / "one")
+    gain = gain_over(scores["right"], scores["half"])
+    assert gain == (50, 50, 50, 0)
+    assert gain.counts
+    assert str(gain) == "**+50.0 (+50.0 to +50.0)**"
+    gain = gain_over(scores["right"], scores["shaky"])
+    assert gain.points == pytest.approx(37.5)
+    assert gain.low > 0  # the interval alone would count
+    assert gain.noise == pytest.approx(2 * (53.033**2 / 2) ** 0.5, abs=0.01)
+    assert not gain.counts
+    with pytest.raises(ValueError, match="same videos"):
+        gain_over(scores["right"], scores["half"]._replace(correct=torch.ones(3, 4)))
+
+
+def test_the_tables_show_what_is_finished_alone(tmp_path):
+    windows = row(evidence_table.WINDOWS, [[1, 1, 1, 0]] * 2)
+    mean = row("mean", [[1, 0, 1, 0]] * 2)
+    write(tmp_path / "weizmann/errors_strong", windows, mean)
+    write(tmp_path / "weizmann/errors_none", row("mean", [[1, 1, 1, 1]] * 2))
+    (tmp_path / "weizmann/errors_mild").mkdir()
+    lines = list(headline(tmp_path, ["weizmann", "jhmdb"]))
+    assert [line.split(" | ")[0] for line in lines if line.startswith("| weiz")] == [
+        "| weizmann"
+    ] * 2
+    cells = lines[2].strip("|").split(" | ")
+    assert cells[1].strip() == "50.0 ± 0.0"
+    assert cells[2:7] == ["–"] * 5
+    assert [cell.strip() for cell in cells[7:]] == ["75.0 ± 0.0", "100.0 ± 0.0", "–"]
+    text = "\n".join(tables_of(tmp_path, "weizmann"))
+    assert "+25.0" in text
+    assert "-25.0" in text  # against the tight box
+    assert "errors_mild" not in text
+    assert not list(tables_of(tmp_path, "jhmdb"))
+
+
+def test_every_grid_is_a_configuration_that_loads(capsys):
+    evidence.main(["--list", "--people", "weizmann=P", "--weights", "W"])
+    commands = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+    names = [command[command.index("--out") + 1] for command in commands]
+    assert len(set(names)) == len(names)
+    for command in commands:
+        settings = [word for word in command if word.startswith(("data.", "model.", "train."))]
+        config = load_config(command[2], settings)
+        assert config.train.cache_features
+        assert ("data.people=P" in command) == ("weizmann" in command[2])
+        assert config.data.crop.padding == ("black" if "black" in str(command) else "mean")
