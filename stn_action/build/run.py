@@ -35,9 +35,11 @@ from stn_action.training.monitor import HeadMonitor
 from stn_action.training.objective import ClassificationLoss
 from stn_action.training.optim import (
     Clipping,
+    GradientNorms,
     HeadWarmup,
     NetworkWithHeads,
     build_optimizer,
+    clip_gradients,
     parameter_groups,
     warmup_constant,
     warmup_cosine,
@@ -181,6 +183,7 @@ def configured_groups(config: Config, network: NetworkWithHeads) -> list[dict[st
 def build_step(
     config: Config, network: Network, groups: list[dict[str, Any]], batches_per_epoch: int,
     strategy: Strategy, guard: GradientGuard | None = None, *, fused: bool = False,
+    clip: Callable[..., GradientNorms] = clip_gradients,
 ) -> tuple[Network, OptimizerStep]:  # fmt: skip
     """Build optimizer, schedule and clipping; return the network, prepared, and its step.
 
@@ -192,13 +195,15 @@ def build_step(
         strategy: of the run.
         guard: takes note of the gradients.
         fused: see `build_optimizer`.
+        clip: see `OptimizerStep`.
     """
     optim, accumulation = config.optim, config.train.grad_accum_steps
     optimizer = build_optimizer(optim.name, groups, momentum=optim.momentum, fused=fused)
     learner, prepared = strategy.prepare(network, optimizer)
     schedule = _schedule(config, optimizer, math.ceil(batches_per_epoch / accumulation))
     clipping = Clipping(optim.clip_grad_norm, optim.clip_localization_norm)
-    return learner, OptimizerStep(prepared, schedule, strategy, clipping, accumulation, guard)
+    step = OptimizerStep(prepared, schedule, strategy, clipping, accumulation, guard, clip)
+    return learner, step
 
 
 def _learns_where_to_look(config: Config, network: FocusedNetwork) -> bool:

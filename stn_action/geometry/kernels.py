@@ -113,6 +113,8 @@ def is_channels_last(features: Tensor) -> bool:
 
 def resize_area(features: Tensor, size: tuple[int, int]) -> Tensor:
     """Resample maps (N, C, H, W) to (N, C, h, w) by the area kernel."""
+    if features.shape[-2:] == size:
+        return features
     one = at_least_float32(features.new_ones(()))
     rows = area_kernel(one, one * 0, features.shape[-2], size[0]).to(features)
     columns = area_kernel(one, one * 0, features.shape[-1], size[1]).to(features)

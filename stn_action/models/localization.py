@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stn_action.errors import InputError
-from stn_action.geometry.kernels import resize_area
+from stn_action.geometry.kernels import is_channels_last, resize_area
 from stn_action.geometry.theta import at_least_float32
 from stn_action.models.model_choices import LOCALIZATION_PADDINGS, LocalizationPadding
 
@@ -135,6 +135,8 @@ class EqualizedConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, in_channels, H, W), padded to the same size."""
         weight = self.weight * self.gain
+        if weight.shape[-1] == 1 and is_channels_last(x):
+            return F.linear(x.movedim(1, -1), weight.flatten(1)).movedim(-1, 1).contiguous()
         if self.padding == "zeros":
             return F.conv2d(x, weight, padding="same")
         return F.conv2d(_with_border(x, weight.shape[-1] // 2), weight)

@@ -29,7 +29,7 @@ class ProbeInputs(NamedTuple):
     trunk: Tensor
     """(R, *P) for the trunk's temporal module; or (R, D), the trunk's features."""
     evidence: Tensor | None = None
-    """(R, S, C', H, W), what the read-out computes its places from."""
+    """(R, S, H, W, C'), what the read-out computes its places from."""
     descriptions: Tensor | None = None
     """(R, K, *P), if the read-out learns nothing: nothing else is needed of the maps."""
     places: Tensor | None = None
@@ -88,7 +88,7 @@ class ProbeNetwork(nn.Module):
     def evidence(self, clip: Tensor) -> Tensor:
         """Return what places are learned from, (B, S, C', H, W), of stored views (B,)."""
         if self.inputs.evidence is not None:
-            return self.inputs.evidence[clip]
+            return self.inputs.evidence[clip].movedim(-1, 2)
         assert self.network.readout is not None
         return cast(Tensor, self.network.readout.evidence(self.inputs.source.maps(clip)))
 
@@ -149,12 +149,15 @@ class ProbeNetwork(nn.Module):
         """Return (B, D) of each branch."""
         describe = self.network.describe
         assert isinstance(describe, TemporalModule)
-        num_branches = descriptions.shape[1]
-        if not self._one_pass:
-            described = describe.reduced(descriptions.flatten(0, 1))
-            return [self._global(trunk), *described.unflatten(0, (-1, num_branches)).unbind(1)]
-        rows = torch.cat([trunk.unsqueeze(1), descriptions], dim=1).flatten(0, 1)
-        return list(describe.reduced(rows).unflatten(0, (-1, 1 + num_branches)).unbind(1))
+        num_clips, num_read = descriptions.shape[:2]
+        descriptions = descriptions.flatten(0, 1)
+        if self._one_pass:
+            of_trunk, described = describe.reduced(trunk, descriptions).split(
+                [num_clips, num_clips * num_read]
+            )
+        else:
+            of_trunk, described = self._global(trunk), describe.reduced(descriptions)
+        return [of_trunk, *described.unflatten(0, (num_clips, num_read)).unbind(1)]
 
 
 @torch.no_grad()
@@ -262,8 +265,9 @@ def _evidence(readout: Readout, source: MapSource, num_views: int) -> Tensor | N
     if example is None or example.shape[1] > 1:
         return None
     return _in_parts(
-        lambda numbers: cast(Tensor, readout.evidence(source.maps(numbers))), num_views
-    )
+        lambda numbers: cast(Tensor, readout.evidence(source.maps(numbers))).movedim(2, -1),
+        num_views,
+    ).contiguous()
 
 
 def _trained_temporal(network: FocusedNetwork) -> TemporalModule | None:

@@ -29,16 +29,11 @@ class StackedProbe:
     def __init__(self, network: ProbeNetwork, starts: Sequence[Mapping[str, Tensor]]) -> None:
         self._dropout = _GivenDropout(network.network.dropout.p)
         self._part = _Part(_with_dropout(network, self._dropout))
-        self._stacked = {
-            name: torch.stack([start[name] for start in starts]).requires_grad_()
-            for name in starts[0]
+        self.parameters = {
+            name: nn.Parameter(torch.stack([start[name] for start in starts])) for name in starts[0]
         }
+        """By name, (S, ...)."""
         self._paths = _paths(self._part, network, starts[0])
-        self.parameters = [
-            {name: nn.Parameter(of_all.detach()[s]) for name, of_all in self._stacked.items()}
-            for s in range(len(starts))
-        ]
-        """Of each network, by name, in the memory of the stack."""
 
     def losses(
         self,
@@ -49,6 +44,8 @@ class StackedProbe:
         generators: Sequence[torch.Generator],
     ) -> Tensor:
         """Return the loss (S,) of each network, as of its own call in training.
+
+        The gradient of their sum is that of each network's own loss.
 
         Args:
             clip: (S, B) int64, numbers of views.
@@ -75,32 +72,21 @@ class StackedProbe:
         noise = self._dropout.draw(probe, clip.shape[1], generators)
         return self._each(loss, noise, target, *rows, extents)
 
-    def backward(self, losses: Tensor) -> None:
-        """Give the parameters of each network the gradients of its loss."""
-        found = torch.autograd.grad(losses.sum(), list(self._stacked.values()), allow_unused=True)
-        for name, of_all in zip(self._stacked, found, strict=True):
-            if of_all is None:
-                continue
-            # fused optimizers take it for granted that gradients are in memory as parameters are
-            for own, gradient in zip(self.parameters, of_all.contiguous().unbind(), strict=True):
-                own[name].grad = gradient
-
     @torch.no_grad()
     def copy_to(self, network: ProbeNetwork, s: int) -> None:
         """Copy the parameters of network `s` of the stack into another one."""
-        named = dict(network.named_parameters())
-        for name, parameter in self.parameters[s].items():
-            named[name].copy_(parameter)
+        for name, parameter in self.parameters.items():
+            network.get_parameter(name).copy_(parameter[s])
 
     def _each(self, function: Callable[..., Tensor], *arguments: Any) -> Tensor:
         """Return `function(network, *arguments)` (S, ...) of each network and its arguments."""
 
-        def of_one(parameters: dict[str, Tensor], *own: Any) -> Tensor:
+        def of_one(parameters: Mapping[str, Tensor], *own: Any) -> Tensor:
             values = {path: parameters[name] for path, name in self._paths.items()}
             return functional_call(self._part, values, (function, *own), tie_weights=False)
 
         in_dims = (0, *(None if argument is None else 0 for argument in arguments))
-        return torch.vmap(of_one, in_dims)(self._stacked, *arguments)
+        return torch.vmap(of_one, in_dims)(self.parameters, *arguments)
 
 
 def _paths(part: "_Part", network: ProbeNetwork, names: Iterable[str]) -> dict[str, str]:

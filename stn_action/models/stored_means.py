@@ -39,28 +39,24 @@ class _StoredMeans(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, source: MapSource, numbers: Sequence[int]) -> Tensor:
         ctx.source, ctx.numbers, ctx.shape = source, numbers, weights.shape
-        return torch.stack(
-            [_means(own, source.cells(n)) for own, n in zip(weights, numbers, strict=True)]
-        )
+        N, K, S, _ = weights.shape
+        _, T, C = source.cells(numbers[0]).shape
+        means = weights.new_empty(N, K, T, C)
+        for own, of_clip, number in zip(weights, means, numbers, strict=True):
+            cells = source.cells(number)
+            if S == 1:
+                torch.mm(own[:, 0], cells.flatten(1), out=of_clip.flatten(1))
+            else:
+                of_clip.copy_((own.transpose(0, 1) @ cells.transpose(0, 1)).transpose(0, 1))
+        return means
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = gradients
-        pairs = zip(gradient, ctx.numbers, strict=True)
-        per_clip = ctx.shape[2] == 1
-        found = [_of_weights(own, ctx.source.cells(n), per_clip=per_clip) for own, n in pairs]
-        return torch.stack(found), None, None
-
-
-def _means(weights: Tensor, cells: Tensor) -> Tensor:
-    """Return (K, T, C) of weights (K, S, H * W) and cells (H * W, T, C)."""
-    if weights.shape[1] == 1:
-        return (weights[:, 0] @ cells.flatten(1)).unflatten(1, cells.shape[1:])
-    return (weights.transpose(0, 1) @ cells.transpose(0, 1)).transpose(0, 1)
-
-
-def _of_weights(gradient: Tensor, cells: Tensor, *, per_clip: bool) -> Tensor:
-    """Return the gradient (K, S, H * W) of weights for a gradient (K, T, C) of the means."""
-    if per_clip:
-        return (gradient.flatten(1) @ cells.flatten(1).T).unsqueeze(1)
-    return (gradient.transpose(0, 1) @ cells.permute(1, 2, 0)).transpose(0, 1)
+        found = gradients[0].new_empty(ctx.shape)  # (N, K, S, H * W)
+        for of_clip, own, number in zip(gradients[0], found, ctx.numbers, strict=True):
+            cells = ctx.source.cells(number)
+            if ctx.shape[2] == 1:
+                torch.mm(of_clip.flatten(1), cells.flatten(1).T, out=own[:, 0])
+            else:
+                own.copy_((of_clip.transpose(0, 1) @ cells.permute(1, 2, 0)).transpose(0, 1))
+        return found, None, None

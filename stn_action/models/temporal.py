@@ -28,8 +28,8 @@ class TemporalModule(nn.Module, ABC):
         """Return what is computed of (N, T, C) without a parameter, (N, ...)."""
 
     @abstractmethod
-    def reduced(self, prepared: Tensor) -> Tensor:
-        """Reduce what was prepared to (N, out_channels)."""
+    def reduced(self, *prepared: Tensor) -> Tensor:
+        """Reduce what was prepared to (N, out_channels); of several one after the other."""
 
 
 class TemporalMean(TemporalModule):
@@ -43,9 +43,9 @@ class TemporalMean(TemporalModule):
         """Return the mean (N, C)."""
         return x.mean(1)
 
-    def reduced(self, prepared: Tensor) -> Tensor:
+    def reduced(self, *prepared: Tensor) -> Tensor:
         """Return what was prepared."""
-        return prepared
+        return torch.cat(prepared)
 
 
 class TemporalDifference(TemporalModule):
@@ -68,11 +68,12 @@ class TemporalDifference(TemporalModule):
         change = x.diff(dim=1, prepend=x[:, :1])
         return F.layer_norm(torch.cat([x, change], dim=-1), self.norm.normalized_shape)
 
-    def reduced(self, prepared: Tensor) -> Tensor:
-        """Reduce (N, T, 2 * C) to (N, out_channels)."""
+    def reduced(self, *prepared: Tensor) -> Tensor:
+        """Reduce (N, T, 2 * C) to (N, out_channels); of several one after the other."""
         # the scale and shift of the norm are part of the linear layer: one pass less over frames
-        weight, bias = self.reduction.weight, self.reduction.bias
-        x = F.linear(prepared, weight * self.norm.weight, bias + weight @ self.norm.bias).relu()
+        bias = self.reduction.bias + self.reduction.weight @ self.norm.bias
+        weight = self.reduction.weight * self.norm.weight
+        x = torch.cat([F.linear(part, weight, bias) for part in prepared]).relu()
         x = x + self._convolved(x).relu()
         return x.mean(1)
 

@@ -1,7 +1,7 @@
 """The training of several cells of a probe at once, each as it would be trained alone.
 
-Only forward and backward pass are shared: each cell has its own order of clips and views, dropout,
-optimizer, clipping and schedule.
+Each cell has its own order of clips and views, its own dropout and its own clipping; optimizers act
+on each number by itself.
 """
 
 import math
@@ -24,16 +24,17 @@ from stn_action.models.stacked_probe import StackedProbe
 from stn_action.runs.probe_cell import CellResult, run_cell, test_of_cell
 from stn_action.runs.probe_grid import ProbeCell, config_of_cell, split_of_cell
 from stn_action.runs.probe_session import ProbeSession
+from stn_action.training.stacked_clipping import clip_stacked_gradients
 from stn_action.training.step import OptimizerStep, check_finite
 
 MAX_CELLS = 10
-"""Of a stack: of more, no part of a step stays in the processor's cache for the next one."""
+"""Of a stack: beyond, its numbers leave the cache of the processor, and little is left to save."""
 
 
 def stacks_of(
     cells: Sequence[ProbeCell], listings: Mapping[int, Listing], *, per_class: int | None
 ) -> list[list[ProbeCell]]:
-    """Return cells in stacks: of one arm, and trained on equally many videos.
+    """Return cells in stacks: of one setting, and trained on equally many videos.
 
     Args:
         cells: of a grid.
@@ -44,7 +45,7 @@ def stacks_of(
     for cell in cells:
         listing = listings[cell.fold]
         train, _ = split_of_cell(listing, cell.part, per_class=per_class, seed=cell.seed)
-        key = cell.setting.arm, cell.setting.relative_lr == 0, cell.part, len(train)
+        key = cell.setting, cell.part, len(train)
         alike.setdefault(key, []).append(cell)
     return [
         same[start : start + MAX_CELLS]
@@ -57,10 +58,10 @@ def run_stack(
     session: ProbeSession, cells: Sequence[ProbeCell], *, per_class: int | None
 ) -> list[CellResult]:
     """Train and test cells that `stacks_of` has put together; otherwise as `run_cell`."""
-    if len(cells) == 1 or session.config.train.grad_accum_steps > 1:
+    configs = [config_of_cell(session.config, cell.setting, cell.seed) for cell in cells]
+    if len(cells) == 1 or configs[0].train.grad_accum_steps > 1:
         return [run_cell(session, cell, per_class=per_class) for cell in cells]
     network = session.network(cells[0].setting, cells[0].seed)
-    configs = [config_of_cell(session.config, cell.setting, cell.seed) for cell in cells]
     splits = [
         split_of_cell(session.listings[cell.fold], cell.part, per_class=per_class, seed=cell.seed)
         for cell in cells
@@ -75,7 +76,7 @@ def run_stack(
     results = []
     for s, (config, (_, test)) in enumerate(zip(configs, splits, strict=True)):
         stacked.copy_to(network, s)
-        number = sum(value.numel() for value in stacked.parameters[s].values())
+        number = sum(value[s].numel() for value in stacked.parameters.values())
         result = test_of_cell(config, session, network, test)
         results.append(result._replace(loss=losses[s], parameters=number, seconds=seconds))
     return results
@@ -101,7 +102,7 @@ def train_stack(
         TrainingError: a training diverged.
     """
     network.train()
-    train, seeds = session.config.train, [config.train.seed for config in configs]
+    train, seeds = configs[0].train, [config.train.seed for config in configs]
     batches = [
         ProbeBatches(
             session.maps, session.data.cache.train(own, seed=seed), train.batch_size, seed=seed,
@@ -109,14 +110,11 @@ def train_stack(
         )
         for own, seed in zip(videos, seeds, strict=True)
     ]  # fmt: skip
-    steps = [
-        _step(session, config, network, stacked.parameters[s], len(batches[s]))
-        for s, config in enumerate(configs)
-    ]
+    step = _step(session, configs[0], network, stacked.parameters, len(batches[0]))
     objective = build_objective(configs[0])
     losses = [math.nan for _ in configs]
     for epoch in range(1, train.epochs + 1):
-        left = None if train.max_steps is None else train.max_steps - steps[0].schedule.last_epoch
+        left = None if train.max_steps is None else train.max_steps - step.schedule.last_epoch
         if left == 0:
             break
         sums = torch.zeros(1 + len(configs), dtype=torch.float64)
@@ -133,9 +131,7 @@ def train_stack(
             found = stacked.losses(clip, extents, target, objective, generators)
             sums += clip.shape[1] * torch.tensor([1, *found.tolist()], dtype=torch.float64)
             check_finite("loss", float(found.detach().sum()), number)
-            stacked.backward(found)
-            for step in steps:
-                step.complete(number)
+            step(found.sum(), number)
         losses = (sums[1:] / sums[0]).tolist()
     return losses
 
@@ -155,11 +151,13 @@ def _step(
     session: ProbeSession, config: Config, network: ProbeNetwork,
     parameters: Mapping[str, nn.Parameter], batches_per_epoch: int,
 ) -> OptimizerStep:  # fmt: skip
-    """Return the optimizer's step of a cell, over its parameters in place of the network's."""
-    own = {id(p): parameters[name] for name, p in network.named_parameters() if name in parameters}
+    """Return the step of a stack, over its parameters in place of those of one network."""
+    own = {id(network.get_parameter(name)): stacked for name, stacked in parameters.items()}
     groups = [
         {**group, "params": [own[id(parameter)] for parameter in group["params"]]}
         for group in configured_groups(config, network)
     ]
-    strategy = session.strategy
-    return build_step(config, network, groups, batches_per_epoch, strategy, fused=True)[1]
+    return build_step(
+        config, network, groups, batches_per_epoch, session.strategy, fused=True,
+        clip=clip_stacked_gradients,
+    )[1]  # fmt: skip

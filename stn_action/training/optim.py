@@ -224,6 +224,15 @@ def clip_gradients(
     Returns:
         The norms before clipping.
     """
+    others, localization, gain = split_groups(groups)
+    stored_max_norm = None if clip_localization_norm is None else clip_localization_norm * gain
+    return GradientNorms(_clip(others, clip_grad_norm), _clip(localization, stored_max_norm) / gain)
+
+
+def split_groups(
+    groups: Iterable[dict[str, Any]],
+) -> tuple[list[nn.Parameter], list[nn.Parameter], float]:
+    """Return the parameters of all others, those of localization networks, and their gain."""
     others: list[nn.Parameter] = []
     localization: list[nn.Parameter] = []
     gain = 1.0
@@ -233,8 +242,7 @@ def clip_gradients(
             gain = group["gain"]
         else:
             others += group["params"]
-    stored_max_norm = None if clip_localization_norm is None else clip_localization_norm * gain
-    return GradientNorms(_clip(others, clip_grad_norm), _clip(localization, stored_max_norm) / gain)
+    return others, localization, gain
 
 
 def _clip(parameters: list[nn.Parameter], max_norm: float | None) -> float:

@@ -1,6 +1,7 @@
 """The optimizer step: gradients, clipping, schedule; and the record of a batch."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -60,6 +61,9 @@ class OptimizerStep:
     guard: GradientGuard | None = None
     """Takes note of the gradients of each step."""
 
+    clip: Callable[..., GradientNorms] = clip_gradients
+    """With arguments and result as of `clip_gradients`."""
+
     def __call__(self, loss: Tensor, batch: int, *, last: bool = False) -> GradientNorms | None:
         """Add the gradients of a batch; where they are complete, clip them and step. Collective.
 
@@ -86,7 +90,7 @@ class OptimizerStep:
         if self.guard is not None:
             heads = (group for group in groups if group.get("name") == LOCALIZATION_GROUP)
             self.guard.note(resting=all(group["lr"] == 0 for group in heads))
-        norms = clip_gradients(
+        norms = self.clip(
             groups,
             clip_grad_norm=self.clipping.clip_grad_norm,
             clip_localization_norm=self.clipping.clip_localization_norm,
