@@ -42,8 +42,8 @@ class _StoredMeans(torch.autograd.Function):
         N, K, S, _ = weights.shape
         _, T, C = source.cells(numbers[0]).shape
         means = weights.new_empty(N, K, T, C)
-        for own, of_clip, number in zip(weights, means, numbers, strict=True):
-            cells = source.cells(number)
+        for place in _by_view(numbers):
+            own, of_clip, cells = weights[place], means[place], source.cells(numbers[place])
             if S == 1:
                 torch.mm(own[:, 0], cells.flatten(1), out=of_clip.flatten(1))
             else:
@@ -53,10 +53,16 @@ class _StoredMeans(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         found = gradients[0].new_empty(ctx.shape)  # (N, K, S, H * W)
-        for of_clip, own, number in zip(gradients[0], found, ctx.numbers, strict=True):
-            cells = ctx.source.cells(number)
+        for place in _by_view(ctx.numbers):
+            of_clip, own = gradients[0][place], found[place]
+            cells = ctx.source.cells(ctx.numbers[place])
             if ctx.shape[2] == 1:
                 torch.mm(of_clip.flatten(1), cells.flatten(1).T, out=own[:, 0])
             else:
                 own.copy_((of_clip.transpose(0, 1) @ cells.permute(1, 2, 0)).transpose(0, 1))
         return found, None, None
+
+
+def _by_view(numbers: Sequence[int]) -> list[int]:
+    """Return the places of a batch so that those of one view follow each other, in the cache."""
+    return sorted(range(len(numbers)), key=numbers.__getitem__)
