@@ -161,14 +161,14 @@ def _gains_over(better: Scores, rivals: Sequence[Scores | None]) -> list[str]:
 
 def _places(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
     yield from _row(
-        ["boxes", "arm", "parameters", "seconds", "area", "effective area", "shuffled"], header=True
+        ["boxes", "arm", "parameters", "area", "effective area", "shuffled"], header=True
     )
     for name in ("errors_strong",):
         for label, scores in grids.get(name, {}).items():
             row = scores.row
             shuffled = row["shuffled"]
             yield from _row([
-                name, label, f"{row['parameters']:,}", f"{row['seconds']:.0f}",
+                name, label, f"{row['parameters']:,}",
                 _percent(row["area"]), _percent(row["effective_area"]),
                 "–" if shuffled is None else f"{100 * torch.tensor(shuffled).double().mean():.1f}",
             ])  # fmt: skip

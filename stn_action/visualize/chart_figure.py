@@ -19,10 +19,13 @@ from stn_action.disk.atomic_file import replaced_file
 from stn_action.errors import InputError
 from stn_action.visualize.legend import HEAD_COLORS
 
-SERIES_COLORS: tuple[str, ...] = tuple(
-    "#{:02x}{:02x}{:02x}".format(*HEAD_COLORS[place]) for place in (6, 5, 4, 3, 1, 0)
+SERIES_COLORS: tuple[str, ...] = (
+    *("#{:02x}{:02x}{:02x}".format(*HEAD_COLORS[place]) for place in (6, 5, 4, 3, 1, 0)),
+    "#3f3f3f",
+    "#8c510a",
+    "#7b5ea7",
 )
-"""Head colors that are dark enough for a white background; they repeat after six."""
+"""Head colors that are dark enough for a white background, and three more; then they repeat."""
 REFERENCE_COLOR = "#6e6e6e"
 CHART_STYLE: dict[str, Any] = {
     "figure.dpi": 100,
