@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.evidence import SETS
-from stn_action.evaluation.bootstrap import paired_bootstrap
+from stn_action.evaluation.gain import Gain, gain_over
 
 WINDOWS = "windows 1e-3"
 ARMS = ("mean", "tiles", "max", "foreground", "saliency", "attention", WINDOWS)
@@ -45,26 +45,7 @@ class Scores(NamedTuple):
         return f"{self.percent.mean():.1f} ± {self.percent.std():.1f}"
 
 
-class Gain(NamedTuple):
-    """The difference of two arms, in points."""
-
-    points: float
-    low: float
-    high: float
-    noise: float
-    """Twice the pooled deviation of the seeds."""
-
-    @property
-    def counts(self) -> bool:
-        """Whether the plan calls it a gain, or a loss."""
-        return (self.low > 0 or self.high < 0) and abs(self.points) > self.noise
-
-    def __str__(self) -> str:
-        text = f"{self.points:+.1f} ({self.low:+.1f} to {self.high:+.1f})"
-        return f"**{text}**" if self.counts else text
-
-
-def gain_over(better: Scores, worse: Scores) -> Gain:
+def gain_of_arm(better: Scores, worse: Scores) -> Gain:
     """Return the gain of one arm over another.
 
     Args:
@@ -76,14 +57,14 @@ def gain_over(better: Scores, worse: Scores) -> Gain:
     """
     if better.videos != worse.videos or len(better.correct) != len(worse.correct):
         raise ValueError("both arms must be of the same videos, in one order, and as many seeds")
-    interval = paired_bootstrap(
-        worse.correct.mean(0), better.correct.mean(0), better.groups,
-        generator=torch.Generator().manual_seed(0),
-    )  # fmt: skip
-    pooled = ((better.percent.var() + worse.percent.var()) / 2).sqrt()
-    return Gain(
-        100 * interval.difference, 100 * interval.low, 100 * interval.high, 2 * float(pooled)
-    )
+    return gain_over(better.correct, worse.correct, better.groups)
+
+
+def gain_in_points(gain: Gain) -> str:
+    """Return a gain with its interval, in points; bold if the plan calls it a gain, or a loss."""
+    difference, low, high = (f"{100 * value:+.1f}" for value in gain[:3])
+    text = f"{difference} ({low} to {high})"
+    return f"**{text}**" if gain.counts else text
 
 
 def read_scores(folder: Path) -> dict[str, Scores]:
@@ -156,7 +137,9 @@ def _gains(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
 
 
 def _gains_over(better: Scores, rivals: Sequence[Scores | None]) -> list[str]:
-    return ["–" if rival is None else str(gain_over(better, rival)) for rival in rivals]
+    return [
+        "–" if rival is None else gain_in_points(gain_of_arm(better, rival)) for rival in rivals
+    ]
 
 
 def _places(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:

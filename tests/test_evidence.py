@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from benchmarks import evidence, evidence_table
-from benchmarks.evidence_table import gain_over, headline, read_scores, tables_of
+from benchmarks.evidence_table import (
+    gain_in_points,
+    gain_of_arm,
+    headline,
+    read_scores,
+    tables_of,
+)
 from stn_action.config.schema import load_config
 
 
@@ -29,17 +35,17 @@ def test_a_gain_counts_by_interval_and_by_the_deviation_of_seeds(tmp_path):
     shaky = [[1, 1, 1, 1], [1, 0, 0, 0]]  # 100 and 25 %: deviation 53.0
     write(tmp_path / "one", row("right", right), row("half", half), row("shaky", shaky))
     scores = read_scores(tmp_path / "one")
-    gain = gain_over(scores["right"], scores["half"])
-    assert gain == (50, 50, 50, 0)
+    gain = gain_of_arm(scores["right"], scores["half"])
+    assert gain == (0.5, 0.5, 0.5, 0)
     assert gain.counts
-    assert str(gain) == "**+50.0 (+50.0 to +50.0)**"
-    gain = gain_over(scores["right"], scores["shaky"])
-    assert gain.points == pytest.approx(37.5)
+    assert gain_in_points(gain) == "**+50.0 (+50.0 to +50.0)**"
+    gain = gain_of_arm(scores["right"], scores["shaky"])
+    assert gain.difference == pytest.approx(0.375)
     assert gain.low > 0  # the interval alone would count
-    assert gain.noise == pytest.approx(2 * (53.033**2 / 2) ** 0.5, abs=0.01)
+    assert gain.deviation == pytest.approx((0.53033**2 / 2) ** 0.5, abs=5e-5)
     assert not gain.counts
     with pytest.raises(ValueError, match="same videos"):
-        gain_over(scores["right"], scores["half"]._replace(correct=torch.ones(3, 4)))
+        gain_of_arm(scores["right"], scores["half"]._replace(correct=torch.ones(3, 4)))
 
 
 def test_the_tables_show_what_is_finished_alone(tmp_path):

@@ -90,7 +90,11 @@ class FoldFaithfulness(NamedTuple):
 
 
 def _stage(config: Config, path: str | Path, *, area: float | None, at: str | None) -> str:
-    """Return the stage of Grad-CAM; check that there are heads or an area."""
+    """Return the stage that Grad-CAM uses.
+
+    Raises:
+        InputError: no stage is named, or there are neither heads nor an area to mask.
+    """
     focus = config.model.focus
     if area is None and (focus is None or focus.heads == 0):
         raise InputError(
