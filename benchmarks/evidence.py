@@ -49,6 +49,13 @@ OF_SET = {
 CONFIGS = {name: f"configs/{name}_st.yaml" for name in SETS}
 SEEDS = {"weizmann": 5, "ut_interaction": 5, "jhmdb": 3, "sample": 5}
 READOUTS = "mean,tiles,max,foreground,saliency,attention,windows"
+ALL_ARMS = (
+    "--readouts", READOUTS, "--relative-lr", "1e-3,1e-4,1e-5",
+    "--variant", "windows_no_branch_loss:readout=windows,branch_loss=0,optim.relative_lr=1e-3",
+)  # fmt: skip
+ONE_RATE = ("--readouts", READOUTS, "--relative-lr", "1e-3")
+FEW_ARMS = ("--readouts", "mean,tiles,foreground,attention,windows", "--relative-lr", "1e-3")
+"""Of constant looseness, with three seeds: see the changes listed in docs/evidence.md."""
 IMPROVEMENTS = (
     "replicate:readout=windows,localization_padding=replicate",
     "per_step:readout=windows,theta_per=step",
@@ -69,6 +76,8 @@ class Grid(NamedTuple):
     overrides: tuple[str, ...]
     options: tuple[str, ...]
     """Of the probe."""
+    seeds: int = 0
+    """Their number; 0: that of the data set."""
 
 
 def grids() -> Iterator[Grid]:
@@ -80,17 +89,18 @@ def grids() -> Iterator[Grid]:
     yield from _improvements()
     yield from _constant_looseness()
     for name in ("weizmann", "ut_interaction"):
-        strong = (*_errors("strong"), *TWICE_THE_RESOLUTION)
-        yield Grid(name, "twice_the_resolution", (*strong, f"data.crop.beyond={_beyond(name)}"), ())
+        strong = (*_errors("strong"), *TWICE_THE_RESOLUTION, f"data.crop.beyond={_beyond(name)}")
+        yield Grid(name, "twice_the_resolution", strong, ONE_RATE)
 
 
 def _box_errors(errors: str) -> Iterator[Grid]:
     for name in SETS:
         beyond = _beyond(name)
-        yield Grid(name, f"errors_{errors}", (*_errors(errors), f"data.crop.beyond={beyond}"), ())
+        overrides = (*_errors(errors), f"data.crop.beyond={beyond}")
+        yield Grid(name, f"errors_{errors}", overrides, ONE_RATE if errors == "mild" else ALL_ARMS)
         if beyond == "scene" and errors != "none":
             overrides = (*_errors(errors), "data.crop.beyond=fit")
-            yield Grid(name, f"errors_{errors}_fit", overrides, ())
+            yield Grid(name, f"errors_{errors}_fit", overrides, ONE_RATE)
 
 
 def _learning_curves() -> Iterator[Grid]:
@@ -117,7 +127,7 @@ def _improvements() -> Iterator[Grid]:
 def _constant_looseness() -> Iterator[Grid]:
     yield Grid(
         "ut_interaction", "loose_1_black",
-        ("data.crop.looseness=1", "data.crop.beyond=pad", "data.crop.padding=black"), (),
+        ("data.crop.looseness=1", "data.crop.beyond=pad", "data.crop.padding=black"), FEW_ARMS, 3,
     )  # fmt: skip
     for looseness in ("1", "0.5", "0.25", "2"):
         for name in ("weizmann", "ut_interaction", "jhmdb"):
@@ -125,7 +135,7 @@ def _constant_looseness() -> Iterator[Grid]:
                 continue
             for beyond in ("fit", "pad", *(["scene"] if name == "ut_interaction" else [])):
                 overrides = (f"data.crop.looseness={looseness}", f"data.crop.beyond={beyond}")
-                yield Grid(name, f"loose_{looseness}_{beyond}", overrides, ())
+                yield Grid(name, f"loose_{looseness}_{beyond}", overrides, FEW_ARMS, 3)
 
 
 def _errors(name: str) -> tuple[str, str]:
@@ -145,17 +155,10 @@ def command_of(grid: Grid, out: Path, own: Sequence[str]) -> list[str]:
         out: folder of all experiments.
         own: `key=value`, where the data and weights are.
     """
-    seeds = [str(seed) for seed in range(SEEDS[grid.data_set])]
-    options = list(grid.options)
-    if "--readouts" not in options:
-        options += ["--readouts", READOUTS, "--relative-lr", "1e-3,1e-4,1e-5"]
-        options += [
-            "--variant",
-            "windows_no_branch_loss:readout=windows,branch_loss=0,optim.relative_lr=1e-3",
-        ]
+    seeds = [str(seed) for seed in range(grid.seeds or SEEDS[grid.data_set])]
     overrides = [*COMMON, *OF_SET[grid.data_set], *grid.overrides, *own]
     return [
-        sys.executable, "tools/probe.py", CONFIGS[grid.data_set], *options, "--seeds", *seeds,
+        sys.executable, "tools/probe.py", CONFIGS[grid.data_set], *grid.options, "--seeds", *seeds,
         "--out", str(out / grid.data_set / grid.name), *overrides,
     ]  # fmt: skip
 
