@@ -1,7 +1,6 @@
 """Print the tables of docs/results.md from the results of `benchmark.py evidence`, as Markdown."""
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from benchmarks.evidence import SETS
 from stn_action.evaluation.gain import Gain, gain_over
+from stn_action.runs.probe_file import RESULTS_FILE, read_probe
 
 WINDOWS = "windows 1e-3"
 ARMS = ("mean", "tiles", "max", "foreground", "saliency", "attention", WINDOWS)
@@ -32,7 +32,7 @@ class Scores(NamedTuple):
     groups: Tensor
     """(N,) int64."""
     row: dict[str, Any]
-    """The row of results.json."""
+    """The row of the probe's numbers."""
 
     @property
     def percent(self) -> Tensor:
@@ -69,10 +69,9 @@ def gain_in_points(gain: Gain) -> str:
 
 def read_scores(folder: Path) -> dict[str, Scores]:
     """Return the arms of a finished probe by label; empty if it is not finished."""
-    path = folder / "results.json"
-    if not path.is_file():
+    if not (folder / RESULTS_FILE).is_file():
         return {}
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_probe(folder)
     numbers = {name: number for number, name in enumerate(sorted(set(content["groups"])))}
     groups = torch.tensor([numbers[name] for name in content["groups"]])
     return {

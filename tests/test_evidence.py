@@ -26,7 +26,10 @@ def row(label, correct):
 
 def write(folder, *rows):
     folder.mkdir(parents=True)
-    content = {"videos": ["a", "b", "c", "d"], "groups": ["1", "1", "2", "2"], "rows": list(rows)}
+    content = {
+        "protocol": "a line", "videos": ["a", "b", "c", "d"], "groups": ["1", "1", "2", "2"],
+        "rows": list(rows), "clips_per_class": 5.0,
+    }  # fmt: skip
     (folder / "results.json").write_text(json.dumps(content))
 
 

@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from stn_action.config.schema import load_config
     from stn_action.runs.folder import command_line
     from stn_action.runs.probe import ProbePlan, run_probe
+    from stn_action.runs.probe_file import write_probe
     from stn_action.runs.probe_grid import parse_arms
-    from stn_action.runs.probe_result import write_probe
 
     config = load_config(*one_file_and_settings(options.words, "CONFIG"))
     plan = ProbePlan(

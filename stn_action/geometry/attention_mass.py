@@ -87,33 +87,6 @@ def effective_area(weights: Tensor) -> Tensor:
     return cells.where(total[..., 0] > 0, 0).to(weights.dtype)
 
 
-def window_weights(theta: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Return the weights of a window's uniform mass on the cells of a map.
-
-    Each cell weighs as much as its area inside the window, exactly; bilinear sampling of a small
-    window smears that over the neighboring cells.
-
-    Args:
-        theta: (..., *kind); a volumetric one counts at the middle of its time.
-        size_hw: H, W of the map.
-
-    Returns:
-        (..., H, W), summing to 1; zeros where the window is beyond the map or has no area.
-    """
-    polygons = outline(theta).double()  # (..., P, 2)
-    H, W = size_hw
-    columns = (torch.arange(W, device=theta.device, dtype=torch.float64) * 2 + 1) / W - 1
-    scale = polygons.new_tensor([W, H])
-    rows = []
-    for y in ((torch.arange(H, dtype=torch.float64) * 2 + 1) / H - 1).tolist():  # saves memory
-        centers = torch.stack([columns, torch.full_like(columns, y)], dim=-1)  # (W, 2)
-        # relative to a cell whose edges are at -1 and 1, as the clip's are for `window_area`
-        rows.append(window_area((polygons[..., None, :, :] - centers[:, None]) * scale))
-    shares = torch.stack(rows, dim=-2)  # (..., H, W)
-    total = shares.sum((-2, -1), keepdim=True)
-    return (shares / total.where(total > 0, 1)).to(theta.dtype)
-
-
 def attended_areas(theta: Tensor | None, weights: Tensor | None) -> AttendedAreas:
     """Return the areas of a placement's windows or weights, whichever it has.
 

@@ -7,14 +7,10 @@ from typing import Any
 
 import torch
 
-from stn_action.disk.json_file import read_json
 from stn_action.errors import InputError
+from stn_action.runs.probe_file import read_probe
 from stn_action.visualize.chart_figure import Figure
 from stn_action.visualize.charts import draw_curves
-
-RESULTS_FILE = "results.json"
-"""Of tools/probe.py, in its folder."""
-KEYS = {"protocol", "videos", "rows", "clips_per_class"}
 
 
 def draw_learning_curves(folders: Sequence[Path], *, title: str = "") -> Figure:
@@ -45,7 +41,7 @@ def draw_learning_curves(folders: Sequence[Path], *, title: str = "") -> Figure:
 def _read_all(folders: Sequence[Path]) -> list[dict[str, Any]]:
     if not folders:
         raise InputError("learning curves need the folder of at least one probe, got none")
-    contents = [_read_one(folder / RESULTS_FILE) for folder in folders]
+    contents = [read_probe(folder) for folder in folders]
     for folder, content in zip(folders, contents, strict=True):
         if content["videos"] != contents[0]["videos"]:
             raise InputError(
@@ -53,16 +49,3 @@ def _read_all(folders: Sequence[Path]) -> list[dict[str, Any]]:
                 f"{folders[0]} ({len(contents[0]['videos'])}); give probes of one data set and fold"
             )
     return contents
-
-
-def _read_one(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path} is missing: give the folder of a finished tools/probe.py")
-    content = read_json(path, remedy="run tools/probe.py again with the same --out")
-    found = set(content) if isinstance(content, dict) else set()
-    if missing := KEYS - found:
-        raise InputError(
-            f"{path}: not the results of a probe (lacks {', '.join(sorted(missing))}); run "
-            "tools/probe.py again"
-        )
-    return content

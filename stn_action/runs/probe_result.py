@@ -1,11 +1,8 @@
 """The results of a probe: numbers, table and chart."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,12 +11,11 @@ from stn_action.build.data import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import VideoTable
-from stn_action.disk.atomic_file import write_file
 from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
 from stn_action.runs.folds import pooled_listing
 from stn_action.runs.probe_cell import CellResult
 from stn_action.runs.probe_grid import ProbeSetting, short_rate
-from stn_action.visualize.chart_figure import Figure, save_figure
+from stn_action.visualize.chart_figure import Figure
 from stn_action.visualize.charts import draw_bars
 
 HEADER_OF_TABLE = (
@@ -197,53 +193,3 @@ def draw_probe(results: ProbeResults) -> Figure:
         title=results.protocol, deviations={"accuracy": deviations},
         size_inches=(max(8.2, 0.9 * len(names)), 4.8),
     )  # fmt: skip
-
-
-def numbers_of_probe(results: ProbeResults, command: str) -> dict[str, Any]:
-    """Return everything that two probes are paired by, as plain types."""
-    return {
-        "protocol": results.protocol,
-        "command": command,
-        "against": results.against,
-        "seeds": list(results.seeds),
-        "clips_per_class": results.clips_per_class,
-        "classes": list(results.classes),
-        "videos": results.videos.names(),
-        "groups": results.videos.groups(),
-        "targets": results.videos.targets.tolist(),
-        "rows": [
-            {
-                "arm": row.setting.arm.name,
-                "label": row.label,
-                "overrides": list(row.setting.arm.overrides),
-                "lr": None if row.chosen else row.setting.lr,
-                "relative_lr": None if row.chosen else row.setting.relative_lr,
-                "accuracy": row.accuracies,
-                "correct": row.correct.int().tolist(),
-                "shuffled": None if row.shuffled is None else row.shuffled.int().tolist(),
-                "probabilities": [
-                    [_or_none(video) for fold in own for video in fold.probabilities]
-                    for own in row.results
-                ],
-                "parameters": round(row.mean_of("parameters")),
-                "seconds": row.seconds,
-                "area": row.mean_of("area"),
-                "effective_area": row.mean_of("effective_area"),
-                "loss": row.mean_of("loss"),
-            }
-            for row in results.rows
-        ],
-    }
-
-
-def write_probe(results: ProbeResults, out: Path, *, command: str) -> str:
-    """Write `table.md`, `probe.png`, `probe.svg` and `results.json`; return the table."""
-    text = markdown_of_probe(results)
-    write_file(out / "table.md", text)
-    save_figure(out / "probe.png", draw_probe(results))
-    write_file(out / "results.json", json.dumps(numbers_of_probe(results, command)))
-    return text
-
-
-def _or_none(row: Sequence[float]) -> list[float] | None:
-    return None if math.isnan(row[0]) else list(row)

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from stn_action.batch import Batch
 from stn_action.errors import InputError
 from stn_action.evaluation.faithfulness import Faithfulness, clip_masks, measure_faithfulness
-from stn_action.geometry.attention_mass import window_weights
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.theta import theta_from_boxes
 from stn_action.models.backbones.small3d import Small3d
@@ -15,6 +14,7 @@ from stn_action.models.grad_cam import ClassMaps, GradCam
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
 from stn_action.models.prediction import Focus
+from tests.geometry.examples import weights_of_boxes
 
 T, H, W = 4, 32, 40
 EXAMPLE = torch.zeros(1, 3, T, H, W)
@@ -134,7 +134,7 @@ def test_windows_per_step_mask_each_frame_by_their_own_area():
 def test_weights_mask_what_they_weigh_most_as_large_as_half_of_their_mass():
     """Two heads with equal weights in 16 cells each, which their mean has together."""
     boxes = torch.tensor([[-1.0, -1, -0.2, 0], [0.2, 0.0, 1.0, 1.0]])
-    weights = window_weights(theta_from_boxes(boxes), (8, 10))  # 4 x 4 cells each
+    weights = weights_of_boxes(boxes, (8, 10))  # 4 x 4 cells each
     weights = weights.view(1, 2, 1, 8, 10).expand(3, 2, 1, 8, 10)
     masks = masks_of(Focus(None, None, "map", CELLS, weights=weights))
     cells = 32 * 16  # pixels: equal cells are in the half-mass set together

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from stn_action.evaluation.attention import TargetScores, score_targets
 from stn_action.evaluation.places import WeightPlaces, WindowPlaces
-from stn_action.geometry.attention_mass import window_weights
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.outlines import clip_outlines
 from stn_action.geometry.theta import theta_from_boxes
+from tests.geometry.examples import weights_of_boxes
 
 N, T, H, W = 40, 4, 4, 6
 CELLS = Cells.centered((2, H, W), (T, 32, 48))
@@ -78,7 +78,7 @@ def test_the_weights_of_a_window_score_as_the_window():
     boxes = torch.cat([edges, edges + torch.tensor([4 / W, 4 / H])], dim=-1)
     theta = theta_from_boxes(boxes)[:, None, None]
     centers = torch.rand(N, T, 2) * 2 - 1
-    of_weights = score(window_weights(theta, (H, W)), centers)
+    of_weights = score(weights_of_boxes(boxes[:, None, None], (H, W)), centers)
     generator = torch.Generator().manual_seed(0)
     outlines = clip_outlines(theta, CELLS)
     of_windows = score_targets(WindowPlaces(outlines), centers, generator=generator)

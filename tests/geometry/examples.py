@@ -22,3 +22,13 @@ def drawn_raw(data, transform, size=50):
     edges = torch.tensor(data.draw(st.lists(st.floats(-size, size), min_size=1, max_size=4)))
     mild, wild = torch.randn(shape), edges.float()[torch.randint(len(edges), shape)]
     return torch.where(torch.rand(shape) < data.draw(st.sampled_from([0, 0.5, 1])), mild, wild)
+
+
+def weights_of_boxes(boxes, size_hw):
+    """Equal weights (..., H, W), summing to 1, of the cells whose centers are in boxes (..., 4)."""
+    H, W = size_hw
+    columns, rows = ((torch.arange(size) * 2 + 1) / size - 1 for size in (W, H))
+    left, top, right, bottom = boxes[..., None].unbind(-2)  # (..., 1)
+    across, down = (columns > left) & (columns < right), (rows > top) & (rows < bottom)
+    inside = (down[..., :, None] & across[..., None, :]).float()
+    return inside / inside.sum((-2, -1), keepdim=True)

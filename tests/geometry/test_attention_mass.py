@@ -1,4 +1,4 @@
-"""Half of the mass, effective area, and the weights of windows, by value."""
+"""Half of the mass and effective area, by value."""
 
 import pytest
 import torch
@@ -8,11 +8,9 @@ from stn_action.geometry.attention_mass import (
     effective_area,
     half_mass,
     top_mass,
-    window_weights,
 )
-from stn_action.geometry.polygons import contains_points
-from stn_action.geometry.splines import control_points
-from stn_action.geometry.theta import outline, theta_from_boxes
+from stn_action.geometry.theta import theta_from_boxes
+from tests.geometry.examples import weights_of_boxes
 
 
 def test_half_of_the_mass_is_in_the_fewest_cells():
@@ -71,42 +69,10 @@ def test_no_mass_is_nowhere():
     assert effective_area(torch.zeros(2, 3)) == 0
 
 
-def test_a_window_weighs_each_cell_by_the_area_inside():
-    # Columns of a map of 2x4 are 0.5 wide, rows 1 high; the window is x -0.25..0.5, y -0.5..1.
-    theta = theta_from_boxes(torch.tensor([-0.25, -0.5, 0.5, 1.0]))
-    areas = torch.tensor([[0, 0.25 * 0.5, 0.5 * 0.5, 0], [0, 0.25, 0.5, 0]])
-    torch.testing.assert_close(window_weights(theta, (2, 4)), areas / 1.125)
-
-
-def test_what_is_beyond_the_map_weighs_nothing():
-    boxes = torch.tensor([[0.5, 0.0, 1.5, 2.0], [1.5, 1.5, 2.0, 2.0], [0.2, 0.2, 0.2, 0.4]])
-    weights = window_weights(theta_from_boxes(boxes), (2, 4))
-    expected = torch.zeros(3, 2, 4)
-    expected[0, 1, 3] = 1
-    torch.testing.assert_close(weights, expected)
-
-
-@pytest.mark.parametrize("kind", ["affine", "spline"])
-def test_weights_of_any_window_agree_with_counted_points(kind):
-    if kind == "affine":
-        theta = torch.tensor([[0.5, -0.3, 0.1], [0.2, 0.6, -0.3]])
-    else:
-        theta = control_points(torch.zeros(1)) * 0.6 + torch.randn(16, 2) * 0.05
-    size_hw, fine = (3, 5), 60
-    rows = (torch.arange(3 * fine, dtype=torch.double) * 2 + 1) / (3 * fine) - 1
-    columns = (torch.arange(5 * fine, dtype=torch.double) * 2 + 1) / (5 * fine) - 1
-    points = torch.cartesian_prod(rows, columns).flip(-1)
-    inside = contains_points(outline(theta).double(), points).double()
-    counted = inside.unflatten(0, (3, fine, 5, fine)).sum((1, 3))
-    weights = window_weights(theta.expand(2, 1, *theta.shape), size_hw)
-    assert weights.shape == (2, 1, 3, 5)
-    torch.testing.assert_close(weights[1, 0], (counted / counted.sum()).float(), atol=1e-3, rtol=0)
-
-
 def test_areas_of_windows_and_of_weights_are_on_one_scale():
     """A window of six cells of 24, and the same cells with equal weights."""
-    theta = theta_from_boxes(torch.tensor([[-1.0, -0.5, 0.0, 0.5]]))
-    weights = window_weights(theta, (4, 6))
+    boxes = torch.tensor([[-1.0, -0.5, 0.0, 0.5]])
+    theta, weights = theta_from_boxes(boxes), weights_of_boxes(boxes, (4, 6))
     of_window, of_weights = attended_areas(theta, None), attended_areas(None, weights)
     assert of_window.area.tolist() == of_window.effective.tolist() == [0.25]
     torch.testing.assert_close(of_weights.effective, torch.tensor([0.25]))

@@ -13,7 +13,10 @@ def write_results(
     folder: Path, clips: float, accuracies: dict[str, list[float]], **changes
 ) -> Path:
     rows = [{"label": name, "accuracy": values} for name, values in accuracies.items()]
-    content = {"protocol": "a line", "videos": ["a", "b"], "rows": rows, "clips_per_class": clips}
+    content = {
+        "protocol": "a line", "videos": ["a", "b"], "groups": ["1", "2"], "rows": rows,
+        "clips_per_class": clips,
+    }  # fmt: skip
     folder.mkdir()
     (folder / "results.json").write_text(json.dumps({**content, **changes}))
     return folder
@@ -44,7 +47,7 @@ def test_probes_that_cannot_be_one_chart_are_refused(tmp_path):
     (old / "results.json").write_text('{"protocol": ""}')
     with pytest.raises(InputError, match=r"other: a probe of other test videos \(1\) than.*\(2\)"):
         draw_learning_curves([first, other])
-    with pytest.raises(InputError, match="lacks clips_per_class, rows, videos"):
+    with pytest.raises(InputError, match="lacks clips_per_class, groups, rows, videos"):
         draw_learning_curves([old])
     with pytest.raises(
         InputError, match=r"results\.json is missing: give the folder of a finished"

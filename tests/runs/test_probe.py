@@ -14,8 +14,8 @@ from stn_action.errors import InputError
 from stn_action.runs.folder import command_line
 from stn_action.runs.probe import ProbePlan, run_probe
 from stn_action.runs.probe_cell import train_probe
+from stn_action.runs.probe_file import write_probe
 from stn_action.runs.probe_grid import ProbeCell, parse_arms, settings_of
-from stn_action.runs.probe_result import write_probe
 from stn_action.runs.probe_session import open_session
 from stn_action.runs.train import train
 from stn_action.training.checkpoint import load_checkpoint

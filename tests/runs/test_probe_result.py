@@ -1,4 +1,4 @@
-"""The table of a probe by value."""
+"""The table and the files of a probe by value."""
 
 import json
 import math
@@ -9,15 +9,9 @@ import torch
 
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.runs.probe_cell import CellResult
+from stn_action.runs.probe_file import numbers_of_probe, read_probe, write_probe
 from stn_action.runs.probe_grid import ProbeSetting, parse_arms, settings_of
-from stn_action.runs.probe_result import (
-    ProbeResults,
-    ProbeRow,
-    draw_probe,
-    numbers_of_probe,
-    table_of_probe,
-    write_probe,
-)
+from stn_action.runs.probe_result import ProbeResults, ProbeRow, draw_probe, table_of_probe
 
 VIDEOS = VideoTable(Video(f"v{n}", Path("x"), n % 2, f"group {n // 2}") for n in range(6))
 
@@ -90,7 +84,7 @@ def test_files_hold_the_table_and_all_that_pairs_it_with_another(results, tmp_pa
     assert (tmp_path / "table.md").read_text() == text
     assert text.startswith("on what and how\n\n| read-out | lr |")
     assert "paired bootstrap over 3 groups" in text
-    content = json.loads((tmp_path / "results.json").read_text())
+    content = read_probe(tmp_path)
     assert content == json.loads(json.dumps(numbers_of_probe(results, content["command"])))
     assert content["videos"] == [f"v{n}" for n in range(6)]
     assert [one["label"] for one in content["rows"]] == ["mean", "windows 1e-4"]
