@@ -17,6 +17,10 @@ from stn_action.runs.probe_file import RESULTS_FILE, read_probe
 WINDOWS = "windows 1e-3"
 ARMS = ("mean", "tiles", "max", "foreground", "saliency", "attention", WINDOWS)
 RIVALS = ("attention", "tiles", "foreground", "mean")
+OF_BOXES = ("errors_", "loose_", "twice_")
+"""How the grids begin that differ in boxes and maps alone, and are tested on test clips."""
+FEW_CLIPS = ("2_per_class", "5_per_class", "errors_strong")
+IMPROVEMENTS = ("improvements", "improvements_twice_the_steps")
 TIGHT = ("mean", "tiles")
 """Arms of looseness 0 without box errors that the windows on wrong boxes are compared with."""
 
@@ -104,14 +108,58 @@ def headline(out: Path, sets: Sequence[str]) -> Iterator[str]:
 
 def tables_of(out: Path, data_set: str) -> Iterator[str]:
     """Yield the lines of a data set's tables: accuracies, gains, and where the arms looked."""
-    grids = {path.name: read_scores(path) for path in sorted((out / data_set).glob("*"))}
-    grids = {name: scores for name, scores in grids.items() if scores}
+    grids = {
+        path.name: scores
+        for path in sorted((out / data_set).glob("*"))
+        if path.name.startswith(OF_BOXES) and (scores := read_scores(path))
+    }
     if not grids:
         return
     yield f"### {data_set}"
     yield from _accuracies(grids)
     yield from _gains(grids)
     yield from _places(grids)
+
+
+def learning_curves(out: Path, sets: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the table of few training clips; nothing if no such grid is finished."""
+    arms = ("mean", "attention", WINDOWS)
+    rivals = ("attention", "mean")
+    lines = list(_row([
+        "learning curves", "clips a class", *arms, *(f"{WINDOWS} over {one}" for one in rivals)
+    ], header=True))  # fmt: skip
+    for name in sets:
+        grids = [folder for grid in FEW_CLIPS if read_scores(folder := out / name / grid)]
+        for folder in grids if len(grids) > 1 else []:
+            scores = read_scores(folder)
+            clips = read_probe(folder)["clips_per_class"]
+            gains = _gains_over(scores[WINDOWS], [scores[rival] for rival in rivals])
+            texts = [scores[arm].text for arm in arms]
+            lines += _row([name, f"{clips:.3g}", *texts, *gains])
+    yield from [*lines, ""] if len(lines) > 2 else []
+
+
+def improvements(out: Path, sets: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the table of what may improve windows, on clips of the training folds."""
+    found: dict[str, dict[str, Scores]] = {}
+    for name in sets:
+        first, longer = (read_scores(out / name / grid) for grid in IMPROVEMENTS)
+        if first:
+            found[name] = first
+            found[name] |= {f"{label}, twice the steps": arm for label, arm in longer.items()}
+    if not found:
+        return
+    header = [part for name in found for part in (name, f"over {WINDOWS}")]
+    yield from _row(["inside the training folds", *header], header=True)
+    labels = dict.fromkeys(label for scores in found.values() for label in scores)
+    for label in labels:
+        cells = []
+        for scores in found.values():
+            arm, base = scores.get(label), scores[WINDOWS]
+            cells.append("–" if arm is None else arm.text)
+            cells += ["–"] if arm is base else _gains_over(arm, [base]) if arm else ["–"]
+        yield from _row([label, *cells])
+    yield ""
 
 
 def _accuracies(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
@@ -173,8 +221,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--out", type=Path, default=Path("runs/evidence"), help="of the evidence")
     options = parser.parse_args(arguments)
-    for line in headline(options.out, options.sets):
-        sys.stdout.write(f"{line}\n")
-    for name in options.sets:
-        for line in tables_of(options.out, name):
-            sys.stdout.write(f"{line}\n")
+    parts = [
+        table(options.out, options.sets) for table in (headline, learning_curves, improvements)
+    ]
+    for part in [*parts, *(tables_of(options.out, name) for name in options.sets)]:
+        sys.stdout.writelines(f"{line}\n" for line in part)

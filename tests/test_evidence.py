@@ -11,6 +11,8 @@ from benchmarks.evidence_table import (
     gain_in_points,
     gain_of_arm,
     headline,
+    improvements,
+    learning_curves,
     read_scores,
     tables_of,
 )
@@ -70,6 +72,31 @@ def test_the_tables_show_what_is_finished_alone(tmp_path):
     assert "-25.0" in text  # against the tight box
     assert "errors_mild" not in text
     assert not list(tables_of(tmp_path, "jhmdb"))
+
+
+def test_few_clips_and_improvements_have_tables_of_their_own(tmp_path):
+    all_right, none = [[1, 1, 1, 1]] * 2, [[0, 0, 0, 0]] * 2
+    windows, tiles = row(evidence_table.WINDOWS, all_right), row("tiles", none)
+    rivals = [row("mean", none), row("attention", all_right)]
+    sets = ["weizmann", "ut_interaction"]
+    write(tmp_path / "ut_interaction/errors_strong", windows, *rivals)
+    assert not list(learning_curves(tmp_path, sets))  # one point is no curve
+    write(tmp_path / "ut_interaction/2_per_class", windows, *rivals)
+    lines = list(learning_curves(tmp_path, sets))
+    assert len(lines) == 5
+    assert lines[2].startswith(
+        "| ut_interaction | 5 | 0.0 ± 0.0 | 100.0 ± 0.0 | 100.0 ± 0.0 | +0.0"
+    )
+    assert lines[2].endswith("**+100.0 (+100.0 to +100.0)** |")
+
+    assert not list(improvements(tmp_path, sets))
+    write(tmp_path / "weizmann/improvements", windows, tiles)
+    write(tmp_path / "weizmann/improvements_twice_the_steps", windows)
+    lines = list(improvements(tmp_path, sets))
+    assert lines[2] == "| windows 1e-3 | 100.0 ± 0.0 | – |"
+    assert lines[3] == "| tiles | 0.0 ± 0.0 | **-100.0 (-100.0 to -100.0)** |"
+    assert lines[4].startswith("| windows 1e-3, twice the steps | 100.0 ± 0.0 | +0.0")
+    assert not list(tables_of(tmp_path, "weizmann"))  # not of test clips
 
 
 def test_every_grid_is_a_configuration_that_loads(capsys):
