@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from stn_action.errors import InputError
 from stn_action.geometry.family import Transform, diagonal
-from stn_action.geometry.heatmaps import heat_window, log_heat, soft_clip, soft_unclip
+from stn_action.geometry.heat_windows import heat_window, log_heat, soft_clip, soft_unclip
 from stn_action.geometry.windows import AxisAligned
 from stn_action.models.localization import LocalizationLayers
 from stn_action.models.model_choices import LocalizationPadding
@@ -25,7 +25,7 @@ class HeatmapLocalization(LocalizationLayers):
 
     A head starts with Gaussian heat on its base, which fades as it learns (see `BoundedHeat`): it
     sees what is near before what is far, and no two heads begin alike. The window is the heat's
-    (see `geometry.heatmaps`), smoothly brought within the bounds of the family; what the finite
+    (see `geometry.heat_windows`), smoothly brought within the bounds of the family; what the finite
     map distorts of the base itself is added back.
 
     Args:

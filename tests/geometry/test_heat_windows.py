@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from stn_action.geometry.heatmaps import heat_window, log_heat, soft_clip, soft_unclip
+from stn_action.geometry.heat_windows import heat_window, log_heat, soft_clip, soft_unclip
 
 
 def heat_of(*cells, size_hw=(4, 8)):
