@@ -8,6 +8,7 @@ from stn_action.geometry.cells import Cells
 from stn_action.geometry.clip_sampling import sample_clips, spatial_transformer
 from stn_action.geometry.family import Transform
 from stn_action.geometry.sampling import pooled, sample
+from stn_action.geometry.tensorflow_interface import spatial_transformer_network
 from stn_action.geometry.theta import (
     compose,
     enclosing_boxes,
@@ -74,6 +75,7 @@ __all__ = [
     "sample",
     "sample_clips",
     "spatial_transformer",
+    "spatial_transformer_network",
     "theta_from_boxes",
     "transform_points",
 ]
