@@ -39,7 +39,8 @@ def spatial_transformer(
         (N, C, *size) for one theta per map, (N, K, C, *size) for K; clips keep T before (h, w).
 
     Raises:
-        ValueError: the shapes do not agree, or the sampler cannot do this theta.
+        ValueError: the shapes do not agree, features are integers, or the sampler cannot do this
+            theta.
 
     Example:
         >>> spatial_transformer(torch.rand(8, 3, 40, 60), torch.rand(8, 2, 3), (20, 30)).shape

@@ -52,7 +52,8 @@ def sample(
         (N, K, C, *size), of the dtype of `features`, or of autocast's where that is on.
 
     Raises:
-        ValueError: the shapes do not agree, or the sampler cannot do this theta.
+        ValueError: the shapes do not agree, features are integers, or the sampler cannot do this
+            theta.
     """
     size = _checked(features, theta, size)
     theta = at_least_float32(theta)
@@ -93,7 +94,8 @@ def pooled(
         (N, K, C), or (N, K, C, t); of the dtype of `features`, or of autocast's where that is on.
 
     Raises:
-        ValueError: the shapes do not agree, or the sampler cannot do this theta.
+        ValueError: the shapes do not agree, features are integers, or the sampler cannot do this
+            theta.
     """
     size = _checked(features, theta, size)
     if not is_separable(theta, axis_aligned=axis_aligned, sampler=sampler):
@@ -222,6 +224,11 @@ def _checked(features: Tensor, theta: Tensor, size: Sequence[int]) -> tuple[int,
     wanted = "(N, C, T, H, W)" if volumetric else "(N, C, H, W)"
     if features.dim() != (5 if volumetric else 4):
         raise ValueError(f"features must be {wanted}, got {tuple(features.shape)}")
+    if not features.is_floating_point():
+        raise ValueError(
+            f"features must be floating point, got {features.dtype}: interpolated values would be "
+            "truncated, convert them by .float()"
+        )
     if theta.dim() != 4 or theta.shape[0] != len(features):
         raise ValueError(
             f"theta must be ({len(features)}, K, {theta.shape[-2]}, {theta.shape[-1]}) for these "

@@ -617,6 +617,8 @@ def test_shapes_that_do_not_agree_are_reported(call):
         call(torch.zeros(2, 3, 4, 5, 6), theta, (4, 4))
     with pytest.raises(ValueError, match=r"features must be \(N, C, T, H, W\), got \(2, 3, 5, 6\)"):
         call(torch.zeros(2, 3, 5, 6), torch.zeros(2, 4, 3, 4), (4, 4, 4))
+    with pytest.raises(ValueError, match=r"features must be floating point, got torch.uint8"):
+        call(torch.zeros(2, 3, 5, 6, dtype=torch.uint8), torch.rand(2, 4, 2, 3), (4, 4))
     with pytest.raises(ValueError, match=r"theta must be \(3, K, 2, 3\).*got \(2, 4, 2, 3\)"):
         call(torch.zeros(3, 3, 5, 6), theta, (4, 4))
     with pytest.raises(ValueError, match=r"theta must be \(2, K, 2, 3\).*got \(2, 2, 3\)"):
