@@ -20,7 +20,7 @@ from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.build.people import people_of, tubes_of
 from stn_action.build.video_sets import unlabeled_video
 from stn_action.config.schema import Config
-from stn_action.data.clips import TestClips
+from stn_action.data.clips import ClipDataset
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.source import ClipSource, read_person
 from stn_action.data.video_table import Video, VideoTable
@@ -225,7 +225,7 @@ class Predictor:
             + (", ..." if missing[1:] else "")
         )
 
-    def _dataset(self, videos: Sequence[Video], num_crops: int | None = None) -> TestClips:
+    def _dataset(self, videos: Sequence[Video], num_crops: int | None = None) -> ClipDataset:
         source = ClipSource(
             VideoTable(), crop_of(self.config), mean_color=mean_color_of(self.config),
             people=self.people, tubes=tubes_of(self.config), backend=self.config.data.reader,

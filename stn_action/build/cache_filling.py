@@ -11,6 +11,7 @@ from torch.utils.data import Subset
 from stn_action.batch import Failure
 from stn_action.build.data import evaluation_dataset, evaluation_loader, training_dataset
 from stn_action.config.schema import Config
+from stn_action.data.clips import TestClips, TrainClips
 from stn_action.data.joint_views import JointViews
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import VideoTable
@@ -85,13 +86,13 @@ def fill_arrays(
 
 def joint_views(config: Config, videos: VideoTable, source: ClipSource) -> JointViews:
     """Return the views of a cache; an item is a video."""
-    return JointViews(
-        evaluation_dataset(config, videos, source=source),
-        training_dataset(
-            config, videos, source=source, views_per_video=config.train.cache_views,
-            seed=CACHE_SEED,
-        ),
-    )  # fmt: skip
+    test = evaluation_dataset(config, videos, source=source)
+    train = training_dataset(
+        config, videos, source=source, views_per_video=config.train.cache_views, seed=CACHE_SEED
+    )
+    assert isinstance(test, TestClips)  # digits have no cache
+    assert isinstance(train, TrainClips)
+    return JointViews(test, train)
 
 
 def _fill_rows(

@@ -16,6 +16,7 @@ from stn_action.config.schema import Config
 from stn_action.data.augment import Augment
 from stn_action.data.clips import TestClips, TrainClips
 from stn_action.data.datasets.dataset_table import DATASETS
+from stn_action.data.digits.digit_clips import DigitClips, holds_digits
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.global_batches import GlobalBatches
 from stn_action.data.listing import Listing, hold_out_groups
@@ -140,8 +141,8 @@ def training_dataset(
     *,
     source: ClipSource | None = None,
     **settings: int,
-) -> TrainClips:
-    """Return random clips of training videos.
+) -> TrainClips | DigitClips:
+    """Return random clips of training videos, or distorted digits.
 
     Args:
         config: the experiment.
@@ -149,8 +150,11 @@ def training_dataset(
         source: shared with other data sets; None: people and manifest are opened.
         settings: go to `TrainClips`.
     """
+    selected = _selected(config, videos, source)
+    if holds_digits(selected.videos[0].path):
+        return DigitClips(selected, distortion=config.data.distortion, seed=config.train.seed)
     return TrainClips(
-        _selected(config, videos, source),
+        selected,
         sampling=ClipSampling(**dict(config.data.clip)),
         augment=Augment(**dict(config.data.augment)),
         **{"seed": config.train.seed, **settings},
@@ -164,10 +168,13 @@ def evaluation_dataset(
     source: ClipSource | None = None,
     clips: int | None = None,
     crops: int | None = None,
-) -> TestClips:
+) -> TestClips | DigitClips:
     """Return the fixed views of test videos; by default as many as `config.eval` sets."""
+    selected = _selected(config, videos, source)
+    if holds_digits(selected.videos[0].path):
+        return DigitClips(selected, distortion=config.data.distortion, fixed=True)
     return TestClips(
-        _selected(config, videos, source),
+        selected,
         sampling=ClipSampling(**dict(config.data.clip)),
         num_clips=config.eval.num_clips if clips is None else clips,
         num_crops=config.eval.num_crops if crops is None else crops,
@@ -229,6 +236,9 @@ def protocol(config: Config, listing: Listing, num_failed: int) -> str:
     if data.clip.sampling == "segment":
         clip = f"{data.clip.num_frames} segments"
     height, width = data.crop.size
+    if data.name == "mnist":
+        distorted = "as they are" if data.distortion is None else f"distorted by {data.distortion}"
+        return f"{listing.name}: {len(listing.test)} digits, {distorted}, on {width}x{height}"
     missing = f", {listing.missing} missing" if listing.missing else ""
     skipped = f", {listing.skipped} without a person left out" if listing.skipped else ""
     views = f"{config.eval.num_clips} clips x {config.eval.num_crops} crops"

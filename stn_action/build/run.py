@@ -43,6 +43,7 @@ from stn_action.training.optim import (
     parameter_groups,
     warmup_constant,
     warmup_cosine,
+    warmup_step,
 )
 from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
 from stn_action.training.save_schedule import SaveSchedule
@@ -271,4 +272,10 @@ def _schedule(config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch:
     heads = HeadWarmup(round(config.optim.head_warmup_epochs * steps_per_epoch))
     if config.optim.schedule == "constant":
         return warmup_constant(optimizer, warmup_steps=warmup, head_warmup=heads)
+    if config.optim.schedule == "step":
+        milestones = [round(share * total) for share in config.optim.milestones]
+        return warmup_step(
+            optimizer, warmup_steps=warmup, milestones=milestones, gamma=config.optim.gamma,
+            head_warmup=heads,
+        )  # fmt: skip
     return warmup_cosine(optimizer, warmup_steps=warmup, total_steps=total, head_warmup=heads)

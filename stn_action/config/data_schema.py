@@ -20,7 +20,7 @@ from stn_action.config.types import (
     Whole,
     Workers,
 )
-from stn_action.data.data_choices import DatasetName, FrameSampling
+from stn_action.data.data_choices import DatasetName, DistortionName, FrameSampling
 from stn_action.person.person_choices import (
     Aspect,
     Beyond,
@@ -135,6 +135,10 @@ class DataConfig(Section):
     val_share: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Share of the training videos held out to choose the best checkpoint, in whole groups drawn by
     train.seed, if the data set has no validation part; 0: none."""
+    distortion: DistortionName | None = None
+    """mnist: distortion of the digits, as the spatial transformer paper names it: R (rotated), RTS
+    (rotated, scaled, translated), P (projected), E (bent elastically) or TC (translated, between
+    parts of other digits); null: none. `crop.size` is the size of the canvas."""
     people: PathText | None = None
     """People file of tools/detect_people.py, or a folder with one CSV of boxes per video; null:
     whole frames."""

@@ -95,9 +95,10 @@ class FocusConfig(Section):
     """Initial windows: tiles of the map, or of the foreground: the person's box in each clip (the
     image where there is no person); only with translation, attention and anisotropic."""
     localization: LocalizationName = "grid"
-    """Localization network: grid (numbers from a small grid of features), or heatmap (one heat map
+    """Localization network: grid (numbers from a small grid of features), heatmap (one heat map
     per head, whose mean and variance are the window; only with translation, attention and
-    anisotropic)."""
+    anisotropic), or dense or convolutional (plain layers, as in the spatial transformer paper's
+    digit experiments, at a relative learning rate near 1)."""
     localization_padding: LocalizationPadding = "zeros"
     """Values outside the map in the localization network: zeros, or replicate, the nearest cell."""
     start_scale: Share | None = None
@@ -190,7 +191,7 @@ class ModelConfig(Section):
 
     backbone: BackboneName
     """torchvision/<video network>, pytorchvideo/<video network>, timm/<image network> (frame by
-    frame), or small3d."""
+    frame), digits/<network> (of the spatial transformer paper), or small3d."""
     weights: NameOrNone = None
     """Published weights (kinetics400, imagenet), the path of a weights file, or none."""
     features_from: Text | None = None

@@ -150,7 +150,9 @@ def _values(node: Mapping[str, Any]) -> str:
         return f"`{node['const']}`"
     match node.get("type"):
         case "array":
-            return f"[{', '.join(_values(part) for part in node['prefixItems'])}]"
+            of_one_kind = [node["items"], {"const": "..."}] if "items" in node else []
+            parts = node.get("prefixItems", of_one_kind)
+            return f"[{', '.join(map(_values, parts))}]"
         case "integer" | "number" as kind:
             return f"{kind}{_bounds(node)}"
         case "null":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from stn_action.config.data_schema import DataConfig
 from stn_action.config.explanation import explain
@@ -24,6 +24,7 @@ from stn_action.config.types import (
     PathText,
     Positive,
     Section,
+    Share,
     Switch,
     Text,
     Views,
@@ -54,7 +55,12 @@ class OptimConfig(Section):
     weight_decay: NotNegative = 5e-4
     """Weight decay, not applied to norms, biases and localization networks."""
     schedule: ScheduleName = "cosine"
-    """Learning rate after warm-up: cosine decay to zero, or constant."""
+    """Learning rate after warm-up: cosine decay to zero, step (times `gamma` at each of the
+    `milestones`), or constant."""
+    milestones: tuple[Share, ...] = (1 / 3, 2 / 3)
+    """Schedule step: where the rate changes, as shares of all optimizer steps, in order."""
+    gamma: Share = 0.1
+    """Schedule step: factor of the learning rate at each milestone."""
     warmup_epochs: NotNegative = 0.0
     """Epochs of linear warm-up from zero."""
     head_warmup_epochs: NotNegative = 0.0
@@ -66,6 +72,13 @@ class OptimConfig(Section):
     clip_localization_norm: Positive | None = 0.1
     """Maximum gradient norm of the localization networks, divided by their gain; null: no
     clipping."""
+
+    @field_validator("milestones")
+    @classmethod
+    def _in_order(cls, milestones: tuple[float, ...]) -> tuple[float, ...]:
+        if list(milestones) != sorted(set(milestones)):
+            raise ValueError("expected shares in order, each larger than the one before")
+        return milestones
 
 
 class TrainConfig(Section):
@@ -163,6 +176,34 @@ class Config(Section):
                 "between videos, but a cache stores the same number for each; choose another "
                 "data.tubes.select, or set train.cache_features to false"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _digits_are_images(self) -> Self:
+        data = self.data
+        if data.name != "mnist":
+            if data.distortion is not None:
+                raise ValueError(
+                    f"data.distortion {data.distortion}: expected null with data.name {data.name}; "
+                    "only the digits of mnist are distorted"
+                )
+            return self
+        wanted = {
+            "data.clip.num_frames": (data.clip.num_frames, 1),
+            "data.people": (data.people, None),
+            "data.manifest": (data.manifest, None),
+            "data.regions": (data.regions, None),
+            "eval.num_clips": (self.eval.num_clips, 1),
+            "eval.num_crops": (self.eval.num_crops, 1),
+            "train.cache_features": (self.train.cache_features, False),
+        }
+        for key, (value, expected) in wanted.items():
+            if value != expected:
+                text = {None: "null", False: "false"}.get(expected, expected)
+                raise ValueError(
+                    f"{key}: expected {text} with data.name mnist, whose digits are images; "
+                    f"got {value}"
+                )
         return self
 
     @model_validator(mode="after")

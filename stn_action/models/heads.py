@@ -27,6 +27,7 @@ from stn_action.models.model_choices import (
     Start,
     ThetaPer,
 )
+from stn_action.models.plain_localization import PLAIN_LOCALIZATIONS
 
 
 class FocusHeads(KeptInFloat32):
@@ -44,9 +45,11 @@ class FocusHeads(KeptInFloat32):
             `smooth_steps`.
         start: the windows start on "tiles" of the map, or of the "foreground", each clip's person;
             see `base_of`.
-        localization: "grid", a `LocalizationNetwork`; "heatmap", a `HeatmapLocalization`; or your
-            own network, (N, input channels, H, W) to (N, K * P).
-        localization_padding: of its convolutions, "zeros" or "replicate"; not for your own.
+        localization: "grid", a `LocalizationNetwork`; "heatmap", a `HeatmapLocalization`; "dense"
+            or "convolutional", the plain ones of the paper's digit experiments, without a gain; or
+            your own network, (N, input channels, H, W) to (N, K * P).
+        localization_padding: of its convolutions, "zeros" or "replicate"; of grid and heatmap.
+        map_hw: height and width of the maps, which "dense" and "convolutional" need.
         gain: see `EqualizedConv2d`.
         detach: stop the localization network's gradients at the features.
         motion: add the map's change over time to the localization network's input.
@@ -66,6 +69,7 @@ class FocusHeads(KeptInFloat32):
         start: Start = "tiles",
         localization: LocalizationName | nn.Module = "grid",
         localization_padding: LocalizationPadding = "zeros",
+        map_hw: tuple[int, int] | None = None,
         gain: float = 1.0,
         detach: bool = True,
         motion: bool = True,
@@ -104,7 +108,7 @@ class FocusHeads(KeptInFloat32):
         )
         self.localization = _localization(
             localization, self.localization_input.channels_for(channels), transform,
-            gain=gain, padding=localization_padding,
+            gain=gain, padding=localization_padding, map_hw=map_hw,
         )  # fmt: skip
         self.register_buffer("base", transform.base, persistent=False)
 
@@ -196,16 +200,23 @@ class FocusHeads(KeptInFloat32):
 
 def _localization(
     kind: LocalizationName | nn.Module, in_channels: int, transform: Transform, *,
-    gain: float, padding: LocalizationPadding,
+    gain: float, padding: LocalizationPadding, map_hw: tuple[int, int] | None,
 ) -> nn.Module:  # fmt: skip
     if isinstance(kind, nn.Module):
         return kind
+    num_outputs = transform.num_heads * transform.num_parameters
     match kind:
         case "grid":
-            num_outputs = transform.num_heads * transform.num_parameters
             return LocalizationNetwork(in_channels, num_outputs, gain=gain, padding=padding)
         case "heatmap":
             return HeatmapLocalization(in_channels, transform, gain=gain, padding=padding)
+        case "dense" | "convolutional":
+            if map_hw is None:
+                raise InputError(
+                    f"localization {kind!r} is made for maps of one size: give map_hw, their "
+                    "height and width"
+                )
+            return PLAIN_LOCALIZATIONS[kind](in_channels, map_hw, num_outputs)
     raise InputError(f"localization must be one of {LOCALIZATIONS}, got {kind!r}")
 
 

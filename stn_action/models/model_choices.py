@@ -14,8 +14,8 @@ ReadoutName = Literal["windows", "attention", "saliency", "foreground", "max", "
 InputPer = Literal[ThetaPer, "volume"]
 """What one input of a localization network covers; `volume`: of a volumetric transform."""
 
-LocalizationName = Literal["grid", "heatmap"]
-"""Localization networks; see `models.localization` and `models.heatmap_localization`."""
+LocalizationName = Literal["grid", "heatmap", "dense", "convolutional"]
+"""Localization networks; see the `localization` files of `models`."""
 
 LocalizationPadding = Literal["zeros", "replicate"]
 """Values beyond the map in a localization network's convolutions."""
@@ -43,8 +43,9 @@ BACKBONES_BY_NAME = (
 )  # fmt: skip
 """Trunks with a row of their own in `backbone_table`."""
 
-BACKBONE_LIBRARIES = ("timm",)
-"""Libraries of which any model is a trunk, as `timm/<model>`."""
+BACKBONE_LIBRARIES = ("timm", "digits")
+"""Libraries of which any model is a trunk, as `timm/<model>`; `digits` has the networks of the
+spatial transformer paper."""
 
 
 def backbone_choices() -> str:

@@ -86,8 +86,9 @@ def plug(
         theta_smoothing: with one window per step, how many steps it is averaged over, odd.
         start: windows start on "tiles" of the map, or of the "foreground", the person of each clip
             (as `extents` in each call tell; without them, tiles of the map).
-        localization: of windows, "grid": numbers from a small grid of features; or "heatmap": one
-            heat map per head, whose mean and variance are the window.
+        localization: of windows, "grid": numbers from a small grid of features; "heatmap": one
+            heat map per head, whose mean and variance are the window; "dense" or "convolutional":
+            the plain networks of the paper's digit experiments, for maps as large as the example's.
         localization_padding: beyond the map in the localization network, "zeros" or "replicate".
         gain: of the equalized localization network; see `EqualizedConv2d`.
         temporal: how pooled glimpses become one description of the clip; a frame-wise trunk that
@@ -138,6 +139,7 @@ def plug(
             heads=heads, theta_per=theta_per, detach=detach, motion=motion,
             saliency_share=saliency_share, transform=transform, theta_smoothing=theta_smoothing,
             start=start, localization=localization, localization_padding=localization_padding,
+            map_hw=(features.shape[-2], features.shape[-1]),
             gain=gain, sampler=sampler, padding=padding, transform_settings=transform_settings,
         )  # fmt: skip
         built = build_readout(readout, channels, settings)

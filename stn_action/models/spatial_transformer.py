@@ -29,9 +29,10 @@ class SpatialTransformer(nn.Module):
         motion: add a clip's change over time to the localization network's input.
         sampler: see `geometry.sampling`.
         padding: values beyond the map: "zeros", or those of the "border".
-        localization: "grid", "heatmap", or your own network, (N, C, H, W) to (N, P), with motion
-            (N, 2C, H, W); see `FocusHeads`.
+        localization: "grid", "heatmap", "dense", "convolutional", or your own network,
+            (N, C, H, W) to (N, P), with motion (N, 2C, H, W); see `FocusHeads`.
         localization_padding: of its convolutions; see `FocusHeads`.
+        map_hw: height and width of the features, for "dense" and "convolutional"; None: image_size.
         **settings: of the family: bounded, start_scale, min_scale, max_scale, ...
 
     Shape:
@@ -57,6 +58,7 @@ class SpatialTransformer(nn.Module):
         padding: Padding = "zeros",
         localization: LocalizationName | nn.Module = "grid",
         localization_padding: LocalizationPadding = "zeros",
+        map_hw: tuple[int, int] | None = None,
         **settings: float | bool | None,
     ) -> None:
         super().__init__()
@@ -66,7 +68,7 @@ class SpatialTransformer(nn.Module):
         self.heads = FocusHeads(
             channels, family, theta_per=theta_per, gain=gain, detach=detach, motion=motion,
             sampler=sampler, padding=padding, localization=localization,
-            localization_padding=localization_padding,
+            localization_padding=localization_padding, map_hw=map_hw or image_size,
         )  # fmt: skip
 
     def forward(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stn_action.build.crop_settings import crop_of
 from stn_action.config.schema import Config
+from stn_action.data.digits.digit_clips import holds_digits
 from stn_action.data.video_table import Video
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
 from stn_action.geometry.outlines import nearest_clip_frames
@@ -20,6 +21,7 @@ from stn_action.person.select import select_boxes
 from stn_action.person.store.people_file import open_people
 from stn_action.person.video_people import People
 from stn_action.predictor import Predictor
+from stn_action.runs.digit_images import draw_digits
 from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.writer import write_video
 from stn_action.visualize.focus_sheet import draw_sheet, evenly_spaced
@@ -36,6 +38,8 @@ def visualize(
 ) -> Iterator[tuple[VideoPrediction | FailedPrediction, list[Path]]]:
     """Draw windows or weights of heads on the source frames: a PNG sheet and an MP4 per video.
 
+    Of digits there is one sheet, of all together.
+
     Args:
         predictor: a loaded checkpoint.
         videos: what to draw.
@@ -46,8 +50,11 @@ def visualize(
         For every video the prediction and the files written. A video that can be predicted but not
         drawn, for instance because it is damaged behind the clips, counts as failed.
     """
-    targets = _source(predictor.config.data.regions)
     predictions = predictor.predict_all(videos, num_crops=1)
+    if videos and all(holds_digits(video.path) for video in videos):
+        yield from draw_digits(predictor.config, videos, predictions, out)
+        return
+    targets = _source(predictor.config.data.regions)
     names = _file_names(videos)
     for video, name, prediction in zip(videos, names, predictions, strict=True):
         files: list[Path] = []

@@ -22,12 +22,14 @@ from stn_action.build.data import (
 from stn_action.build.video_sets import pick_evenly
 from stn_action.config.schema import Config
 from stn_action.data.clips import ClipTrace, TestClips, TrainClips
+from stn_action.data.digits.digit_clips import DigitClips
 from stn_action.data.listing import Listing
 from stn_action.data.source import ClipSource
 from stn_action.data.video_files import passed_over_line
 from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 from stn_action.person.video_people import VideoPeople
+from stn_action.runs.digit_images import SHEET, preview_digits
 from stn_action.video.reader import VideoError
 from stn_action.visualize.clip_sheet import draw_overview, draw_preview, draw_summary
 from stn_action.visualize.focus_sheet import evenly_spaced
@@ -42,6 +44,8 @@ def preview(
     config: Config, out: Path, *, part: Part = "train", limit: int = 6, draws: int = 3
 ) -> Iterator[str]:
     """Draw a sheet for each of a few videos and one overview; no network is built.
+
+    Of digits there is one sheet.
 
     Args:
         config: the experiment; of the part with cached features the cached views are shown.
@@ -66,6 +70,11 @@ def preview(
     ordered = _videos_in_order(config, listing, part)
     numbers = {name: number for number, name in enumerate(ordered.names())}
     dataset = _dataset(config, source, ordered, part)
+    if isinstance(dataset, DigitClips):
+        indices = [numbers[video.name] for video in pick_evenly(videos, limit)]
+        save_png(out / SHEET, preview_digits(dataset, listing.classes, indices, draws))
+        yield str(out / SHEET)
+        return
     summaries: list[Image] = []
     failures: list[str] = []
     chosen = pick_evenly(videos, limit)
@@ -113,7 +122,7 @@ def _videos_in_order(config: Config, listing: Listing, part: Part) -> VideoTable
 
 def _dataset(
     config: Config, source: ClipSource, videos: VideoTable, part: Part
-) -> TrainClips | TestClips:
+) -> TrainClips | TestClips | DigitClips:
     """Return the data set of a run, or the one that its cache is filled from."""
     if part != "train":
         return evaluation_dataset(config, videos, source=source)

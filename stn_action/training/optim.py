@@ -1,7 +1,8 @@
 """Parameter groups, the relative learning rate, the schedule, clipping."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, get_args
 
@@ -171,6 +172,26 @@ def warmup_constant(
     """Return the schedule of a linear warm-up as in `warmup_cosine`, then the full rate forever."""
     head_warmup = head_warmup or HeadWarmup(0)
     return head_warmup.schedule(optimizer, lambda step: min(1.0, (step + 1) / (warmup_steps + 1)))
+
+
+def warmup_step(
+    optimizer: torch.optim.Optimizer,
+    *,
+    warmup_steps: int,
+    milestones: Sequence[int],
+    gamma: float = 0.1,
+    head_warmup: HeadWarmup | None = None,
+) -> LambdaLR:
+    """Return the schedule of a linear warm-up as in `warmup_cosine`, then a rate in steps.
+
+    From each of the `milestones` (optimizer steps from 0, in order) on, the rate is `gamma` times
+    what it was.
+    """
+
+    def factor(step: int) -> float:
+        return min(1.0, (step + 1) / (warmup_steps + 1)) * gamma ** bisect_right(milestones, step)
+
+    return (head_warmup or HeadWarmup(0)).schedule(optimizer, factor)
 
 
 def warmup_cosine(

@@ -6,5 +6,5 @@ OptimizerName = Literal["sgd", "adamw"]
 """The optimizer families."""
 BatchNorm = Literal["synchronized", "per_process", "frozen"]
 """What batch norm normalizes by: the global batch, a process's share, or the stored statistics."""
-ScheduleName = Literal["cosine", "constant"]
-"""How the learning rates go on after warm-up: down to zero, or as they are."""
+ScheduleName = Literal["cosine", "step", "constant"]
+"""How the learning rates go on after warm-up: down to zero, down in steps, or as they are."""

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 
 import stn_action
 from stn_action.config.schema import Config
-from stn_action.data.data_choices import DatasetName, FrameSampling
+from stn_action.data.data_choices import DatasetName, DistortionName, FrameSampling
 from stn_action.data.datasets.dataset_table import DATASETS
+from stn_action.data.digits.distortions import DISTORTIONS
 from stn_action.distributed import PRECISIONS
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.metrics import METRICS
@@ -67,6 +68,7 @@ CHOICES = {
     "data.tubes.select": Select,
     "data.tubes.no_person": WithoutPerson,
     "data.clip.sampling": FrameSampling,
+    "data.distortion": DistortionName,
     "data.name": DatasetName,
     "data.reader": Reader,
     "model.temporal": Temporal,
@@ -89,6 +91,7 @@ CHOICES = {
 """The settings that are a choice between names, and the declaration in the implementing room."""
 TABLES = [
     (DatasetName, DATASETS),
+    (DistortionName, DISTORTIONS),
     (TransformName, TRANSFORMS),
     (TransformName, TRANSFORM_NAMES),
     (Sampler, SAMPLERS),

@@ -370,3 +370,10 @@ def test_editors_get_a_json_schema():
 def test_every_shipped_configuration_loads(path):
     if "data" in yaml.safe_load(path.read_text()) or "base" in yaml.safe_load(path.read_text()):
         assert isinstance(load_config(path), Config)
+
+
+def test_milestones_are_in_order():
+    config = load_config(CONFIGS[0], ["optim.milestones=[0.5, 0.75, 0.9]", "optim.schedule=step"])
+    assert config.optim.milestones == (0.5, 0.75, 0.9)
+    with pytest.raises(InputError, match=r"optim.milestones: .*expected shares in order"):
+        load_config(CONFIGS[0], ["optim.milestones=[0.75, 0.5]"])

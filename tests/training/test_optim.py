@@ -13,6 +13,7 @@ from stn_action.training.optim import (
     parameter_groups,
     warmup_constant,
     warmup_cosine,
+    warmup_step,
 )
 
 
@@ -187,3 +188,14 @@ def test_unusable_settings_are_named(looking_network):
         warmup_cosine(optimizer, warmup_steps=5, total_steps=5)
     with pytest.raises(InputError, match="at least 0 steps, got -1"):
         HeadWarmup(-1)
+
+
+def test_a_rate_in_steps_falls_at_its_milestones():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    schedule = warmup_step(optimizer, warmup_steps=1, milestones=[3, 5], gamma=0.1)
+    rates = []
+    for _ in range(7):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([1.0, 2.0, 2.0, 0.2, 0.2, 0.02, 0.02])

@@ -5,7 +5,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from stn_action.data.datasets import folders, jhmdb21, sample, ucf101, ut_interaction, weizmann
+from stn_action.data.datasets import (
+    folders,
+    jhmdb21,
+    mnist,
+    sample,
+    ucf101,
+    ut_interaction,
+    weizmann,
+)
 from stn_action.data.listing import Listing, require_separate_groups, require_videos
 from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
@@ -156,6 +164,12 @@ DATASETS = {
             official={
                 f"weizmann, {person} held out": Counts(10, 80, 10) for person in weizmann.PEOPLE
             },
+        ),
+        DatasetSpec(
+            "mnist",
+            mnist.list_mnist,
+            mnist.REMEDY,
+            official={"mnist": Counts(10, 60_000, 10_000)},
         ),
         DatasetSpec("folders", folders.list_folders, folders.REMEDY, lists_the_disk=True),
         DatasetSpec("sample", sample.list_sample, folders.REMEDY, lists_the_disk=True),

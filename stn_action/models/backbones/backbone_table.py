@@ -9,6 +9,7 @@ from stn_action.models.backbones.backbone_spec import (
     BackboneSpec,
     PackedTrunk,
 )
+from stn_action.models.backbones.digit_trunks import digit_spec
 from stn_action.models.backbones.pytorchvideo_trunks import pytorchvideo_specs
 from stn_action.models.backbones.small3d import build_small3d
 from stn_action.models.backbones.timm_trunks import timm_spec
@@ -29,7 +30,7 @@ BACKBONES: dict[str, BackboneSpec] = {
 }  # fmt: skip
 """Trunks with a row of their own."""
 
-LIBRARIES: dict[str, Callable[[str], BackboneSpec]] = {"timm": timm_spec}
+LIBRARIES: dict[str, Callable[[str], BackboneSpec]] = {"timm": timm_spec, "digits": digit_spec}
 """Libraries of which any model is a trunk, as library/model: model name to row."""
 
 

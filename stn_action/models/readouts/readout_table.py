@@ -41,6 +41,7 @@ class ReadoutSettings:
     start: Start = "tiles"
     localization: LocalizationName = "grid"
     localization_padding: LocalizationPadding = "zeros"
+    map_hw: tuple[int, int] | None = None
     gain: float = 300.0
     sampler: Sampler = "auto"
     padding: Padding = "zeros"
@@ -70,7 +71,8 @@ def _windows(channels: int, settings: ReadoutSettings) -> WindowReadout:
     heads = FocusHeads(
         channels, family, theta_per=settings.theta_per, theta_smoothing=settings.theta_smoothing,
         start=settings.start, localization=settings.localization,
-        localization_padding=settings.localization_padding, gain=settings.gain,
+        localization_padding=settings.localization_padding, map_hw=settings.map_hw,
+        gain=settings.gain,
         detach=settings.detach, motion=settings.motion, sampler=settings.sampler,
         padding=settings.padding,
     )  # fmt: skip

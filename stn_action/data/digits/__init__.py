@@ -1,0 +1,1 @@
+"""Digits of MNIST, distorted as in the spatial transformer paper."""

@@ -1,0 +1,140 @@
+"""Distorted digits as clips of one frame: new distortions in each epoch, or fixed ones to test on.
+
+Letters: h, w a digit, H, W the clip.
+"""
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stn_action.batch import Item, Sample
+from stn_action.data.clips import ClipDataset, ClipTrace
+from stn_action.data.data_choices import DistortionName
+from stn_action.data.digits.distortions import DISTORTIONS, Draws, centered, distort
+from stn_action.data.digits.idx_file import read_idx
+from stn_action.data.frame_sampling import ClipSampling
+from stn_action.data.source import ClipSource
+from stn_action.geometry.extents import clip_extents
+
+
+class DigitClips(ClipDataset):
+    """Distorted digits, (3, 1, H, W) with three equal channels.
+
+    What an item holds depends on `seed`, the digit's number in its file and the epoch alone; if
+    `fixed`, not on the epoch.
+    """
+
+    def __init__(
+        self,
+        source: ClipSource,
+        *,
+        distortion: DistortionName | None,
+        seed: int = 0,
+        fixed: bool = False,
+    ) -> None:
+        """Read the digits.
+
+        Args:
+            source: of digits of one idx file, named `<part>/<number>`; its crop has the size of
+                the canvas.
+            distortion: None: the digits as they are, in the middle of the canvas.
+            seed: of everything random.
+            fixed: equal in each epoch.
+
+        Raises:
+            InputError: the file cannot be read, or the canvas is smaller than a digit.
+        """
+        super().__init__(source, ClipSampling(num_frames=1))
+        videos = source.videos
+        self.images = read_images(str(videos[0].path))
+        """(M, h, w) uint8, all of the file."""
+        self.numbers = torch.tensor([digit_number(name) for name in videos.names()])
+        """(N,) int64, those of the items."""
+        self.targets = videos.targets
+        self.distortion: DistortionName | None = distortion
+        self.size_hw = source.crop.size
+        self.seed, self.fixed = seed, fixed
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._drawn: tuple[int, Draws] | None = None
+        self._canvases(torch.tensor([0]))  # refuses a small canvas now
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the random draws of an epoch; workers that already run see it too."""
+        self._epoch.fill_(epoch)
+
+    def __getitem__(self, index: int) -> Item:
+        """Return the sample of a digit, and no failure."""
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Item]:
+        """Return several items at once, as a loader asks for those of a batch."""
+        for index in indices:
+            self._require_item(index)
+        rows = torch.tensor(indices, dtype=torch.int64)
+        clips = self._canvases(rows)[:, None, None].expand(-1, 3, 1, -1, -1)
+        H, W = self.size_hw
+        edges, first = torch.tensor([[0.0, 0.0, W, H]]), torch.zeros(1, dtype=torch.int64)
+        extents = clip_extents(edges, self.size_hw, None)
+        return [
+            ([Sample(clip, target, index, 0, first, edges, extents)], [])
+            for clip, target, index in zip(clips, self.targets[rows], indices, strict=True)
+        ]
+
+    def num_views(self, index: int) -> int:
+        """Return 1: a digit has one view."""
+        self._require_item(index)
+        return 1
+
+    def trace(self, index: int, views: Collection[int] | None = None) -> list[ClipTrace]:
+        """Return the clip of a digit with the canvas as its source frame; see `ClipDataset`."""
+        if views is not None and 0 not in views:
+            return []
+        ((sample,), _) = self[index]
+        image = sample.clip[:, 0].permute(1, 2, 0).contiguous().numpy()  # (H, W, 3)
+        return [ClipTrace(sample, [image], None, sample.boxes[0])]
+
+    def _canvases(self, rows: Tensor) -> Tensor:
+        """Return (B, H, W) uint8."""
+        numbers = self.numbers[rows]
+        digits = self.images[numbers]
+        if self.distortion is None:
+            return centered(digits, self.size_hw)
+        draws = self._draws().select(numbers)
+        return distort(self.distortion, digits, draws, self.size_hw, self.images)
+
+    def _draws(self) -> Draws:
+        """Return the random numbers of all digits of the file in this epoch."""
+        epoch = 0 if self.fixed else int(self._epoch)
+        if self._drawn is None or self._drawn[0] != epoch:
+            assert self.distortion is not None
+            state = np.random.SeedSequence([self.seed, epoch]).generate_state(1)
+            generator = torch.Generator().manual_seed(int(state[0]))
+            self._drawn = epoch, DISTORTIONS[self.distortion].draw(len(self.images), generator)
+        return self._drawn[1]
+
+
+def holds_digits(path: Path) -> bool:
+    """Return whether a file is called like one of MNIST's with images, `...-idx3-ubyte(.gz)`."""
+    return path.name.removesuffix(".gz").endswith("idx3-ubyte")
+
+
+def digit_number(name: str) -> int:
+    """Return the row of a digit in its file: 17 of `train/00017`."""
+    return int(name.rpartition("/")[2])
+
+
+@lru_cache(maxsize=4)
+def read_images(path: str) -> Tensor:
+    """Return the images (N, h, w) uint8 of an idx file, read once in a process.
+
+    Raises:
+        InputError: as `read_idx`.
+    """
+    return read_idx(path, num_dimensions=3)

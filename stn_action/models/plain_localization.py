@@ -1,0 +1,77 @@
+"""The plain localization networks of the spatial transformer paper's digit experiments.
+
+Jaderberg et al. 2015 (arXiv 1506.02025), appendix A.4. Their layers are not equalized (gain 1),
+and they see the map as it is, so that they fit maps of one size. The last layer starts at zero:
+theta starts at its base, the identity.
+"""
+
+from torch import Tensor, nn
+
+from stn_action.errors import InputError
+from stn_action.geometry.theta import at_least_float32
+
+DENSE_WIDTH = 32
+FILTERS = 20
+
+
+class PlainLocalization(nn.Module):
+    """Layers of a plain localization network, maps (N, C, H, W) to raw numbers (N, P)."""
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+        last = layers[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Compute raw numbers (N, num_outputs), float32 or wider, of features (N, C, H, W)."""
+        return self.layers(at_least_float32(features))
+
+
+def dense_localization(
+    in_channels: int, map_hw: tuple[int, int], num_outputs: int
+) -> PlainLocalization:
+    """Build the localization network of the paper's ST-FCN: three layers of 32 units."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    width = in_channels * map_hw[0] * map_hw[1]
+    for _ in range(3):
+        layers += [nn.Linear(width, DENSE_WIDTH), nn.ReLU()]
+        width = DENSE_WIDTH
+    return PlainLocalization(nn.Sequential(*layers, nn.Linear(width, num_outputs)))
+
+
+def convolutional_localization(
+    in_channels: int, map_hw: tuple[int, int], num_outputs: int
+) -> PlainLocalization:
+    """Build the localization network of the paper's ST-CNN.
+
+    The map at half of its size, two convolutions of 20 filters of 5 x 5 with a maximum over 2 x 2
+    pixels between them, a layer of 20 units.
+
+    Raises:
+        InputError: the map is too small.
+    """
+    height, width = ((side // 2 - 4) // 2 - 4 for side in map_hw)
+    if height < 1 or width < 1:
+        raise InputError(
+            f"localization 'convolutional' needs maps of at least 28x28, got {map_hw[1]}x"
+            f"{map_hw[0]}; use 'grid' or 'dense'"
+        )
+    return PlainLocalization(
+        nn.Sequential(
+            nn.AvgPool2d(2),
+            nn.Conv2d(in_channels, FILTERS, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(FILTERS, FILTERS, 5), nn.ReLU(), nn.Flatten(),
+            nn.Linear(FILTERS * height * width, FILTERS), nn.ReLU(),
+            nn.Linear(FILTERS, num_outputs),
+        )
+    )  # fmt: skip
+
+
+PLAIN_LOCALIZATIONS = {
+    "dense": dense_localization,
+    "convolutional": convolutional_localization,
+}
+"""The networks by the names of `localization`."""
