@@ -39,6 +39,9 @@ PAPER = {
     "st_cnn_tps": {"R": 0.7, "RTS": 0.5, "P": 0.8, "E": 1.1},
 }
 """The paper's errors in percent (tables 1 and, of TC, section 4.1)."""
+ADDITION = "SUM"
+PAPER_OF_SUMS = {"fcn": 47.7, "cnn": 14.7, "st_fcn": 22.6, "2st_fcn": 9.0}
+"""The same of MNIST addition, with one and two affine transformers (appendix A.5)."""
 
 
 class Cell(NamedTuple):
@@ -54,12 +57,14 @@ class Cell(NamedTuple):
 
 
 def cells(distortions: Sequence[str], networks: Sequence[str]) -> Iterator[Cell]:
-    """Yield all cells, the first seed of all networks before the others."""
+    """Yield all cells, the first seed of all networks before the others; sums last."""
     for seed in range(3):
         for distortion in distortions:
-            for network in networks:
+            for network in networks if distortion != ADDITION else ():
                 if seed == 0 or network in THREE_SEEDS:
                     yield Cell(distortion, network, seed)
+    if ADDITION in distortions:
+        yield from (Cell(ADDITION, network, 0) for network in PAPER_OF_SUMS)
 
 
 def command_of(cell: Cell, out: Path, own: Sequence[str]) -> list[str]:
@@ -70,20 +75,30 @@ def command_of(cell: Cell, out: Path, own: Sequence[str]) -> list[str]:
         out: folder of all.
         own: `key=value` of all cells.
     """
-    folder, size = cell.folder(out), SIZES[cell.distortion]
-    kind, _, transform = cell.network.removeprefix("st_").partition("_")
-    half = "_half" if transform and cell.distortion in HALVED else ""
-    settings = [
-        f"data.distortion={cell.distortion}", f"data.crop.size={size}",
-        f"model.backbone=digits/{kind}_{size}{half}", f"train.seed={cell.seed}", *own,
-    ]  # fmt: skip
-    if transform:
-        settings.append(f"model.focus.transform={TRANSFORMS[transform]}")
-    config = f"configs/paper/mnist_{'st_' if transform else ''}{kind}.yaml"
+    folder = cell.folder(out)
+    config, settings = _sum_of(cell) if cell.distortion == ADDITION else _digit_of(cell)
+    settings = [*settings, f"train.seed={cell.seed}", *own]
     where = ["--resume", str(folder)] if (folder / "last.pt").is_file() else []
     if not where:
         settings.append(f"train.output_dir={folder}")
     return [sys.executable, "tools/train.py", config, *where, *settings]
+
+
+def _sum_of(cell: Cell) -> tuple[str, list[str]]:
+    return f"configs/paper/mnist_addition_{cell.network}.yaml", []
+
+
+def _digit_of(cell: Cell) -> tuple[str, list[str]]:
+    size = SIZES[cell.distortion]
+    kind, _, transform = cell.network.removeprefix("st_").partition("_")
+    half = "_half" if transform and cell.distortion in HALVED else ""
+    settings = [
+        f"data.distortion={cell.distortion}", f"data.crop.size={size}",
+        f"model.backbone=digits/{kind}_{size}{half}",
+    ]  # fmt: skip
+    if transform:
+        settings.append(f"model.focus.transform={TRANSFORMS[transform]}")
+    return f"configs/paper/mnist_{'st_' if transform else ''}{kind}.yaml", settings
 
 
 def error_of(folder: Path) -> float | None:
@@ -109,6 +124,12 @@ def table(out: Path) -> Iterator[str]:
             paper = PAPER[network].get(distortion)
             entries.append(text if paper is None else f"{text} ({paper})")
         yield f"| {network} | " + " | ".join(entries) + " |"
+    yield ""
+    yield "| MNIST addition | error |"
+    yield "| --- | --- |"
+    for network, paper in PAPER_OF_SUMS.items():
+        error = error_of(Cell(ADDITION, network, 0).folder(out))
+        yield f"| {network} | {'–' if error is None else f'{error:.2f}'} ({paper}) |"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -117,7 +138,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--root", default="data/mnist", help="of MNIST (default: data/mnist)")
     parser.add_argument("--out", type=Path, default=Path("runs/paper_mnist"))
     parser.add_argument("--short", action="store_true", help="3,000 steps in place of 150,000")
-    parser.add_argument("--distortions", nargs="+", choices=list(SIZES), default=list(SIZES))
+    every = [*SIZES, ADDITION]
+    parser.add_argument("--distortions", nargs="+", choices=every, default=every)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
     parser.add_argument("--list", action="store_true", help="print the commands only")

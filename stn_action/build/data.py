@@ -236,9 +236,10 @@ def protocol(config: Config, listing: Listing, num_failed: int) -> str:
     if data.clip.sampling == "segment":
         clip = f"{data.clip.num_frames} segments"
     height, width = data.crop.size
-    if data.name == "mnist":
+    if data.name in ("mnist", "mnist_addition"):
         distorted = "as they are" if data.distortion is None else f"distorted by {data.distortion}"
-        return f"{listing.name}: {len(listing.test)} digits, {distorted}, on {width}x{height}"
+        what = "digits" if data.name == "mnist" else "pairs of digits"
+        return f"{listing.name}: {len(listing.test)} {what}, {distorted}, on {width}x{height}"
     missing = f", {listing.missing} missing" if listing.missing else ""
     skipped = f", {listing.skipped} without a person left out" if listing.skipped else ""
     views = f"{config.eval.num_clips} clips x {config.eval.num_crops} crops"

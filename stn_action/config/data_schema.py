@@ -136,9 +136,9 @@ class DataConfig(Section):
     """Share of the training videos held out to choose the best checkpoint, in whole groups drawn by
     train.seed, if the data set has no validation part; 0: none."""
     distortion: DistortionName | None = None
-    """mnist: distortion of the digits, as the spatial transformer paper names it: R (rotated), RTS
-    (rotated, scaled, translated), P (projected), E (bent elastically) or TC (translated, between
-    parts of other digits); null: none. `crop.size` is the size of the canvas."""
+    """mnist, mnist_addition: distortion of the digits, as the spatial transformer paper names it: R
+    (rotated), RTS (rotated, scaled, translated), P (projected), E (bent elastically) or TC
+    (translated, between parts of other digits); null: none. `crop.size` is the canvas."""
     people: PathText | None = None
     """People file of tools/detect_people.py, or a folder with one CSV of boxes per video; null:
     whole frames."""

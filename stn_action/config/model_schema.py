@@ -82,8 +82,8 @@ class FocusConfig(Section):
     the localization network."""
     glimpse: Glimpse | None = None
     """tail: glimpses pass through the rest of the trunk; pooled: glimpses are averaged; in_line:
-    the glimpse of a single head replaces the map. null: tail for windows, pooled for the other
-    read-outs, which have nothing else."""
+    glimpses replace the map, those of several heads side by side in channels. null: tail for
+    windows, pooled for the other read-outs, which have nothing else."""
     theta_per: ThetaPer = "clip"
     """One window (of attention, one map of weights) per clip, or one per time step of the feature
     map."""
@@ -152,9 +152,9 @@ class FocusConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _in_line_is_one(self) -> Self:
-        if self.glimpse == "in_line" and (self.heads > 1 or self.random_glimpse_loss):
-            raise ValueError("glimpse in_line: expected heads 1 and random_glimpse_loss 0")
+    def _in_line_has_a_head(self) -> Self:
+        if self.glimpse == "in_line" and (self.heads < 1 or self.random_glimpse_loss):
+            raise ValueError("glimpse in_line: expected heads 1 or more, random_glimpse_loss 0")
         return self
 
     @model_validator(mode="after")

@@ -181,11 +181,11 @@ class Config(Section):
     @model_validator(mode="after")
     def _digits_are_images(self) -> Self:
         data = self.data
-        if data.name != "mnist":
+        if data.name not in ("mnist", "mnist_addition"):
             if data.distortion is not None:
                 raise ValueError(
                     f"data.distortion {data.distortion}: expected null with data.name {data.name}; "
-                    "only the digits of mnist are distorted"
+                    "only the digits of mnist and mnist_addition are distorted"
                 )
             return self
         wanted = {
@@ -201,8 +201,8 @@ class Config(Section):
             if value != expected:
                 text = {None: "null", False: "false"}.get(expected, expected)
                 raise ValueError(
-                    f"{key}: expected {text} with data.name mnist, whose digits are images; "
-                    f"got {value}"
+                    f"{key}: expected {text} with data.name {data.name}, whose digits are "
+                    f"images; got {value}"
                 )
         return self
 

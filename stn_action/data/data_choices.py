@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-DatasetName = Literal["ucf101", "jhmdb", "ut_interaction", "weizmann", "folders", "sample", "mnist"]
+DatasetName = Literal[
+    "ucf101", "jhmdb", "ut_interaction", "weizmann", "mnist", "mnist_addition", "folders", "sample"
+]
 """The data sets; `folders`: videos in folders named by class; `mnist`: digits, clips of a frame."""
 DistortionName = Literal["R", "RTS", "P", "E", "TC"]
 """Distortions of digits, as the spatial transformer paper names them; see `data.digits`."""

@@ -63,7 +63,7 @@ class GlimpseHook:
         readout: where to look, and how to read.
         batch_size: B; a frame-wise trunk folds time into the batch.
         glimpse: "pooled" leaves the map as it is; "tail" and "in_line", of windows alone, replace
-            it by itself and the glimpses, or by the one glimpse.
+            it by itself and the glimpses, or by the glimpses, side by side in channels.
         extents: of image and person, see `Readout`.
         given: theta or weights used instead of the read-out's own.
         random_theta: (B, 1, 1, 2, 3), adds the glimpse of this window.
@@ -140,7 +140,8 @@ class GlimpseHook:
         self.theta, self.weights = theta, None
         glimpses = heads.glimpses(features, theta, size)  # (B, K, C, T, H, W)
         if self.glimpse == "in_line":
-            return without_time(glimpses.squeeze(1), output, self.channels_last)
+            side_by_side = glimpses.flatten(1, 2)  # (B, K * C, T, H, W)
+            return without_time(side_by_side, output, self.channels_last)
         branches = [features.unsqueeze(1), glimpses]
         if self.random_theta is not None:
             branches.append(sample_clips(features, self.random_theta, size, axis_aligned=True))

@@ -46,7 +46,8 @@ class FocusedNetwork(nn.Module):
         num_classes: width of the classifiers.
         describe: what was read (N, T, C) to (N, out_channels); None sends glimpses through the
             rest of the trunk.
-        in_line: replace the map by the one head's glimpse, as in the paper's ST-CNN.
+        in_line: replace the map by the heads' glimpses, side by side in channels, as in the paper's
+            ST-CNN; of several heads the rest of the trunk must take K times the channels.
         random_windows: add a branch in training that sees a random window; it has its own
             classifier and keeps the description of glimpses from fitting one place alone.
         dropout: before the classifier.
@@ -89,8 +90,8 @@ class FocusedNetwork(nn.Module):
         self.features_from = features_from
         self.features_channels_last = features_channels_last
         num_read = readout.num_descriptions if readout else 0
-        if in_line and (num_read != 1 or random_windows is not None):
-            raise InputError("glimpse in_line needs exactly one head and no random_windows")
+        if in_line and (num_read < 1 or random_windows is not None):
+            raise InputError("glimpse in_line needs a head, and no random_windows")
         self.glimpse: Glimpse = "in_line" if in_line else "pooled" if describe else "tail"
         if readout and self.glimpse != "pooled" and not isinstance(readout, WindowReadout):
             raise InputError(

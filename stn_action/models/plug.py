@@ -75,7 +75,8 @@ def plug(
             projective, tps or volumetric.
         glimpse: "tail" sends glimpses of the map's own size through the rest of the trunk, as
             further clips of the batch; "pooled" averages them, beside the trunk's features;
-            "in_line" replaces the map by the one head's glimpse. Only windows have more than
+            "in_line" replaces the map by the glimpses, of several heads side by side in channels,
+            which the rest of the trunk must take. Only windows have more than
             "pooled"; None: "tail" for windows, "pooled" for the other read-outs.
         readout: "windows" of spatial transformer heads; "attention" (K learned queries, one
             softmax over the cells each), "saliency" (the smallest rectangles that hold a share of
@@ -162,7 +163,22 @@ def plug(
     for name, part in network.named_children():
         if name != "trunk":
             part.to(like)
+    if glimpse == "in_line" and heads > 1:
+        _check_in_line(network, heads, example)
     return network
+
+
+def _check_in_line(network: FocusedNetwork, heads: int, example: Tensor) -> None:
+    """Check that the rest of the trunk takes the glimpses of several heads side by side."""
+    try:
+        with evaluating(network), torch.no_grad():
+            network(example)
+    except RuntimeError as error:
+        raise InputError(
+            f"glimpse 'in_line' with heads {heads}: the map behind {network.at!r} has {heads} "
+            f"times as many channels, which the rest of the trunk does not take ({error}); use "
+            "heads 1, another glimpse, or a trunk that is made for it"
+        ) from error
 
 
 @contextmanager

@@ -91,5 +91,7 @@ def _tile(canvas: Image, prediction: VideoPrediction, caption: str, probability:
     image = _enlarged(canvas)
     theta = prediction.focus[0].theta if prediction.focus else None
     if theta is not None:  # (1, K, 1, *kind), on the map of a stage that is as large as the canvas
-        image = draw_grid(image, theta[0, 0, 0], image.shape[:2], cells=GRID_CELLS)
+        size_hw = image.shape[:2]
+        drawn = [draw_grid(image, one, size_hw, cells=GRID_CELLS) for one in theta[0, :, 0]]
+        image = hstack_images(drawn)
     return vstack_images([draw_header(caption, probability, image.shape[1], TEXT_HEIGHT), image])

@@ -1,7 +1,9 @@
 import pytest
 import torch
+from torch import nn
 
 from stn_action.errors import InputError
+from stn_action.geometry.clip_sampling import spatial_transformer
 from stn_action.geometry.theta import enclosing_boxes
 from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.glimpse_hook import RandomWindows
@@ -76,6 +78,38 @@ def test_in_line_the_glimpse_takes_the_maps_place():
     assert (elsewhere.logits - prediction.logits).abs().max() > 1e-4
 
 
-def test_in_line_there_is_one_head():
-    with pytest.raises(InputError, match="in_line needs exactly one head and no random_windows"):
+class FourChannels(nn.Module):
+    """Clips to the mean of four channels; two that it gets are repeated."""
+
+    def __init__(self):
+        super().__init__()
+        self.stage = nn.Identity()
+        self.layer = nn.Conv3d(4, 5, 1)
+
+    def forward(self, clip):
+        x = self.stage(clip[:, :2])
+        return self.layer(x.repeat(1, 4 // x.shape[1], 1, 1, 1)).relu().mean((2, 3, 4))
+
+
+def test_in_line_the_glimpses_of_several_heads_are_side_by_side_in_channels():
+    example = torch.rand(1, 3, 1, 6, 8)
+    model = plug(
+        FourChannels(), at="stage", heads=2, num_classes=3, glimpse="in_line", transform="affine",
+        bounded=False, start_scale=1.0, example=example, gain=1.0,
+    ).eval()  # fmt: skip
+    clips = torch.rand(2, 3, 1, 6, 8)
+    prediction = model(clips)  # both at the identity
+    torch.testing.assert_close(prediction.logits, model.classifier(model.trunk(clips)))
+    left = torch.tensor([[0.5, 0, -0.5], [0, 1, 0]])
+    theta = torch.stack([torch.eye(2, 3), left]).view(1, 2, 1, 2, 3).expand(2, -1, -1, -1, -1)
+    halves = spatial_transformer(clips[:, :2], left.expand(2, 2, 3))
+    maps = torch.cat([clips[:, :2], halves], dim=1)
+    features = model.trunk.get_submodule("layer")(maps).relu().mean((2, 3, 4))
+    torch.testing.assert_close(model(clips, theta=[theta]).logits, model.classifier(features))
+
+
+def test_in_line_there_is_a_head_and_a_trunk_that_takes_what_it_gives():
+    with pytest.raises(InputError, match="in_line needs a head, and no random_windows"):
+        network(heads=1, glimpse="in_line", random_windows=RandomWindows())
+    with pytest.raises(InputError, match=r"'in_line' with heads 2: .*2 times as many channels"):
         network(heads=2, glimpse="in_line")

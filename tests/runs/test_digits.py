@@ -66,6 +66,22 @@ def test_an_image_of_the_user_is_predicted(run, root, tmp_path, capsys):
     assert "seven" in capsys.readouterr().out
 
 
+def test_the_sum_of_two_digits_is_learned_behind_two_transformers(root, tmp_path):
+    train_tool([
+        "configs/paper/mnist_addition_2st_fcn.yaml", f"data.root={root}", "data.official=false",
+        "train.batch_size=50", "train.max_steps=4", f"train.output_dir={tmp_path / 'out'}",
+    ])  # fmt: skip
+    result = json.loads((tmp_path / "out/test.json").read_text())
+    assert result["protocol"].endswith("40 pairs of digits, distorted by RTS, on 42x42")
+    visualize_tool([
+        "--checkpoint", str(tmp_path / "out/last.pt"), "test", "--out", str(tmp_path),
+        "--limit", "1",
+    ])  # fmt: skip
+    sheet = cv2.imread(str(tmp_path / "digits.png"))
+    assert sheet is not None
+    assert sheet.shape[1] == 4 * (126 + 24)  # two grids, each beside what it gives
+
+
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_a_preview_shows_several_epochs(root, tmp_path, part):
     preview_tool([
@@ -96,12 +112,12 @@ def test_settings_of_videos_are_refused(setting, message):
 def test_the_table_of_the_paper_names_a_cell_once_and_counts_finished_ones(tmp_path, capsys):
     benchmark_tool(["paper_mnist", "--list", "--out", str(tmp_path)])
     commands = capsys.readouterr().out.splitlines()
-    assert len(commands) == len(set(commands)) == 5 * 8 + 2 * 5 * 2
+    assert len(commands) == len(set(commands)) == 5 * 8 + 2 * 5 * 2 + 4
     for command in commands:
         words = command.split()[2:]
         config = load_config(words[0], words[1:])
         size = config.data.crop.size[0]
-        assert config.model.backbone.split("_")[1] == str(size)
+        assert config.model.backbone.removesuffix("_half").endswith(f"_{size}")
     for seed, accuracy in enumerate((0.98, 0.99)):
         folder = tmp_path / "R" / f"cnn_seed{seed}"
         folder.mkdir(parents=True)

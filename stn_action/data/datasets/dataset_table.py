@@ -171,6 +171,12 @@ DATASETS = {
             mnist.REMEDY,
             official={"mnist": Counts(10, 60_000, 10_000)},
         ),
+        DatasetSpec(
+            "mnist_addition",
+            mnist.list_mnist_addition,
+            mnist.REMEDY,
+            official={"mnist addition": Counts(19, 60_000, 10_000)},
+        ),
         DatasetSpec("folders", folders.list_folders, folders.REMEDY, lists_the_disk=True),
         DatasetSpec("sample", sample.list_sample, folders.REMEDY, lists_the_disk=True),
     )

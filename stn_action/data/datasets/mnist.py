@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from stn_action.data.digits.digit_clips import read_images
@@ -11,6 +12,7 @@ from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
 CLASSES = tuple(map(str, range(10)))
+SUMS = tuple(map(str, range(19)))
 PARTS = {"train": "train", "test": "t10k"}
 """Names of the parts and how their files begin."""
 REMEDY = (
@@ -35,6 +37,34 @@ def list_mnist(root: str | Path, fold: int = 1) -> Listing:
     folder = folder if folder.is_dir() else root
     train, test = (_part(folder, part) for part in PARTS)
     return Listing("mnist", CLASSES, train=train, val=VideoTable(), test=test)
+
+
+def list_mnist_addition(root: str | Path, fold: int = 1) -> Listing:
+    """List pairs of MNIST's digits, whose class is their sum.
+
+    The task of the spatial transformer paper's appendix A.5. Every digit is the first of one pair
+    and, by a permutation that is always the same, the second of another.
+
+    Args:
+        root: as of `list_mnist`.
+        fold: 1; there is one.
+
+    Raises:
+        InputError: as `list_mnist`.
+    """
+    digits = list_mnist(root, fold)
+    train, test = (_pairs(part) for part in (digits.train, digits.test))
+    return Listing("mnist addition", SUMS, train=train, val=VideoTable(), test=test)
+
+
+def _pairs(digits: VideoTable) -> VideoTable:
+    generator = torch.Generator().manual_seed(len(digits))
+    others = torch.randperm(len(digits), generator=generator)
+    sums = digits.targets + digits.targets[others]
+    return VideoTable(
+        Video(f"{one.name}+{other:05d}", one.path, total, one.name)
+        for one, other, total in zip(digits, others.tolist(), sums.tolist(), strict=True)
+    )
 
 
 def _part(folder: Path, part: str) -> VideoTable:

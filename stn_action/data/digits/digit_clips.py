@@ -22,7 +22,7 @@ from stn_action.geometry.extents import clip_extents
 
 
 class DigitClips(ClipDataset):
-    """Distorted digits, (3, 1, H, W) with three equal channels.
+    """Distorted digits, (3, 1, H, W): one in all channels, or two in red and green.
 
     What an item holds depends on `seed`, the digit's number in its file and the epoch alone; if
     `fixed`, not on the epoch.
@@ -39,8 +39,8 @@ class DigitClips(ClipDataset):
         """Read the digits.
 
         Args:
-            source: of digits of one idx file, named `<part>/<number>`; its crop has the size of
-                the canvas.
+            source: of digits of one idx file, named `<part>/<number>`, or of pairs,
+                `<part>/<number>+<number>`; its crop has the size of the canvas.
             distortion: None: the digits as they are, in the middle of the canvas.
             seed: of everything random.
             fixed: equal in each epoch.
@@ -52,15 +52,15 @@ class DigitClips(ClipDataset):
         videos = source.videos
         self.images = read_images(str(videos[0].path))
         """(M, h, w) uint8, all of the file."""
-        self.numbers = torch.tensor([digit_number(name) for name in videos.names()])
-        """(N,) int64, those of the items."""
+        self.numbers = torch.tensor([digit_numbers(name) for name in videos.names()])
+        """(N, D) int64, those of each item's digits."""
         self.targets = videos.targets
         self.distortion: DistortionName | None = distortion
         self.size_hw = source.crop.size
         self.seed, self.fixed = seed, fixed
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
-        self._drawn: tuple[int, Draws] | None = None
-        self._canvases(torch.tensor([0]))  # refuses a small canvas now
+        self._drawn: tuple[int, list[Draws]] | None = None
+        self._clips(torch.tensor([0]))  # refuses a small canvas now
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -78,7 +78,7 @@ class DigitClips(ClipDataset):
         for index in indices:
             self._require_item(index)
         rows = torch.tensor(indices, dtype=torch.int64)
-        clips = self._canvases(rows)[:, None, None].expand(-1, 3, 1, -1, -1)
+        clips = self._clips(rows)[:, :, None]  # (B, 3, 1, H, W)
         H, W = self.size_hw
         edges, first = torch.tensor([[0.0, 0.0, W, H]]), torch.zeros(1, dtype=torch.int64)
         extents = clip_extents(edges, self.size_hw, None)
@@ -100,23 +100,33 @@ class DigitClips(ClipDataset):
         image = sample.clip[:, 0].permute(1, 2, 0).contiguous().numpy()  # (H, W, 3)
         return [ClipTrace(sample, [image], None, sample.boxes[0])]
 
-    def _canvases(self, rows: Tensor) -> Tensor:
-        """Return (B, H, W) uint8."""
-        numbers = self.numbers[rows]
+    def _clips(self, rows: Tensor) -> Tensor:
+        """Return (B, 3, H, W) uint8."""
+        canvases = [
+            self._canvases(numbers, place) for place, numbers in enumerate(self.numbers[rows].T)
+        ]
+        if len(canvases) == 1:
+            return canvases[0][:, None].expand(-1, 3, -1, -1)
+        return torch.stack([*canvases, torch.zeros_like(canvases[0])], dim=1)
+
+    def _canvases(self, numbers: Tensor, place: int) -> Tensor:
+        """Return the distorted digits (B, H, W) uint8 that are the first or second of items."""
         digits = self.images[numbers]
         if self.distortion is None:
             return centered(digits, self.size_hw)
-        draws = self._draws().select(numbers)
+        draws = self._draws()[place].select(numbers)
         return distort(self.distortion, digits, draws, self.size_hw, self.images)
 
-    def _draws(self) -> Draws:
-        """Return the random numbers of all digits of the file in this epoch."""
+    def _draws(self) -> list[Draws]:
+        """Return the random numbers of all digits of the file in this epoch, for each place."""
         epoch = 0 if self.fixed else int(self._epoch)
         if self._drawn is None or self._drawn[0] != epoch:
             assert self.distortion is not None
             state = np.random.SeedSequence([self.seed, epoch]).generate_state(1)
             generator = torch.Generator().manual_seed(int(state[0]))
-            self._drawn = epoch, DISTORTIONS[self.distortion].draw(len(self.images), generator)
+            distortion, count = DISTORTIONS[self.distortion], len(self.images)
+            places = range(self.numbers.shape[1])
+            self._drawn = epoch, [distortion.draw(count, generator) for _ in places]
         return self._drawn[1]
 
 
@@ -125,9 +135,9 @@ def holds_digits(path: Path) -> bool:
     return path.name.removesuffix(".gz").endswith("idx3-ubyte")
 
 
-def digit_number(name: str) -> int:
-    """Return the row of a digit in its file: 17 of `train/00017`."""
-    return int(name.rpartition("/")[2])
+def digit_numbers(name: str) -> list[int]:
+    """Return the rows of digits in their file: 17 and 4 of `train/00017+00004`."""
+    return [int(number) for number in name.rpartition("/")[2].split("+")]
 
 
 @lru_cache(maxsize=4)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from stn_action.data.datasets.dataset_table import load_dataset
-from stn_action.data.datasets.mnist import list_mnist
+from stn_action.data.datasets.mnist import list_mnist, list_mnist_addition
+from stn_action.data.digits.digit_clips import digit_numbers
 from stn_action.data.digits.idx_file import write_idx
 from stn_action.errors import InputError
 from tests.digit_tree import write_digits
@@ -52,3 +53,15 @@ def test_the_official_files_have_their_counts(shared):
     listing = load_dataset("mnist", shared / "data/mnist")
     assert listing.name == "mnist"
     assert listing.test.targets[:5].tolist() == [7, 2, 1, 0, 4]
+
+
+def test_pairs_are_summed_and_every_digit_is_once_in_each_place(tmp_path):
+    root = write_digits(tmp_path, train=25, test=8)
+    digits, pairs = list_mnist(root), list_mnist_addition(root)
+    assert pairs.classes == tuple(map(str, range(19)))
+    for one, two in ((digits.train, pairs.train), (digits.test, pairs.test)):
+        numbers = torch.tensor([digit_numbers(name) for name in two.names()])
+        assert numbers[:, 0].tolist() == list(range(len(one)))
+        assert sorted(numbers[:, 1].tolist()) == list(range(len(one)))
+        assert torch.equal(two.targets, one.targets[numbers].sum(1))
+    assert list_mnist_addition(root).train.names() == pairs.train.names()

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from stn_action.batch import collate
-from stn_action.data.datasets.mnist import list_mnist
-from stn_action.data.digits.digit_clips import DigitClips, digit_number, holds_digits
+from stn_action.data.datasets.mnist import list_mnist, list_mnist_addition
+from stn_action.data.digits.digit_clips import DigitClips, digit_numbers, holds_digits
 from stn_action.data.source import ClipSource
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
@@ -61,6 +61,22 @@ def test_without_a_distortion_the_digit_is_in_the_middle(source):
     assert torch.equal(dataset[5][0][0].clip[1, 0, 1:29, 7:35], dataset.images[5])
 
 
+def test_two_digits_are_in_two_channels_each_distorted_alone(tmp_path):
+    listing = list_mnist_addition(write_digits(tmp_path, train=20, test=6))
+    source = ClipSource(listing.train, CropSpec(size=(42, 42)))
+    plain = DigitClips(source, distortion=None)
+    clip = plain[3][0][0].clip[:, 0]
+    for channel, number in enumerate(plain.numbers[3]):
+        assert torch.equal(clip[channel, 7:35, 7:35], plain.images[number])
+    assert not clip[2].any()
+    distorted = DigitClips(source, distortion="RTS")
+    first = DigitClips(ClipSource(list_mnist(tmp_path).train, source.crop), distortion="RTS")
+    batch = clips_of(distorted).clip
+    assert torch.equal(batch[:, 0], clips_of(first).clip[:, 0])
+    mirrored = distorted.numbers[:, 1].argsort()  # the pair in which each digit is the second
+    assert not torch.equal(batch[mirrored, 1], batch[:, 0])
+
+
 def test_a_trace_is_the_canvas(source):
     dataset = DigitClips(source, distortion="R")
     (trace,) = dataset.trace(2)
@@ -80,7 +96,8 @@ def test_what_is_not_there_is_refused(source):
 
 
 def test_names_tell_digits(tmp_path):
-    assert digit_number("train/00017") == 17
+    assert digit_numbers("train/00017") == [17]
+    assert digit_numbers("train/00017+00004") == [17, 4]
     assert holds_digits(tmp_path / "train-images-idx3-ubyte.gz")
     assert holds_digits(tmp_path / "train-images-idx3-ubyte")
     assert not holds_digits(tmp_path / "train-labels-idx1-ubyte")

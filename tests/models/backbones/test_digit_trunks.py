@@ -40,6 +40,15 @@ def test_the_convolutional_network_has_the_layers_of_the_paper():
     assert shapes == [(32, 1, 9, 9), (64, 32, 7, 7), (10, 256)]
 
 
+def test_images_of_two_channels_are_repeated_for_two_transformers():
+    trunk = build_backbone("digits/sum2_cnn_42").trunk
+    clip = torch.rand(2, 3, 1, 42, 42)
+    maps = torch.cat([clip[:, :2, 0], clip[:, :2, 0]], dim=1)
+    torch.testing.assert_close(trunk(clip), trunk.get_submodule("layers")(maps))
+    one = build_backbone("digits/sum_cnn_42").trunk
+    torch.testing.assert_close(one(clip), one.get_submodule("layers")(clip[:, :2, 0]))
+
+
 def test_halved_networks_average_over_four_pixels():
     trunk = build_backbone("digits/fcn_42_half").trunk
     clip = torch.rand(2, 3, 1, 42, 42)
