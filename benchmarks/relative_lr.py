@@ -21,9 +21,9 @@ from torch.nn import functional as F
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.windows import Attention
 from stn_action.models.heads import FocusHeads
+from stn_action.models.localization_table import LocalizationSettings
 from stn_action.models.model_choices import (
     LOCALIZATION_PADDINGS,
-    LOCALIZATIONS,
     LocalizationName,
     LocalizationPadding,
 )
@@ -73,8 +73,9 @@ class MarkedPatches(nn.Module):
         super().__init__()
         family = Attention(num_heads, start_scale=0.6)
         self.heads = FocusHeads(
-            CHANNELS, family, gain=gain, localization=localization, localization_padding=padding
-        )
+            CHANNELS, family, gain=gain,
+            localization=LocalizationSettings(localization, padding=padding),
+        )  # fmt: skip
         self.classifier = nn.Linear(CHANNELS * (1 + num_heads), CLASSES)
         self.gain = gain
 
@@ -178,7 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--clips", nargs="+", default=[0.1], type=lambda s: None if s == "none" else float(s)
     )
-    parser.add_argument("--localizations", nargs="+", default=["grid"], choices=LOCALIZATIONS)
+    parser.add_argument("--localizations", nargs="+", default=["grid"], choices=["grid", "heatmap"])
     parser.add_argument(
         "--localization-paddings", nargs="+", default=["zeros"], choices=LOCALIZATION_PADDINGS
     )

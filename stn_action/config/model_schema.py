@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from stn_action.config.types import (
+    Count,
     Heads,
     NameOrNone,
     NotNegative,
@@ -101,6 +102,12 @@ class FocusConfig(Section):
     digit experiments, at a relative learning rate near 1)."""
     localization_padding: LocalizationPadding = "zeros"
     """Values outside the map in the localization network: zeros, or replicate, the nearest cell."""
+    localization_kernels: tuple[OddCount, ...] = (7, 5)
+    """Sides of the localization network's convolutions behind the reduction, odd."""
+    localization_channels: Count = 32
+    """Channels of the localization network's hidden layers."""
+    localization_grid: Count = 7
+    """Localization grid: its height and width; 1: pooled globally, which loses where things are."""
     start_scale: Share | None = None
     """Initial side of each window, as a share of the map's side; null: the family's default, which
     is 1 (the identity) for one unbounded window and 0.5 otherwise."""

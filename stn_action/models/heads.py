@@ -17,17 +17,14 @@ from stn_action.geometry.transform_choices import PADDINGS, SAMPLERS, Padding, S
 from stn_action.geometry.windows import AxisAligned
 from stn_action.models.float32 import KeptInFloat32
 from stn_action.models.heatmap_localization import HeatmapLocalization
-from stn_action.models.localization import LocalizationNetwork
 from stn_action.models.localization_input import LocalizationInput
+from stn_action.models.localization_table import LocalizationSettings, build_localization
 from stn_action.models.model_choices import (
-    LOCALIZATIONS,
     STARTS,
     LocalizationName,
-    LocalizationPadding,
     Start,
     ThetaPer,
 )
-from stn_action.models.plain_localization import PLAIN_LOCALIZATIONS
 
 
 class FocusHeads(KeptInFloat32):
@@ -45,11 +42,8 @@ class FocusHeads(KeptInFloat32):
             `smooth_steps`.
         start: the windows start on "tiles" of the map, or of the "foreground", each clip's person;
             see `base_of`.
-        localization: "grid", a `LocalizationNetwork`; "heatmap", a `HeatmapLocalization`; "dense"
-            or "convolutional", the plain ones of the paper's digit experiments, without a gain; or
-            your own network, (N, input channels, H, W) to (N, K * P).
-        localization_padding: of its convolutions, "zeros" or "replicate"; of grid and heatmap.
-        map_hw: height and width of the maps, which "dense" and "convolutional" need.
+        localization: `LocalizationSettings`, or their name, or your own network, (N, input
+            channels, H, W) to (N, K * P).
         gain: see `EqualizedConv2d`.
         detach: stop the localization network's gradients at the features.
         motion: add the map's change over time to the localization network's input.
@@ -67,9 +61,7 @@ class FocusHeads(KeptInFloat32):
         theta_per: ThetaPer = "clip",
         theta_smoothing: int = 1,
         start: Start = "tiles",
-        localization: LocalizationName | nn.Module = "grid",
-        localization_padding: LocalizationPadding = "zeros",
-        map_hw: tuple[int, int] | None = None,
+        localization: LocalizationName | LocalizationSettings | nn.Module = "grid",
         gain: float = 1.0,
         detach: bool = True,
         motion: bool = True,
@@ -106,10 +98,12 @@ class FocusHeads(KeptInFloat32):
         self.localization_input = LocalizationInput(
             "volume" if self.volumetric else theta_per, motion
         )
-        self.localization = _localization(
-            localization, self.localization_input.channels_for(channels), transform,
-            gain=gain, padding=localization_padding, map_hw=map_hw,
-        )  # fmt: skip
+        if isinstance(localization, str):
+            localization = LocalizationSettings(localization)
+        if isinstance(localization, LocalizationSettings):
+            in_channels = self.localization_input.channels_for(channels)
+            localization = build_localization(localization, in_channels, transform, gain=gain)
+        self.localization = localization
         self.register_buffer("base", transform.base, persistent=False)
 
     @property
@@ -196,28 +190,6 @@ class FocusHeads(KeptInFloat32):
         """Sample volumetric windows: (B, K, C, t, h, w) for size (t, h, w)."""
         theta = theta.squeeze(2)
         return sample(features, theta, size, sampler=self.sampler, padding=self.padding)
-
-
-def _localization(
-    kind: LocalizationName | nn.Module, in_channels: int, transform: Transform, *,
-    gain: float, padding: LocalizationPadding, map_hw: tuple[int, int] | None,
-) -> nn.Module:  # fmt: skip
-    if isinstance(kind, nn.Module):
-        return kind
-    num_outputs = transform.num_heads * transform.num_parameters
-    match kind:
-        case "grid":
-            return LocalizationNetwork(in_channels, num_outputs, gain=gain, padding=padding)
-        case "heatmap":
-            return HeatmapLocalization(in_channels, transform, gain=gain, padding=padding)
-        case "dense" | "convolutional":
-            if map_hw is None:
-                raise InputError(
-                    f"localization {kind!r} is made for maps of one size: give map_hw, their "
-                    "height and width"
-                )
-            return PLAIN_LOCALIZATIONS[kind](in_channels, map_hw, num_outputs)
-    raise InputError(f"localization must be one of {LOCALIZATIONS}, got {kind!r}")
 
 
 def _check_smoothing(num_steps: int, theta_per: ThetaPer) -> None:

@@ -68,10 +68,3 @@ def convolutional_localization(
             nn.Linear(FILTERS, num_outputs),
         )
     )  # fmt: skip
-
-
-PLAIN_LOCALIZATIONS = {
-    "dense": dense_localization,
-    "convolutional": convolutional_localization,
-}
-"""The networks by the names of `localization`."""

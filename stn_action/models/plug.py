@@ -10,6 +10,7 @@ from stn_action.errors import InputError
 from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
 from stn_action.models.classifier import remove_classifier
 from stn_action.models.glimpse_hook import RandomWindows
+from stn_action.models.localization_table import LocalizationSettings
 from stn_action.models.model_choices import (
     GLIMPSES,
     Glimpse,
@@ -43,6 +44,9 @@ def plug(
     start: Start = "tiles",
     localization: LocalizationName = "grid",
     localization_padding: LocalizationPadding = "zeros",
+    localization_kernels: Sequence[int] = (7, 5),
+    localization_channels: int = 32,
+    localization_grid: int = 7,
     gain: float = 300.0,
     temporal: Temporal = "mean",
     detach: bool = True,
@@ -91,6 +95,9 @@ def plug(
             heat map per head, whose mean and variance are the window; "dense" or "convolutional":
             the plain networks of the paper's digit experiments, for maps as large as the example's.
         localization_padding: beyond the map in the localization network, "zeros" or "replicate".
+        localization_kernels: sides of its convolutions behind the reduction, odd.
+        localization_channels: of its hidden layers.
+        localization_grid: of "grid", its side; 1 pools globally, which loses where things are.
         gain: of the equalized localization network; see `EqualizedConv2d`.
         temporal: how pooled glimpses become one description of the clip; a frame-wise trunk that
             describes maps of as many channels shares its own module with them.
@@ -136,11 +143,14 @@ def plug(
         with evaluating(trunk), _explained(example):
             features, channels_last = stage_map(trunk, at, example, channels_last=channels_last)
         channels = features.shape[1]
+        localization_settings = LocalizationSettings(
+            localization, localization_padding, tuple(localization_kernels), localization_channels,
+            localization_grid, map_hw=(features.shape[-2], features.shape[-1]),
+        )  # fmt: skip
         settings = ReadoutSettings(
             heads=heads, theta_per=theta_per, detach=detach, motion=motion,
             saliency_share=saliency_share, transform=transform, theta_smoothing=theta_smoothing,
-            start=start, localization=localization, localization_padding=localization_padding,
-            map_hw=(features.shape[-2], features.shape[-1]),
+            start=start, localization=localization_settings,
             gain=gain, sampler=sampler, padding=padding, transform_settings=transform_settings,
         )  # fmt: skip
         built = build_readout(readout, channels, settings)

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
 from stn_action.geometry.transforms import build_transform
 from stn_action.models.heads import FocusHeads
-from stn_action.models.model_choices import LocalizationName, LocalizationPadding, ThetaPer
+from stn_action.models.localization_table import LocalizationSettings
+from stn_action.models.model_choices import LocalizationName, ThetaPer
 
 
 class SpatialTransformer(nn.Module):
@@ -29,10 +30,8 @@ class SpatialTransformer(nn.Module):
         motion: add a clip's change over time to the localization network's input.
         sampler: see `geometry.sampling`.
         padding: values beyond the map: "zeros", or those of the "border".
-        localization: "grid", "heatmap", "dense", "convolutional", or your own network,
-            (N, C, H, W) to (N, P), with motion (N, 2C, H, W); see `FocusHeads`.
-        localization_padding: of its convolutions; see `FocusHeads`.
-        map_hw: height and width of the features, for "dense" and "convolutional"; None: image_size.
+        localization: `LocalizationSettings`, or their name, or your own network, (N, C, H, W) to
+            (N, P), with motion (N, 2C, H, W); see `FocusHeads`.
         **settings: of the family: bounded, start_scale, min_scale, max_scale, ...
 
     Shape:
@@ -56,9 +55,7 @@ class SpatialTransformer(nn.Module):
         motion: bool = False,
         sampler: Sampler = "auto",
         padding: Padding = "zeros",
-        localization: LocalizationName | nn.Module = "grid",
-        localization_padding: LocalizationPadding = "zeros",
-        map_hw: tuple[int, int] | None = None,
+        localization: LocalizationName | LocalizationSettings | nn.Module = "grid",
         **settings: float | bool | None,
     ) -> None:
         super().__init__()
@@ -68,7 +65,6 @@ class SpatialTransformer(nn.Module):
         self.heads = FocusHeads(
             channels, family, theta_per=theta_per, gain=gain, detach=detach, motion=motion,
             sampler=sampler, padding=padding, localization=localization,
-            localization_padding=localization_padding, map_hw=map_hw or image_size,
         )  # fmt: skip
 
     def forward(

@@ -42,13 +42,15 @@ TAKES_PART = [
     (FocusConfig, plug, {"gain"}, "at heads transform glimpse theta_per detach motion sampler"),
     (FocusConfig, FocusHeads, {"gain"}, "theta_per detach motion sampler padding"),
     *(
-        (
-            FocusConfig,
-            one,
-            {"gain", "glimpse"},
-            "theta_smoothing start localization localization_padding",
-        )
+        (FocusConfig, one, {"gain", "glimpse"}, "theta_smoothing start")
         for one in (plug, FocusHeads, ReadoutSettings)
+    ),
+    (
+        FocusConfig,
+        plug,
+        {"gain", "glimpse"},
+        "localization localization_padding localization_kernels localization_channels "
+        "localization_grid",
     ),
     *(
         (FocusConfig, family, set(), "start_scale min_scale max_scale bounded")

@@ -10,6 +10,7 @@ from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.geometry.warps import VolumetricAffine
 from stn_action.geometry.windows import Attention
 from stn_action.models.heads import FocusHeads
+from stn_action.models.localization_table import LocalizationSettings
 from stn_action.models.readouts.window_readout import WindowReadout
 
 CLIP = (2, 5, 3, 8, 6)  # (B, C, T, H, W)
@@ -277,11 +278,24 @@ def test_settings_of_the_start_and_of_smoothing_are_checked():
         InputError, match=r"start 'foreground' is for axis-aligned .* affine is not"
     ):
         heads("affine", start="foreground")
-    with pytest.raises(InputError, match=r"localization must be one of \('grid', 'heatmap'\), got"):
+    with pytest.raises(InputError, match=r"localization must be one of \('grid', .*\), got 'heat'"):
         heads(localization="heat")
 
 
 def test_replicate_padding_reaches_the_localization_network():
-    for localization in ("grid", "heatmap"):
-        focus_heads = heads(localization=localization, localization_padding="replicate")
+    for name in ("grid", "heatmap"):
+        focus_heads = heads(localization=LocalizationSettings(name, padding="replicate"))
         assert {layer.padding for layer in focus_heads.localization.convolutions} == {"replicate"}
+
+
+def test_kernels_channels_and_grid_reach_the_localization_network():
+    settings = LocalizationSettings(kernels=(3,), channels=8, grid=1)
+    network = heads(localization=settings).localization
+    assert [tuple(layer.weight.shape) for layer in network.convolutions] == [(8, 8, 3, 3)]
+    assert network.output.weight.shape[1] == 8 + 1  # pooled globally, and the constant
+    drawn = LocalizationSettings("heatmap", kernels=(5, 3), channels=6)
+    network = heads(localization=drawn).localization
+    assert [layer.weight.shape[-1] for layer in network.convolutions] == [5, 3]
+    for wrong in ({"kernels": (4,)}, {"channels": 0}, {"grid": 0}):
+        with pytest.raises(InputError, match=r"localization_\w+ .*must be"):
+            LocalizationSettings(**wrong)

@@ -7,6 +7,7 @@ from torch import nn
 from stn_action.errors import InputError
 from stn_action.geometry.transforms import build_transform
 from stn_action.models.heads import FocusHeads
+from stn_action.models.localization_table import LocalizationSettings
 from stn_action.models.plain_localization import convolutional_localization, dense_localization
 from stn_action.models.plug import plug
 from stn_action.models.spatial_transformer import SpatialTransformer
@@ -36,7 +37,9 @@ def test_the_convolutional_network_sees_half_of_the_size(map_hw, inputs):
 
 @pytest.mark.parametrize("kind", ["dense", "convolutional"])
 def test_a_plain_transformer_starts_as_the_identity_and_learns(kind):
-    layer = SpatialTransformer(3, "affine", localization=kind, map_hw=(28, 30))
+    layer = SpatialTransformer(
+        3, "affine", localization=LocalizationSettings(kind, map_hw=(28, 30))
+    )
     maps = torch.rand(2, 3, 28, 30)
     result, theta = layer(maps, return_theta=True)
     torch.testing.assert_close(result, maps)
@@ -46,8 +49,9 @@ def test_a_plain_transformer_starts_as_the_identity_and_learns(kind):
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in last)
 
 
-def test_flat_images_tell_their_size():
-    layer = SpatialTransformer(1, image_size=(28, 28), localization="dense")
+def test_flat_images_pass_a_dense_network():
+    settings = LocalizationSettings("dense", map_hw=(28, 28))
+    layer = SpatialTransformer(1, image_size=(28, 28), localization=settings)
     flat = torch.rand(2, 28 * 28)
     torch.testing.assert_close(layer(flat), flat)
 

@@ -7,10 +7,10 @@ from stn_action.errors import InputError
 from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
 from stn_action.geometry.transforms import build_transform
 from stn_action.models.heads import FocusHeads
+from stn_action.models.localization_table import LocalizationSettings
 from stn_action.models.model_choices import (
     READOUTS,
     LocalizationName,
-    LocalizationPadding,
     ReadoutName,
     Start,
     ThetaPer,
@@ -39,9 +39,7 @@ class ReadoutSettings:
     transform: TransformName = "attention"
     theta_smoothing: int = 1
     start: Start = "tiles"
-    localization: LocalizationName = "grid"
-    localization_padding: LocalizationPadding = "zeros"
-    map_hw: tuple[int, int] | None = None
+    localization: LocalizationName | LocalizationSettings = "grid"
     gain: float = 300.0
     sampler: Sampler = "auto"
     padding: Padding = "zeros"
@@ -70,9 +68,7 @@ def _windows(channels: int, settings: ReadoutSettings) -> WindowReadout:
     family = build_transform(settings.transform, settings.heads, **settings.transform_settings)
     heads = FocusHeads(
         channels, family, theta_per=settings.theta_per, theta_smoothing=settings.theta_smoothing,
-        start=settings.start, localization=settings.localization,
-        localization_padding=settings.localization_padding, map_hw=settings.map_hw,
-        gain=settings.gain,
+        start=settings.start, localization=settings.localization, gain=settings.gain,
         detach=settings.detach, motion=settings.motion, sampler=settings.sampler,
         padding=settings.padding,
     )  # fmt: skip

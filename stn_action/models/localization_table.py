@@ -1,0 +1,77 @@
+"""The localization networks by name, with the settings that make them."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from stn_action.errors import InputError
+from stn_action.geometry.family import Transform
+from stn_action.models.heatmap_localization import HeatmapLocalization
+from stn_action.models.localization import LocalizationNetwork
+from stn_action.models.model_choices import LOCALIZATIONS, LocalizationName, LocalizationPadding
+from stn_action.models.plain_localization import convolutional_localization, dense_localization
+
+
+@dataclass(frozen=True)
+class LocalizationSettings:
+    """A localization network; "dense" and "convolutional" have none of the settings but the map."""
+
+    name: LocalizationName = "grid"
+    """"grid": numbers from a small grid of features; "heatmap": one heat map per head; "dense" or
+    "convolutional": the plain ones of the paper's digit experiments, without a gain."""
+    padding: LocalizationPadding = "zeros"
+    """Beyond the map in its convolutions."""
+    kernels: tuple[int, ...] = (7, 5)
+    """Sides of its convolutions behind the reduction, odd."""
+    channels: int = 32
+    """Of its hidden layers."""
+    grid: int = 7
+    """Height and width of the grid; 1: pooled globally, which loses where things are."""
+    map_hw: tuple[int, int] | None = None
+    """Height and width of the maps, which "dense" and "convolutional" are made for."""
+
+    def __post_init__(self) -> None:
+        if self.name not in LOCALIZATIONS:
+            raise InputError(f"localization must be one of {LOCALIZATIONS}, got {self.name!r}")
+        if any(side < 1 or side % 2 == 0 for side in self.kernels):
+            raise InputError(f"localization_kernels must be odd numbers, got {list(self.kernels)}")
+        if self.channels < 1 or self.grid < 1:
+            raise InputError(
+                "localization_channels and localization_grid must be at least 1, got "
+                f"{self.channels} and {self.grid}"
+            )
+
+
+def build_localization(
+    settings: LocalizationSettings, in_channels: int, transform: Transform, *, gain: float
+) -> nn.Module:
+    """Build a localization network.
+
+    Args:
+        settings: which one.
+        in_channels: of its input.
+        transform: the family, made for K windows.
+        gain: see `EqualizedConv2d`.
+
+    Raises:
+        InputError: it does not suit the family or the map, or the map's size is not known.
+    """
+    num_outputs = transform.num_heads * transform.num_parameters
+    match settings.name:
+        case "grid":
+            return LocalizationNetwork(
+                in_channels, num_outputs, gain=gain, hidden_channels=settings.channels,
+                kernel_sizes=settings.kernels, grid_size=settings.grid, padding=settings.padding,
+            )  # fmt: skip
+        case "heatmap":
+            return HeatmapLocalization(
+                in_channels, transform, gain=gain, hidden_channels=settings.channels,
+                kernel_sizes=settings.kernels, padding=settings.padding,
+            )  # fmt: skip
+    if settings.map_hw is None:
+        raise InputError(
+            f"localization {settings.name!r} is made for maps of one size: give map_hw, their "
+            "height and width"
+        )
+    build = dense_localization if settings.name == "dense" else convolutional_localization
+    return build(in_channels, settings.map_hw, num_outputs)
