@@ -107,7 +107,10 @@ class People(Protocol):
 
 
 def fit_to_image(tube: Tube, size_hw: tuple[int, int], source: str | Path) -> Tube:
-    """Clip the boxes of a tube to the image; a box entirely outside is an error.
+    """Clip the boxes of a tube to the image.
+
+    A detector's boxes may reach beyond the image, but not entirely, nor by more than its own width
+    or height: these are of another image.
 
     Args:
         tube: boxes in source pixels.
@@ -115,17 +118,20 @@ def fit_to_image(tube: Tube, size_hw: tuple[int, int], source: str | Path) -> Tu
         source: of the tube, for the message.
 
     Raises:
-        VideoError: a box is entirely outside the image.
+        VideoError: a box is entirely outside the image, or reaches far beyond it.
     """
     clipped = clip_boxes(tube.boxes, size_hw)
     outside = (box_sizes(clipped) <= 0).any(dim=1)
-    if outside.any():
-        worst = int(outside.nonzero()[0])
+    size_xyxy = tube.boxes.new_tensor([size_hw[1], size_hw[0]] * 2)
+    wrong = outside | ((tube.boxes - clipped).abs() > size_xyxy).any(dim=1)
+    if wrong.any():
+        worst = int(wrong.nonzero()[0])
+        where = "entirely outside" if outside[worst] else "far larger than"
         corners = ", ".join(f"{value:g}" for value in tube.boxes[worst].tolist())
         raise VideoError(
-            f"{source}: the box ({corners}) of frame {int(tube.frame_indices[worst])} is entirely "
-            f"outside the image, which is {size_hw[1]} wide and {size_hw[0]} high "
-            f"({int(outside.sum())} such boxes); are these boxes of another video, or in another "
+            f"{source}: the box ({corners}) of frame {int(tube.frame_indices[worst])} is {where} "
+            f"the image, which is {size_hw[1]} wide and {size_hw[0]} high "
+            f"({int(wrong.sum())} such boxes); are these boxes of another video, or in another "
             "resolution?"
         )
     return Tube(tube.frame_indices, clipped, tube.scores)

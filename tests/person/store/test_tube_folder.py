@@ -39,9 +39,19 @@ def test_a_missing_score_is_one(tmp_path):
 
 
 def test_a_box_partly_outside_is_clipped_when_the_size_is_known(tmp_path):
-    path = written(tmp_path, f"{HEADER}\n0,-5,20,30,600\n")
+    path = written(tmp_path, f"{HEADER}\n0,-200,20,30,200\n")
     assert read_tube_csv(path, (100, 200)).boxes.tolist() == [[0, 20, 30, 100]]
-    assert read_tube_csv(path).boxes.tolist() == [[-5, 20, 30, 600]]
+    assert read_tube_csv(path).boxes.tolist() == [[-200, 20, 30, 200]]
+
+
+def test_a_box_far_larger_than_the_image_is_of_another_one(tmp_path):
+    path = written(tmp_path, f"{LINE}3,10,20,30,201\n")
+    message = (
+        r"the box \(10, 20, 30, 201\) of frame 3 is far larger than the image, which is 200 wide "
+        r"and 100 high \(1 such boxes\); are these boxes of another video, or in another resolution"
+    )
+    with pytest.raises(InputError, match=message):
+        read_tube_csv(path, (100, 200))
 
 
 def test_a_box_entirely_outside_is_refused_when_the_size_is_known(tmp_path):
