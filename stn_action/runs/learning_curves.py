@@ -17,21 +17,28 @@ def draw_learning_curves(folders: Sequence[Path], *, title: str = "") -> Figure:
     """Draw a curve for each row of the probes' tables, with the deviations of the seeds.
 
     Args:
-        folders: of probes that differ in `--per-class` alone.
+        folders: of probes that differ in `--per-class` alone; rows that one of several probes has
+            alone are left out.
         title: above the chart.
 
     Raises:
-        InputError: a folder has no results, or they are of other test videos.
+        InputError: a folder has no results, they are of other test videos, or have no row in
+            common.
     """
     curves: dict[str, list[tuple[float, float]]] = {}
     deviations: dict[str, list[float]] = {}
     for content in _read_all(folders):
         for row in content["rows"]:
             values = 100 * torch.tensor(row["accuracy"], dtype=torch.float64)
-            point = float(content["clips_per_class"]), float(values.mean())
+            point = round(float(content["clips_per_class"]), 1), float(values.mean())
             curves.setdefault(row["label"], []).append(point)
             deviation = float(values.std()) if len(values) > 1 else math.nan
             deviations.setdefault(row["label"], []).append(deviation)
+    if len(folders) > 1:
+        curves = {label: points for label, points in curves.items() if len(points) > 1}
+        deviations = {label: deviations[label] for label in curves}
+    if not curves:
+        raise InputError(f"{folders[0]}: none of its rows is in another probe; give equal arms")
     return draw_curves(
         curves, x_label="training clips of a class", y_label="top-1 (%)", title=title, log_x=True,
         deviations=deviations, y_bounds=(0, 100),

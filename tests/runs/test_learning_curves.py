@@ -24,7 +24,9 @@ def write_results(
 
 def test_each_readout_has_a_curve_of_means_and_deviations(tmp_path):
     folders = [
-        write_results(tmp_path / "all", 8.5, {"mean": [0.5, 0.7], "windows": [0.9, 0.9]}),
+        write_results(
+            tmp_path / "all", 8.52, {"mean": [0.5, 0.7], "windows": [0.9, 0.9], "tiles": [0.5]}
+        ),
         write_results(tmp_path / "2", 2, {"mean": [0.2, 0.4], "windows": [0.3, 0.3]}),
     ]
     (axes, *_) = draw_learning_curves(folders, title="curves").axes
@@ -53,5 +55,8 @@ def test_probes_that_cannot_be_one_chart_are_refused(tmp_path):
         InputError, match=r"results\.json is missing: give the folder of a finished"
     ):
         draw_learning_curves([tmp_path])
+    alone = write_results(tmp_path / "alone", 5, {"windows": [0.5]})
+    with pytest.raises(InputError, match="first: none of its rows is in another probe"):
+        draw_learning_curves([first, alone])
     with pytest.raises(InputError, match="at least one probe"):
         draw_learning_curves([])
