@@ -119,9 +119,9 @@ def _improvements() -> Iterator[Grid]:
     for name in ("weizmann", "ut_interaction"):
         strong = (*_errors("strong"), f"data.crop.beyond={_beyond(name)}")
         options = ("--readouts", "windows,tiles,attention", *variants, *inner)
-        yield Grid(name, "improvements", strong, options)
-        longer = (*strong, "train.epochs=80")
-        yield Grid(name, "improvements_twice_the_steps", longer, ("--readouts", "windows", *inner))
+        yield Grid(name, "improvements", strong, options, 3)
+        longer, windows = (*strong, "train.epochs=80"), ("--readouts", "windows", *inner)
+        yield Grid(name, "improvements_twice_the_steps", longer, windows, 3)
 
 
 def _constant_looseness() -> Iterator[Grid]:
