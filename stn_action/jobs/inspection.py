@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
 
 import av
 from av.error import FFmpegError
@@ -112,9 +113,9 @@ class _Pass:
         self.hidden += packet.is_discard
         self.shown += packet.size > 1 and not packet.is_discard
 
-    def add(self, frame: av.VideoFrame) -> None:
+    def add(self, frame: av.VideoFrame, path: Path) -> None:
         if self.frames == 0:
-            self.rotation = 90 * frame_orientation(frame).quarter_turns
+            self.rotation = 90 * frame_orientation(frame, path).quarter_turns
             self.transfer = frame.color_trc
         self.sizes_hw.setdefault((frame.height, frame.width), self.frames)
         self.damaged += frame.is_corrupt
@@ -220,7 +221,7 @@ def _decode(video: Video, max_frames: int | None = None) -> _Pass:
                 seen.refused += 1
                 continue
             for frame in frames:
-                seen.add(frame)
+                seen.add(frame, video.path)
                 if seen.frames == max_frames:
                     return seen
     return seen

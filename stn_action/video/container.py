@@ -16,7 +16,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 
 from stn_action.video.nal_units import refreshes
-from stn_action.video.orientation import Orientation, matrix_orientation
+from stn_action.video.orientation import Orientation, matrix_orientation, photo_orientation
 from stn_action.video.packets import FrameIndex, Packet, index_frames
 from stn_action.video.reader import RefusedVideoError, VideoError, too_large_error
 from stn_action.video.video_choices import MAX_PIXELS
@@ -176,9 +176,21 @@ def is_believed(rate: float) -> bool:
     return BELIEVED_FPS[0] <= rate <= BELIEVED_FPS[1]
 
 
-def frame_orientation(frame: av.VideoFrame) -> Orientation:
-    """Return how a decoded frame is mirrored and turned to be shown."""
-    matrix = cast(SideDataContainer, frame.side_data).get(SideDataType.DISPLAYMATRIX)
+def frame_orientation(frame: av.VideoFrame, path: Path) -> Orientation:
+    """Return how a decoded frame is mirrored and turned to be shown.
+
+    Args:
+        frame: any of the file, which have one orientation.
+        path: the file.
+    """
+    try:
+        side_data = cast(SideDataContainer, frame.side_data)
+    except ValueError:
+        # PyAV 18 fails on data that it has no name for: EXIF of photos, views of stereo video.
+        # Its own angle cannot tell a mirrored frame from a turned one, the EXIF itself can.
+        turned = Orientation(quarter_turns=round(frame.rotation / 90) % 4)
+        return photo_orientation(path) or turned
+    matrix = side_data.get(SideDataType.DISPLAYMATRIX)
     if matrix is None:
         return Orientation()
     return matrix_orientation(np.frombuffer(bytes(cast(SideData, matrix)), np.int32).tolist())

@@ -35,6 +35,8 @@ class DecordReader(VideoReader):
         header = read_header(path, max_pixels)
         if header.num_declared > MAX_DECLARED:
             raise self._unable(f"open a file that promises {header.num_declared:,} frames")
+        if header.num_packets == 1 and header.index is None:
+            raise self._unable("open still images")
         if doubt := _doubt(path, header):
             raise self._unable(f"tell the order of its frames: {doubt}")
         try:

@@ -99,6 +99,6 @@ def times_agree(path: Path) -> bool:
 
 def _first_orientation(decoder: FrameDecoder) -> Orientation:
     for _, frame in decoder.frames_from(None):
-        return frame_orientation(frame)
+        return frame_orientation(frame, decoder.path)
     # Other libraries might decode frames that FFmpeg refuses because of their size.
     raise RefusedVideoError(f"{decoder.path}: no frame of this video can be decoded")

@@ -1,10 +1,15 @@
-"""How decoded frames are mirrored and turned to be shown, from a file's display matrix."""
+"""How decoded frames are mirrored and turned to be shown: a display matrix or a photo's EXIF."""
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
+
+EXIF_TAG = 0x0112
+"""EXIF's number of the orientation."""
 
 
 class Orientation(NamedTuple):
@@ -50,3 +55,27 @@ def matrix_orientation(matrix: Sequence[int]) -> Orientation:
     if mirrored:
         a, b = -a, -b
     return Orientation(mirrored, round(math.atan2(-b, a) / (math.pi / 2)) % 4)
+
+
+PHOTO_ORIENTATIONS = (
+    *(Orientation(), Orientation(mirrored=True)),
+    *(Orientation(quarter_turns=2), Orientation(mirrored=True, quarter_turns=2)),
+    *(Orientation(mirrored=True, quarter_turns=1), Orientation(quarter_turns=3)),
+    *(Orientation(mirrored=True, quarter_turns=3), Orientation(quarter_turns=1)),
+)
+"""In the order of EXIF's values, the first is 1."""
+
+
+def photo_orientation(path: Path) -> Orientation | None:
+    """Read the orientation that the EXIF of an image file gives; an invalid one is none.
+
+    Returns:
+        None if the file is no image that Pillow can open.
+    """
+    try:
+        with Image.open(path) as photo:
+            value = photo.getexif().get(EXIF_TAG, 1)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    valid = isinstance(value, int) and 1 <= value <= len(PHOTO_ORIENTATIONS)
+    return PHOTO_ORIENTATIONS[value - 1] if valid else Orientation()

@@ -141,7 +141,7 @@ class PyAVReader(VideoReader):
         return frame
 
     def _set_size(self, frame: av.VideoFrame) -> None:
-        self._orientation = frame_orientation(frame)
+        self._orientation = frame_orientation(frame, self.path)
         self._size_hw = self._orientation.size_hw(frame.height, frame.width)
 
     def _image_at(self, index: int) -> tuple[np.ndarray, float]:
