@@ -1,7 +1,8 @@
 """Convert person boxes: python tools/convert_people.py SOURCE --from FORMAT --out OUT.
 
-Reads MOTChallenge, UCF101-24, JHMDB, AVA, COCO or CSV and writes a people file for data.people, or
-another format with --to. With --videos only boxes of these videos are kept, under their names.
+Reads MOTChallenge, UCF101-24, JHMDB, AVA, COCO, CUB or CSV and writes a people file for
+data.people, or another format with --to. With --videos only boxes of these videos are kept, under
+their names.
 """
 
 import argparse

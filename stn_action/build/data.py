@@ -15,6 +15,7 @@ from stn_action.build.scene_pools import with_scenes
 from stn_action.config.schema import Config
 from stn_action.data.augment import Augment
 from stn_action.data.clips import TestClips, TrainClips
+from stn_action.data.data_choices import DIGIT_SETS
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.digits.digit_clips import DigitClips, holds_digits
 from stn_action.data.frame_sampling import ClipSampling
@@ -232,21 +233,16 @@ def full_test_loader(
 def protocol(config: Config, listing: Listing, num_failed: int) -> str:
     """Return one line about the videos and the protocol of a result."""
     data = config.data
-    clip = f"{data.clip.num_frames}x{data.clip.stride} frames"
-    if data.clip.sampling == "segment":
-        clip = f"{data.clip.num_frames} segments"
     height, width = data.crop.size
-    if data.name in ("mnist", "mnist_addition"):
+    count = f"{listing.name}: {len(listing.test)} {listing.unit}"
+    if data.name in DIGIT_SETS:
         distorted = "as they are" if data.distortion is None else f"distorted by {data.distortion}"
-        what = "digits" if data.name == "mnist" else "pairs of digits"
-        return f"{listing.name}: {len(listing.test)} {what}, {distorted}, on {width}x{height}"
+        return f"{count}, {distorted}, on {width}x{height}"
     missing = f", {listing.missing} missing" if listing.missing else ""
-    skipped = f", {listing.skipped} without a person left out" if listing.skipped else ""
-    views = f"{config.eval.num_clips} clips x {config.eval.num_crops} crops"
+    skipped = f", {listing.skipped} without a {listing.subject} left out" if listing.skipped else ""
     return (
-        f"{listing.name}: {len(listing.test)} videos, {num_failed} failed{missing}{skipped}; "
-        f"{clip} of {width}x{height}, {views}, "
-        f"{_crop_words(config, listing)}"
+        f"{count}, {num_failed} failed{missing}{skipped}; "
+        f"{_view_words(config, listing, f'{width}x{height}')}, {_crop_words(config, listing)}"
     )
 
 
@@ -271,15 +267,25 @@ def _loader(
     )
 
 
+def _view_words(config: Config, listing: Listing, size: str) -> str:
+    clip, crops = config.data.clip, config.eval.num_crops
+    if listing.unit == "images":
+        return f"{size}, {crops} {'crop' if crops == 1 else 'crops'}"
+    frames = f"{clip.num_frames}x{clip.stride} frames" if clip.num_frames > 1 else "1 frame"
+    if clip.sampling == "segment":
+        frames = f"{clip.num_frames} segments"
+    return f"{frames} of {size}, {config.eval.num_clips} clips x {crops} crops"
+
+
 def _crop_words(config: Config, listing: Listing) -> str:
     data = config.data
     if data.people is None:
-        return "whole frame"
+        return listing.whole
     tubes = "" if data.tubes.select == "longest" else f"{data.tubes.select}, "
-    alone = (
-        f"; whole frame of {listing.whole_frame} without a person" if listing.whole_frame else ""
-    )
-    return f"person crop ({tubes}{describe_boxes(config)}{alone})"
+    alone = ""
+    if listing.whole_frame:
+        alone = f"; {listing.whole} of {listing.whole_frame} without a {listing.subject}"
+    return f"{listing.subject} crop ({tubes}{describe_boxes(config)}{alone})"
 
 
 def _selected(

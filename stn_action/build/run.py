@@ -236,12 +236,13 @@ def announce(run: Run, console: Console) -> None:
     listing, config = run.listing, run.config
     data = run.batches.dataset
     without = getattr(data, "without_tube", 0)
-    boxes = f", {without} without person boxes (whole frame)" if config.data.people else ""
-    validation = f"{len(listing.val)} validation videos, " if listing.val else ""
+    boxes = f", {without} without {listing.subject} boxes ({listing.whole})"
+    boxes = boxes if config.data.people else ""
+    validation = f"{len(listing.val)} validation {listing.unit}, " if listing.val else ""
     processes = run.strategy.num_processes
     console.print(
-        f"{listing.name}: {len(listing.train)} training videos{boxes}, "
-        f"{validation}{len(listing.test)} test videos, {len(listing.classes)} classes; "
+        f"{listing.name}: {len(listing.train)} training {listing.unit}{boxes}, "
+        f"{validation}{len(listing.test)} test {listing.unit}, {len(listing.classes)} classes; "
         f"{config.model.backbone} on {run.strategy.device}, {run.strategy.precision}"
         + (f", {processes} processes" if processes > 1 else ""),
         markup=False,

@@ -31,6 +31,7 @@ from stn_action.config.types import (
     Whole,
 )
 from stn_action.config.yaml_text import dump_yaml
+from stn_action.data.data_choices import DIGIT_SETS, IMAGE_SETS
 from stn_action.errors import InputError
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.precision_choices import CachePrecision, Precision
@@ -179,30 +180,38 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _digits_are_images(self) -> Self:
+    def _distorts_digits(self) -> Self:
         data = self.data
-        if data.name not in ("mnist", "mnist_addition"):
-            if data.distortion is not None:
-                raise ValueError(
-                    f"data.distortion {data.distortion}: expected null with data.name {data.name}; "
-                    "only the digits of mnist and mnist_addition are distorted"
-                )
+        if data.name not in DIGIT_SETS and data.distortion is not None:
+            raise ValueError(
+                f"data.distortion {data.distortion}: expected null with data.name {data.name}; "
+                "only the digits of mnist and mnist_addition are distorted"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _images_have_one_frame(self) -> Self:
+        data = self.data
+        if data.name not in IMAGE_SETS:
             return self
-        wanted = {
+        wanted: dict[str, tuple[object, object]] = {
             "data.clip.num_frames": (data.clip.num_frames, 1),
-            "data.people": (data.people, None),
-            "data.manifest": (data.manifest, None),
-            "data.regions": (data.regions, None),
             "eval.num_clips": (self.eval.num_clips, 1),
-            "eval.num_crops": (self.eval.num_crops, 1),
-            "train.cache_features": (self.train.cache_features, False),
         }
+        if data.name in DIGIT_SETS:
+            wanted |= {
+                "data.people": (data.people, None),
+                "data.manifest": (data.manifest, None),
+                "data.regions": (data.regions, None),
+                "eval.num_crops": (self.eval.num_crops, 1),
+                "train.cache_features": (self.train.cache_features, False),
+            }
         for key, (value, expected) in wanted.items():
             if value != expected:
                 text = {None: "null", False: "false"}.get(expected, expected)
                 raise ValueError(
-                    f"{key}: expected {text} with data.name {data.name}, whose digits are "
-                    f"images; got {value}"
+                    f"{key}: expected {text} with data.name {data.name}, which is a set of images; "
+                    f"got {value}"
                 )
         return self
 

@@ -39,8 +39,17 @@ class Listing:
     """Test videos that are left out because they have no person."""
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """Files in the data set's folders that are not called like a video: kinds and numbers."""
+    unit: str = "videos"
+    """What its videos are, in messages and in the protocol line: `images`, `digits`."""
+    subject: str = "person"
+    """What person boxes are around."""
     dataset: str = ""
     """The name without the fold, where `data.name` does not tell it: `ut_interaction set 2`."""
+
+    @property
+    def whole(self) -> str:
+        """What is used where there is no box, in the protocol line."""
+        return "whole image" if self.unit == "images" else "whole frame"
 
     @property
     def all_videos(self) -> VideoTable:
@@ -48,13 +57,16 @@ class Listing:
         return self.train + self.val + self.test
 
 
-def require_videos(videos: Sequence[Video], *, looked_in: str, remedy: str) -> None:
+def require_videos(
+    videos: Sequence[Video], *, looked_in: str, remedy: str, unit: str = "videos"
+) -> None:
     """Check that all listed files exist.
 
     Args:
         videos: the list.
         looked_in: the folders that were searched, for the message.
         remedy: how to get the files, one sentence without a full stop.
+        unit: see `Listing.unit`.
 
     Raises:
         InputError: with the number of missing files and the first few names.
@@ -65,7 +77,7 @@ def require_videos(videos: Sequence[Video], *, looked_in: str, remedy: str) -> N
     names = ", ".join(video.path.name for video in missing[:NAMES_SHOWN])
     more = f" and {len(missing) - NAMES_SHOWN} more" if len(missing) > NAMES_SHOWN else ""
     raise InputError(
-        f"{len(missing)} of {len(videos)} listed videos are missing: {names}{more}; "
+        f"{len(missing)} of {len(videos)} listed {unit} are missing: {names}{more}; "
         f"looked in {looked_in}; {remedy}"
     )
 
@@ -133,8 +145,8 @@ def hold_out_groups(listing: Listing, share: float, *, seed: int) -> Listing:
             left -= lost
     if not held_out:
         raise InputError(
-            f"data.val_share={share:g}: no group of the {len(labels)} training videos of "
-            f"{listing.name} can be held out, a class would have no training video left; set "
+            f"data.val_share={share:g}: no group of the {len(labels)} training "
+            f"{listing.unit} of {listing.name} can be held out, a class would have none left; set "
             "data.val_share to 0"
         )
     kept = sorted(set(range(len(labels))).difference(held_out))

@@ -38,7 +38,7 @@ def visualize(
 ) -> Iterator[tuple[VideoPrediction | FailedPrediction, list[Path]]]:
     """Draw windows or weights of heads on the source frames: a PNG sheet and an MP4 per video.
 
-    Of digits there is one sheet, of all together.
+    Of an image there is only the sheet. Of digits there is one sheet, of all together.
 
     Args:
         predictor: a loaded checkpoint.
@@ -72,7 +72,7 @@ def _draw(
     config: Config, video: Video, prediction: VideoPrediction, people: dict[str, People | None],
     file: Path, *, make_mp4: bool,
 ) -> list[Path]:  # fmt: skip
-    """Draw a sheet, and a video; `file` is without suffix."""
+    """Draw a sheet, and of more than one frame a video; `file` is without suffix."""
     label, probability = prediction.top(1)[0]
     top: dict[str, Any] = {"label": label, "probability": probability}
     files = [file.with_name(f"{file.name}.png")]
@@ -96,10 +96,12 @@ def _draw(
         sheet = draw_sheet(
             images, shown[picked] * scale, heat=[one[picked].scaled(scale) for one in heat],
             title=video.name, columns=SHEET_COLUMNS,
-            captions=[f"{reader.seconds_at(index):.2f} s" for index in picked], **rows, **top,
+            captions=None if len(reader) == 1 else [
+                f"{reader.seconds_at(index):.2f} s" for index in picked
+            ], **rows, **top,
         )  # fmt: skip
         save_png(files[0], sheet)
-        if make_mp4:
+        if make_mp4 and len(reader) > 1:
             files.append(file.with_name(f"{file.name}.mp4"))
             frames = (image for _, image, _ in reader.stream())
             drawn = render_video(frames, shown, heat=heat, **boxes, **top)

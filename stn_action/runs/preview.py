@@ -240,7 +240,9 @@ def _how(config: Config, part: Part) -> str:
     """Describe the frames and views of the clips."""
     data, augment = config.data, config.data.augment
     frames = f"{data.clip.num_frames} frames, {data.clip.stride} apart"
-    if data.clip.sampling == "segment":
+    if data.clip.num_frames == 1:
+        frames = "1 frame"
+    elif data.clip.sampling == "segment":
         frames = f"{data.clip.num_frames} frames, one from each of equal parts"
     if part != "train":
         return (

@@ -37,7 +37,7 @@ def run(root, tmp_path_factory):
 def test_training_learns_and_the_line_says_what(run):
     result = json.loads((run / "test.json").read_text())
     assert result["protocol"] == (
-        "mnist (subset: 300 train, 40 test videos): 40 digits, distorted by R, on 28x28"
+        "mnist (subset: 300 train, 40 test digits): 40 digits, distorted by R, on 28x28"
     )
     assert result["top1"] > 0.2  # of ten classes
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stn_action.data.datasets import (
+    cub200,
     folders,
     jhmdb21,
     mnist,
@@ -26,6 +27,11 @@ class Counts(NamedTuple):
     train: int
     test: int
     val: int = 0
+
+    def words(self, unit: str) -> str:
+        """Return them as text; `unit` is that of the listing."""
+        val = f", {self.val} validation" if self.val else ""
+        return f"{self.classes} classes, {self.train} training{val} and {self.test} test {unit}"
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,14 @@ class DatasetSpec:
         official = self.official[listing.name] if self.official else found
         if require_official and found != official:
             raise InputError(
-                f"{root}: not the official lists of {listing.name}: {_in_words(found)}, expected "
-                f"{_in_words(official)}; {self.remedy}"
+                f"{root}: not the official lists of {listing.name}: {found.words(listing.unit)}, "
+                f"expected {official.words(listing.unit)}; {self.remedy}"
             )
         require_separate_groups(parts, what=f"{root}, {listing.name}")
         if found == official:
             return listing
         val = f", {found.val} validation" if found.val else ""
-        subset = f"subset: {found.train} train{val}, {found.test} test videos"
+        subset = f"subset: {found.train} train{val}, {found.test} test {listing.unit}"
         return replace(listing, name=f"{listing.name} ({subset})")
 
     def keep_present(self, listing: Listing, root: str | Path) -> Listing:
@@ -101,14 +107,16 @@ class DatasetSpec:
             return listing
         if not self.files_may_be_missing:
             searched = self.searched.format(root=root)
-            require_videos(listing.all_videos, looked_in=searched, remedy=self.remedy)
+            require_videos(
+                listing.all_videos, looked_in=searched, remedy=self.remedy, unit=listing.unit
+            )
             return listing
         parts = {"train": listing.train, "val": listing.val, "test": listing.test}
         present = {part: _present(videos) for part, videos in parts.items()}
         for part, videos in parts.items():
             if videos and not present[part]:
                 raise InputError(
-                    f"all {len(videos)} {part} videos of {listing.name} are missing: "
+                    f"all {len(videos)} {part} {listing.unit} of {listing.name} are missing: "
                     f"{videos[0].path.name}, ...; looked in {self.searched.format(root=root)}; "
                     f"{self.remedy}"
                 )
@@ -166,6 +174,13 @@ DATASETS = {
             },
         ),
         DatasetSpec(
+            "cub200",
+            cub200.list_cub200,
+            cub200.REMEDY,
+            official={"cub200": Counts(200, 5994, 5794)},
+            searched=f"{{root}}/{cub200.FOLDER}/{cub200.PHOTOS} or {{root}}/{cub200.PHOTOS}",
+        ),
+        DatasetSpec(
             "mnist",
             mnist.list_mnist,
             mnist.REMEDY,
@@ -205,8 +220,3 @@ def load_dataset(
 
 def _present(videos: VideoTable) -> VideoTable:
     return videos.select(index for index, video in enumerate(videos) if video.path.is_file())
-
-
-def _in_words(counts: Counts) -> str:
-    val = f", {counts.val} validation" if counts.val else ""
-    return f"{counts.classes} classes, {counts.train} training{val} and {counts.test} test videos"

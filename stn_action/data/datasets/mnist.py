@@ -36,7 +36,7 @@ def list_mnist(root: str | Path, fold: int = 1) -> Listing:
     folder = root / "MNIST" / "raw"
     folder = folder if folder.is_dir() else root
     train, test = (_part(folder, part) for part in PARTS)
-    return Listing("mnist", CLASSES, train=train, val=VideoTable(), test=test)
+    return Listing("mnist", CLASSES, train=train, val=VideoTable(), test=test, unit="digits")
 
 
 def list_mnist_addition(root: str | Path, fold: int = 1) -> Listing:
@@ -54,7 +54,9 @@ def list_mnist_addition(root: str | Path, fold: int = 1) -> Listing:
     """
     digits = list_mnist(root, fold)
     train, test = (_pairs(part) for part in (digits.train, digits.test))
-    return Listing("mnist addition", SUMS, train=train, val=VideoTable(), test=test)
+    return Listing(
+        "mnist addition", SUMS, train=train, val=VideoTable(), test=test, unit="pairs of digits"
+    )
 
 
 def _pairs(digits: VideoTable) -> VideoTable:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from stn_action.errors import InputError
 from stn_action.person.formats.ava import read_ava, write_ava
 from stn_action.person.formats.coco import read_coco, write_coco
+from stn_action.person.formats.cub import read_cub
 from stn_action.person.formats.jhmdb import read_jhmdb
 from stn_action.person.formats.jhmdb_masks import read_jhmdb_masks
 from stn_action.person.formats.motchallenge import read_mot, write_mot
@@ -39,6 +40,7 @@ FORMATS: dict[str, Format] = {
     "coco": Format(read_coco, write_coco, "a JSON file of COCO-VID"),
     "ava": Format(read_ava, write_ava, "AVA's csv; needs size, frame rate and start of the videos"),
     "ucf101_24": Format(read_ucf101_24, None, "pyannot.pkl of corrected-UCF101-Annots"),
+    "cub": Format(read_cub, None, "bounding_boxes.txt of CUB-200-2011, images.txt beside it"),
     "jhmdb": Format(read_jhmdb, None, "a zip of one text file per frame"),
     "jhmdb_masks": Format(read_jhmdb_masks, None, "a folder of <class>/<video>/puppet_mask.mat"),
 }
