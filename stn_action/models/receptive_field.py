@@ -1,10 +1,14 @@
 """The receptive fields of a stage: positions of its cells in the clip."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from stn_action.geometry.cells import Cells
 from stn_action.models.module_exchange import exchange_modules
@@ -115,7 +119,7 @@ def _places(
     clips = ramps.unsqueeze(1).expand(-1, 3, -1, -1, -1).contiguous()  # (4, 3, T, H, W)
     try:
         coordinates = exchange_modules(trunk, _coordinate_layer).eval()
-        with torch.no_grad():
+        with torch.no_grad(), _FunctionalPooling():
             maps = features_at(coordinates, path, clips, channels_last=channels_last)
             maps = maps.mean(1)  # (4, T, H, W)
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
@@ -184,6 +188,28 @@ class _CoordinateLayer(nn.Module):
         for axis, window in enumerate(self.windows, start=2):
             x = window.means(x, axis)
         return x if self.out_channels is None else x.repeat_interleave(self.out_channels, 1)
+
+
+_POOLING_LAYERS: dict[Callable[..., Tensor], type[nn.Module]] = {
+    F.avg_pool2d: nn.AvgPool2d,
+    F.max_pool2d: nn.MaxPool2d,
+    F.avg_pool3d: nn.AvgPool3d,
+    F.max_pool3d: nn.MaxPool3d,
+}
+
+
+class _FunctionalPooling(TorchFunctionMode):
+    """Pooling that a forward pass calls as a function, as in Inception: traced like a layer's."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        """Call `func`, or the mean over its window if it pools."""
+        layer = _POOLING_LAYERS.get(func)
+        if layer is None or not args:
+            return func(*args, **(kwargs or {}))
+        x, *settings = args
+        return _CoordinateLayer(layer(*settings, **(kwargs or {})), x.ndim - 2, None)(x)
 
 
 class _FirstArgument(nn.Module):

@@ -148,3 +148,33 @@ def test_pooling_kernels_given_as_lists_are_traced():
     cells = trace_cells(trunk, "1", (4, 12, 16), (2, 3, 4))
     assert cells.first_thw == pytest.approx((0.5, 1, 1))
     assert cells.step_thw == pytest.approx((2, 4, 4))
+
+
+class FunctionalPools(nn.Module):
+    """Pooling by functions, in branches that are joined, as Inception has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, stride=2)
+        self.last = nn.Conv2d(8, 4, 1)
+
+    def forward(self, clip):
+        maps = self.first(clip[:, :, 0])
+        averaged = nn.functional.avg_pool2d(maps, kernel_size=3, stride=1, padding=1)
+        maps = torch.cat([averaged, maps], dim=1)
+        return self.last(nn.functional.max_pool2d(maps, 3, stride=2))
+
+
+def test_pooling_by_functions_is_traced():
+    """Cell 0 is centered on pixel 1 of the first map, which is on pixel 2 * 1 + 1 of the clip."""
+    cells = trace_cells(FunctionalPools().eval(), "last", (1, 21, 29), (1, 4, 6))
+    assert (cells.first_thw[1:], cells.step_thw[1:]) == ((3, 3), (4, 4))
+
+
+def test_the_stages_of_inception_are_traced():
+    """By hand, of its 3x3 layers: 1 + 2 + 0 + 2 + 4 + 4 + 8 pixels to the first, then 16 each."""
+    image = timm.create_model("inception_v3", features_only=True)
+    trunk = FrameWise(image, TemporalMean(2048)).eval()
+    cells = trace_cells(trunk, "image.Mixed_6e", (1, 139, 171), (1, 7, 9))
+    assert cells.first_thw[1:] == pytest.approx((21, 21))
+    assert cells.step_thw[1:] == pytest.approx((16, 16))
