@@ -104,6 +104,20 @@ def test_the_settings_that_the_page_of_processes_names_exist():
         assert not values or values in get_args(BatchNorm)
 
 
+PAPER = (DOCS / "paper.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", re.findall(r"^python (tools/.+)$", PAPER, re.MULTILINE))
+def test_the_commands_of_the_paper_page_name_tools_options_and_settings_that_exist(command):
+    tool, *arguments = shlex.split(command)
+    if arguments[0] != "paper_mnist":  # a benchmark parses its own options
+        source = (ROOT / tool).read_text(encoding="utf-8")
+        for option in (argument for argument in arguments if argument.startswith("--")):
+            assert f'"{option}"' in source, f"{tool} has no {option}"
+    if arguments[0].endswith(".yaml"):
+        load_config(ROOT / arguments[0], [argument for argument in arguments if "=" in argument])
+
+
 def test_images_are_small():
     sizes = [path.stat().st_size for path in DOCS.glob("transforms_*.png")]
     assert len(sizes) == len(TRANSFORMS)

@@ -51,8 +51,15 @@ def list_cub200(root: str | Path, fold: int = 1) -> Listing:
         label = _label_of(image, labels[number], classes)
         name, path = image_name(image), folder / PHOTOS / image.text
         (train if _is_trained_on(split[number]) else test).append(Video(name, path, label, name))
-    parts = {"train": VideoTable(train), "val": VideoTable(), "test": VideoTable(test)}
-    return Listing("cub200", classes, **parts, unit="images", subject="bird")
+    return Listing(
+        "cub200",
+        classes,
+        train=VideoTable(train),
+        val=VideoTable(),
+        test=VideoTable(test),
+        unit="images",
+        subject="bird",
+    )
 
 
 def _read(path: Path, expected: str) -> Mapping[int, NumberedLine]:
