@@ -83,7 +83,7 @@ def short_reason(error: Exception) -> str:
 def _state_dict(content: Any, path: Path, setting: str) -> dict[str, Tensor]:
     """Return the state dict that a torch file is or has under a usual key."""
     state = content
-    for key in ("state_dict", "model_state"):
+    for key in ("state_dict", "model_state", "network"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
             break

@@ -11,6 +11,7 @@ from stn_action.config.schema import Config, config_from_dict
 from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_table import backbone_spec, build_backbone
 from stn_action.models.glimpse_hook import RandomWindows
+from stn_action.models.localization_weights import load_localization
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
 from stn_action.training.checkpoint_content import check_weights
@@ -38,7 +39,7 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
     settings: dict[str, Any] = {"heads": 0}
     if focus is not None:
         settings = {
-            **{name: value for name, value in focus if not name.endswith("_loss")},
+            **{name: value for name, value in focus if not name.endswith(("_loss", "_weights"))},
             "gain": gain_of(config),
             "branch_classifiers": focus.branch_loss > 0,
             "random_windows": RandomWindows() if focus.random_glimpse_loss else None,
@@ -48,6 +49,13 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
         mean=backbone.spec.mean, std=backbone.spec.std, example=example_clip(config),
         features_from=model.features_from, **settings,
     )  # fmt: skip
+    if with_weights and focus is not None and focus.localization_weights is not None:
+        if network.heads is None:
+            raise InputError(
+                "model.focus.localization_weights: there are no windows whose localization network "
+                "could have them; set it to null"
+            )
+        load_localization(network.heads.localization, focus.localization_weights)
     if model.freeze_until is not None:
         network.freeze_until(model.freeze_until, example_clip(config))
     if config.train.batch_norm == "frozen":

@@ -17,7 +17,10 @@ HARMLESS = (
     "train.output_dir", "train.cache_folder", "train.save_interval", "data.num_workers",
 )  # fmt: skip
 """Settings that may differ between the parts of one run: no number depends on them."""
-WITH_CONTENT = ("data.people", "data.manifest", "data.regions", "model.weights")
+WITH_CONTENT = (
+    "data.people", "data.manifest", "data.regions", "model.weights",
+    "model.focus.localization_weights",
+)  # fmt: skip
 """Settings that may name a file or folder whose content changes results."""
 KEYS = ("settings", "digests", "extra")
 FINGERPRINT_FILE = "fingerprint.json"

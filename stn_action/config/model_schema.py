@@ -11,6 +11,7 @@ from stn_action.config.types import (
     NotNegative,
     Number,
     OddCount,
+    PathText,
     Positive,
     Section,
     Share,
@@ -102,6 +103,9 @@ class FocusConfig(Section):
     digit experiments, at a relative learning rate near 1)."""
     localization_padding: LocalizationPadding = "zeros"
     """Values outside the map in the localization network: zeros, or replicate, the nearest cell."""
+    localization_weights: PathText | None = None
+    """File with the initial weights of the localization network's layers but the last (a state
+    dict, or a run's checkpoint in which they are part of a classifier); null: random ones."""
     localization_kernels: tuple[OddCount, ...] = (7, 5)
     """Sides of the localization network's convolutions behind the reduction, odd."""
     localization_channels: Count = 32

@@ -15,15 +15,21 @@ FILTERS = 20
 
 
 class PlainLocalization(nn.Module):
-    """Layers of a plain localization network, maps (N, C, H, W) to raw numbers (N, P)."""
+    """Layers of a plain localization network, maps (N, C, H, W) to raw numbers (N, P).
 
-    def __init__(self, layers: nn.Sequential) -> None:
+    Args:
+        layers: the last one is linear.
+        at_zero: let it start at zero.
+    """
+
+    def __init__(self, layers: nn.Sequential, *, at_zero: bool = True) -> None:
         super().__init__()
         self.layers = layers
         last = layers[-1]
         assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        if at_zero:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """Compute raw numbers (N, num_outputs), float32 or wider, of features (N, C, H, W)."""
@@ -43,7 +49,7 @@ def dense_localization(
 
 
 def convolutional_localization(
-    in_channels: int, map_hw: tuple[int, int], num_outputs: int
+    in_channels: int, map_hw: tuple[int, int], num_outputs: int, *, at_zero: bool = True
 ) -> PlainLocalization:
     """Build the localization network of the paper's ST-CNN.
 
@@ -66,5 +72,6 @@ def convolutional_localization(
             nn.Conv2d(FILTERS, FILTERS, 5), nn.ReLU(), nn.Flatten(),
             nn.Linear(FILTERS * height * width, FILTERS), nn.ReLU(),
             nn.Linear(FILTERS, num_outputs),
-        )
+        ),
+        at_zero=at_zero,
     )  # fmt: skip

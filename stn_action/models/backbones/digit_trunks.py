@@ -5,6 +5,8 @@ convolutions, each followed by a maximum over 2 x 2 pixels (CNN), and a classifi
 transformer, if any, stands before the first layer, at the stage `input`. Behind it the images of
 RTS and TC are averaged over 2 x 2 pixels (the names with `_half`).
 
+`loc` is the localization network of the ST-CNN as a classifier, to give it pretrained layers.
+
 MNIST addition (appendix A.5) has two digits in two channels; behind two parallel transformers
 their outputs stand side by side, which makes four (the names with `sum2`).
 
@@ -24,6 +26,7 @@ from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_spec import BackboneSpec
 from stn_action.models.backbones.trunk_weights import load_weights
 from stn_action.models.model_choices import Temporal
+from stn_action.models.plain_localization import convolutional_localization
 
 NUM_CLASSES = 10
 """Of the classifier that is replaced; the width of the fully connected layers counts on it."""
@@ -70,8 +73,8 @@ def digit_spec(model: str) -> BackboneSpec:
     """Return the row of a digit network.
 
     Args:
-        model: `<kind>_<size>` or `<channels>_<kind>_<size>`: fcn or cnn, a key of `SIZES`, and a
-            key of `CHANNELS`.
+        model: `<kind>_<size>` or `<channels>_<kind>_<size>`: fcn, cnn or loc, a key of `SIZES`, and
+            a key of `CHANNELS`.
 
     Raises:
         InputError: there is no such network; lists them.
@@ -126,7 +129,12 @@ def _convolutional(channels: int, side: int) -> nn.Sequential:
     )  # fmt: skip
 
 
+def _localization_layers(channels: int, side: int) -> nn.Sequential:
+    return convolutional_localization(channels, (side, side), NUM_CLASSES, at_zero=False).layers
+
+
 _LAYERS: dict[str, Callable[[int, int], nn.Module]] = {
     "fcn": _fully_connected,
     "cnn": _convolutional,
+    "loc": _localization_layers,
 }
