@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from stn_action.config.renamed_keys import settings_meant_by
 from stn_action.config.schema import Config, config_from_dict
@@ -16,6 +16,7 @@ from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
 from stn_action.training.checkpoint_content import check_weights
 from stn_action.training.optim import DEFAULT_GAIN, LOCALIZATION_GROUP, effective_relative_lr
+from stn_action.weights import read_state_dict
 
 OWN_FILES = ("data.people", "data.manifest", "data.regions")
 """Settings of a checkpoint that name files of the machine where it was trained."""
@@ -33,8 +34,10 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
         InputError: an unknown trunk, stage or weights.
     """
     model, focus = config.model, config.model.focus
+    weights = model.weights if with_weights else None
+    of_run = trunk_of_run(weights)
     backbone = build_backbone(
-        model.backbone, weights=model.weights if with_weights else None, temporal=model.temporal
+        model.backbone, weights=weights if of_run is None else None, temporal=model.temporal
     )
     settings: dict[str, Any] = {"heads": 0}
     if focus is not None:
@@ -49,6 +52,8 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
         mean=backbone.spec.mean, std=backbone.spec.std, example=example_clip(config),
         features_from=model.features_from, **settings,
     )  # fmt: skip
+    if of_run is not None:
+        _load_trunk(network.trunk, of_run, f"model.weights={weights}")
     if with_weights and focus is not None and focus.localization_weights is not None:
         if network.heads is None:
             raise InputError(
@@ -61,6 +66,33 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
     if config.train.batch_norm == "frozen":
         network.freeze_batch_norm()
     return network
+
+
+def trunk_of_run(weights: str | None) -> dict[str, Tensor] | None:
+    """Return the trunk's tensors of a run's checkpoint, or None if `weights` are no such file.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if weights is None or Path(weights).suffix != ".pt" or not Path(weights).is_file():
+        return None
+    state = read_state_dict(weights, "model.weights")
+    prefix = "trunk."
+    found = {
+        name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
+    }
+    return found if found and "classifier.weight" in state else None
+
+
+def _load_trunk(trunk: nn.Module, state: dict[str, Tensor], where: str) -> None:
+    try:
+        trunk.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"{where}: the trunk of this run is another one: {reason}. Set model.backbone, "
+            "model.temporal and model.features_from as in the run"
+        ) from None
 
 
 def network_from_checkpoint(

@@ -204,7 +204,8 @@ class ModelConfig(Section):
     """torchvision/<video network>, pytorchvideo/<video network>, timm/<image network> (frame by
     frame), digits/<network> (of the spatial transformer paper), or small3d."""
     weights: NameOrNone = None
-    """Published weights (kinetics400, imagenet), the path of a weights file, or none."""
+    """Published weights (kinetics400, imagenet), the path of a weights file, of a run's checkpoint
+    (its trunk), or none."""
     features_from: Text | None = None
     """Module of the trunk whose output are its features, by module path, where its classifier
     cannot be found; null: the trunk without its classifier."""

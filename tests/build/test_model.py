@@ -17,6 +17,7 @@ from stn_action.config.schema import load_config, to_dict
 from stn_action.errors import InputError
 from stn_action.models.float32 import PixelNormalization
 from stn_action.models.spatial_transformer import SpatialTransformer
+from stn_action.training.checkpoint import load_checkpoint
 from stn_action.training.optim import DEFAULT_GAIN, parameter_groups
 from tests.tiny import tiny_config
 
@@ -120,3 +121,18 @@ def test_the_groups_are_reported_with_rates_frozen_parts_too(tiny_data):
     assert lines[0].endswith("parameters  lr 0.5")
     total = sum(int(line.split("parameters")[0].split()[-1].replace(",", "")) for line in lines)
     assert total == sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_a_trunk_goes_on_from_a_run_and_classifiers_and_heads_start_anew(tiny_data, tiny_run):
+    weights = f"model.weights={tiny_run.folder / 'last.pt'}"
+    trained = load_checkpoint(tiny_run.folder / "last.pt")["network"]
+    network = build_network(tiny_config(tiny_data, weights), 7)  # of another data set
+    for name, value in network.trunk.state_dict().items():
+        assert torch.equal(value, trained[f"trunk.{name}"]), name
+    assert network.classifier.weight.shape[0] == 7
+    other = tiny_config(
+        tiny_data, weights, "model.backbone=timm/resnet18", "model.focus=null",
+        "model.freeze_until=null", "train.cache_features=false",
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"last.pt: the trunk of this run is another one: .*Set"):
+        build_network(other, 7)
