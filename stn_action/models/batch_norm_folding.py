@@ -4,6 +4,7 @@ In evaluation mode batch norm is an affine function of each channel, and so is p
 convolution whose output it takes (Ioffe and Szegedy, "Batch normalization", section 3.1).
 """
 
+import copy
 from collections import OrderedDict
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stn_action.models.module_exchange import exchange_modules
+from stn_action.models.network import FocusedNetwork
 from stn_action.models.stages import evaluating, stage_output
 
 TOLERANCE = 1e-4
@@ -46,6 +48,29 @@ def fold_batch_norm(trunk: nn.Module, path: str, example: Tensor) -> nn.Module:
 
     folded = exchange_modules(trunk, exchanged)
     return folded if _same_map(trunk, folded, path, example) else trunk
+
+
+def folded_network(network: FocusedNetwork, path: str, example: Tensor) -> FocusedNetwork:
+    """Return a network for evaluation alone whose trunk has its batch norms folded.
+
+    Weights are laid out channels last. Where the trunk's features are not the same, the network
+    itself is returned.
+
+    Args:
+        network: in eval mode; shares all other parts with the result.
+        path: module path of the last stage.
+        example: a clip (1, 3, T, H, W), on the network's device.
+    """
+    folded = copy.copy(network)
+    trunk = copy.deepcopy(fold_batch_norm(network.trunk, path, example.float()))
+    folded._modules = {**network._modules, "trunk": trunk}
+    for weight in trunk.parameters():
+        if weight.dim() == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        before, after = network.trunk_features(example), folded.trunk_features(example)
+    close = (before - after).abs().max() <= TOLERANCE * before.square().mean().sqrt()
+    return folded if close else network
 
 
 def _pairs(trunk: nn.Module, path: str, example: Tensor) -> list[tuple[_ConvNd, _BatchNorm]]:

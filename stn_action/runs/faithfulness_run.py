@@ -20,6 +20,7 @@ from stn_action.evaluation.evaluation_choices import Explained
 from stn_action.evaluation.faithfulness import Faithfulness, measure_faithfulness
 from stn_action.evaluation.faithfulness_table import FaithfulnessTable
 from stn_action.models.backbones.backbone_table import backbone_spec
+from stn_action.models.batch_norm_folding import folded_network
 from stn_action.models.grad_cam import GradCam
 from stn_action.progress import show_progress
 from stn_action.runs.checkpoint_test import OpenedCheckpoint, open_checkpoint
@@ -120,9 +121,13 @@ def _measured(
         )
     strategy = build_strategy("float32")
     network = strategy.place(opened.network)
+    example = example_clip(config).to(strategy.device)
+    if config.model.freeze_until is not None:  # of a trained stage too, as nothing is trained here
+        noise = torch.randint(256, example.shape, generator=torch.Generator().manual_seed(0))
+        network = folded_network(network, config.model.freeze_until, noise.to(example).byte())
     views = evaluation_dataset(config, listing.test, source=opened.source)
     batches = full_test_loader(config, views, strategy)
-    cam = GradCam(network, stage, example_clip(config).to(strategy.device))
+    cam = GradCam(network, stage, example)
     shown = show_progress(
         batches, total=len(batches), what="masking", unit="batches", console=console,
         enabled=console is not None,

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from stn_action.models.backbones.backbone_table import build_backbone
-from stn_action.models.batch_norm_folding import fold_batch_norm
+from stn_action.models.batch_norm_folding import fold_batch_norm, folded_network
+from stn_action.models.plug import plug
 from stn_action.models.stages import evaluating, stage_output
 
 CLIP = 1, 3, 2, 20, 24
@@ -79,3 +80,18 @@ def test_one_convolution_by_hand():
     assert norms_in(folded) == 0
     assert folded[0].weight.item() == pytest.approx(5)  # pyright: ignore[reportIndexIssue]
     assert folded[0].bias.item() == pytest.approx(2)  # pyright: ignore[reportIndexIssue]
+
+
+def test_a_network_for_evaluation_predicts_the_same_without_batch_norms():
+    trunk = build_backbone("timm/tf_efficientnet_lite0").trunk
+    example = torch.rand(1, 3, 2, 64, 64)
+    network = plug(
+        trunk, at="image.blocks.6", heads=2, num_classes=3, glimpse="pooled", example=example
+    ).eval()
+    folded = folded_network(network, "image.blocks.6", example)
+    assert folded is not network
+    assert norms_in(folded.trunk) == 0 < norms_in(network.trunk)
+    assert folded.classifier is network.classifier
+    clips = torch.rand(2, 3, 2, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(clips).logits, network(clips).logits, atol=1e-4, rtol=0)
