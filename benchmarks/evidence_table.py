@@ -162,6 +162,22 @@ def improvements(out: Path, sets: Sequence[str]) -> Iterator[str]:
     yield ""
 
 
+def kept(out: Path, sets: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the table of the kept improvements, on test clips."""
+    rivals = (WINDOWS, "attention", "tiles", "mean")
+    lines = list(_row(
+        ["kept improvements", "boxes", "kept", *(f"over {rival}" for rival in rivals)], header=True
+    ))  # fmt: skip
+    for name in sets:
+        for grid, boxes in {"errors_strong": "strong", "errors_none": "tight"}.items():
+            own, others = (read_scores(out / name / one) for one in (f"kept_{grid}", grid))
+            if own and others:
+                (arm,) = own.values()
+                gains = _gains_over(arm, [others.get(rival) for rival in rivals])
+                lines += _row([name, boxes, arm.text, *gains])
+    yield from [*lines, ""] if len(lines) > 2 else []
+
+
 def _accuracies(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
     labels = list(dict.fromkeys(label for scores in grids.values() for label in scores))
     yield from _row(["boxes", *labels], header=True)
@@ -222,7 +238,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/evidence"), help="of the evidence")
     options = parser.parse_args(arguments)
     parts = [
-        table(options.out, options.sets) for table in (headline, learning_curves, improvements)
+        table(options.out, options.sets)
+        for table in (headline, learning_curves, improvements, kept)
     ]
     for part in [*parts, *(tables_of(options.out, name) for name in options.sets)]:
         sys.stdout.writelines(f"{line}\n" for line in part)

@@ -12,6 +12,7 @@ from benchmarks.evidence_table import (
     gain_of_arm,
     headline,
     improvements,
+    kept,
     learning_curves,
     read_scores,
     tables_of,
@@ -97,6 +98,14 @@ def test_few_clips_and_improvements_have_tables_of_their_own(tmp_path):
     assert lines[3] == "| tiles | 0.0 ± 0.0 | **-100.0 (-100.0 to -100.0)** |"
     assert lines[4].startswith("| windows 1e-3, twice the steps | 100.0 ± 0.0 | +0.0")
     assert not list(tables_of(tmp_path, "weizmann"))  # not of test clips
+
+    assert not list(kept(tmp_path, sets))
+    write(tmp_path / "ut_interaction/kept_errors_strong", row("kept", all_right))
+    lines = list(kept(tmp_path, sets))
+    assert lines[2].startswith(
+        "| ut_interaction | strong | 100.0 ± 0.0 | +0.0 (+0.0 to +0.0) | +0.0"
+    )
+    assert lines[2].endswith("| – | **+100.0 (+100.0 to +100.0)** |")
 
 
 def test_every_grid_is_a_configuration_that_loads(capsys):
