@@ -1,6 +1,8 @@
 """Clips with their targets, one by one and in batches: from data sets to networks.
 
-Letters: h, w size of the clip.
+A clip has one class, several labels, or a class at each of several positions, as the digits of a
+number. Scores of positions stand side by side. Letters: h, w size of the clip, P positions, C
+classes.
 """
 
 from collections.abc import Sequence
@@ -9,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+NO_CLASS = "none"
+"""Name of the class of a position where nothing stands, as behind the last digit of a number."""
 Failure = tuple[int, str]
 """Index of a video that could not be read, and why."""
 
@@ -19,7 +23,8 @@ class Sample(NamedTuple):
     clip: Tensor
     """(3, T, h, w) uint8 RGB."""
     target: Tensor
-    """() int64, index of the class; or (classes,) float32 with several labels."""
+    """() int64, index of the class; (classes,) float32 with several labels; (P,) int64, the class
+    at each position."""
     video: int
     """Index of the video in the data set's list."""
     view: int
@@ -42,7 +47,7 @@ class Batch(NamedTuple):
     clip: Tensor
     """(B, 3, T, h, w) uint8 RGB."""
     target: Tensor
-    """(B,) int64, or (B, classes) float32 with several labels."""
+    """(B,) int64; (B, classes) float32 with several labels; (B, P) int64 of positions."""
     video: Tensor
     """(B,) int64."""
     view: Tensor
@@ -78,3 +83,40 @@ def collate(items: Sequence[Item]) -> Batch:
         extents=torch.stack([sample.extents for sample in samples]),
         failures=failures,
     )
+
+
+def num_positions(target: Tensor) -> int:
+    """Return P of targets as in a `Batch`; 1 unless they are of positions."""
+    return target.shape[1] if target.ndim == 2 and not target.is_floating_point() else 1
+
+
+def by_position(scores: Tensor, positions: int) -> Tensor:
+    """Return scores (B, P * C) as (B, P, C)."""
+    return scores.unflatten(1, (positions, -1))
+
+
+def class_probabilities(logits: Tensor, positions: int = 1) -> Tensor:
+    """Return the softmax (B, P * C) of logits (B, P * C), of each position apart."""
+    return by_position(logits, positions).softmax(2).flatten(1)
+
+
+def class_text(classes: Sequence[str], labels: Sequence[int]) -> str:
+    """Return the classes at all positions as one text; equal texts are of equal classes.
+
+    Args:
+        classes: their names.
+        labels: the index at each position; a single one gives the name of that class.
+
+    Example:
+        >>> class_text(("0", "1", "2", "none"), (2, 0, 1, 3, 3))
+        '201'
+        >>> class_text(("0", "1", "2", "none"), (2, 3, 1))
+        '2_1'
+    """
+    names = [classes[label] for label in labels]
+    if len(names) == 1 or set(names) == {NO_CLASS}:
+        return names[0]
+    while names[-1] == NO_CLASS:
+        names.pop()
+    separator = "" if all(len(name) == 1 for name in classes if name != NO_CLASS) else " "
+    return separator.join("_" if name == NO_CLASS else name for name in names)

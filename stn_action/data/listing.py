@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from stn_action.batch import class_text
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
@@ -22,7 +23,7 @@ class Listing:
     name: str
     """As in the protocol line: `ucf101 split 1`."""
     classes: tuple[str, ...]
-    """Class names; a target is an index into them, or several."""
+    """Class names; a target is an index into them, or several, or one at each position."""
     train: VideoTable
     """Videos to train on."""
     val: VideoTable
@@ -50,6 +51,22 @@ class Listing:
     def whole(self) -> str:
         """What is used where there is no box, in the protocol line."""
         return "whole image" if self.unit == "images" else "whole frame"
+
+    @property
+    def positions(self) -> int:
+        """Classifications of each video, as the digits of a number; 1: one class, or labels."""
+        return (self.train or self.test).positions
+
+    @property
+    def num_outputs(self) -> int:
+        """Scores of a network for it: one of each class at each position."""
+        return len(self.classes) * self.positions
+
+    def label_text(self, video: Video) -> str:
+        """Return the names of a video's classes as one text."""
+        if self.positions > 1:
+            return class_text(self.classes, video.labels)
+        return ", ".join(self.classes[label] for label in video.labels)
 
     @property
     def all_videos(self) -> VideoTable:

@@ -1,7 +1,8 @@
 """Labeled videos: one, and a table of a million that `DataLoader` workers share.
 
 A Python object is written to whenever it is used (its reference count), so that every forked worker
-ends with its own copy of a list of objects; tensors are shared. Letters: N videos, L classes.
+ends with its own copy of a list of objects; tensors are shared. Letters: N videos, L classes, P
+positions.
 """
 
 import math
@@ -34,7 +35,8 @@ class Video:
     path: Path
     """The file."""
     target: int | tuple[int, ...]
-    """Index into the classes of its listing; with several labels, the indices of all of them."""
+    """Index into the classes of its listing; with several labels, the indices of all of them; with
+    several positions, the index at each."""
     group: str
     """Videos of one group share people or place and must be in the same part of a listing."""
     start_seconds: float | None = None
@@ -89,32 +91,43 @@ class VideoTable(Sequence[Video]):
     A forked process shares the tensors as they are, a spawned one through shared memory.
     """
 
-    def __init__(self, videos: Iterable[Video] = (), *, num_classes: int | None = None):
+    def __init__(
+        self, videos: Iterable[Video] = (), *, num_classes: int | None = None, positions: int = 1
+    ):
         """Read the videos one by one; they need not be in memory together.
 
         Args:
-            videos: with an index as target, or with tuples of indices if `num_classes` is given.
+            videos: with an index as target, or with tuples of indices if `num_classes` is given,
+                or of P indices if `positions` is.
             num_classes: L of a data set with several labels; None: one label a video.
+            positions: P classifications of each video, as the digits of a number.
 
         Raises:
             OverflowError: a target does not fit 32 bits.
-            TypeError: a tuple of labels without `num_classes`, or one label with it.
+            TypeError: a tuple of labels without `num_classes`, or one label with it; or of another
+                number of labels than positions.
+            ValueError: several labels at several positions, or no position.
         """
+        if positions < 1 or (positions > 1 and num_classes is not None):
+            raise ValueError(
+                "positions must be at least 1, and 1 with several labels (num_classes), got "
+                f"{positions}"
+            )
+        self.positions = positions
+        """P; 1: one class, or several labels."""
+        self.num_classes = num_classes
+        """L with several labels, else None."""
         text, ends = bytearray(), array("q", [0])
         labels, label_ends, seconds = array("i"), array("q", [0]), array("d")
         for video in videos:
             for part in (video.name, video.path, video.group):
                 text += os.fsencode(part)
                 ends.append(len(text))
-            if isinstance(video.target, tuple) == (num_classes is None):
-                expected = "an index" if num_classes is None else "a tuple of indices"
-                raise TypeError(f"{video.name}: target must be {expected}, got {video.target!r}")
+            self._check_target(video)
             labels.extend(video.labels)
             label_ends.append(len(labels))
             for second in (video.start_seconds, video.end_seconds):
                 seconds.append(math.nan if second is None else second)
-        self.num_classes = num_classes
-        """L with several labels, else None."""
         self._text = torch.frombuffer(text or bytearray(1), dtype=torch.uint8)  # name path group ..
         self._ends = torch.frombuffer(ends, dtype=torch.int64)  # (3N + 1,)
         self._labels = _tensor(labels, torch.int32)
@@ -123,7 +136,9 @@ class VideoTable(Sequence[Video]):
 
     @property
     def targets(self) -> Tensor:
-        """(N,) int64; (N, L) float32 of zeros and ones with several labels."""
+        """(N,) int64; (N, L) float32 of zeros and ones with several labels; (N, P) int64."""
+        if self.positions > 1:
+            return self._labels.long().reshape(-1, self.positions)
         if self.num_classes is None:
             return self._labels.long()
         rows = torch.arange(len(self)).repeat_interleave(self._label_ends.diff())
@@ -142,7 +157,7 @@ class VideoTable(Sequence[Video]):
         return self._seconds[:, 1]
 
     def target(self, index: int) -> Tensor:
-        """Return one row of `targets`: () int64, or (L,) float32 with several labels."""
+        """Return one row of `targets`: () int64, (L,) float32 or (P,) int64."""
         target = self[index].target
         if self.num_classes is None:
             return torch.tensor(target)
@@ -162,7 +177,7 @@ class VideoTable(Sequence[Video]):
         Raises:
             IndexError: there is no such video.
         """
-        return VideoTable((self[index] for index in indices), num_classes=self.num_classes)
+        return self._like(self[index] for index in indices)
 
     def __len__(self) -> int:
         return len(self._seconds)
@@ -174,7 +189,12 @@ class VideoTable(Sequence[Video]):
                 f"the tables must have the same labels, got {self.num_classes} and "
                 f"{other.num_classes} classes"
             )
-        return VideoTable((*self, *other), num_classes=self.num_classes)
+        if self.positions != other.positions:
+            raise ValueError(
+                f"the tables must have the same labels, got {self.positions} and {other.positions} "
+                "positions"
+            )
+        return self._like((*self, *other))
 
     @overload
     def __getitem__(self, index: int) -> Video: ...
@@ -199,8 +219,23 @@ class VideoTable(Sequence[Video]):
         first, last = self._label_ends[row : row + 2].tolist()
         labels = self._labels[first:last].tolist()
         start, end = (None if math.isnan(s) else s for s in self._seconds[row].tolist())
-        target = labels[0] if self.num_classes is None else tuple(labels)
+        single = self.num_classes is None and self.positions == 1
+        target = labels[0] if single else tuple(labels)
         return Video(name, Path(path), target, group, start, end)
+
+    def _like(self, videos: Iterable[Video]) -> "VideoTable":
+        """Return a table of other videos whose targets are of the same kind."""
+        return VideoTable(videos, num_classes=self.num_classes, positions=self.positions)
+
+    def _check_target(self, video: Video) -> None:
+        expected, wanted = "an index", None
+        if self.positions > 1:
+            expected, wanted = f"a tuple of {self.positions} indices", self.positions
+        elif self.num_classes is not None:
+            expected, wanted = "a tuple of indices", len(video.labels)
+        found = len(video.target) if isinstance(video.target, tuple) else None
+        if found != wanted:
+            raise TypeError(f"{video.name}: target must be {expected}, got {video.target!r}")
 
     def _column(self, number: int) -> Iterator[str]:
         text = self._text.numpy().tobytes()

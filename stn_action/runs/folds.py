@@ -121,6 +121,7 @@ def pooled_listing(config: Config, listings: Sequence[Listing]) -> Listing:
         test=VideoTable(
             (video for listing in listings for video in listing.test),
             num_classes=listings[0].test.num_classes,
+            positions=listings[0].positions,
         ),
         whole_frame=sum(listing.whole_frame for listing in listings),
         skipped=sum(listing.skipped for listing in listings),
@@ -135,7 +136,7 @@ def pooled_result(
     Args:
         config: of any fold.
         pooled: of `pooled_listing`.
-        probabilities: (N, classes) of its test videos; NaN: the video could not be read.
+        probabilities: (N, positions x classes) of its test videos; NaN: a video could not be read.
         failures: names and reasons of those.
     """
     targets = pooled.test.targets

@@ -88,7 +88,7 @@ def preview(
             failures.append(f"cannot be read: {video.name}: {error}")
             yield failures[-1]
             continue
-        title = f"{video.name}: {', '.join(listing.classes[label] for label in video.labels)}"
+        title = f"{video.name}: {listing.label_text(video)}"
         notes = [_who(config, found), _how(config, part), *_surroundings(dataset.source, index)]
         sheet = draw_preview(clips, title=title, notes=notes)
         file = out / f"{place:02d}_{video.name.replace('/', '_')}.png"

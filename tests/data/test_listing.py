@@ -20,7 +20,9 @@ GROUPS = {"a": (0, 0), "b": (1,), "c": (0, 1, 1), "d": (0, 1), "e": (2,)}
 """The groups of nine videos, and the labels of their videos."""
 
 
-def listing_of(groups: dict[str, tuple], num_classes: int | None = None) -> Listing:
+def listing_of(
+    groups: dict[str, tuple], num_classes: int | None = None, positions: int = 1
+) -> Listing:
     train = VideoTable(
         (
             Video(f"{group}{number}", Path(f"{group}{number}.mp4"), label, group)
@@ -28,6 +30,7 @@ def listing_of(groups: dict[str, tuple], num_classes: int | None = None) -> List
             for number, label in enumerate(labels)
         ),
         num_classes=num_classes,
+        positions=positions,
     )
     classes = tuple("xyz")
     return Listing("toy", classes, train, VideoTable(), VideoTable(), num_classes is not None)
@@ -92,7 +95,27 @@ class TestHoldingOutGroups:
             assert held.train.targets.sum(0).min() >= 1
             assert held.val.num_classes == 3
 
+    def test_a_class_counts_at_any_position(self):
+        """The digit z stands in one number only, at another place than the other digits."""
+        groups = {"a": ((0, 1), (1, 0)), "b": ((1, 1),), "c": ((0, 2),), "d": ((0, 0),)}
+        listing = listing_of(groups, positions=2)
+        for seed in range(6):
+            held = hold_out_groups(listing, 0.4, seed=seed)
+            assert "c" not in held.val.groups()
+            assert held.val.positions == held.train.positions == held.positions == 2
+            assert set(held.train.targets.flatten().tolist()) == {0, 1, 2}
+
     def test_a_part_that_would_take_the_last_video_of_a_class_is_refused(self):
         message = r"data.val_share=0.2: no group of the 3 training videos of toy can be held out"
         with pytest.raises(InputError, match=message):
             hold_out_groups(listing_of({"a": (0, 0), "b": (1,)}), 0.2, seed=0)
+
+
+def test_the_scores_of_a_network_are_those_of_each_class_at_each_position():
+    assert (listing_of(GROUPS).positions, listing_of(GROUPS).num_outputs) == (1, 3)
+    listing = listing_of({"a": ((0, 2), (1, 1))}, positions=2)
+    assert (listing.positions, listing.num_outputs) == (2, 6)
+    assert [listing.label_text(video) for video in listing.train] == ["xz", "yy"]
+    several = listing_of({"a": ((0, 2), ())}, 3)
+    assert [several.label_text(video) for video in several.train] == ["x, z", ""]
+    assert listing_of(GROUPS).label_text(listing_of(GROUPS).train[2]) == "y"

@@ -63,6 +63,25 @@ def test_slices_and_several_labels_come_back_as_they_were():
     assert videos.end_seconds.nan_to_num(-1).tolist() == [1.5, 2.25, -1]
 
 
+NUMBERS = [
+    Video("1", Path("1.png"), (2, 0, 10), "1"),
+    Video("2", Path("2.png"), (5, 10, 10), "2"),
+]
+"""At three positions; 10 stands for nothing."""
+
+
+def test_a_class_at_each_position_comes_back_as_it_was():
+    videos = VideoTable(NUMBERS, positions=3)
+    assert list(videos) == NUMBERS
+    assert videos.targets.tolist() == [[2, 0, 10], [5, 10, 10]]
+    assert videos.targets.dtype == videos.target(0).dtype == torch.int64
+    assert [videos.target(index).tolist() for index in range(2)] == videos.targets.tolist()
+    for other in (videos.select([1, 0]), videos[::-1], videos[1:] + videos[:1]):
+        assert (other.positions, other.targets.tolist()) == (3, [[5, 10, 10], [2, 0, 10]])
+    assert VideoTable(positions=3).targets.shape == (0, 3)
+    assert pickle.loads(pickle.dumps(videos)).positions == 3
+
+
 def test_single_labels_are_integers():
     videos = VideoTable(VIDEOS)
     assert videos.targets.dtype == videos.target(0).dtype == torch.int64
@@ -83,6 +102,18 @@ def test_one_kind_of_label_is_expected():
         VideoTable(SLICES)
     with pytest.raises(ValueError, match=r"must have the same labels, got None and 3 classes"):
         VideoTable(VIDEOS) + VideoTable(SLICES, num_classes=3)
+    with pytest.raises(
+        TypeError, match=r"1: target must be a tuple of 2 indices, got \(2, 0, 10\)"
+    ):
+        VideoTable(NUMBERS, positions=2)
+    with pytest.raises(TypeError, match=r"wave/a: target must be a tuple of 2 indices, got 3"):
+        VideoTable(VIDEOS, positions=2)
+    with pytest.raises(ValueError, match=r"must have the same labels, got 3 and 1 positions"):
+        VideoTable(NUMBERS, positions=3) + VideoTable(VIDEOS)
+    with pytest.raises(ValueError, match=r"and 1 with several labels \(num_classes\), got 2"):
+        VideoTable(NUMBERS, num_classes=11, positions=2)
+    with pytest.raises(ValueError, match=r"positions must be at least 1, .*, got 0"):
+        VideoTable(positions=0)
 
 
 @pytest.mark.parametrize("slice_", [(-1, None), (2, 2), (None, 0), (3, 1)])
