@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.batch import Batch, Sample, collate
+from stn_action.batch import Batch, Sample, class_probabilities, collate
 from stn_action.build.crop_settings import crop_of, mean_color_of
 from stn_action.build.data import evaluation_dataset, evaluation_loader
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
@@ -34,7 +34,7 @@ from stn_action.person.store.people_file import open_people
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
 from stn_action.training.checkpoint import load_checkpoint
-from stn_action.training.checkpoint_content import check_trained
+from stn_action.training.checkpoint_content import check_trained, positions_in
 from stn_action.video.frame_array import FrameArray
 from stn_action.video.reader import VideoError, VideoReader
 
@@ -55,6 +55,7 @@ class Predictor:
         classes: Sequence[str],
         config: Config,
         *,
+        positions: int = 1,
         people: People | None = None,
         trained_with: Path | None = None,
         device: torch.device | str | None = None,
@@ -66,6 +67,7 @@ class Predictor:
             classes: names of the C classes.
             config: how clips are made; how many views a video has. Scenes are of a data set: with
                 `data.crop.beyond=scene` crops are padded.
+            positions: how many the network classifies; see `VideoPrediction.positions`.
             people: person boxes by the video's name; None: whole frames, unless tubes are given.
             trained_with: the person boxes of its training, for `whole_frame_note`; None: none.
             device: None: a GPU if there is one.
@@ -74,6 +76,7 @@ class Predictor:
         self.device = torch.device(default if device is None else device)
         self.network = network.to(self.device).eval()
         self.classes = tuple(classes)
+        self.positions = positions
         self.people = people
         self.trained_with = trained_with
         self.config = _without_scenes(config)
@@ -123,8 +126,8 @@ class Predictor:
         if given and config.data.people is None:
             trained_with = None  # whole frames are asked for
         return cls(
-            network, content["classes"], config, people=opened, trained_with=trained_with,
-            device=device,
+            network, content["classes"], config, positions=positions_in(content), people=opened,
+            trained_with=trained_with, device=device,
         )  # fmt: skip
 
     def predict(
@@ -267,7 +270,8 @@ class Predictor:
                 self.network(clip.to(self.device), extents=extent.to(self.device))
                 for clip, extent in zip(clips, extents, strict=True)
             ]
-        views = torch.cat([part.logits.float().softmax(1).cpu() for part in predictions])
+        logits = torch.cat([part.logits.float() for part in predictions])
+        views = class_probabilities(logits, self.positions).cpu()
         if not views.isfinite().all():
             raise InputError(
                 f"{video.name}: the network's output is not finite: its training diverged, or the "
@@ -275,7 +279,7 @@ class Predictor:
             )
         return VideoPrediction(
             video.name, self.classes, views.mean(0), views, batch.frame_indices, batch.boxes,
-            _joined_focus(predictions), person_found,
+            _joined_focus(predictions), person_found, self.positions,
         )  # fmt: skip
 
     def _precision(self):

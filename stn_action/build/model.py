@@ -14,7 +14,7 @@ from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.localization_weights import load_localization
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
-from stn_action.training.checkpoint_content import check_weights
+from stn_action.training.checkpoint_content import check_weights, positions_in
 from stn_action.training.optim import DEFAULT_GAIN, LOCALIZATION_GROUP, effective_relative_lr
 from stn_action.weights import read_state_dict
 
@@ -22,12 +22,12 @@ OWN_FILES = ("data.people", "data.manifest", "data.regions")
 """Settings of a checkpoint that name files of the machine where it was trained."""
 
 
-def build_network(config: Config, num_classes: int, *, with_weights: bool = True) -> FocusedNetwork:
+def build_network(config: Config, num_outputs: int, *, with_weights: bool = True) -> FocusedNetwork:
     """Build the trunk with its heads.
 
     Args:
         config: the experiment.
-        num_classes: of the classifier.
+        num_outputs: width of the classifier, see `Listing.num_outputs`.
         with_weights: whether to load `model.weights`; not when a checkpoint's follow.
 
     Raises:
@@ -48,7 +48,7 @@ def build_network(config: Config, num_classes: int, *, with_weights: bool = True
             "random_windows": RandomWindows() if focus.random_glimpse_loss else None,
         }
     network = plug(
-        backbone.trunk, num_classes=num_classes, dropout=model.dropout, temporal=model.temporal,
+        backbone.trunk, num_classes=num_outputs, dropout=model.dropout, temporal=model.temporal,
         mean=backbone.spec.mean, std=backbone.spec.std, example=example_clip(config),
         features_from=model.features_from, **settings,
     )  # fmt: skip
@@ -103,7 +103,8 @@ def network_from_checkpoint(
     Raises:
         InputError: `config` describes another network, or weights are not finite.
     """
-    network = build_network(config, len(content["classes"]), with_weights=False)
+    num_outputs = len(content["classes"]) * positions_in(content)
+    network = build_network(config, num_outputs, with_weights=False)
     try:
         network.load_state_dict(content["network"])
     except RuntimeError as error:

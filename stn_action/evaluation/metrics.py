@@ -1,6 +1,7 @@
-"""Metrics of videos that were predicted in several views. N videos, R views of them, C classes.
+"""Metrics of videos that were predicted in several views.
 
-A metric is one class and one row of `METRICS`.
+A metric is one class and one row of `METRICS`. Letters: N videos, R views of them, C classes, P
+positions.
 """
 
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from torchmetrics.functional.classification import (
     multiclass_confusion_matrix,
 )
 
+from stn_action.batch import by_position, num_positions
 from stn_action.errors import InputError
-from stn_action.evaluation.evaluation_choices import MetricName
+from stn_action.evaluation.evaluation_choices import MetricName, Task
 from stn_action.evaluation.views import ViewPredictions
 
 
@@ -44,7 +46,7 @@ class VideoMetric:
 
         Args:
             targets: (N,) int64, the class of each video of the list; or (N, C) float32 of zeros
-                and ones with several labels.
+                and ones with several labels; or (N, P) int64, the class at each position.
             num_classes: C.
 
         Raises:
@@ -53,7 +55,9 @@ class VideoMetric:
         _check_targets(targets, num_classes)
         self.targets = targets
         self.num_classes = num_classes
-        self._sums = torch.zeros(len(targets), num_classes, dtype=torch.float64)
+        self.positions = num_positions(targets)
+        width = self.positions * num_classes
+        self._sums = torch.zeros(len(targets), width, dtype=torch.float64)
         self._counts = torch.zeros(len(targets))
 
     def update(self, predictions: ViewPredictions) -> None:
@@ -84,7 +88,7 @@ class VideoMetric:
 
     @property
     def probabilities(self) -> Tensor:
-        """(N, C) float32: the mean over a video's views; NaN for a failed video."""
+        """(N, C) or (N, P * C) float32: the mean over a video's views; NaN for a failed video."""
         return (self._sums / self._counts[:, None]).float()
 
     @property
@@ -92,9 +96,20 @@ class VideoMetric:
         """(N,) bool: the videos without a view."""
         return self._counts == 0
 
+    def position_hits(self) -> Tensor:
+        """Return (N, P) bool: whether the most probable class is right; failed videos are wrong.
+
+        Of equal probabilities the first class counts. P is 1 unless targets are of positions.
+        """
+        top = by_position(self.probabilities, self.positions).argmax(2)
+        return (top == self.targets.view_as(top)) & ~self.failed[:, None]
+
 
 class TopK(VideoMetric):
-    """The share of videos whose class is among the k (or all, if fewer) most probable."""
+    """The share of videos whose class is among the k (or all, if fewer) most probable.
+
+    Of several positions all must be right: 1 minus the error of sequences. Then k is 1.
+    """
 
     def __init__(self, targets: Tensor, num_classes: int, k: int) -> None:
         super().__init__(targets, num_classes)
@@ -106,11 +121,18 @@ class TopK(VideoMetric):
 
     def correct(self) -> Tensor:
         """Return (N,) bool: whether a video's class is among them; false for a failed video."""
-        if self.k == 1:  # of equal probabilities the first class
-            top = self.probabilities.argmax(1, keepdim=True)
-        else:
-            top = self.probabilities.topk(min(self.k, self.num_classes)).indices
+        if self.k == 1:
+            return self.position_hits().all(1)
+        top = self.probabilities.topk(min(self.k, self.num_classes)).indices
         return (top == self.targets[:, None]).any(1) & ~self.failed
+
+
+class PositionAccuracy(VideoMetric):
+    """The share of single positions whose class is the most probable."""
+
+    def compute(self) -> dict[str, float]:
+        """Return the share; a failed video is wrong at each."""
+        return {"top1_position": float(self.position_hits().float().mean())}
 
 
 class ConfusionMatrix(VideoMetric):
@@ -154,7 +176,7 @@ class VideoProbabilities(VideoMetric):
     """The mean prediction of each video."""
 
     def artifacts(self) -> dict[str, Tensor]:
-        """Return "probabilities", (N, C) float32; NaN for a failed video."""
+        """Return "probabilities", see there; NaN for a failed video."""
         return {"probabilities": self.probabilities}
 
 
@@ -166,15 +188,16 @@ class MetricSpec:
     """What a table or a line calls it."""
     build: Callable[[Tensor, int], Metric]
     """(targets, number of classes) to the metric."""
-    multi_label: bool = False
-    """For videos with several labels; else for those with one."""
+    tasks: tuple[Task, ...] = ("class",)
+    """The kinds of videos it is for."""
 
 
 METRICS: dict[MetricName, MetricSpec] = {
-    "top1": MetricSpec("top-1", partial(TopK, k=1)),
+    "top1": MetricSpec("top-1", partial(TopK, k=1), ("class", "positions")),
     "top5": MetricSpec("top-5", partial(TopK, k=5)),
     "mean_class": MetricSpec("mean class", ConfusionMatrix),
-    "mean_ap": MetricSpec("mAP", MeanAveragePrecision, multi_label=True),
+    "mean_ap": MetricSpec("mAP", MeanAveragePrecision, ("labels",)),
+    "top1_position": MetricSpec("top-1 of positions", PositionAccuracy, ("positions",)),
 }
 """The metrics with a number."""
 
@@ -186,11 +209,11 @@ class Scores:
     numbers: dict[str, float]
     """By name, in the order of `METRICS`."""
     artifacts: dict[str, Tensor]
-    """By name: "probabilities" (N, C), NaN for a failed video; and those of the metrics."""
+    """By name: "probabilities", NaN for a failed video; and those of the metrics."""
 
     @property
     def probabilities(self) -> Tensor:
-        """(N, C) float32: the mean over a video's views; NaN for a failed video."""
+        """(N, C) or (N, P * C) float32: the mean over a video's views; NaN for a failed video."""
         return self.artifacts["probabilities"]
 
     def line(self) -> str:
@@ -202,9 +225,16 @@ class Scores:
         )
 
 
-def metric_names(*, multi_label: bool) -> list[MetricName]:
-    """Return the names of the metrics of a task: one label a video, or several."""
-    return [name for name, spec in METRICS.items() if spec.multi_label == multi_label]
+def metric_names(task: Task) -> list[MetricName]:
+    """Return the names of the metrics of a task."""
+    return [name for name, spec in METRICS.items() if task in spec.tasks]
+
+
+def task_of(targets: Tensor) -> Task:
+    """Return what videos have that have these targets, (N,), (N, C) float or (N, P) integer."""
+    if targets.ndim == 1:
+        return "class"
+    return "labels" if targets.is_floating_point() else "positions"
 
 
 def score_videos(predictions: ViewPredictions, targets: Tensor, num_classes: int) -> Scores:
@@ -212,13 +242,13 @@ def score_videos(predictions: ViewPredictions, targets: Tensor, num_classes: int
 
     Args:
         predictions: of the views; `predictions.video` are places in the list.
-        targets: (N,) int64, or (N, C) float32 with several labels.
+        targets: (N,) int64; (N, C) float32 with several labels; (N, P) int64 of positions.
         num_classes: C.
 
     Raises:
         ValueError: the predictions are of another list of videos.
     """
-    names = metric_names(multi_label=targets.ndim == 2)
+    names = metric_names(task_of(targets))
     metrics: list[Metric] = [METRICS[name].build(targets, num_classes) for name in names]
     metrics.append(VideoProbabilities(targets, num_classes))
     numbers: dict[str, float] = {}
@@ -230,27 +260,30 @@ def score_videos(predictions: ViewPredictions, targets: Tensor, num_classes: int
     return Scores(numbers, artifacts)
 
 
-def check_monitor(name: MetricName, *, multi_label: bool) -> None:
+def check_monitor(name: MetricName, task: Task) -> None:
     """Check that the task has the metric.
 
     Raises:
         InputError: with the names of those it has.
     """
-    names = metric_names(multi_label=multi_label)
+    names = metric_names(task)
     if name not in names:
-        labels = "several labels" if multi_label else "one label"
+        kinds = {"class": "one class", "labels": "several labels", "positions": "several positions"}
         raise InputError(
-            f"train.monitor: {name} is not a metric of videos with {labels}, expected one of "
+            f"train.monitor: {name} is not a metric of videos with {kinds[task]}, expected one of "
             f"{', '.join(names)}"
         )
 
 
 def _check_targets(targets: Tensor, num_classes: int) -> None:
-    if targets.ndim == 2 and targets.shape[1] == num_classes and len(targets):
-        return
-    if targets.ndim == 1 and len(targets) and 0 <= targets.min() <= targets.max() < num_classes:
-        return
+    if targets.ndim in (1, 2) and targets.numel():
+        if targets.is_floating_point():
+            fits = targets.ndim == 2 and targets.shape[1] == num_classes
+        else:
+            fits = bool(0 <= targets.min() <= targets.max() < num_classes)
+        if fits:
+            return
     raise ValueError(
-        f"targets must be (N,), N > 0, each from 0 to {num_classes - 1}, or (N, {num_classes}), "
-        f"got shape {tuple(targets.shape)}"
+        f"targets must be (N,), N > 0, or (N, P), integers from 0 to {num_classes - 1}, or "
+        f"(N, {num_classes}) of floats, got {targets.dtype} of shape {tuple(targets.shape)}"
     )

@@ -1,6 +1,7 @@
 """Predictions of videos, with the windows of the heads.
 
-Letters: V views of a video, T frames of a view, C classes, K heads, P points of an outline.
+Letters: V views of a video, T frames of a view, C classes (at all positions together), K heads, P
+points of an outline.
 """
 
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stn_action.batch import class_text
 from stn_action.geometry.heat_maps import HeatMaps, focus_heat, stack_maps
 from stn_action.geometry.outlines import focus_outlines, join_heads
 from stn_action.models.prediction import Focus
@@ -20,9 +22,9 @@ class VideoPrediction:
     name: str
     """Of the video."""
     classes: tuple[str, ...]
-    """Names of the C classes."""
+    """Names of the classes, C of them where there is one position."""
     probabilities: Tensor
-    """(C,) float32, the mean over the views."""
+    """(C,) float32, the mean over the views; those of several positions stand side by side."""
     view_probabilities: Tensor
     """(V, C) float32."""
     frame_indices: Tensor
@@ -33,17 +35,30 @@ class VideoPrediction:
     """Of each placement of heads; theta is (V, K, S, *kind), weights are (V, K, S, H, W)."""
     person_found: bool
     """Whether the views are crops of a person; False: of the whole frame."""
+    positions: int = 1
+    """Classifications of the video; of several, as the digits of a number, `label` is their
+    text."""
 
     @property
     def label(self) -> str:
-        """The most probable class."""
-        return self.classes[int(self.probabilities.argmax())]
+        """The most probable class; of several positions those of all, see `class_text`."""
+        return class_text(self.classes, self._by_position().argmax(1).tolist())
 
     def top(self, number: int) -> list[tuple[str, float]]:
-        """Return the most probable classes and their probabilities, the highest first."""
-        values, labels = self.probabilities.topk(min(number, len(self.classes)))
-        pairs = zip(labels.tolist(), values.tolist(), strict=True)
-        return [(self.classes[label], value) for label, value in pairs]
+        """Return the most probable classes and their probabilities, the highest first.
+
+        Of several positions the most probable texts; their probability is the product.
+        """
+        best: list[tuple[tuple[int, ...], float]] = [((), 1.0)]
+        for row in self._by_position():  # the start of one of the best is one of the best starts
+            values, labels = row.topk(min(number, len(self.classes)))
+            pairs = list(zip(labels.tolist(), values.tolist(), strict=True))
+            longer = [((*start, label), p * value) for start, p in best for label, value in pairs]
+            best = sorted(longer, key=lambda pair: -pair[1])[:number]
+        return [(class_text(self.classes, labels), p) for labels, p in best]
+
+    def _by_position(self) -> Tensor:
+        return self.probabilities.reshape(self.positions, -1)
 
     def outlines(self) -> Tensor:
         """Return the heads' windows in source pixels: (V, T, K, P, 2), K = 0 without windows."""

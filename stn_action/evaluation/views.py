@@ -1,4 +1,4 @@
-"""Predictions of a network for every view of every video. R views, C classes."""
+"""Predictions of a network for every view of every video. R views, C classes, P positions."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stn_action.batch import Batch
+from stn_action.batch import Batch, class_probabilities, num_positions
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.models.prediction import Focus, Prediction, join_focus
@@ -29,9 +29,10 @@ class ViewPredictions:
     view: Tensor
     """(R,) int64."""
     target: Tensor
-    """(R,) int64, or (R, C) float32 with several labels."""
+    """(R,) int64; (R, C) float32 with several labels; (R, P) int64 of positions."""
     probabilities: Tensor
-    """(R, C) float32, softmax; with several labels sigmoid."""
+    """(R, C) float32, softmax; with several labels sigmoid; (R, P * C), a softmax for each
+    position."""
     failures: list[tuple[int, str]]
     """The videos that could not be read, and why."""
     focus: tuple[Focus, ...] = ()
@@ -176,8 +177,10 @@ def _rows(batch: Batch, prediction: Prediction, collect_focus: bool) -> Rows:
 
 
 def _probabilities(logits: Tensor, target: Tensor) -> Tensor:
-    """Return probabilities (B, C) for the kind of target: a class, or several labels."""
-    return logits.softmax(1) if target.ndim == 1 else logits.sigmoid()
+    """Return probabilities for the kind of target: a class, several labels, or positions."""
+    if target.is_floating_point():
+        return logits.sigmoid()
+    return class_probabilities(logits, num_positions(target))
 
 
 def _in_order(rows: list[Rows], failures: list[tuple[int, str]]) -> ViewPredictions:

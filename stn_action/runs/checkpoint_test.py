@@ -23,7 +23,7 @@ from stn_action.models.network import FocusedNetwork
 from stn_action.runs.folder import locked_folder, write_result
 from stn_action.runs.test import TestResult, run_test
 from stn_action.training.checkpoint import load_checkpoint
-from stn_action.training.checkpoint_content import check_trained
+from stn_action.training.checkpoint_content import check_trained, positions_in
 
 
 class CheckpointTest(NamedTuple):
@@ -121,6 +121,11 @@ def open_checkpoint(
             f"({', '.join(content['classes'][:3])}, ...), {listing.name} has "
             f"{len(listing.classes)} classes ({', '.join(listing.classes[:3])}, ...); "
             "evaluate on the data set it was trained on"
+        )
+    if listing.positions != positions_in(content):
+        raise InputError(
+            f"{path} classifies {positions_in(content)} positions, videos of {listing.name} have "
+            f"{listing.positions}; evaluate on the data set it was trained on"
         )
     return OpenedCheckpoint(config, listing, source, network_from_checkpoint(content, config, path))
 

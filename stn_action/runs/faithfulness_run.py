@@ -115,9 +115,14 @@ def _measured(
     console: Console | None,
 ) -> Faithfulness:  # fmt: skip
     config, listing = opened.config, opened.listing
-    if explained == "true" and listing.test.targets.ndim != 1:
+    if explained == "true" and listing.multi_label:
         raise InputError(
             f"--explain true: videos of {listing.name} have several labels; use --explain predicted"
+        )
+    if listing.positions > 1:
+        raise InputError(
+            f"{listing.name}: videos have a class at each of {listing.positions} positions; masks "
+            "are compared for one class a video"
         )
     strategy = build_strategy("float32")
     network = strategy.place(opened.network)

@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
+from stn_action.batch import class_text
 from stn_action.config.fingerprint import FINGERPRINT_FILE, Differences, Fingerprint
 from stn_action.config.schema import Config, to_yaml
 from stn_action.data.video_table import Video
@@ -216,11 +217,17 @@ def _write_confusion(path: Path, scores: Scores, classes: tuple[str, ...]) -> No
 def _prediction_rows(
     scores: Scores, videos: Sequence[Video], classes: tuple[str, ...]
 ) -> Iterator[list[str]]:
-    yield ["video", "group", "true", "predicted", *classes]
+    positions = scores.probabilities.shape[1] // len(classes)
+    names = [*classes] if positions == 1 else [
+        f"{place}: {name}" for place in range(1, positions + 1) for name in classes
+    ]  # fmt: skip
+    yield ["video", "group", "true", "predicted", *names]
     for video, row in zip(videos, scores.probabilities, strict=True):
-        predicted = "failed" if row.isnan().any() else classes[int(row.argmax())]
+        top = row.reshape(positions, -1).argmax(1).tolist()
+        predicted = "failed" if row.isnan().any() else class_text(classes, top)
         cells = [f"{value:.6f}" for value in _values(row)]
         true = ", ".join(classes[label] for label in video.labels)
+        true = class_text(classes, video.labels) if positions > 1 else true
         yield [video.name, video.group, true, predicted, *cells]
 
 

@@ -101,8 +101,9 @@ def open_session(config: Config, console: Console) -> ProbeSession:
     listings = fold_listings(config)
     first = next(iter(listings.values()))
     source = with_scenes(open_source(config), config, first)
-    if first.multi_label:
-        raise InputError(f"{first.name}: videos have several labels; a probe needs one each")
+    if first.multi_label or first.positions > 1:
+        kind = "labels" if first.multi_label else "positions"
+        raise InputError(f"{first.name}: videos have several {kind}; a probe needs one label each")
     seed_everything(config.train.seed)
     network = build_network(config, len(first.classes))
     data = build_run_data(config, source, first.all_videos, network, strategy, console)

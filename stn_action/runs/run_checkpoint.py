@@ -51,6 +51,7 @@ def save_run(
     content = {
         "config": to_dict(run.config),
         "classes": list(run.listing.classes),
+        "positions": run.listing.positions,
         "listing": run.listing.name,
         "epoch": epoch,
         "batch": 0 if totals is None else totals.batches,

@@ -11,7 +11,7 @@ from stn_action.config.schema import Config
 from stn_action.data.listing import NAMES_SHOWN
 from stn_action.distributed import build_strategy, seed_batch, seed_everything
 from stn_action.errors import InputError
-from stn_action.evaluation.metrics import METRICS, check_monitor, score_videos
+from stn_action.evaluation.metrics import METRICS, check_monitor, score_videos, task_of
 from stn_action.evaluation.views import evaluate
 from stn_action.progress import show_progress
 from stn_action.runs.folder import (
@@ -67,7 +67,7 @@ def train(
     seed_everything(config.train.seed)
     listing, source = open_data(config)
     check_before_start(config)
-    check_monitor(config.train.monitor, multi_label=listing.multi_label)
+    check_monitor(config.train.monitor, task_of(listing.test.targets))
     folder = strategy.broadcast(run_folder(config))
     with locked_folder(folder, strategy) as existed:
         check_folder(folder, config, resume=resume, used=has_checkpoint(folder), existed=existed)

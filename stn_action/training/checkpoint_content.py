@@ -11,6 +11,7 @@ from torch import Tensor
 from stn_action.errors import InputError
 
 MAX_CLASSES = 100_000
+MAX_POSITIONS = 1000
 MAX_NAME = 1000
 """Characters of a class's name."""
 
@@ -21,6 +22,8 @@ class Part(NamedTuple):
     wanted: str
     """What it is, for the message."""
     fits: Callable[[Any], bool]
+    optional: bool = False
+    """Whether it may be missing, in a checkpoint of before there was such a key."""
 
 
 def check_trained(content: Mapping[str, Any], path: str | Path) -> None:
@@ -41,6 +44,11 @@ def check_resumable(content: Mapping[str, Any], path: str | Path) -> None:
     _check_parts(content, path, TRAINED | RESUMED)
 
 
+def positions_in(content: Mapping[str, Any]) -> int:
+    """Return how many positions the network classifies; 1 before checkpoints held a number."""
+    return content.get("positions", 1)
+
+
 def check_weights(weights: Mapping[str, Tensor], path: str | Path) -> None:
     """Check that weights hold neither NaN nor infinity.
 
@@ -58,6 +66,8 @@ def check_weights(weights: Mapping[str, Tensor], path: str | Path) -> None:
 def _check_parts(content: Mapping[str, Any], path: str | Path, parts: dict[str, Part]) -> None:
     for key, part in parts.items():
         if key not in content:
+            if part.optional:
+                continue
             raise InputError(
                 f"{path}: the checkpoint has no {key!r}, expected {part.wanted}; it was not "
                 "written by stn_action's training, take one that was"
@@ -75,6 +85,10 @@ def _is_class_names(value: Any) -> bool:
     if not all(type(name) is str and 0 < len(name) <= MAX_NAME for name in value):
         return False
     return len(set(value)) == len(value)
+
+
+def _is_positions(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= MAX_POSITIONS
 
 
 def _is_weights(value: Any) -> bool:
@@ -126,6 +140,7 @@ TRAINED = {
     "config": Part("the settings of its run", _is_dict),
     "classes": Part("the names of its classes, a list of different texts", _is_class_names),
     "network": Part("the weights by name, plain tensors", _is_weights),
+    "positions": Part("the number of positions with a class each", _is_positions, optional=True),
 }
 """What a prediction or a test needs."""
 RESUMED = {

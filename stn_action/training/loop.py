@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from stn_action.batch import Batch
+from stn_action.batch import Batch, by_position, num_positions
 from stn_action.distributed import Strategy
 from stn_action.training.epoch_totals import EpochTotals
 from stn_action.training.objective import Objective
@@ -28,7 +28,8 @@ class TrainStats:
     loss: float
     """Mean over clips."""
     accuracy: float
-    """Share of the training clips whose class was the most probable in their forward pass."""
+    """Share of the training clips whose class, at all positions, was the most probable in their
+    forward pass."""
     steps: int
     """Optimizer steps."""
     data_wait_share: float
@@ -140,8 +141,12 @@ def _with_last(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
 
 
 def _num_correct(logits: Tensor, target: Tensor) -> Tensor:
-    """Count () the clips whose most probable class is the target, or one of its largest."""
+    """Count () the clips whose most probable class is the target, or one of its largest.
+
+    Of several positions all must be right.
+    """
+    if not target.is_floating_point():
+        predicted = by_position(logits, num_positions(target)).argmax(2)  # (B, P)
+        return (predicted == target.view_as(predicted)).all(1).sum()
     predicted = logits.argmax(1)
-    if target.ndim == 1:
-        return (predicted == target).sum()
     return (target.gather(1, predicted[:, None])[:, 0] == target.amax(1)).sum()

@@ -7,6 +7,7 @@ from typing import Protocol
 from torch import Tensor
 from torch.nn import functional as F
 
+from stn_action.batch import by_position
 from stn_action.errors import InputError
 from stn_action.models.prediction import Focus, Prediction
 
@@ -21,7 +22,10 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class ClassificationLoss:
-    """Cross-entropy of the prediction and of its auxiliary classifiers, and terms of the heads."""
+    """Cross-entropy of the prediction and of its auxiliary classifiers, and terms of the heads.
+
+    Of clips with a class at each of P positions it is the sum over the positions.
+    """
 
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes (Szegedy et al. 2016), in [0, 1); with
@@ -53,7 +57,8 @@ class ClassificationLoss:
             prediction: logits (B, C), branch_logits (B, K + 1, C) or None, random_logits (B, C)
                 or None.
             target: (B,) int64; or (B, C) float32, probabilities (sum 1) of a single label, as
-                mixup makes them, or 0 and 1 of several.
+                mixup makes them, or 0 and 1 of several; or (B, P) int64, and C is that of all
+                positions together.
         """
         loss = self._cross_entropy(prediction.logits, target)
         branches = prediction.branch_logits
@@ -72,4 +77,9 @@ class ClassificationLoss:
         if self.multi_label:
             smooth = (1 - self.label_smoothing) * target + self.label_smoothing / 2
             return F.binary_cross_entropy_with_logits(logits.float(), smooth)
-        return F.cross_entropy(logits.float(), target, label_smoothing=self.label_smoothing)
+        logits, smoothing = logits.float(), self.label_smoothing
+        if target.is_floating_point() or target.ndim == 1:
+            return F.cross_entropy(logits, target, label_smoothing=smoothing)
+        positions = target.shape[1]
+        rows = by_position(logits, positions).flatten(0, 1)  # (B * P, C)
+        return positions * F.cross_entropy(rows, target.flatten(), label_smoothing=smoothing)

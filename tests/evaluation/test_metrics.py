@@ -5,8 +5,8 @@ import torch
 
 from stn_action.config.schema import TrainConfig
 from stn_action.errors import InputError
-from stn_action.evaluation.evaluation_choices import MetricName
-from stn_action.evaluation.metrics import METRICS, TopK, check_monitor, score_videos
+from stn_action.evaluation.evaluation_choices import MetricName, Task
+from stn_action.evaluation.metrics import METRICS, TopK, check_monitor, score_videos, task_of
 from stn_action.evaluation.views import ViewPredictions
 
 # Five videos of three classes; video 4 is never seen.
@@ -63,7 +63,7 @@ def test_the_probabilities_of_each_video_come_out():
     assert probabilities[4].isnan().all()
 
 
-@pytest.mark.parametrize("name", [name for name, spec in METRICS.items() if not spec.multi_label])
+@pytest.mark.parametrize("name", [name for name, spec in METRICS.items() if "class" in spec.tasks])
 def test_views_added_in_parts_count_as_all_at_once(name):
     whole, parts = METRICS[name].build(LABELS, 3), METRICS[name].build(LABELS, 3)
     whole.update(some(torch.arange(5)))
@@ -107,7 +107,7 @@ def test_views_of_another_list_are_refused():
 
 
 def test_targets_must_be_class_indices():
-    with pytest.raises(ValueError, match=r"targets must be \(N,\), N > 0, each from 0 to 1"):
+    with pytest.raises(ValueError, match=r"targets must be \(N,\), N > 0, .* from 0 to 1"):
         score_videos(some(torch.arange(5)), LABELS, 2)
 
 
@@ -138,17 +138,73 @@ def test_a_failed_video_with_labels_was_not_found():
     assert numbers == pytest.approx({"mean_ap": ((1 + 2 / 3) / 2 + 1 / 3) / 2})
 
 
+# Four numbers of three positions, of the classes 0, 1 and nothing (2); number 3 is never seen.
+NUMBERS = torch.tensor([[0, 1, 2], [1, 0, 0], [1, 2, 2], [0, 0, 0]])
+NUMBER_VIEWS = torch.tensor([0, 0, 1, 2])
+ROWS = torch.tensor(
+    [
+        [
+            0.4,
+            0.6,
+            0.0,
+            0.1,
+            0.7,
+            0.2,
+            0.0,
+            0.1,
+            0.9,
+        ],  # number 0: the first digit is wrong in this,
+        [0.9, 0.0, 0.1, 0.2, 0.5, 0.3, 0.1, 0.1, 0.8],  # right in the mean: all three are
+        [0.1, 0.8, 0.1, 0.6, 0.3, 0.1, 0.2, 0.5, 0.3],  # number 1: the third is wrong
+        [0.5, 0.4, 0.1, 0.2, 0.3, 0.5, 0.1, 0.1, 0.8],  # number 2: the first is wrong
+    ]
+)
+
+
+def test_a_number_is_right_where_all_positions_are():
+    scores = score_videos(views(NUMBER_VIEWS, ROWS, NUMBERS[NUMBER_VIEWS]), NUMBERS, 3)
+    assert scores.numbers == pytest.approx({"top1": 1 / 4, "top1_position": (3 + 2 + 2 + 0) / 12})
+    assert scores.line() == "top-1 25.0%  top-1 of positions 58.3%"
+    assert set(scores.artifacts) == {"probabilities"}  # a confusion is of one class a video
+    torch.testing.assert_close(scores.probabilities[0], ROWS[:2].mean(0))
+    assert scores.probabilities[3].isnan().all()
+    top1 = TopK(NUMBERS, 3, k=1)
+    top1.update(views(NUMBER_VIEWS, ROWS, NUMBERS[NUMBER_VIEWS]))
+    assert top1.correct().tolist() == [True, False, False, False]
+
+
+def test_a_view_of_another_number_is_refused():
+    other = views(torch.tensor([1]), ROWS[:1], torch.tensor([[1, 0, 2]]))
+    with pytest.raises(ValueError, match=r"video 1 has target \[1, 0, 0\], got .* \[1, 0, 2\]"):
+        score_videos(other, NUMBERS, 3)
+    with pytest.raises(
+        ValueError, match=r"integers from 0 to 1, .* got torch.int64 of shape \(4, 3"
+    ):
+        score_videos(other, NUMBERS, 2)
+
+
 def test_every_name_of_a_metric_has_a_row_and_computes_that_number():
     assert set(METRICS) == set(get_args(MetricName))
+    targets = {"class": (LABELS, 3), "labels": (LABEL_ROWS, 2), "positions": (NUMBERS, 3)}
+    assert {task: task_of(rows) for task, (rows, _) in targets.items()} == {
+        task: task for task in get_args(Task)
+    }
     for name, spec in METRICS.items():
-        targets = LABEL_ROWS if spec.multi_label else LABELS
-        assert name in spec.build(targets, targets.shape[-1] if spec.multi_label else 3).compute()
+        for task in spec.tasks:
+            assert name in spec.build(*targets[task]).compute()
 
 
 def test_a_metric_of_another_task_is_refused_as_monitor():
     assert TrainConfig().monitor == "top1"
-    check_monitor("top1", multi_label=False)
+    check_monitor("top1", "class")
+    check_monitor("top1", "positions")
     with pytest.raises(InputError, match=r"train.monitor: top1 is not .* expected one of mean_ap"):
-        check_monitor("top1", multi_label=True)
-    with pytest.raises(InputError, match="expected one of top1, top5, mean_class"):
-        check_monitor("mean_ap", multi_label=False)
+        check_monitor("top1", "labels")
+    with pytest.raises(
+        InputError, match="of videos with one class, expected one of top1, top5, mea"
+    ):
+        check_monitor("mean_ap", "class")
+    with pytest.raises(
+        InputError, match="with several positions, expected one of top1, top1_posit"
+    ):
+        check_monitor("mean_class", "positions")

@@ -33,6 +33,44 @@ def with_windows() -> Focus:
     return Focus(theta, theta[0, :, 0], "stage3", CELLS)
 
 
+def of_positions(classes: tuple[str, ...], *rows: list[float]) -> VideoPrediction:
+    probabilities = torch.tensor([value for row in rows for value in row])
+    views = probabilities.expand(2, -1)
+    return VideoPrediction(
+        "number", classes, probabilities, views, torch.arange(8).view(2, 4), BOXES, (),
+        person_found=True, positions=len(rows),
+    )  # fmt: skip
+
+
+def test_the_classes_at_all_positions_are_one_text():
+    found = of_positions(
+        ("0", "1", "none"), [0.1, 0.6, 0.3], [0.7, 0.2, 0.1], [0.0, 0.25, 0.75]
+    )  # fmt: skip
+    assert found.label == "10"
+    best = found.top(3)  # 1, 0, none; then 0.6 * 0.7 * 0.25 and 0.3 * 0.7 * 0.75
+    assert [text for text, _ in best] == ["10", "_0", "101"]
+    assert [p for _, p in best] == pytest.approx([0.315, 0.1575, 0.105])
+
+
+def test_the_best_texts_are_those_of_all_combinations():
+    rows = torch.rand(3, 4).softmax(1)
+    found = of_positions(("a", "b", "c", "none"), *rows.tolist())
+    products = torch.einsum("i,j,k->ijk", *rows).flatten().sort(descending=True).values
+    assert [p for _, p in found.top(11)] == pytest.approx(products[:11].tolist())
+    assert found.top(1)[0][0] == found.label
+    assert len({text for text, _ in found.top(64)}) == 64
+
+
+def test_one_position_has_the_classes_themselves():
+    found = of_positions(("wave", "kick", "none"), [0.2, 0.3, 0.5])
+    assert found.label == "none"
+    assert found.top(5) == [
+        ("none", 0.5),
+        ("kick", pytest.approx(0.3)),
+        ("wave", pytest.approx(0.2)),
+    ]
+
+
 def test_weights_are_in_source_pixels_for_each_view():
     focus = with_weights()
     found = prediction(focus)

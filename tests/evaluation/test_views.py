@@ -42,6 +42,15 @@ def test_several_labels_are_predicted_apart(looking_network, clips, strategy):
     assert torch.equal(predictions.target, labels)
 
 
+def test_each_position_has_a_softmax_of_its_own(looking_network, clips, strategy):
+    network, batch = looking_network(num_classes=6), clips(2)
+    digits = torch.tensor([[0, 1, 1], [1, 0, 1]])
+    predictions = evaluate(network, [batch._replace(target=digits)], strategy)
+    expected = network(batch.clip).logits.reshape(2, 3, 2).softmax(2).flatten(1)
+    torch.testing.assert_close(predictions.probabilities, expected)
+    assert torch.equal(predictions.target, digits)
+
+
 def test_focus_is_collected_when_asked(looking_network, clips, strategy):
     network = looking_network()
     second, first = clips(2, first_video=2), clips(2)

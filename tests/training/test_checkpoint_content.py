@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from stn_action.errors import InputError
-from stn_action.training.checkpoint_content import check_resumable, check_trained, check_weights
+from stn_action.training.checkpoint_content import (
+    check_resumable,
+    check_trained,
+    check_weights,
+    positions_in,
+)
 
 GOOD = {
     "config": {}, "classes": ["a", "b"], "network": {"w": torch.zeros(2)}, "optimizer": {},
@@ -17,6 +22,15 @@ def test_what_training_writes_is_accepted():
     check_resumable(GOOD, "last.pt")
     check_trained({key: GOOD[key] for key in ("config", "classes", "network")}, "last.pt")
     check_weights({"a": torch.zeros(2), "b": torch.ones(2, dtype=torch.int64)}, "last.pt")
+
+
+def test_the_number_of_positions_may_be_missing():
+    assert positions_in(GOOD) == 1
+    check_trained({**GOOD, "positions": 5}, "last.pt")
+    assert positions_in({**GOOD, "positions": 5}) == 5
+    for wrong in (0, True, "5", 10**9):
+        with pytest.raises(InputError, match=r"^last\.pt: 'positions' .* the number of positions"):
+            check_trained({**GOOD, "positions": wrong}, "last.pt")
 
 
 @pytest.mark.parametrize(

@@ -323,6 +323,16 @@ def test_the_accuracy_counts_the_largest_of_several_targets(looking_network, cli
     assert run.epoch([batch._replace(target=target)], loss=nothing_to_learn).accuracy == 0.75
 
 
+def test_a_clip_is_right_where_all_positions_are(looking_network, clips, strategy):
+    network = looking_network(num_classes=6)
+    network.norm, network.dropout.p = nn.Identity(), 0.0
+    batch = clips(4)
+    digits = network(batch.clip).logits.reshape(4, 3, 2).argmax(2)
+    digits[0, 1] = 1 - digits[0, 1]  # one of twelve is wrong, in one of four clips
+    run = Run(network, strategy, lr=0.0, relative_lr=0.0)
+    assert run.epoch([batch._replace(target=digits)]).accuracy == 0.75
+
+
 def test_waiting_for_data_is_measured(looking_network, clips, strategy):
     def slow():
         for _ in range(2):

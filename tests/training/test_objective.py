@@ -76,6 +76,23 @@ def test_several_labels_are_learned_apart():
     torch.testing.assert_close(smooth(Prediction(LOGITS, (), None), rows), expected)
 
 
+def test_the_loss_of_positions_is_the_sum_of_their_cross_entropies():
+    logits = torch.cat([LOGITS, LOGITS.flip(1), 2 * LOGITS], 1)  # (2, 3 * 3)
+    target = torch.tensor([[0, 2, 1], [1, 0, 2]])
+    single = ClassificationLoss(label_smoothing=0.2)
+    each = [
+        single(Prediction(logits[:, 3 * place : 3 * place + 3], (), None), target[:, place])
+        for place in range(3)
+    ]
+    torch.testing.assert_close(single(Prediction(logits, (), None), target), sum(each))
+    branches = torch.stack([logits, -logits], 1)  # (2, 2, 9)
+    of_branches = sum(single(Prediction(part, (), None), target) for part in (logits, -logits)) / 2
+    both = ClassificationLoss(label_smoothing=0.2, branch_loss=0.5)
+    torch.testing.assert_close(
+        both(Prediction(logits, (), branches), target), sum(each) + 0.5 * of_branches
+    )
+
+
 def test_settings_out_of_range_are_named():
     with pytest.raises(InputError, match=r"label_smoothing must be in \[0, 1\), got 1.0"):
         ClassificationLoss(label_smoothing=1.0)
