@@ -18,6 +18,7 @@ MAX_WORKERS = 512
 EXTRAS = {
     "accelerate": "train", "torchmetrics": "train", "tensorboard": "train",
     "trackers": "people", "supervision": "people", "scipy": "people",
+    "h5py": "paper",
 }  # fmt: skip
 """Packages, and the extra of `stn_action` that installs them."""
 

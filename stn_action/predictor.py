@@ -5,6 +5,7 @@ Letters: V views of a video, T frames of a view, C classes, K heads.
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -234,7 +235,8 @@ class Predictor:
             people=self.people, tubes=tubes_of(self.config), backend=self.config.data.reader,
             max_pixels=self.config.data.max_pixels,
         )  # fmt: skip
-        return evaluation_dataset(self.config, videos, crops=num_crops, source=source)
+        unlabeled = [replace(video, target=0) for video in videos]  # whatever kind of target
+        return evaluation_dataset(self.config, unlabeled, crops=num_crops, source=source)
 
     def _views(self, reader: VideoReader, tubes: tuple[Tube, ...]) -> list[Sample]:
         """Return all views of frames and people that were given."""

@@ -34,6 +34,7 @@ HEAVY = {
         "video/writer.py",
     },
     "decord": {"video/decord_backend.py"},
+    "h5py": {"person/formats/digit_struct.py"},
     "matplotlib": {
         "visualize/chart_figure.py", "visualize/charts.py", "visualize/confusion.py",
         "visualize/winner_maps.py",

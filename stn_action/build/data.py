@@ -240,8 +240,10 @@ def protocol(config: Config, listing: Listing, num_failed: int) -> str:
         return f"{count}, {distorted}, on {width}x{height}"
     missing = f", {listing.missing} missing" if listing.missing else ""
     skipped = f", {listing.skipped} without a {listing.subject} left out" if listing.skipped else ""
+    number = listing.left_out.get("test", 0)
+    left_out = f", {number} left out ({listing.left_out_kind})" if number else ""
     return (
-        f"{count}, {num_failed} failed{missing}{skipped}; "
+        f"{count}, {num_failed} failed{missing}{skipped}{left_out}; "
         f"{_view_words(config, listing, f'{width}x{height}')}, {_crop_words(config, listing)}"
     )
 

@@ -249,6 +249,9 @@ def announce(run: Run, console: Console) -> None:
     )
     if listing.passed_over:
         console.print(passed_over_line(listing.passed_over, config.data.root), markup=False)
+    if any(listing.left_out.values()):
+        numbers = " and ".join(f"{count} of {part}" for part, count in listing.left_out.items())
+        console.print(f"left out: {listing.left_out_kind}, {numbers}", markup=False)
     for line in run.groups:
         console.print(line, markup=False)
     if batches := run.totals.batches:

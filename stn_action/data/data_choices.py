@@ -3,13 +3,13 @@
 from typing import Literal
 
 DatasetName = Literal[
-    "ucf101", "jhmdb", "ut_interaction", "weizmann", "cub200", "mnist", "mnist_addition", "folders",
-    "sample",
+    "ucf101", "jhmdb", "ut_interaction", "weizmann", "cub200", "svhn", "mnist", "mnist_addition",
+    "folders", "sample",
 ]  # fmt: skip
 """The data sets; `folders`: videos in folders named by class."""
 DIGIT_SETS: tuple[DatasetName, ...] = ("mnist", "mnist_addition")
 """Those of digits in idx files, which can be distorted."""
-IMAGE_SETS: tuple[DatasetName, ...] = ("cub200", *DIGIT_SETS)
+IMAGE_SETS: tuple[DatasetName, ...] = ("cub200", "svhn", *DIGIT_SETS)
 """Those of images, which are videos of one frame."""
 DistortionName = Literal["R", "RTS", "P", "E", "TC"]
 """Distortions of digits, as the spatial transformer paper names them; see `data.digits`."""

@@ -40,6 +40,10 @@ class Listing:
     """Test videos that are left out because they have no person."""
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """Files in the data set's folders that are not called like a video: kinds and numbers."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Listed videos that the classes cannot express: numbers by part, train and test."""
+    left_out_kind: str = ""
+    """What they are."""
     unit: str = "videos"
     """What its videos are, in messages and in the protocol line: `images`, `digits`."""
     subject: str = "person"
@@ -91,7 +95,9 @@ def require_videos(
     missing = [video for video in videos if not video.path.is_file()]
     if not missing:
         return
-    names = ", ".join(video.path.name for video in missing[:NAMES_SHOWN])
+    unique = len({video.path.name for video in videos}) == len(videos)
+    parts = 1 if unique else 2  # with the folder, as in train/1.png
+    names = ", ".join("/".join(video.path.parts[-parts:]) for video in missing[:NAMES_SHOWN])
     more = f" and {len(missing) - NAMES_SHOWN} more" if len(missing) > NAMES_SHOWN else ""
     raise InputError(
         f"{len(missing)} of {len(videos)} listed {unit} are missing: {names}{more}; "

@@ -11,6 +11,7 @@ from stn_action.data.datasets import (
     jhmdb21,
     mnist,
     sample,
+    svhn,
     ucf101,
     ut_interaction,
     weizmann,
@@ -81,8 +82,12 @@ class DatasetSpec:
         listing = self.list_videos(Path(root), fold)
         assert listing.multi_label == self.multi_label
         parts = {"training": listing.train, "validation": listing.val, "test": listing.test}
+        left_out = listing.left_out
         found = Counts(
-            len(listing.classes), len(listing.train), len(listing.test), len(listing.val)
+            len(listing.classes),
+            len(listing.train) + left_out.get("train", 0),
+            len(listing.test) + left_out.get("test", 0),
+            len(listing.val),
         )
         official = self.official[listing.name] if self.official else found
         if require_official and found != official:
@@ -94,7 +99,8 @@ class DatasetSpec:
         if found == official:
             return listing
         val = f", {found.val} validation" if found.val else ""
-        subset = f"subset: {found.train} train{val}, {found.test} test {listing.unit}"
+        train, test = len(listing.train), len(listing.test)
+        subset = f"subset: {train} train{val}, {test} test {listing.unit}"
         return replace(listing, name=f"{listing.name} ({subset})")
 
     def keep_present(self, listing: Listing, root: str | Path) -> Listing:
@@ -179,6 +185,16 @@ DATASETS = {
             cub200.REMEDY,
             official={"cub200": Counts(200, 5994, 5794)},
             searched=f"{{root}}/{cub200.FOLDER}/{cub200.PHOTOS} or {{root}}/{cub200.PHOTOS}",
+        ),
+        DatasetSpec(
+            "svhn",
+            svhn.list_svhn,
+            svhn.REMEDY,
+            official={
+                "svhn": Counts(11, 33_402, 13_068),
+                "svhn with extra": Counts(11, 33_402 + 202_353, 13_068),
+            },
+            searched="{root}/train, {root}/extra and {root}/test",
         ),
         DatasetSpec(
             "mnist",

@@ -7,6 +7,7 @@ from stn_action.errors import InputError
 from stn_action.person.formats.ava import read_ava, write_ava
 from stn_action.person.formats.coco import read_coco, write_coco
 from stn_action.person.formats.cub import read_cub
+from stn_action.person.formats.digit_struct import read_svhn
 from stn_action.person.formats.jhmdb import read_jhmdb
 from stn_action.person.formats.jhmdb_masks import read_jhmdb_masks
 from stn_action.person.formats.motchallenge import read_mot, write_mot
@@ -41,6 +42,7 @@ FORMATS: dict[str, Format] = {
     "ava": Format(read_ava, write_ava, "AVA's csv; needs size, frame rate and start of the videos"),
     "ucf101_24": Format(read_ucf101_24, None, "pyannot.pkl of corrected-UCF101-Annots"),
     "cub": Format(read_cub, None, "bounding_boxes.txt of CUB-200-2011, images.txt beside it"),
+    "svhn": Format(read_svhn, None, "SVHN's folder of train/ and test/, or one digitStruct.mat"),
     "jhmdb": Format(read_jhmdb, None, "a zip of one text file per frame"),
     "jhmdb_masks": Format(read_jhmdb_masks, None, "a folder of <class>/<video>/puppet_mask.mat"),
 }
