@@ -28,6 +28,7 @@ from stn_action.models.stages import (
     trunk_behind,
 )
 from stn_action.models.trunk_features import run_trunk
+from stn_action.models.trunk_transformers import common_gain, moving_parameters
 
 
 class FocusedNetwork(nn.Module):
@@ -125,11 +126,11 @@ class FocusedNetwork(nn.Module):
     @property
     def gain(self) -> float:
         """Return the factor by which the localization network's stored weights are multiplied."""
-        return self.readout.gain if self.readout else 1.0
+        return common_gain(self.trunk, self.readout)
 
     def localization_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that move the windows."""
-        return self.readout.localization_parameters() if self.readout else []
+        """Return the parameters that move the windows, those in the trunk's transformers too."""
+        return moving_parameters(self.trunk, self.readout)
 
     def forward(
         self,

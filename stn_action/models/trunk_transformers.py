@@ -1,0 +1,40 @@
+"""Spatial transformers that a trunk has of its own, and the heads that are plugged into it.
+
+All localization networks are trained in one group, at one relative learning rate and gain.
+"""
+
+from torch import nn
+
+from stn_action.errors import InputError
+from stn_action.models.heads import FocusHeads
+from stn_action.models.readouts.readout import Readout
+
+
+def transformers_in(trunk: nn.Module) -> list[FocusHeads]:
+    """Return the heads of all spatial transformers that are modules of the trunk."""
+    return [module for module in trunk.modules() if isinstance(module, FocusHeads)]
+
+
+def moving_parameters(trunk: nn.Module, readout: Readout | None) -> list[nn.Parameter]:
+    """Return the parameters of all localization networks, the trunk's first."""
+    own = [p for heads in transformers_in(trunk) for p in heads.localization.parameters()]
+    return own + (readout.localization_parameters() if readout else [])
+
+
+def common_gain(trunk: nn.Module, readout: Readout | None) -> float:
+    """Return the factor by which localization networks' stored weights are multiplied.
+
+    Raises:
+        InputError: those of the trunk and of the read-out have different ones.
+    """
+    gains = {heads.gain for heads in transformers_in(trunk)}
+    if readout is not None and (readout.localization_parameters() or not gains):
+        gains.add(readout.gain)
+    if len(gains) > 1:
+        raise InputError(
+            f"the localization networks have different gains, {sorted(gains)}: those of the "
+            "trunk's own spatial transformers and of the heads are trained at one rate. Give both "
+            "the same gain (plug: gain, a configuration: model.focus.gain; SpatialTransformer: "
+            "gain)"
+        )
+    return gains.pop() if gains else 1.0
