@@ -99,8 +99,8 @@ class FocusConfig(Section):
     localization: LocalizationName = "grid"
     """Localization network: grid (numbers from a small grid of features), heatmap (one heat map
     per head, whose mean and variance are the window; only with translation, attention and
-    anisotropic), or dense or convolutional (plain layers, as in the spatial transformer paper's
-    digit experiments, at a relative learning rate near 1)."""
+    anisotropic), or dense, convolutional or svhn (plain layers, as in the spatial transformer
+    paper's experiments on digits and on house numbers, at a relative learning rate near 1)."""
     localization_padding: LocalizationPadding = "zeros"
     """Values outside the map in the localization network: zeros, or replicate, the nearest cell."""
     localization_weights: PathText | None = None
@@ -202,7 +202,7 @@ class ModelConfig(Section):
 
     backbone: BackboneName
     """torchvision/<video network>, pytorchvideo/<video network>, timm/<image network> (frame by
-    frame), digits/<network> (of the spatial transformer paper), or small3d."""
+    frame), digits/<network> or svhn/<network> (of the spatial transformer paper), or small3d."""
     weights: NameOrNone = None
     """Published weights (kinetics400, imagenet), the path of a weights file, of a run's checkpoint
     (its trunk), or none."""

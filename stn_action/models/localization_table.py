@@ -1,5 +1,6 @@
 """The localization networks by name, with the settings that make them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
@@ -9,16 +10,28 @@ from stn_action.geometry.family import Transform
 from stn_action.models.heatmap_localization import HeatmapLocalization
 from stn_action.models.localization import LocalizationNetwork
 from stn_action.models.model_choices import LOCALIZATIONS, LocalizationName, LocalizationPadding
-from stn_action.models.plain_localization import convolutional_localization, dense_localization
+from stn_action.models.plain_localization import (
+    PlainLocalization,
+    convolutional_localization,
+    dense_localization,
+    svhn_localization,
+)
+
+PLAIN: dict[LocalizationName, Callable[[int, tuple[int, int], int], PlainLocalization]] = {
+    "dense": dense_localization,
+    "convolutional": convolutional_localization,
+    "svhn": svhn_localization,
+}
+"""Those made for maps of one size: (channels, height and width, number of outputs) to a network."""
 
 
 @dataclass(frozen=True)
 class LocalizationSettings:
-    """A localization network; "dense" and "convolutional" have none of the settings but the map."""
+    """A localization network; those of `PLAIN` have none of the settings but the map."""
 
     name: LocalizationName = "grid"
-    """"grid": numbers from a small grid of features; "heatmap": one heat map per head; "dense" or
-    "convolutional": the plain ones of the paper's digit experiments, without a gain."""
+    """"grid": numbers from a small grid of features; "heatmap": one heat map per head; "dense",
+    "convolutional" or "svhn": the paper's plain ones for digits and numbers, without a gain."""
     padding: LocalizationPadding = "zeros"
     """Beyond the map in its convolutions."""
     kernels: tuple[int, ...] = (7, 5)
@@ -28,7 +41,7 @@ class LocalizationSettings:
     grid: int = 7
     """Height and width of the grid; 1: pooled globally, which loses where things are."""
     map_hw: tuple[int, int] | None = None
-    """Height and width of the maps, which "dense" and "convolutional" are made for."""
+    """Height and width of the maps, which those of `PLAIN` are made for."""
 
     def __post_init__(self) -> None:
         if self.name not in LOCALIZATIONS:
@@ -73,5 +86,4 @@ def build_localization(
             f"localization {settings.name!r} is made for maps of one size: give map_hw, their "
             "height and width"
         )
-    build = dense_localization if settings.name == "dense" else convolutional_localization
-    return build(in_channels, settings.map_hw, num_outputs)
+    return PLAIN[settings.name](in_channels, settings.map_hw, num_outputs)

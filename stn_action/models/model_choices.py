@@ -14,7 +14,7 @@ ReadoutName = Literal["windows", "attention", "saliency", "foreground", "max", "
 InputPer = Literal[ThetaPer, "volume"]
 """What one input of a localization network covers; `volume`: of a volumetric transform."""
 
-LocalizationName = Literal["grid", "heatmap", "dense", "convolutional"]
+LocalizationName = Literal["grid", "heatmap", "dense", "convolutional", "svhn"]
 """Localization networks; see the `localization` files of `models`."""
 
 LocalizationPadding = Literal["zeros", "replicate"]
@@ -43,9 +43,9 @@ BACKBONES_BY_NAME = (
 )  # fmt: skip
 """Trunks with a row of their own in `backbone_table`."""
 
-BACKBONE_LIBRARIES = ("timm", "digits")
-"""Libraries of which any model is a trunk, as `timm/<model>`; `digits` has the networks of the
-spatial transformer paper."""
+BACKBONE_LIBRARIES = ("timm", "digits", "svhn")
+"""Libraries of which any model is a trunk, as `timm/<model>`; `digits` and `svhn` have the networks
+of the spatial transformer paper."""
 
 
 def backbone_choices() -> str:

@@ -1,8 +1,8 @@
-"""The plain localization networks of the spatial transformer paper's digit experiments.
+"""The plain localization networks of the spatial transformer paper's experiments on digits.
 
-Jaderberg et al. 2015 (arXiv 1506.02025), appendix A.4. Their layers are not equalized (gain 1),
-and they see the map as it is, so that they fit maps of one size. The last layer starts at zero:
-theta starts at its base, the identity.
+Jaderberg et al. 2015 (arXiv 1506.02025), appendix A.4 and section 4.2. Their layers are not
+equalized (gain 1), and they see the map as it is, so that they fit maps of one size. The last layer
+starts at zero: theta starts at its base, the identity.
 """
 
 from torch import Tensor, nn
@@ -37,12 +37,12 @@ class PlainLocalization(nn.Module):
 
 
 def dense_localization(
-    in_channels: int, map_hw: tuple[int, int], num_outputs: int
+    in_channels: int, map_hw: tuple[int, int], num_outputs: int, num_layers: int = 3
 ) -> PlainLocalization:
-    """Build the localization network of the paper's ST-FCN: three layers of 32 units."""
+    """Build layers of 32 units: three as in the paper's ST-FCN, two as in its ST-CNN Multi."""
     layers: list[nn.Module] = [nn.Flatten()]
     width = in_channels * map_hw[0] * map_hw[1]
-    for _ in range(3):
+    for _ in range(num_layers):
         layers += [nn.Linear(width, DENSE_WIDTH), nn.ReLU()]
         width = DENSE_WIDTH
     return PlainLocalization(nn.Sequential(*layers, nn.Linear(width, num_outputs)))
@@ -74,4 +74,31 @@ def convolutional_localization(
             nn.Linear(FILTERS, num_outputs),
         ),
         at_zero=at_zero,
+    )  # fmt: skip
+
+
+def svhn_localization(
+    in_channels: int, map_hw: tuple[int, int], num_outputs: int
+) -> PlainLocalization:
+    """Build the localization network of the paper's ST-CNN Single, for house numbers.
+
+    Two convolutions of 32 filters of 5 x 5, padded, with a maximum over 2 x 2 pixels between them,
+    and two layers of 32 units.
+
+    Raises:
+        InputError: the map is too small.
+    """
+    height, width = (side // 2 for side in map_hw)
+    if height < 1 or width < 1:
+        raise InputError(
+            f"localization 'svhn' needs maps of at least 2x2, got {map_hw[1]}x{map_hw[0]}"
+        )
+    return PlainLocalization(
+        nn.Sequential(
+            nn.Conv2d(in_channels, DENSE_WIDTH, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(DENSE_WIDTH, DENSE_WIDTH, 5, padding=2), nn.ReLU(), nn.Flatten(),
+            nn.Linear(DENSE_WIDTH * height * width, DENSE_WIDTH), nn.ReLU(),
+            nn.Linear(DENSE_WIDTH, DENSE_WIDTH), nn.ReLU(),
+            nn.Linear(DENSE_WIDTH, num_outputs),
+        )
     )  # fmt: skip

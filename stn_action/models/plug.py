@@ -92,8 +92,8 @@ def plug(
         start: windows start on "tiles" of the map, or of the "foreground", the person of each clip
             (as `extents` in each call tell; without them, tiles of the map).
         localization: of windows, "grid": numbers from a small grid of features; "heatmap": one
-            heat map per head, whose mean and variance are the window; "dense" or "convolutional":
-            the plain networks of the paper's digit experiments, for maps as large as the example's.
+            heat map per head, whose mean and variance are the window; "dense", "convolutional" or
+            "svhn": the paper's plain networks for digits, for maps as large as the example's.
         localization_padding: beyond the map in the localization network, "zeros" or "replicate".
         localization_kernels: sides of its convolutions behind the reduction, odd.
         localization_channels: of its hidden layers.

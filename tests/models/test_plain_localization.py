@@ -8,7 +8,11 @@ from stn_action.errors import InputError
 from stn_action.geometry.transforms import build_transform
 from stn_action.models.heads import FocusHeads
 from stn_action.models.localization_table import LocalizationSettings
-from stn_action.models.plain_localization import convolutional_localization, dense_localization
+from stn_action.models.plain_localization import (
+    convolutional_localization,
+    dense_localization,
+    svhn_localization,
+)
 from stn_action.models.plug import plug
 from stn_action.models.spatial_transformer import SpatialTransformer
 
@@ -35,7 +39,22 @@ def test_the_convolutional_network_sees_half_of_the_size(map_hw, inputs):
         convolutional_localization(1, (27, 28), 6)
 
 
-@pytest.mark.parametrize("kind", ["dense", "convolutional"])
+def test_the_network_for_house_numbers_keeps_the_size_and_halves_it_once():
+    network = svhn_localization(3, (64, 48), 6)
+    shapes = [tuple(p.shape) for p in network.parameters() if p.dim() > 1]
+    assert shapes == [
+        (32, 3, 5, 5), (32, 32, 5, 5), (32, 32 * 32 * 24), (32, 32), (6, 32),
+    ]  # fmt: skip
+    assert not network(torch.rand(2, 3, 64, 48)).any()
+    with pytest.raises(InputError, match="'svhn' needs maps of at least 2x2, got 4x1"):
+        svhn_localization(3, (1, 4), 6)
+
+
+def test_a_dense_network_may_have_two_layers():
+    assert widths(dense_localization(2, (5, 7), 6, num_layers=2)) == [32, 32, 6]
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolutional", "svhn"])
 def test_a_plain_transformer_starts_as_the_identity_and_learns(kind):
     layer = SpatialTransformer(
         3, "affine", localization=LocalizationSettings(kind, map_hw=(28, 30))

@@ -12,6 +12,7 @@ from stn_action.models.backbones.backbone_spec import (
 from stn_action.models.backbones.digit_trunks import digit_spec
 from stn_action.models.backbones.pytorchvideo_trunks import pytorchvideo_specs
 from stn_action.models.backbones.small3d import build_small3d
+from stn_action.models.backbones.svhn_trunks import svhn_spec
 from stn_action.models.backbones.timm_trunks import timm_spec
 from stn_action.models.backbones.torchvision_trunks import torchvision_specs
 from stn_action.models.model_choices import PUBLISHED_WEIGHTS, Temporal, backbone_choices
@@ -30,7 +31,11 @@ BACKBONES: dict[str, BackboneSpec] = {
 }  # fmt: skip
 """Trunks with a row of their own."""
 
-LIBRARIES: dict[str, Callable[[str], BackboneSpec]] = {"timm": timm_spec, "digits": digit_spec}
+LIBRARIES: dict[str, Callable[[str], BackboneSpec]] = {
+    "timm": timm_spec,
+    "digits": digit_spec,
+    "svhn": svhn_spec,
+}
 """Libraries of which any model is a trunk, as library/model: model name to row."""
 
 
