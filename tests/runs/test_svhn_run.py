@@ -1,6 +1,7 @@
 """House numbers through boxes, training, test, prediction and drawing: a class at each position."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -30,6 +31,9 @@ SMALL = (
     "eval.num_crops=1", "train.batch_size=3", "train.epochs=2", "optim.clip_grad_norm=1",
 )  # fmt: skip
 CLASSES = [*"0123456789", "none"]
+CONVOLUTIONS = (3 * 25 * 32 + 32) + (32 * 25 * 32 + 32)
+"""Parameters of those of the localization network of ST-CNN Single."""
+CONFIGS = Path(__file__).parents[2] / "configs/paper"
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +144,42 @@ def test_what_is_for_one_class_a_video_refuses_numbers(run, config_file, tmp_pat
     ])  # fmt: skip
     assert status == 2
     assert "videos have several positions; a probe needs one label each" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "own"), [("svhn_st_single", 1), ("svhn_st_multi", 4)])
+def test_a_configuration_of_the_paper_trains_is_tested_and_predicts(
+    name, own, root, people, tmp_path, capsys
+):
+    run, config = tmp_path / "run", str(CONFIGS / f"{name}.yaml")
+    train_tool([
+        config, f"data.root={root}", f"data.people={people}", "data.official=false",
+        "data.num_workers=0", "train.batch_size=4", "train.max_steps=2", f"train.output_dir={run}",
+    ])  # fmt: skip
+    printed = capsys.readouterr().out
+    assert "relative: nominal 0.1, effective 0.1 (sgd, gain 1)" in printed
+    (line,) = (line for line in printed.splitlines() if line.startswith("localization"))
+    side = {1: (32 * 32 * 32,), 4: (3 * 64 * 64, 48 * 32 * 32, 64 * 32 * 32, 128 * 16 * 16)}[own]
+    assert (
+        f"{sum(32 * n for n in side) + own * (32 + 32 * 33 + 6 * 33) + (own == 1) * CONVOLUTIONS:,}"
+        in line
+    )
+    network = load_checkpoint(run / "last.pt")["network"]
+    last = [key for key in network if key.endswith("layers.5.weight" if own == 4 else "10.weight")]
+    assert len(last) == own
+    assert all(network[key].abs().max() > 0 for key in last)  # they started at zero
+    assert evaluate_tool(["--checkpoint", str(run / "last.pt")]) == 0
+    assert "64x64, 1 crop, number crop (looseness 0.15" in capsys.readouterr().out
+    assert (
+        Predictor.load(run / "last.pt", people=people).predict(root / "test/1.png").positions == 5
+    )
+
+
+def test_the_rate_falls_every_80_000_of_400_000_steps():
+    for name in ("svhn_cnn", "svhn_st_single", "svhn_st_multi"):
+        config = load_config(CONFIGS / f"{name}.yaml")
+        assert [share * 400_000 for share in config.optim.milestones] == pytest.approx(
+            [80_000, 160_000, 240_000, 320_000]
+        )
+        assert (config.train.max_steps, config.train.batch_size) == (400_000, 128)
+        assert config.train.epochs * (33_401 // 128) >= 400_000  # without extra too
+    assert config.optim.relative_lr == 0.1
