@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,7 @@ from stn_action.config.schema import load_config
 from stn_action.errors import InputError
 from stn_action.runs.faithfulness_run import run_faithfulness
 from stn_action.training.checkpoint import load_checkpoint, save_checkpoint
-from tests.svhn_tree import write_svhn
+from tests.svhn_tree import write_part, write_svhn
 from tests.tiny import rows_of, write_config
 from tools.convert_people import main as convert_tool
 from tools.evaluate import main as evaluate_tool
@@ -102,6 +103,28 @@ def test_a_checkpoint_predicts_the_text_of_a_number(run, root, people, capsys):
     torch.testing.assert_close(found.probabilities, torch.tensor(expected), atol=1e-4, rtol=0)
     predict_tool(["--checkpoint", str(run / "last.pt"), str(root / "test/1.png"), "--top", "1"])
     assert "test/1.png: " in capsys.readouterr().out
+
+
+def test_stored_features_train_too_and_what_is_left_out_is_printed(tmp_path, capsys):
+    draws = np.random.default_rng(0)
+    write_part(tmp_path / "svhn/train", ["1", "22", "654321", "3333", "55555", "90"], draws)
+    write_part(tmp_path / "svhn/test", ["7654321", "8"], draws)
+    settings = [f"data.root={tmp_path / 'svhn'}", *SMALL, "data.people=null"]
+    config = write_config(tmp_path / "numbers.yaml", settings)
+    train_tool([
+        str(config), "model.freeze_until=image.layer3", "train.cache_features=true",
+        "train.cache_views=2", f"train.cache_folder={tmp_path / 'cache'}",
+        f"train.output_dir={tmp_path / 'run'}",
+    ])  # fmt: skip
+    printed = capsys.readouterr().out
+    assert (
+        "svhn (subset: 5 train, 1 test images): 5 training images, 1 test images, 11 classes"
+        in (printed)
+    )
+    assert "left out: numbers of more than 5 digits, 1 of train and 1 of test" in printed
+    result = json.loads((tmp_path / "run/test.json").read_text())
+    assert "1 images, 0 failed, 1 left out (numbers of more than 5 digits); " in result["protocol"]
+    assert rows_of(tmp_path / "run/test_predictions.csv")[0]["true"] == "8"
 
 
 def test_a_checkpoint_of_another_number_of_positions_is_refused(run, tmp_path, capsys):
