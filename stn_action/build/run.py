@@ -27,6 +27,7 @@ from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus
+from stn_action.models.trunk_transformers import TransformerThetas, transformers_in
 from stn_action.training.batch_norm import synchronize_batch_norm
 from stn_action.training.epoch_totals import EpochTotals
 from stn_action.training.gradient_guard import GradientGuard
@@ -167,7 +168,9 @@ def build_run(
         step=step,
         save_schedule=_save_schedule(config.train.save_interval),
         monitor=HeadMonitor(
-            frozen_on_purpose=not _learns_where_to_look(config, network), reduce=strategy.sum
+            frozen_on_purpose=not _learns_where_to_look(config, network),
+            reduce=strategy.sum,
+            further=TransformerThetas(data.learner.trunk),
         ),
         groups=described,
     )
@@ -208,8 +211,9 @@ def build_step(
 
 
 def _learns_where_to_look(config: Config, network: FocusedNetwork) -> bool:
-    """Return whether windows move, or attention is trained."""
-    if network.readout is None or not network.readout.learns:
+    """Return whether windows move, those of the trunk's own too, or attention is trained."""
+    own = bool(transformers_in(network.trunk))
+    if not own and (network.readout is None or not network.readout.learns):
         return False
     return config.optim.relative_lr > 0 or not network.localization_parameters()
 

@@ -5,7 +5,7 @@ axes of a window's center: 2, of a volumetric theta 3.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -94,6 +94,7 @@ class HeadMonitor:
         frozen_on_purpose: bool = False,
         thresholds: HeadThresholds | None = None,
         reduce: Callable[[Tensor], Tensor] | None = None,
+        further: Callable[[], Sequence[Focus]] = tuple,
     ) -> None:
         """Start without statistics.
 
@@ -103,7 +104,10 @@ class HeadMonitor:
             thresholds: where a head counts as defective.
             reduce: returns the sum of a tensor over all processes (`Strategy.sum`); then every
                 process adds its share of every batch. None: this process alone.
+            further: returns placements of a batch that its prediction does not hold, those of a
+                trunk's own transformers (`TransformerThetas`).
         """
+        self._further = further
         self._reduce = reduce or (lambda sums: sums)
         self.frozen_on_purpose = frozen_on_purpose
         self.thresholds = thresholds or HeadThresholds()
@@ -113,7 +117,7 @@ class HeadMonitor:
     def __call__(self, record: StepRecord) -> None:
         """Add a batch. Collective if the sums are."""
         self.update(
-            record.prediction.focus,
+            [*record.prediction.focus, *self._further()],
             localization_grad_norm=record.localization_grad_norm,
             counted=record.num_clips > 0,
         )

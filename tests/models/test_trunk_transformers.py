@@ -7,7 +7,7 @@ from torch import nn
 from stn_action.errors import InputError
 from stn_action.models.plug import plug
 from stn_action.models.spatial_transformer import SpatialTransformer
-from stn_action.models.trunk_transformers import transformers_in
+from stn_action.models.trunk_transformers import TransformerThetas, transformers_in
 from stn_action.training.optim import parameter_groups
 
 EXAMPLE = torch.zeros(1, 3, 2, 16, 16)
@@ -70,3 +70,23 @@ def test_a_part_behind_a_stage_has_those_behind_it():
     behind = network.behind("0", EXAMPLE)
     assert len(behind.localization_parameters()) == len(network.localization_parameters())
     assert network.behind("1", EXAMPLE).localization_parameters() == []
+
+
+def test_theta_of_each_transformer_is_noted_once_for_each_forward_pass():
+    network = plugged(nn.Sequential(SpatialTransformer(3, "affine"), *trunk()))
+    thetas = TransformerThetas(network.trunk)
+    assert thetas() == ()
+    last = network.trunk.get_submodule("2.heads.localization.output")
+    nn.init.normal_(last.get_parameter("weight"))
+    network(torch.rand(2, 3, 2, 16, 16))
+    first, second = thetas()
+    assert (first.stage, second.stage) == ("0", "2")
+    assert first.theta is not None
+    assert second.theta is not None
+    assert not second.theta.requires_grad
+    torch.testing.assert_close(first.theta, torch.eye(2, 3).expand(2, 1, 1, 2, 3))
+    assert second.theta.shape == (2, 1, 1, 2, 3)
+    assert (second.theta - torch.eye(2, 3)).abs().max() > 0.01
+    assert second.cells.size_thw == (2, 16, 16)
+    assert not second.can_be_given
+    assert thetas() == ()

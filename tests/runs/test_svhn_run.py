@@ -186,6 +186,11 @@ def test_a_configuration_of_the_paper_trains_is_tested_and_predicts(
         f"{sum(32 * n for n in side) + own * (32 + 32 * 33 + 6 * 33) + (own == 1) * CONVOLUTIONS:,}"
         in line
     )
+    logged = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
+    stages = ["input"] if own == 1 else [f"layers.transformer{place}" for place in range(1, 5)]
+    assert [key for key in logged if key.endswith("/displacement")] == [
+        f"heads/{stage}.0/displacement" for stage in stages
+    ]
     network = load_checkpoint(run / "last.pt")["network"]
     last = [key for key in network if key.endswith("layers.5.weight" if own == 4 else "10.weight")]
     assert len(last) == own
