@@ -40,6 +40,7 @@ def test_labels_have_one_dimension(tmp_path):
         (gzip.compress(BYTES), "got 1f 8b .*or not unzipped"),
         (struct.pack(">4B3I", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**31), "cut off: 16 bytes"),
     ],
+    ids=["cut", "longer", "half a header", "empty", "labels", "zipped", "endless"],
 )
 def test_other_content_is_named(tmp_path, content, message):
     (tmp_path / "digits").write_bytes(content)
