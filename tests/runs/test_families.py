@@ -86,14 +86,16 @@ def test_the_random_branch_is_built_where_it_has_a_weight(tiny_data):
     assert without.random_windows is None
 
 
-def test_in_line_is_one_head(tiny_data):
+def test_in_line_is_one_head_unless_the_trunk_takes_more_channels(tiny_data):
     in_line = "model.focus.glimpse=in_line", "model.focus.heads=1", "model.focus.bounded=false"
     config = tiny_config(tiny_data, *in_line)
     network = build_network(config, 3).eval()
     with torch.no_grad():
         assert network(example_clip(config)).logits.shape == (1, 3)
-    with pytest.raises(InputError, match=r"glimpse in_line: expected heads 1"):
-        load_config(None, tiny_settings(tiny_data, in_line[0]))
+    with pytest.raises(InputError, match=r"'in_line' with heads 2: .* 2 times as many channels"):
+        build_network(tiny_config(tiny_data, *in_line, "model.focus.heads=2"), 3)
+    with pytest.raises(InputError, match=r"glimpse in_line: expected heads 1 or more"):
+        load_config(None, tiny_settings(tiny_data, in_line[0], "model.focus.heads=0"))
 
 
 def test_what_a_family_cannot_do_is_reported(tiny_data):
