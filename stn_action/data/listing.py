@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -79,7 +79,7 @@ class Listing:
 
 
 def require_videos(
-    videos: Sequence[Video], *, looked_in: str, remedy: str, unit: str = "videos"
+    videos: VideoTable, *, looked_in: str, remedy: str, unit: str = "videos"
 ) -> None:
     """Check that all listed files exist.
 
@@ -92,12 +92,14 @@ def require_videos(
     Raises:
         InputError: with the number of missing files and the first few names.
     """
-    missing = [video for video in videos if not video.path.is_file()]
-    if not missing:
+    paths = videos.paths()
+    absent = {path for path in set(paths) if not Path(path).is_file()}
+    if not absent:
         return
-    unique = len({video.path.name for video in videos}) == len(videos)
+    missing = [Path(path) for path in paths if path in absent]
+    unique = len({Path(path).name for path in paths}) == len(paths)
     parts = 1 if unique else 2  # with the folder, as in train/1.png
-    names = ", ".join("/".join(video.path.parts[-parts:]) for video in missing[:NAMES_SHOWN])
+    names = ", ".join("/".join(path.parts[-parts:]) for path in missing[:NAMES_SHOWN])
     more = f" and {len(missing) - NAMES_SHOWN} more" if len(missing) > NAMES_SHOWN else ""
     raise InputError(
         f"{len(missing)} of {len(videos)} listed {unit} are missing: {names}{more}; "

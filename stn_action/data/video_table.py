@@ -167,6 +167,10 @@ class VideoTable(Sequence[Video]):
         """Return the names of all videos, in order."""
         return list(self._column(0))
 
+    def paths(self) -> list[str]:
+        """Return the paths of all videos' files, in order."""
+        return list(self._column(1))
+
     def groups(self) -> list[str]:
         """Return the groups of all videos, in order."""
         return list(self._column(2))
@@ -194,7 +198,16 @@ class VideoTable(Sequence[Video]):
                 f"the tables must have the same labels, got {self.positions} and {other.positions} "
                 "positions"
             )
-        return self._like((*self, *other))
+        joined = self._like(())
+        size = int(self._ends[-1])
+        joined._text = torch.cat([self._text[:size], other._text])
+        joined._ends = torch.cat([self._ends, other._ends[1:] + size])
+        joined._labels = torch.cat([self._labels, other._labels])
+        joined._label_ends = torch.cat(
+            [self._label_ends, other._label_ends[1:] + len(self._labels)]
+        )
+        joined._seconds = torch.cat([self._seconds, other._seconds])
+        return joined
 
     @overload
     def __getitem__(self, index: int) -> Video: ...

@@ -39,7 +39,7 @@ def listing_of(
 class TestTheChecksOfEveryList:
     def test_a_list_naming_absent_files_gives_their_number_and_first_names(self, tmp_path):
         (tmp_path / "a.mp4").touch()
-        videos = [Video(name, tmp_path / f"{name}.mp4", 0, name) for name in "abcdef"]
+        videos = VideoTable(Video(name, tmp_path / f"{name}.mp4", 0, name) for name in "abcdef")
         message = (
             "5 of 6 listed videos are missing: b.mp4, c.mp4, d.mp4 and 2 more; looked in here; "
             "get them"

@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 from pathlib import Path
 
@@ -159,3 +160,17 @@ def write_video_of(folder: Path) -> Path:
     frames = [np.full((32, 32, 3), 5 * number, dtype=np.uint8) for number in range(30)]
     write_video(folder / "a.mp4", frames, fps=25)
     return folder / "a.mp4"
+
+
+@pytest.mark.parametrize("num_classes", [None, 3])
+def test_joined_tables_hold_the_videos_of_all(num_classes):
+    source = VIDEOS if num_classes is None else SLICES
+    if num_classes is not None:
+        source = [dataclasses.replace(video, target=(0, 2)) for video in source]
+    empty = VideoTable(num_classes=num_classes)
+    table = VideoTable(source, num_classes=num_classes)
+    joined = empty + table + empty + table[:1] + table
+    assert list(joined) == [*source, source[0], *source]
+    assert joined.paths() == [str(video.path) for video in joined]
+    assert torch.equal(joined.targets, torch.cat([table.targets, table[:1].targets, table.targets]))
+    assert list(joined.select([len(source)])) == [source[0]]
