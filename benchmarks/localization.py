@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.evidence import COMMON, CONFIGS, OF_SET
-from benchmarks.paper_mnist import error_of
+from benchmarks.paper_mnist import error_of, training_command
 
 DISTORTIONS = {"RTS": 42, "TC": 60}
 """Distortions and the sides of their canvases."""
@@ -98,13 +98,8 @@ def _digit_command(
     if arm == "pretrained on the digits":
         weights = _folder(out, distortion, PRETRAINING, seed) / "last.pt"
         settings.append(f"model.focus.localization_weights={weights}")
-    where = ["--resume", str(folder)] if (folder / "last.pt").is_file() else []
-    if not where:
-        settings.append(f"train.output_dir={folder}")
-    return [
-        sys.executable, "tools/train.py", f"configs/paper/{config}.yaml", *where, *settings,
-        *SCHEDULE, *own,
-    ]  # fmt: skip
+    settings = [*settings, *SCHEDULE, *own]
+    return training_command(f"configs/paper/{config}.yaml", folder, settings)
 
 
 def table(out: Path) -> Iterator[str]:

@@ -78,10 +78,19 @@ def command_of(cell: Cell, out: Path, own: Sequence[str]) -> list[str]:
     folder = cell.folder(out)
     config, settings = _sum_of(cell) if cell.distortion == ADDITION else _digit_of(cell)
     settings = [*settings, f"train.seed={cell.seed}", *own]
-    where = ["--resume", str(folder)] if (folder / "last.pt").is_file() else []
-    if not where:
-        settings.append(f"train.output_dir={folder}")
-    return [sys.executable, "tools/train.py", config, *where, *settings]
+    return training_command(config, folder, settings)
+
+
+def training_command(config: str, folder: Path, settings: Sequence[str]) -> list[str]:
+    """Return the command that trains a run in a folder, or goes on with it.
+
+    Args:
+        config: the YAML file.
+        folder: of the run.
+        settings: `key=value`.
+    """
+    words = [sys.executable, "tools/train.py", config, *settings, f"train.output_dir={folder}"]
+    return [*words, "--resume"] if (folder / "last.pt").is_file() else words
 
 
 def _sum_of(cell: Cell) -> tuple[str, list[str]]:

@@ -118,6 +118,12 @@ def test_the_table_of_the_paper_names_a_cell_once_and_counts_finished_ones(tmp_p
         config = load_config(words[0], words[1:])
         size = config.data.crop.size[0]
         assert config.model.backbone.removesuffix("_half").endswith(f"_{size}")
+    (tmp_path / "TC/fcn_seed0").mkdir(parents=True)
+    (tmp_path / "TC/fcn_seed0/last.pt").touch()
+    benchmark_tool([
+        "paper_mnist", "--networks", "fcn", "--distortions", "TC", "--list", "--out", str(tmp_path)
+    ])  # fmt: skip
+    assert capsys.readouterr().out.strip().endswith(f"{tmp_path}/TC/fcn_seed0 --resume")
     for seed, accuracy in enumerate((0.98, 0.99)):
         folder = tmp_path / "R" / f"cnn_seed{seed}"
         folder.mkdir(parents=True)
