@@ -129,9 +129,9 @@ def learning_curves(out: Path, sets: Sequence[str]) -> Iterator[str]:
         "learning curves", "clips a class", *arms, *(f"{WINDOWS} over {one}" for one in rivals)
     ], header=True))  # fmt: skip
     for name in sets:
-        grids = [folder for grid in FEW_CLIPS if read_scores(folder := out / name / grid)]
-        for folder in grids if len(grids) > 1 else []:
-            scores = read_scores(folder)
+        folders = [out / name / grid for grid in FEW_CLIPS]
+        grids = {folder: scores for folder in folders if (scores := read_scores(folder))}
+        for folder, scores in grids.items() if len(grids) > 1 else ():
             clips = read_probe(folder)["clips_per_class"]
             gains = _gains_over(scores[WINDOWS], [scores[rival] for rival in rivals])
             texts = [scores[arm].text for arm in arms]

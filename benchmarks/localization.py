@@ -16,10 +16,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import torch
-
 from benchmarks.evidence import COMMON, CONFIGS, OF_SET
-from benchmarks.paper_mnist import error_of, training_command
+from benchmarks.paper_mnist import error_of, errors_text, training_command
 
 DISTORTIONS = {"RTS": 42, "TC": 60}
 """Distortions and the sides of their canvases."""
@@ -109,10 +107,8 @@ def table(out: Path) -> Iterator[str]:
     for arm in digit_arms():
         entries = []
         for distortion in DISTORTIONS:
-            errors = [error_of(_folder(out, distortion, arm, seed)) for seed in SEEDS]
-            values = torch.tensor([error for error in errors if error is not None]).double()
-            text = f"{values.mean():.2f}" if len(values) else "–"
-            entries.append(text + (f" ± {values.std():.2f}" if len(values) > 1 else ""))
+            folders = [_folder(out, distortion, arm, seed) for seed in SEEDS]
+            entries.append(errors_text(folders))
         yield f"| {arm} | " + " | ".join(entries) + " |"
 
 

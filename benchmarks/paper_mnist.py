@@ -118,6 +118,14 @@ def error_of(folder: Path) -> float | None:
     return 100 * (1 - json.loads(path.read_text(encoding="utf-8"))["top1"])
 
 
+def errors_text(folders: Sequence[Path]) -> str:
+    """Return mean and deviation of the errors of the runs that are finished."""
+    errors = [error for folder in folders if (error := error_of(folder)) is not None]
+    values = torch.tensor(errors, dtype=torch.float64)
+    text = f"{values.mean():.2f}" if errors else "–"
+    return text + (f" ± {values.std():.2f}" if len(errors) > 1 else "")
+
+
 def table(out: Path) -> Iterator[str]:
     """Yield the lines of the table: error in percent, in parentheses the paper's."""
     yield "| network | " + " | ".join(SIZES) + " |"
@@ -126,10 +134,7 @@ def table(out: Path) -> Iterator[str]:
         entries = []
         for distortion in SIZES:
             folders = [Cell(distortion, network, seed).folder(out) for seed in range(3)]
-            errors = [error for folder in folders if (error := error_of(folder)) is not None]
-            values = torch.tensor(errors, dtype=torch.float64)
-            text = f"{values.mean():.2f}" if errors else "–"
-            text += f" ± {values.std():.2f}" if len(errors) > 1 else ""
+            text = errors_text(folders)
             paper = PAPER[network].get(distortion)
             entries.append(text if paper is None else f"{text} ({paper})")
         yield f"| {network} | " + " | ".join(entries) + " |"
