@@ -53,7 +53,10 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
         features_from=model.features_from, **settings,
     )  # fmt: skip
     if of_run is not None:
-        _load_trunk(network.trunk, of_run, f"model.weights={weights}")
+        _load_state(
+            network.trunk, of_run, f"model.weights={weights}: the trunk of this run is another one",
+            "Set model.backbone, model.temporal and model.features_from as in the run",
+        )  # fmt: skip
     if with_weights and focus is not None and focus.localization_weights is not None:
         if network.heads is None:
             raise InputError(
@@ -84,15 +87,12 @@ def trunk_of_run(weights: str | None) -> dict[str, Tensor] | None:
     return found if found and "classifier.weight" in state else None
 
 
-def _load_trunk(trunk: nn.Module, state: dict[str, Tensor], where: str) -> None:
+def _load_state(module: nn.Module, state: dict[str, Tensor], where: str, remedy: str) -> None:
     try:
-        trunk.load_state_dict(state)
+        module.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"{where}: the trunk of this run is another one: {reason}. Set model.backbone, "
-            "model.temporal and model.features_from as in the run"
-        ) from None
+        raise InputError(f"{where}: {reason}. {remedy}") from None
 
 
 def network_from_checkpoint(
@@ -105,14 +105,10 @@ def network_from_checkpoint(
     """
     num_outputs = len(content["classes"]) * positions_in(content)
     network = build_network(config, num_outputs, with_weights=False)
-    try:
-        network.load_state_dict(content["network"])
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"{path}: the weights do not fit the configured model: {reason}. Leave model.* as the "
-            "checkpoint has it"
-        ) from None
+    _load_state(
+        network, content["network"], f"{path}: the weights do not fit the configured model",
+        "Leave model.* as the checkpoint has it",
+    )  # fmt: skip
     check_weights(network.state_dict(), path)
     return network.eval()
 
