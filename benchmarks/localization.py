@@ -1,8 +1,8 @@
 """Compare localization networks: what the notes of this project ask for, put to the test.
 
 On distorted digits each cell (distortion, arm, seed) is a run of tools/train.py in a folder of its
-own; on Weizmann all arms are one call of tools/probe.py. What is finished is not repeated. The plan
-is in docs/paper.md.
+own; on Weizmann all arms are two calls of tools/probe.py. What is finished is not repeated. The
+plan is in docs/paper.md.
 
     python tools/benchmark.py localization --root data/mnist --out runs/localization
     python tools/benchmark.py localization --video --root PATH --people FILE --weights FILE
@@ -30,6 +30,10 @@ SCHEDULE = (
 KERNELS = {3: 19, 5: 11, 7: 8, 9: 6}
 """Sides of the two kernels, and the channels that make their parameters equal."""
 PRETRAINING = "pretraining"
+COPIED = "localization_stages=[image.blocks.6]"
+"""The stage of the trunk that the localization network is made of, on videos."""
+BEFORE_COPIED = ("train.cache_at=image.blocks.5", "model.focus.at=image.blocks.5")
+START_RATES = ("1e-2", "1e-3")
 
 
 def digit_arms() -> dict[str, list[str]]:
@@ -47,13 +51,18 @@ def digit_arms() -> dict[str, list[str]]:
     return arms
 
 
-def video_command(out: Path, own: Sequence[str]) -> list[str]:
-    """Return the probe of all arms on Weizmann with strong box errors.
+def video_commands(out: Path, own: Sequence[str]) -> list[list[str]]:
+    """Return the probes of all arms on Weizmann with strong box errors.
 
     Args:
         out: folder.
         own: `key=value`, where data and weights are.
     """
+    return [_rules_command(out / "rules", own), _start_command(out / "start", own)]
+
+
+def _rules_command(out: Path, own: Sequence[str]) -> list[str]:
+    """Return the probe of kernels, pooling and rates."""
     variants = {
         f"kernels_{side}": f"localization_kernels=[{side}, {side}],localization_channels={width}"
         for side, width in KERNELS.items()
@@ -64,11 +73,30 @@ def video_command(out: Path, own: Sequence[str]) -> list[str]:
         word for name, settings in variants.items()
         for word in ("--variant", f"{name}:readout=windows,{settings}")
     ]  # fmt: skip
+    return _probe([*words, "--against", "tiles"], "windows,tiles", ",".join(RATES), out, own)
+
+
+def _start_command(out: Path, own: Sequence[str]) -> list[str]:
+    """Return the probe of pretrained and random localization networks, of the trunk's stages."""
+    words = []
+    for name, pretrained in {"pretrained": "true", "random": "false"}.items():
+        for rate in START_RATES:
+            words += [
+                "--variant", f"{name}_{rate}:readout=windows,localization=trunk,motion=false,"
+                f"{COPIED},localization_pretrained={pretrained},optim.relative_lr={rate}",
+            ]  # fmt: skip
+    own = [*BEFORE_COPIED, *own]
+    return _probe([*words, "--against", "windows"], "windows", "1e-3", out, own)
+
+
+def _probe(
+    words: Sequence[str], readouts: str, rates: str, out: Path, own: Sequence[str]
+) -> list[str]:
     return [
-        sys.executable, "tools/probe.py", CONFIGS["weizmann"], "--readouts", "windows,tiles",
-        "--relative-lr", ",".join(RATES), *words, "--against", "tiles", "--seeds",
-        *map(str, SEEDS), "--out", str(out), *COMMON, *OF_SET["weizmann"],
-        "data.crop.looseness=0", "data.crop.box_error=strong", "data.crop.beyond=fit", *own,
+        sys.executable, "tools/probe.py", CONFIGS["weizmann"], "--readouts", readouts,
+        "--relative-lr", rates, *words, "--seeds", *map(str, SEEDS), "--out", str(out), *COMMON,
+        *OF_SET["weizmann"], "data.crop.looseness=0", "data.crop.box_error=strong",
+        "data.crop.beyond=fit", *own,
     ]  # fmt: skip
 
 
@@ -127,7 +155,7 @@ def main(arguments: Sequence[str]) -> None:
     own = [f"{key}={value}" for key, value in given.items() if value is not None]
     if options.weights:
         own.append(f"model.weights={options.weights}")
-    stages = [[video_command(options.out, own)]] if options.video else _digits(options.out, own)
+    stages = [video_commands(options.out, own)] if options.video else _digits(options.out, own)
     for commands in stages:
         if options.list:
             sys.stdout.writelines(f"{shlex.join(command)}\n" for command in commands)

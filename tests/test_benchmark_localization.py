@@ -49,8 +49,12 @@ def test_a_cell_is_not_repeated_and_stands_in_the_table(tmp_path, capsys):
     assert f"| kernels 3 | 15.00 ± {deviation:.2f} | – |" in list(table(tmp_path))
 
 
-def test_the_probe_of_the_videos_has_all_arms(capsys):
-    ((_, *words),) = commands_of(capsys, "--video")
-    variants = [words[place + 1] for place, word in enumerate(words) if word == "--variant"]
-    arms = parse_arms(words[words.index("--readouts") + 1].split(","), variants)
-    assert len(arms) == 2 + len(KERNELS) + 1 + 6
+def test_the_probes_of_the_videos_have_all_arms(capsys):
+    num_arms = []
+    for config, *words in commands_of(capsys, "--video"):
+        variants = [words[place + 1] for place, word in enumerate(words) if word == "--variant"]
+        arms = parse_arms(words[words.index("--readouts") + 1].split(","), variants)
+        num_arms.append(len(arms))
+        for arm in arms:
+            load_config(config, arm.overrides)
+    assert num_arms == [2 + len(KERNELS) + 1 + 6, 1 + 2 * 2]

@@ -14,6 +14,7 @@ from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.localization_weights import load_localization
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
+from stn_action.models.trunk_localization import TrunkLocalization
 from stn_action.training.checkpoint_content import check_weights, positions_in
 from stn_action.training.optim import DEFAULT_GAIN, LOCALIZATION_GROUP, effective_relative_lr
 from stn_action.weights import read_state_dict
@@ -57,6 +58,8 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
             network.trunk, of_run, f"model.weights={weights}: the trunk of this run is another one",
             "Set model.backbone, model.temporal and model.features_from as in the run",
         )  # fmt: skip
+        if network.heads is not None and isinstance(network.heads.localization, TrunkLocalization):
+            network.heads.localization.take_weights(network.trunk)
     if with_weights and focus is not None and focus.localization_weights is not None:
         if network.heads is None:
             raise InputError(

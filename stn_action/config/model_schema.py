@@ -99,8 +99,9 @@ class FocusConfig(Section):
     localization: LocalizationName = "grid"
     """Localization network: grid (numbers from a small grid of features), heatmap (one heat map
     per head, whose mean and variance are the window; only with translation, attention and
-    anisotropic), or dense, convolutional or svhn (plain layers, as in the spatial transformer
-    paper's experiments on digits and on house numbers, at a relative learning rate near 1)."""
+    anisotropic), dense, convolutional or svhn (plain layers, as in the spatial transformer paper's
+    experiments on digits and on house numbers, at a relative learning rate near 1), or trunk
+    (copies of the trunk's stages behind `at`; with motion false)."""
     localization_padding: LocalizationPadding = "zeros"
     """Values outside the map in the localization network: zeros, or replicate, the nearest cell."""
     localization_weights: PathText | None = None
@@ -112,6 +113,10 @@ class FocusConfig(Section):
     """Channels of the localization network's hidden layers."""
     localization_grid: Count = 7
     """Localization grid: its height and width; 1: pooled globally, which loses where things are."""
+    localization_stages: tuple[Text, ...] = ()
+    """Localization trunk: the stages that are copied, by module path, one behind the other."""
+    localization_pretrained: Switch = True
+    """Localization trunk: keep the weights of the stages; false: random ones."""
     start_scale: Share | None = None
     """Initial side of each window, as a share of the map's side; null: the family's default, which
     is 1 (the identity) for one unbounded window and 0.5 otherwise."""
@@ -166,6 +171,20 @@ class FocusConfig(Section):
     def _in_line_has_a_head(self) -> Self:
         if self.glimpse == "in_line" and (self.heads < 1 or self.random_glimpse_loss):
             raise ValueError("glimpse in_line: expected heads 1 or more, random_glimpse_loss 0")
+        return self
+
+    @model_validator(mode="after")
+    def _copied_stages(self) -> Self:
+        if (self.localization == "trunk") != bool(self.localization_stages):
+            raise ValueError(
+                f"localization {self.localization}, localization_stages "
+                f"{list(self.localization_stages)}: expected stages with localization trunk, which "
+                "copies them, and none with the others"
+            )
+        if self.localization == "trunk" and self.motion:
+            raise ValueError(
+                "localization trunk: expected motion false, as the copied stages take the map alone"
+            )
         return self
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from stn_action.models.plain_localization import (
     dense_localization,
     svhn_localization,
 )
+from stn_action.models.trunk_localization import TrunkLocalization
 
 PLAIN: dict[LocalizationName, Callable[[int, tuple[int, int], int], PlainLocalization]] = {
     "dense": dense_localization,
@@ -27,11 +28,12 @@ PLAIN: dict[LocalizationName, Callable[[int, tuple[int, int], int], PlainLocaliz
 
 @dataclass(frozen=True)
 class LocalizationSettings:
-    """A localization network; those of `PLAIN` have none of the settings but the map."""
+    """A localization network, with the settings of all; each takes those it has."""
 
     name: LocalizationName = "grid"
     """"grid": numbers from a small grid of features; "heatmap": one heat map per head; "dense",
-    "convolutional" or "svhn": the paper's plain ones for digits and numbers, without a gain."""
+    "convolutional" or "svhn": the paper's plain ones for digits and numbers, without a gain;
+    "trunk": copies of stages of the trunk."""
     padding: LocalizationPadding = "zeros"
     """Beyond the map in its convolutions."""
     kernels: tuple[int, ...] = (7, 5)
@@ -42,6 +44,12 @@ class LocalizationSettings:
     """Height and width of the grid; 1: pooled globally, which loses where things are."""
     map_hw: tuple[int, int] | None = None
     """Height and width of the maps, which those of `PLAIN` are made for."""
+    trunk: nn.Module | None = None
+    """Whose stages are copied."""
+    stages: tuple[str, ...] = ()
+    """Module paths of these, which follow the heads' own one behind the other."""
+    pretrained: bool = True
+    """Whether the copies keep the trunk's weights."""
 
     def __post_init__(self) -> None:
         if self.name not in LOCALIZATIONS:
@@ -53,6 +61,8 @@ class LocalizationSettings:
                 "localization_channels and localization_grid must be at least 1, got "
                 f"{self.channels} and {self.grid}"
             )
+        if self.stages and self.name != "trunk":
+            raise InputError(f"localization_stages are of localization 'trunk', not {self.name!r}")
 
 
 def build_localization(
@@ -86,4 +96,11 @@ def build_localization(
             f"localization {settings.name!r} is made for maps of one size: give map_hw, their "
             "height and width"
         )
+    if settings.name == "trunk":
+        if settings.trunk is None:
+            raise InputError("localization 'trunk' copies stages of a trunk: give it")
+        return TrunkLocalization(
+            settings.trunk, settings.stages, (in_channels, *settings.map_hw), num_outputs,
+            pretrained=settings.pretrained, gain=gain, grid_size=settings.grid,
+        )  # fmt: skip
     return PLAIN[settings.name](in_channels, settings.map_hw, num_outputs)

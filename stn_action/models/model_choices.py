@@ -14,7 +14,7 @@ ReadoutName = Literal["windows", "attention", "saliency", "foreground", "max", "
 InputPer = Literal[ThetaPer, "volume"]
 """What one input of a localization network covers; `volume`: of a volumetric transform."""
 
-LocalizationName = Literal["grid", "heatmap", "dense", "convolutional", "svhn"]
+LocalizationName = Literal["grid", "heatmap", "dense", "convolutional", "svhn", "trunk"]
 """Localization networks; see the `localization` files of `models`."""
 
 LocalizationPadding = Literal["zeros", "replicate"]

@@ -47,6 +47,8 @@ def plug(
     localization_kernels: Sequence[int] = (7, 5),
     localization_channels: int = 32,
     localization_grid: int = 7,
+    localization_stages: Sequence[str] = (),
+    localization_pretrained: bool = True,
     gain: float = 300.0,
     temporal: Temporal = "mean",
     detach: bool = True,
@@ -93,11 +95,15 @@ def plug(
             (as `extents` in each call tell; without them, tiles of the map).
         localization: of windows, "grid": numbers from a small grid of features; "heatmap": one
             heat map per head, whose mean and variance are the window; "dense", "convolutional" or
-            "svhn": the paper's plain networks for digits, for maps as large as the example's.
+            "svhn": the paper's plain networks for digits, for maps as large as the example's;
+            "trunk": copies of the trunk's stages behind the heads' own (with motion=False).
         localization_padding: beyond the map in the localization network, "zeros" or "replicate".
         localization_kernels: sides of its convolutions behind the reduction, odd.
         localization_channels: of its hidden layers.
-        localization_grid: of "grid", its side; 1 pools globally, which loses where things are.
+        localization_grid: of "grid" and "trunk", its side; 1 pools globally, which loses where
+            things are.
+        localization_stages: of "trunk", the module paths of the stages that are copied.
+        localization_pretrained: of "trunk", keep the stages' weights; False: random ones.
         gain: of the equalized localization network; see `EqualizedConv2d`.
         temporal: how pooled glimpses become one description of the clip; a frame-wise trunk that
             describes maps of as many channels shares its own module with them.
@@ -145,7 +151,8 @@ def plug(
         channels = features.shape[1]
         localization_settings = LocalizationSettings(
             localization, localization_padding, tuple(localization_kernels), localization_channels,
-            localization_grid, map_hw=(features.shape[-2], features.shape[-1]),
+            localization_grid, map_hw=(features.shape[-2], features.shape[-1]), trunk=trunk,
+            stages=tuple(localization_stages), pretrained=localization_pretrained,
         )  # fmt: skip
         settings = ReadoutSettings(
             heads=heads, theta_per=theta_per, detach=detach, motion=motion,

@@ -130,6 +130,14 @@ def test_a_trunk_goes_on_from_a_run_and_classifiers_and_heads_start_anew(tiny_da
     for name, value in network.trunk.state_dict().items():
         assert torch.equal(value, trained[f"trunk.{name}"]), name
     assert network.classifier.weight.shape[0] == 7
+    copied = tiny_config(
+        tiny_data, weights, "model.focus.at=stage1", "model.focus.localization=trunk",
+        "model.focus.localization_stages=[stage2]", "model.focus.motion=false",
+        "model.freeze_until=null", "train.cache_features=false",
+    )  # fmt: skip
+    network = build_network(copied, 7)
+    for name, value in network.heads.localization.layers[0].state_dict().items():
+        assert torch.equal(value, trained[f"trunk.stage2.{name}"]), name
     other = tiny_config(
         tiny_data, weights, "model.backbone=timm/resnet18", "model.focus=null",
         "model.freeze_until=null", "train.cache_features=false",

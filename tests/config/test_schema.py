@@ -292,6 +292,14 @@ def test_settings_of_windows_fit_each_other():
         assert f"model.focus: {setting.replace('=', ' ')}: {expected}" in message
 
 
+def test_copied_stages_are_of_localization_trunk_and_see_the_map_alone():
+    copied = ["model.focus.at=a", "model.focus.localization=trunk"]
+    assert "localization trunk, localization_stages []: expected stages" in error_of(*copied)
+    stages = "model.focus.localization_stages=[b]"
+    assert "localization grid, localization_stages ['b']: expected" in error_of(copied[0], stages)
+    assert "localization trunk: expected motion false" in error_of(*copied, stages)
+
+
 @pytest.mark.parametrize("override", ["optim.lr", "=3", "optim..lr=1", ""])
 def test_an_override_without_key_and_value_is_refused(override):
     assert f"override {override!r}: expected key=value" in error_of(override)
