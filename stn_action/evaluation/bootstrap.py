@@ -30,7 +30,8 @@ def paired_bootstrap(
 
     Videos of one group (a sequence, an actor) are not independent, so groups are drawn with
     replacement and all videos of a drawn group are taken, for both arms the same (Efron and
-    Tibshirani 1993, chapters 8 and 13). With a group per video it is the usual paired bootstrap.
+    Tibshirani 1993, chapters 8 and 13). With a group per video it is the usual paired bootstrap,
+    and so it is if all videos are of one group, which cannot be resampled: see `resampled_units`.
 
     Args:
         correct_a: (N,) bool, or numbers such as a mean over seeds.
@@ -61,6 +62,8 @@ def paired_bootstrap(
         )
     gained = correct_b.double() - correct_a.double()
     group_of, sizes = groups.unique(return_inverse=True, return_counts=True)[1:]
+    if len(sizes) == 1:
+        group_of, sizes = torch.arange(len(groups)), torch.ones_like(groups)
     group_gains = torch.zeros(len(sizes), dtype=torch.float64).index_add_(0, group_of, gained)
 
     drawn = torch.randint(len(sizes), (num_samples, len(sizes)), generator=generator)
@@ -76,3 +79,15 @@ def paired_bootstrap(
         high=float(high),
         p=min(1.0, 2 * float(torch.minimum(below, above))),
     )
+
+
+def resampled_units(groups: Tensor) -> str:
+    """Return what `paired_bootstrap` resamples, in words.
+
+    Args:
+        groups: (N,) int64, the group of each test video.
+    """
+    num_groups = len(groups.unique())
+    if num_groups > 1:
+        return f"{num_groups} groups of test videos"
+    return f"{len(groups)} test videos of one group: too narrow if they resemble"

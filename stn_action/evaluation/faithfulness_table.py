@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
+from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap, resampled_units
 
 BOOTSTRAP_SEED = 0
 COLUMNS = {
@@ -78,17 +78,12 @@ class FaithfulnessTable:
             cells = [_words(row[key], signed="gain" in key) if key in row else "–"
                      for key in COLUMNS]  # fmt: skip
             lines.append("| " + " | ".join([name, *cells]) + " |")
-        num_groups = len(self.groups.unique())
-        units = f"{num_groups} groups of test videos"
-        if num_groups == 1:
-            units = f"{len(self.groups)} test videos of one group: too narrow if they resemble"
+        units = resampled_units(self.groups)
         return [*lines, "", f"percent; in brackets 95 % intervals of a bootstrap over {units}"]
 
     def _between(self, one: Tensor, other: Tensor) -> PairedDifference:
         generator = torch.Generator().manual_seed(BOOTSTRAP_SEED)
-        alone = torch.arange(len(self.groups))  # a single group has no interval
-        groups = alone if len(self.groups.unique()) == 1 else self.groups
-        return paired_bootstrap(one, other, groups, generator=generator)
+        return paired_bootstrap(one, other, self.groups, generator=generator)
 
 
 def _words(found: PairedDifference, *, signed: bool) -> str:

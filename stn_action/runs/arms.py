@@ -16,7 +16,7 @@ from torch import Tensor
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.disk.json_file import read_json
 from stn_action.errors import InputError
-from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
+from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap, resampled_units
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.metrics import METRICS
 from stn_action.runs.folder import differences_from_start, locked_folder, writing_to
@@ -168,7 +168,7 @@ def describe(results: Sequence[ArmResult]) -> list[str]:
         lines.append(
             f"{results[-1].arm} against {worse.arm}: {100 * d.difference:+.1f} points, "
             f"95 % interval {100 * d.low:+.1f} to {100 * d.high:+.1f} (p = {d.p:.3g}; paired "
-            f"bootstrap over {len(worse.groups.unique())} groups of test videos)"
+            f"bootstrap over {resampled_units(worse.groups)})"
         )
     return lines
 

@@ -11,7 +11,7 @@ from stn_action.build.data import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import VideoTable
-from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap
+from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap, resampled_units
 from stn_action.runs.folds import pooled_listing
 from stn_action.runs.probe_cell import CellResult
 from stn_action.runs.probe_grid import ProbeSetting, short_rate
@@ -165,10 +165,9 @@ def markdown_of_probe(results: ProbeResults) -> str:
     rows = table_of_probe(results)
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|" + " --- |" * len(rows[0]))
-    groups = len(results.groups.unique())
     notes = [
         f"percent; seeds {', '.join(map(str, results.seeds))}; intervals by a paired bootstrap "
-        f"over {groups} groups of test clips, seeds averaged per clip",
+        f"over {resampled_units(results.groups)}; seeds averaged per video",
         "area: of a window, or of the cells that hold half of the weights; effective area: exp of "
         "the entropy of the weights; both as shares of the map; shuffled: with the windows or "
         "weights of another clip; seconds: training of all folds, mean over seeds",

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from stn_action.evaluation.bootstrap import paired_bootstrap
+from stn_action.evaluation.bootstrap import paired_bootstrap, resampled_units
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -74,3 +74,11 @@ def test_shapes_that_disagree_are_named():
         paired_bootstrap(torch.zeros(3), torch.zeros(2), torch.arange(3))
     with pytest.raises(ValueError, match="at least one video and one resample"):
         paired_bootstrap(torch.zeros(0), torch.zeros(0), torch.arange(0))
+
+
+def test_of_a_single_group_the_videos_are_drawn_and_the_words_tell():
+    gains, zeros = torch.tensor([1.0, 0.0, 0.0, 1.0]), torch.zeros(4)
+    one = paired_bootstrap(zeros, gains, torch.full((4,), 7), 4000, generator())
+    assert one == paired_bootstrap(zeros, gains, torch.arange(4), 4000, generator())
+    assert resampled_units(torch.full((4,), 7)).startswith("4 test videos of one group: too narrow")
+    assert resampled_units(torch.tensor([7, 7, 3, 3])) == "2 groups of test videos"
