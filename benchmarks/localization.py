@@ -24,8 +24,8 @@ DISTORTIONS = {"RTS": 42, "TC": 60}
 SEEDS = (0, 1, 2)
 RATES = ("1", "1e-1", "1e-2", "1e-3", "1e-4", "1e-5")
 SCHEDULE = (
-    "train.max_steps=2000", "train.epochs=9", "train.eval_interval=9", "optim.momentum=0.9",
-    "eval.shuffled_theta=true",
+    "train.max_steps=2000", "train.epochs=5", "train.eval_interval=5", "train.batch_size=128",
+    "train.precision=bf16", "optim.momentum=0.9", "eval.shuffled_theta=true",
 )  # fmt: skip
 KERNELS = {3: 19, 5: 11, 7: 8, 9: 6}
 """Sides of the two kernels, and the channels that make their parameters equal."""

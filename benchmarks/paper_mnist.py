@@ -2,7 +2,7 @@
 
 Each cell (distortion, network, seed) is a run of tools/train.py in a folder of its own. A cell that
 is finished is not repeated, one that was interrupted continues. The full schedule is the paper's;
---short is for a CPU: fewer steps, with momentum.
+--short is for a CPU: fewer steps, with momentum, in bf16 where the processor has it.
 
     python tools/benchmark.py paper_mnist --root data/mnist --short --out runs/paper_mnist
 """
@@ -27,7 +27,10 @@ NETWORKS = (
     "fcn", "cnn", *(f"st_{kind}_{name}" for kind in ("fcn", "cnn") for name in TRANSFORMS)
 )  # fmt: skip
 THREE_SEEDS = ("cnn", "st_cnn_affine")
-SHORT = ("train.max_steps=3000", "train.epochs=13", "train.eval_interval=13", "optim.momentum=0.9")
+SHORT = (
+    "train.max_steps=3000", "train.epochs=13", "train.eval_interval=13", "optim.momentum=0.9",
+    "train.precision=bf16",
+)  # fmt: skip
 PAPER = {
     "fcn": {"R": 2.1, "RTS": 5.2, "P": 3.1, "E": 3.2, "TC": 13.2},
     "cnn": {"R": 1.2, "RTS": 0.8, "P": 1.5, "E": 1.4, "TC": 3.5},

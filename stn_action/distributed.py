@@ -31,8 +31,7 @@ def build_strategy(precision: str = "auto", *, cpu: bool = False) -> "Strategy":
     """Return the strategy of this process: alone, or one of those that `torchrun` started.
 
     Args:
-        precision: "auto" (bf16 on a GPU that has it, else float32), "float32", "bf16", "fp16";
-            on a CPU it is always float32.
+        precision: as of `precision_on`.
         cpu: do not use a GPU.
 
     Raises:
@@ -50,11 +49,9 @@ def build_strategy(precision: str = "auto", *, cpu: bool = False) -> "Strategy":
     if precision not in PRECISIONS:
         raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     gpu = torch.cuda.is_available() and not cpu
-    bf16 = gpu and torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == "bf16" and gpu and not bf16:
+    precision = precision_on("cuda" if gpu else "cpu", precision)
+    if precision == "bf16" and not has_fast_bf16("cuda" if gpu else "cpu"):
         raise InputError("precision bf16: this GPU has no bfloat16. Use fp16 or float32")
-    if precision == "auto":
-        precision = "bf16" if bf16 else "float32"
     several = launched_processes() > 1
     if gpu and int(os.environ.get("LOCAL_RANK", "0")) >= torch.cuda.device_count():
         raise InputError(
@@ -62,7 +59,7 @@ def build_strategy(precision: str = "auto", *, cpu: bool = False) -> "Strategy":
             "many with torchrun --nproc-per-node gpu, or set CUDA_VISIBLE_DEVICES= to use the CPU"
         )
     accelerator = Accelerator(
-        mixed_precision=precision if gpu and precision != "float32" else "no",
+        mixed_precision="no" if precision == "float32" else precision,
         # Without `cpu`, accelerate takes processes on a machine without a GPU for separate runs.
         cpu=cpu or (several and not gpu),
         step_scheduler_with_optimizer=False,
@@ -71,6 +68,28 @@ def build_strategy(precision: str = "auto", *, cpu: bool = False) -> "Strategy":
     if several:
         atexit.register(_leave_process_group)
     return Strategy(accelerator)
+
+
+def precision_on(device_type: str, precision: str) -> str:
+    """Return the precision that a device computes in: "float32", "bf16" or "fp16".
+
+    Args:
+        device_type: "cuda" or "cpu".
+        precision: "auto" (bf16 on a GPU that has it, else float32), "float32", "bf16", "fp16". A
+            processor has no fp16, and bf16 only if it multiplies in it: float32 otherwise, so that
+            what was trained on a GPU can be tested anywhere.
+    """
+    if device_type == "cuda":
+        of_auto = "bf16" if has_fast_bf16("cuda") else "float32"
+        return of_auto if precision == "auto" else precision
+    return "bf16" if precision == "bf16" and has_fast_bf16("cpu") else "float32"
+
+
+def has_fast_bf16(device_type: str) -> bool:
+    """Return whether a device multiplies in bf16, "cuda" or "cpu"."""
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
 
 
 class Strategy:

@@ -26,6 +26,7 @@ from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.source import ClipSource, read_person
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.data.view_choice import fixed_views
+from stn_action.distributed import precision_on
 from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
 from stn_action.models.network import FocusedNetwork
@@ -285,14 +286,12 @@ class Predictor:
         )  # fmt: skip
 
     def _precision(self):
-        """Return the autocast context: `auto` is bf16 on a GPU that has it, as in training."""
-        precision = self.config.train.precision
-        if self.device.type != "cuda" or precision == "float32":
+        """Return the autocast context, as in training."""
+        precision = precision_on(self.device.type, self.config.train.precision)
+        if precision == "float32":
             return nullcontext()
-        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        if precision == "auto" and not bf16:
-            return nullcontext()
-        return torch.autocast("cuda", torch.float16 if precision == "fp16" else torch.bfloat16)
+        dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype)
 
 
 def _without_scenes(config: Config) -> Config:

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from stn_action.distributed import build_strategy, seed_batch
+from stn_action.distributed import build_strategy, precision_on, seed_batch
 from stn_action.errors import InputError
 
 
-def test_on_a_cpu_every_precision_is_float32(fresh_state):
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_processor_computes_in_bf16_only_if_asked_and_able(fresh_state, monkeypatch, fast):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: fast)
+    assert [precision_on("cpu", one) for one in ("auto", "float32", "fp16")] == ["float32"] * 3
     strategy = build_strategy("bf16", cpu=True)
-    assert strategy.precision == "float32"
+    assert strategy.precision == ("bf16" if fast else "float32")
     assert strategy.device == torch.device("cpu")
 
 

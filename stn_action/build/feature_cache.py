@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from rich.console import Console
 
 from stn_action.build.cache_filling import fill_arrays
@@ -26,9 +27,10 @@ from stn_action.data.video_table import Video, VideoTable
 from stn_action.data.view_arrays import ViewArrays
 from stn_action.disk.atomic_file import write_file
 from stn_action.disk.file_lock import FileLock
+from stn_action.distributed import has_fast_bf16
 from stn_action.errors import InputError
 from stn_action.models.network import FocusedNetwork
-from stn_action.models.stage_extractor import StageExtractor, has_fast_bf16
+from stn_action.models.stage_extractor import StageExtractor
 from stn_action.precision_choices import StoredPrecision
 
 Part = Literal["train", "test"]
@@ -207,7 +209,8 @@ def stored_precision(config: Config) -> StoredPrecision:
     """Return the precision in which features are computed for a cache, on this machine."""
     precision = config.train.cache_precision
     if precision == "auto":
-        return "bf16" if has_fast_bf16() else "float32"
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return "bf16" if has_fast_bf16(device) else "float32"
     return precision
 
 

@@ -117,13 +117,6 @@ class StageExtractor:
         return changed
 
 
-def has_fast_bf16() -> bool:
-    """Return whether this machine multiplies in bf16: its GPU, or the CPU where there is none."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
-
-
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
     """Compute in some threads; after it in as many as before, threads that start then too."""
