@@ -8,13 +8,13 @@ from stn_action.config.schema import Config
 from stn_action.data.digits.digit_clips import DigitClips
 from stn_action.data.video_table import Video
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
-from stn_action.visualize.grid_image import draw_grid
+from stn_action.visualize.grid_image import draw_grid, draw_source_grid
 from stn_action.visualize.image_layout import hstack_images, vstack_images
 from stn_action.visualize.images import Image, as_image, blank_image, save_png
 from stn_action.visualize.legend import STRIP_COLOR, draw_header
 
 SHEET = "digits.png"
-COLUMNS = 4
+COLUMNS = 3
 DIGIT_PIXELS = 112
 """Smallest height of a digit on the sheet."""
 GRID_CELLS = 6
@@ -27,7 +27,10 @@ def draw_digits(
     predictions: Iterable[VideoPrediction | FailedPrediction],
     out: Path,
 ) -> Iterator[tuple[VideoPrediction | FailedPrediction, list[Path]]]:
-    """Draw digits on one sheet, `digits.png`: the canvas with the grid, and what is sampled there.
+    """Draw digits on one sheet, `digits.png`.
+
+    For each head the canvas with the grid that it starts with, the same with the grid that it has
+    learned, and what is sampled there.
 
     Args:
         config: of the network.
@@ -89,9 +92,12 @@ def _enlarged(canvas: Image) -> Image:
 def _tile(canvas: Image, prediction: VideoPrediction, caption: str, probability: float) -> Image:
     """Draw one digit, enlarged, with its grid if there is one, under a line of text."""
     image = _enlarged(canvas)
-    theta = prediction.focus[0].theta if prediction.focus else None
-    if theta is not None:  # (1, K, 1, *kind), on the map of a stage that is as large as the canvas
-        size_hw = image.shape[:2]
-        drawn = [draw_grid(image, one, size_hw, cells=GRID_CELLS) for one in theta[0, :, 0]]
+    focus = prediction.focus[0] if prediction.focus else None
+    if focus is not None and focus.theta is not None and focus.base is not None:
+        size_hw = image.shape[:2]  # theta (1, K, 1, *kind) is of a map as large as the canvas
+        drawn = []
+        for theta, start in zip(focus.theta[0, :, 0], focus.base, strict=True):
+            drawn.append(draw_source_grid(image, start, cells=GRID_CELLS))
+            drawn.append(draw_grid(image, theta, size_hw, cells=GRID_CELLS))
         image = hstack_images(drawn)
     return vstack_images([draw_header(caption, probability, image.shape[1], TEXT_HEIGHT), image])

@@ -58,19 +58,24 @@ def draw_grid(image: Image, theta: Tensor, size: Sequence[int], *, cells: int = 
     Raises:
         ValueError: the shapes do not agree.
     """
-    image = as_image(image)
+    before = draw_source_grid(image, theta, cells=cells)
+    theta = theta.detach().cpu()
+    pixels = torch.from_numpy(as_image(image)).permute(2, 0, 1).float()  # (3, H, W)
+    output = _to_image(spatial_transformer(pixels[None], theta[None], size)[0])
+    grid = _output_grid(cells)
+    return hstack_images([before, _with_grid(output, grid, _marks(theta, grid), strength=0.35)])
+
+
+def draw_source_grid(image: Image, theta: Tensor, *, cells: int = 8) -> Image:
+    """Draw a frame with the sampling grid on it, as `draw_grid` has it on the left."""
     theta = theta.detach().cpu()
     kind = _checked(theta)
     if kind == VOLUMETRIC:
         raise ValueError("a volumetric theta needs frames: use draw_volume_grid")
-    pixels = torch.from_numpy(image).permute(2, 0, 1).float()  # (3, H, W)
-    output = _to_image(spatial_transformer(pixels[None], theta[None], size)[0])
-    grid = _output_grid(cells)
     # lines stay straight except for splines; part of a line may have no image by a homography
-    finer = _output_grid(cells, _PIECES) if kind in (PROJECTIVE, SPLINE) else grid
-    marks = control_points(grid) if kind == SPLINE else grid.new_zeros(0, 2)
-    before = _with_grid(image, _places(theta, finer), _places(theta, marks), strength=0.75)
-    return hstack_images([before, _with_grid(output, grid, marks, strength=0.35)])
+    finer = _output_grid(cells, _PIECES if kind in (PROJECTIVE, SPLINE) else 1)
+    marks = _places(theta, _marks(theta, finer))
+    return _with_grid(as_image(image), _places(theta, finer), marks, strength=0.75)
 
 
 def draw_volume_grid(
@@ -112,6 +117,11 @@ def draw_volume_grid(
         lines = [_line(caption, source.shape[1]) for caption in captions]
         columns.append(vstack_images([*lines, source, result]))
     return hstack_images(columns)
+
+
+def _marks(theta: Tensor, like: Tensor) -> Tensor:
+    """Return the control points (P, 2) of a spline on the output; none of the other kinds."""
+    return control_points(like) if kind_of(theta) == SPLINE else like.new_zeros(0, 2)
 
 
 def _checked(theta: Tensor) -> tuple[int, int]:

@@ -79,7 +79,8 @@ def test_the_sum_of_two_digits_is_learned_behind_two_transformers(root, tmp_path
     ])  # fmt: skip
     sheet = cv2.imread(str(tmp_path / "digits.png"))
     assert sheet is not None
-    assert sheet.shape[1] == 4 * (126 + 24)  # two grids, each beside what it gives
+    # of two heads the grid at the start, that after training and what it gives
+    assert sheet.shape[1] == 2 * 3 * (126 + 24)
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
