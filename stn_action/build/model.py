@@ -21,6 +21,8 @@ from stn_action.weights import read_state_dict
 
 OWN_FILES = ("data.people", "data.manifest", "data.regions")
 """Settings of a checkpoint that name files of the machine where it was trained."""
+BUILT_HERE = ("_loss", "_weights", "glimpse_backbone")
+"""Ends of the settings of heads that are none of `plug`'s."""
 
 
 def build_network(config: Config, num_outputs: int, *, with_weights: bool = True) -> FocusedNetwork:
@@ -43,7 +45,8 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
     settings: dict[str, Any] = {"heads": 0}
     if focus is not None:
         settings = {
-            **{name: value for name, value in focus if not name.endswith(("_loss", "_weights"))},
+            **{name: value for name, value in focus if not name.endswith(BUILT_HERE)},
+            "glimpse_trunk": _glimpse_trunk(config, with_weights),
             "gain": gain_of(config),
             "branch_classifiers": focus.branch_loss > 0,
             "random_windows": RandomWindows() if focus.random_glimpse_loss else None,
@@ -72,6 +75,18 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
     if config.train.batch_norm == "frozen":
         network.freeze_batch_norm()
     return network
+
+
+def _glimpse_trunk(config: Config, with_weights: bool) -> nn.Module | None:
+    """Build the trunk of glimpses, if they have one of their own."""
+    focus = config.model.focus
+    if focus is None or focus.glimpse_backbone is None:
+        return None
+    weights = focus.glimpse_weights if with_weights else None
+    built = build_backbone(
+        focus.glimpse_backbone, weights=weights, temporal=config.model.temporal
+    )
+    return built.trunk
 
 
 def trunk_of_run(weights: str | None) -> dict[str, Tensor] | None:

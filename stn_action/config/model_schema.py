@@ -15,6 +15,7 @@ from stn_action.config.types import (
     Positive,
     Section,
     Share,
+    SizeHW,
     Switch,
     Text,
 )
@@ -34,6 +35,7 @@ from stn_action.models.model_choices import (
     Start,
     Temporal,
     ThetaPer,
+    WindowGradient,
     backbone_choices,
     is_backbone_name,
 )
@@ -84,8 +86,21 @@ class FocusConfig(Section):
     the localization network."""
     glimpse: Glimpse | None = None
     """tail: glimpses pass through the rest of the trunk; pooled: glimpses are averaged; in_line:
-    glimpses replace the map, those of several heads side by side in channels. null: tail for
-    windows, pooled for the other read-outs, which have nothing else."""
+    glimpses replace the map, those of several heads side by side in channels; zoom: the trunk sees
+    the clip reduced, then the windows cut out of it at its full size. null: tail for windows,
+    pooled for the other read-outs, of which saliency and attention can zoom, too."""
+    look_size: SizeHW | None = None
+    """Zoom: height and width of the clip that the trunk sees first, at most `data.crop.size`; one
+    number for a square."""
+    glimpse_size: SizeHW | None = None
+    """Zoom: height and width of a glimpse in pixels; one number for a square."""
+    window_gradient: WindowGradient = "pixels"
+    """Zoom: what moves the windows: the pixels of their glimpses, or the means of the map in them,
+    which get auxiliary classifiers (map; needs `branch_loss`)."""
+    glimpse_backbone: BackboneName | None = None
+    """Zoom: a trunk of its own for glimpses; null: the one that sees the clip first."""
+    glimpse_weights: NameOrNone = None
+    """Zoom: weights of `glimpse_backbone`: published ones, or a file; null: random ones."""
     theta_per: ThetaPer = "clip"
     """One window (of attention, one map of weights) per clip, or one per time step of the feature
     map."""
@@ -153,7 +168,7 @@ class FocusConfig(Section):
     def _settings_of_the_readout(self) -> Self:
         if self.readout == "windows":
             return self
-        if self.glimpse not in (None, "pooled"):
+        if self.glimpse not in (None, "pooled", "zoom"):
             raise ValueError(
                 f"model.focus.readout {self.readout}: expected model.focus.glimpse pooled, got "
                 f"{self.glimpse}; only model.focus.readout windows has glimpses for the rest of "
@@ -171,6 +186,22 @@ class FocusConfig(Section):
     def _in_line_has_a_head(self) -> Self:
         if self.glimpse == "in_line" and (self.heads < 1 or self.random_glimpse_loss):
             raise ValueError("glimpse in_line: expected heads 1 or more, random_glimpse_loss 0")
+        return self
+
+    @model_validator(mode="after")
+    def _zoom_is_complete(self) -> Self:
+        zoom = self.glimpse == "zoom"
+        if zoom != (self.look_size is not None) or zoom != (self.glimpse_size is not None):
+            raise ValueError(
+                f"glimpse {self.glimpse}, look_size {self.look_size}, glimpse_size "
+                f"{self.glimpse_size}: glimpse zoom needs both sizes, the others have none"
+            )
+        if not zoom and (self.glimpse_backbone or self.window_gradient != "pixels"):
+            raise ValueError("glimpse_backbone and window_gradient map are of glimpse zoom alone")
+        if zoom and (self.heads < 1 or self.random_glimpse_loss):
+            raise ValueError("glimpse zoom: expected heads 1 or more, random_glimpse_loss 0")
+        if self.window_gradient == "map" and not self.branch_loss:
+            raise ValueError("window_gradient map: expected a branch_loss above 0, which it is")
         return self
 
     @model_validator(mode="after")

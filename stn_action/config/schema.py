@@ -181,6 +181,23 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _zoom_has_pixels(self) -> Self:
+        focus, size = self.model.focus, self.data.crop.size
+        if focus is None or focus.look_size is None:
+            return self
+        if self.train.cache_features:
+            raise ValueError(
+                "train.cache_features: model.focus.glimpse zoom cuts glimpses out of pixels, which "
+                "stored features do not have; set it to false"
+            )
+        if focus.look_size[0] > size[0] or focus.look_size[1] > size[1]:
+            raise ValueError(
+                f"model.focus.look_size {list(focus.look_size)}: expected at most data.crop.size "
+                f"{list(size)}, of which it is a reduced copy"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _distorts_digits(self) -> Self:
         data = self.data
         if data.name not in DIGIT_SETS and data.distortion is not None:

@@ -31,3 +31,13 @@ class Cells:
             size_thw, clip_thw, ((step[0] - 1) / 2, (step[1] - 1) / 2, (step[2] - 1) / 2),
             (step[0], step[1], step[2]),
         )  # fmt: skip
+
+    def resized(self, clip_hw: tuple[int, int]) -> "Cells":
+        """Return the same cells' positions in a clip of another height and width."""
+        ratio = [new / old for new, old in zip(clip_hw, self.clip_thw[1:], strict=True)]
+        first = [(self.first_thw[1 + i] + 0.5) * ratio[i] - 0.5 for i in range(2)]
+        step = [self.step_thw[1 + i] * ratio[i] for i in range(2)]
+        return Cells(
+            self.size_thw, (self.clip_thw[0], *clip_hw), (self.first_thw[0], first[0], first[1]),
+            (self.step_thw[0], step[0], step[1]),
+        )  # fmt: skip

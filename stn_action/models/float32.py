@@ -1,6 +1,6 @@
 """Modules that stay in float32 in a network of half precision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import torch
@@ -39,3 +39,15 @@ class PixelNormalization(KeptInFloat32):
     def forward(self, clip: Tensor) -> Tensor:
         """Normalize clips of any dtype, in float32."""
         return (clip.to(self.mean.dtype) - self.mean) / self.std
+
+
+def pixel_normalization(mean: Sequence[float] | None, std: Sequence[float] | None) -> nn.Module:
+    """Return the normalization of clips by each channel's mean and deviation; None: the identity.
+
+    Args:
+        mean: of each channel, in pixel values.
+        std: likewise.
+    """
+    if mean is None or std is None:
+        return nn.Identity()
+    return PixelNormalization(torch.tensor(mean), torch.tensor(std))

@@ -2,8 +2,11 @@
 
 from typing import Literal, get_args
 
-Glimpse = Literal["tail", "pooled", "in_line"]
+Glimpse = Literal["tail", "pooled", "in_line", "zoom"]
 """How glimpses are used; see `plug`."""
+
+WindowGradient = Literal["pixels", "map"]
+"""What windows of glimpse "zoom" learn from; see `ZoomNetwork`."""
 
 ThetaPer = Literal["clip", "step"]
 """How many windows a head has: one per clip, or one per time step of the map."""
@@ -29,6 +32,7 @@ Temporal = Literal["mean", "difference"]
 PublishedWeights = Literal["kinetics400", "imagenet"]
 """Weights that a trunk's library downloads."""
 
+WINDOW_GRADIENTS: tuple[WindowGradient, ...] = get_args(WindowGradient)
 GLIMPSES: tuple[Glimpse, ...] = get_args(Glimpse)
 LOCALIZATIONS: tuple[LocalizationName, ...] = get_args(LocalizationName)
 LOCALIZATION_PADDINGS: tuple[LocalizationPadding, ...] = get_args(LocalizationPadding)

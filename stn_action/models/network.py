@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from stn_action.errors import InputError
-from stn_action.models.float32 import PixelNormalization
+from stn_action.models.float32 import pixel_normalization
 from stn_action.models.glimpse_hook import GlimpseHook, RandomWindows, explained
 from stn_action.models.heads import FocusHeads
 from stn_action.models.model_choices import Glimpse
@@ -47,8 +47,10 @@ class FocusedNetwork(nn.Module):
         num_classes: width of the classifiers.
         describe: what was read (N, T, C) to (N, out_channels); None sends glimpses through the
             rest of the trunk.
-        in_line: replace the map by the heads' glimpses, side by side in channels, as in the paper's
-            ST-CNN; of several heads the rest of the trunk must take K times the channels.
+        glimpse_features: of what describes glimpses, if it is neither `describe` nor the trunk.
+        glimpse: "in_line" replaces the map by the heads' glimpses, side by side in channels, as in
+            the paper's ST-CNN; of several heads the rest of the trunk must take K times the
+            channels; "zoom" is of `ZoomNetwork`. None: "pooled" with `describe`, else "tail".
         random_windows: add a branch in training that sees a random window; it has its own
             classifier and keeps the description of glimpses from fitting one place alone.
         dropout: before the classifier.
@@ -72,7 +74,8 @@ class FocusedNetwork(nn.Module):
         num_features: int,
         num_classes: int,
         describe: nn.Module | None = None,
-        in_line: bool = False,
+        glimpse_features: int | None = None,
+        glimpse: Glimpse | None = None,
         random_windows: RandomWindows | None = None,
         dropout: float = 0.0,
         branch_classifiers: bool = True,
@@ -91,18 +94,21 @@ class FocusedNetwork(nn.Module):
         self.features_from = features_from
         self.features_channels_last = features_channels_last
         num_read = readout.num_descriptions if readout else 0
-        if in_line and (num_read < 1 or random_windows is not None):
-            raise InputError("glimpse in_line needs a head, and no random_windows")
-        self.glimpse: Glimpse = "in_line" if in_line else "pooled" if describe else "tail"
-        if readout and self.glimpse != "pooled" and not isinstance(readout, WindowReadout):
+        self.glimpse: Glimpse = glimpse or ("pooled" if describe else "tail")
+        alone = self.glimpse in ("in_line", "zoom")
+        if alone and (num_read < 1 or random_windows is not None):
+            raise InputError(f"glimpse {glimpse} needs a head, and no random_windows")
+        of_windows = self.glimpse in ("in_line", "tail")
+        if readout and of_windows and not isinstance(readout, WindowReadout):
             raise InputError(
                 f"glimpse {self.glimpse!r} is for windows: {type(readout).__name__} needs a "
                 "`describe` module"
             )
         self.random_windows = random_windows if readout else None
-        glimpse_features = describe.out_channels if describe else num_features
-        num_branches = 0 if in_line else num_read
-        widths = [num_features] + [int(glimpse_features)] * num_branches  # type: ignore[arg-type]
+        if glimpse_features is None:
+            glimpse_features = int(describe.out_channels) if describe else num_features  # type: ignore[arg-type]
+        num_branches = 0 if self.glimpse == "in_line" else num_read
+        widths = [num_features] + [glimpse_features] * num_branches
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(sum(widths), num_classes)
         self.branch_classifiers = (
@@ -113,7 +119,7 @@ class FocusedNetwork(nn.Module):
         self.random_classifier = (
             nn.Linear(widths[1], num_classes) if self.random_windows is not None else None
         )
-        self.normalization = _normalization(mean, std)
+        self.normalization = pixel_normalization(mean, std)
         self._frozen: tuple[str, ...] = ()
         self.stage_cells = StageCells(at, channels_last)
         self.register_load_state_dict_pre_hook(_with_readout)
@@ -303,12 +309,6 @@ class FocusedNetwork(nn.Module):
         if random_branch is not None and self.random_classifier is not None:
             random_logits = self.random_classifier(self.dropout(random_branch)).float()
         return Prediction(logits.float(), focus, branch_logits, random_logits)
-
-
-def _normalization(mean: Sequence[float] | None, std: Sequence[float] | None) -> nn.Module:
-    if mean is None or std is None:
-        return nn.Identity()
-    return PixelNormalization(torch.tensor(mean), torch.tensor(std))
 
 
 def _with_readout(

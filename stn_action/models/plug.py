@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +21,16 @@ from stn_action.models.model_choices import (
     Start,
     Temporal,
     ThetaPer,
+    WindowGradient,
 )
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.readouts.readout_table import ReadoutSettings, build_readout, check_readout
 from stn_action.models.readouts.saliency_readout import SALIENCY_SHARE
+from stn_action.models.second_look import SecondLook
 from stn_action.models.stages import evaluating, stage_map
 from stn_action.models.temporal import build_temporal
 from stn_action.models.trunk_features import keep_trunk_until
+from stn_action.models.zoom_network import ZoomNetwork
 
 
 def plug(
@@ -37,6 +41,10 @@ def plug(
     num_classes: int,
     transform: TransformName = "attention",
     glimpse: Glimpse | None = None,
+    look_size: int | Sequence[int] | None = None,
+    glimpse_size: int | Sequence[int] | None = None,
+    glimpse_trunk: nn.Module | None = None,
+    window_gradient: WindowGradient = "pixels",
     readout: ReadoutName = "windows",
     saliency_share: tuple[float, float] = SALIENCY_SHARE,
     theta_per: ThetaPer = "clip",
@@ -82,8 +90,15 @@ def plug(
         glimpse: "tail" sends glimpses of the map's own size through the rest of the trunk, as
             further clips of the batch; "pooled" averages them, beside the trunk's features;
             "in_line" replaces the map by the glimpses, of several heads side by side in channels,
-            which the rest of the trunk must take. Only windows have more than
-            "pooled"; None: "tail" for windows, "pooled" for the other read-outs.
+            which the rest of the trunk must take; "zoom" cuts the windows out of the clip at its
+            full size, after a first look at a reduced one, and the trunk sees them too (see
+            `ZoomNetwork`). Other read-outs have "pooled" alone, saliency and attention "zoom" too;
+            None: "tail" for windows, "pooled" for the others.
+        look_size: of "zoom", height and width of the reduced clip.
+        glimpse_size: of "zoom", height and width of a glimpse, pixels.
+        glimpse_trunk: of "zoom", a trunk of its own for glimpses, whose classifier is taken off.
+        window_gradient: of "zoom", windows learn from the glimpses' "pixels" or from the means of
+            the "map" in them.
         readout: "windows" of spatial transformer heads; "attention" (K learned queries, one
             softmax over the cells each), "saliency" (the smallest rectangles that hold a share of
             the activation), "foreground" (the mean of the cells inside the image and the person's
@@ -132,19 +147,17 @@ def plug(
             cannot be taken off.
     """
     check_readout(readout)
-    if glimpse is None:
-        glimpse = "tail" if readout == "windows" else "pooled"
-    if glimpse not in GLIMPSES:
-        raise InputError(f"glimpse must be one of {GLIMPSES}, got {glimpse!r}")
-    if readout != "windows" and glimpse != "pooled":
-        raise InputError(
-            f"readout {readout!r} needs glimpse='pooled', got {glimpse!r}: only readout='windows' "
-            "has glimpses for the rest of the trunk"
-        )
+    glimpse = _checked_glimpse(glimpse, readout)
     like = next(trunk.parameters(), torch.zeros(()))
     example = torch.zeros(1, 3, 16, 112, 112) if example is None else example
     example = example.to(like)
+    second_look = None
+    if glimpse == "zoom" and heads:
+        sizes = _size_of("look_size", look_size), _size_of("glimpse_size", glimpse_size)
+        second_look = SecondLook(*sizes, trunk=glimpse_trunk, sampler=sampler)
+        example = second_look.reduced(example)
     built = describe = None
+    channels = 0
     if heads:
         with evaluating(trunk), _explained(example):
             features, channels_last = stage_map(trunk, at, example, channels_last=channels_last)
@@ -163,6 +176,9 @@ def plug(
         built = build_readout(readout, channels, settings)
         if glimpse == "pooled":
             describe = _description(trunk, temporal, channels)
+    glimpse_features = None
+    if second_look is not None:
+        glimpse_features = _features_of_glimpses(trunk, second_look, example)
     # last, so that a trunk is left alone if anything is wrong
     features_last = False
     with _explained(example):
@@ -170,12 +186,18 @@ def plug(
             num_features = remove_classifier(trunk, example)
         else:
             num_features, features_last = keep_trunk_until(trunk, features_from, example)
-    network = FocusedNetwork(
+    zoom: dict[str, Any] = {}
+    if second_look is not None:
+        zoom = {
+            "second_look": second_look, "window_gradient": window_gradient,
+            "glimpse_features": glimpse_features, "map_channels": channels,
+        }  # fmt: skip
+    network = (ZoomNetwork if zoom else FocusedNetwork)(
         trunk, built, at=at, num_features=num_features, num_classes=num_classes,
-        describe=describe, in_line=glimpse == "in_line", random_windows=random_windows,
+        describe=describe, glimpse=glimpse if heads else None, random_windows=random_windows,
         dropout=dropout, branch_classifiers=branch_classifiers, channels_last=bool(channels_last),
         features_from=features_from, features_channels_last=features_last,
-        mean=mean, std=std,
+        mean=mean, std=std, **zoom,
     )  # fmt: skip
     for name, part in network.named_children():
         if name != "trunk":
@@ -183,6 +205,58 @@ def plug(
     if glimpse == "in_line" and heads > 1:
         _check_in_line(network, heads, example)
     return network
+
+
+def _checked_glimpse(glimpse: Glimpse | None, readout: ReadoutName) -> Glimpse:
+    """Return how glimpses are used; see `plug`.
+
+    Raises:
+        InputError: there is no such way, or the read-out does not have it.
+    """
+    if glimpse is None:
+        return "tail" if readout == "windows" else "pooled"
+    if glimpse not in GLIMPSES:
+        raise InputError(f"glimpse must be one of {GLIMPSES}, got {glimpse!r}")
+    if readout != "windows" and glimpse not in ("pooled", "zoom"):
+        raise InputError(
+            f"readout {readout!r} needs glimpse='pooled', got {glimpse!r}: only readout='windows' "
+            "has glimpses for the rest of the trunk"
+        )
+    return glimpse
+
+
+def _size_of(name: str, size: int | Sequence[int] | None) -> tuple[int, int]:
+    """Return a size as height and width.
+
+    Raises:
+        InputError: there is none, or it is not one or two positive numbers.
+    """
+    sides = (size, size) if isinstance(size, int) else tuple(size or ())
+    if len(sides) != 2 or min(sides) < 1:
+        raise InputError(
+            f"glimpse 'zoom' needs {name}, a side or height and width in pixels, got {size!r}"
+        )
+    return sides[0], sides[1]
+
+
+def _features_of_glimpses(trunk: nn.Module, second_look: SecondLook, example: Tensor) -> int | None:
+    """Check that a trunk takes glimpses; from one of their own the classifier is taken off.
+
+    Args:
+        trunk: of the first look.
+        second_look: with the trunk of glimpses, if they have one of their own.
+        example: a clip (1, 3, T, H, W) of the first look.
+
+    Returns:
+        The number of features of their own trunk; None: they have none.
+    """
+    glimpse = example.new_zeros(*example.shape[:3], *second_look.glimpse_size)
+    with _explained(glimpse):
+        if second_look.trunk is not None:
+            return remove_classifier(second_look.trunk, glimpse)
+        with evaluating(trunk), torch.no_grad():
+            trunk(glimpse)
+    return None
 
 
 def _check_in_line(network: FocusedNetwork, heads: int, example: Tensor) -> None:

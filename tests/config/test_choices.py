@@ -42,6 +42,7 @@ from stn_action.models.model_choices import (
     Start,
     Temporal,
     ThetaPer,
+    WindowGradient,
 )
 from stn_action.models.readouts.readout_table import READOUT_BUILDERS
 from stn_action.models.temporal import TEMPORAL
@@ -76,6 +77,7 @@ CHOICES = {
     "model.focus.glimpse": Glimpse,
     "model.focus.readout": ReadoutName,
     "model.focus.theta_per": ThetaPer,
+    "model.focus.window_gradient": WindowGradient,
     "model.focus.start": Start,
     "model.focus.localization": LocalizationName,
     "model.focus.localization_padding": LocalizationPadding,

@@ -300,6 +300,30 @@ def test_copied_stages_are_of_localization_trunk_and_see_the_map_alone():
     assert "localization trunk: expected motion false" in error_of(*copied, stages)
 
 
+ZOOM = (
+    "model.focus.at=a", "model.focus.glimpse=zoom", "model.focus.look_size=56",
+    "model.focus.glimpse_size=[48, 64]",
+)  # fmt: skip
+
+
+def test_zoom_needs_sizes_pixels_and_a_larger_crop():
+    config = load_config(None, [*MINIMAL, *ZOOM])
+    assert config.model.focus.look_size == (56, 56)
+    assert config.model.focus.glimpse_size == (48, 64)
+    assert "glimpse zoom needs both sizes" in error_of(*ZOOM[:3])
+    assert "glimpse zoom needs both sizes" in error_of(ZOOM[0], ZOOM[2])
+    assert "are of glimpse zoom alone" in error_of(ZOOM[0], "model.focus.window_gradient=map")
+    assert "expected heads 1 or more" in error_of(*ZOOM, "model.focus.random_glimpse_loss=1")
+    assert "expected a branch_loss above 0" in error_of(
+        *ZOOM, "model.focus.window_gradient=map", "model.focus.branch_loss=0"
+    )
+    assert "model.focus.look_size [56, 56]: expected at most data.crop.size [48, 64]" in error_of(
+        *ZOOM, "data.crop.size=[48, 64]"
+    )
+    cached = "train.cache_features=true", "model.freeze_until=a"
+    assert "cuts glimpses out of pixels" in error_of(*ZOOM, *cached)
+
+
 @pytest.mark.parametrize("override", ["optim.lr", "=3", "optim..lr=1", ""])
 def test_an_override_without_key_and_value_is_refused(override):
     assert f"override {override!r}: expected key=value" in error_of(override)

@@ -306,4 +306,4 @@ def test_only_windows_have_glimpses_for_the_rest_of_the_trunk():
     with pytest.raises(InputError, match=r"glimpse 'tail' is for windows: MeanReadout needs a"):
         FocusedNetwork(Small3d(), MeanReadout(), **settings)
     with pytest.raises(InputError, match=r"glimpse 'in_line' is for windows: MeanReadout"):
-        FocusedNetwork(Small3d(), MeanReadout(), in_line=True, **settings)
+        FocusedNetwork(Small3d(), MeanReadout(), glimpse="in_line", **settings)

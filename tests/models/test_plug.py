@@ -92,7 +92,7 @@ def test_a_linear_layer_that_does_not_end_the_trunk_stays():
     [
         ({"at": "stage7"}, "no stage 'stage7'; did you mean .* Stages: 0.stem, 0.stage1"),
         ({"at": "1"}, r"the stage returns \(1, 10\), not a map"),
-        ({"glimpse": "average"}, r"one of \('tail', 'pooled', 'in_line'\), got 'average'"),
+        ({"glimpse": "average"}, r"one of \('tail', 'pooled', 'in_line', 'zoom'\), got 'average'"),
         ({"transform": "rotation"}, "transform must be one of"),
         ({"theta_per": "frame"}, "theta_per must be one of"),
         ({"glimpse": "pooled", "temporal": "median"}, "temporal must be one of"),

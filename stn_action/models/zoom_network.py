@@ -1,0 +1,197 @@
+"""A network that looks twice: windows found on a reduced clip are cut out of the full one.
+
+Letters: K windows, D features at the trunk's end, (h, w) a glimpse.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stn_action.errors import InputError
+from stn_action.geometry.theta import AFFINE
+from stn_action.models.glimpse_hook import GlimpseHook
+from stn_action.models.model_choices import WINDOW_GRADIENTS, WindowGradient
+from stn_action.models.network import FocusedNetwork
+from stn_action.models.prediction import Focus, Prediction
+from stn_action.models.readouts.attention_readout import AttentionReadout
+from stn_action.models.readouts.readout import Readout
+from stn_action.models.readouts.saliency_readout import SaliencyReadout
+from stn_action.models.readouts.window_readout import WindowReadout
+from stn_action.models.second_look import SecondLook, mass_windows
+
+
+class ZoomNetwork(FocusedNetwork):
+    """A trunk that sees a clip reduced, and once more the K windows of a read-out at full size.
+
+    The read-out's windows on a map of the reduced clip become glimpses of the clip itself, of
+    (h, w) pixels whatever the window's size, which pass through the trunk (or one of their own) as
+    further clips. Windows learn from what the glimpses show, through the sampler
+    (`window_gradient` "pixels"), or from the means of the map in them, which get auxiliary
+    classifiers ("map", as Uni-AdaFocus, arXiv 2412.11228, has it). Batch norm in training sees
+    reduced clips and glimpses in batches of their own.
+
+    Args:
+        trunk: clips (B, 3, T, H, W) to features (B, D).
+        readout: windows, saliency or attention; of weights the smallest box with half of them.
+        second_look: sizes, and the trunk of glimpses.
+        window_gradient: what moves the windows.
+        glimpse_features: D of the glimpses' own trunk.
+        map_channels: C, of the map, with `window_gradient` "map".
+        **settings: of `FocusedNetwork`, with glimpse "zoom".
+
+    Raises:
+        InputError: the read-out has no windows, or learns nothing by this gradient.
+    """
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        readout: Readout | None,
+        *,
+        second_look: SecondLook,
+        window_gradient: WindowGradient = "pixels",
+        glimpse_features: int | None = None,
+        map_channels: int = 0,
+        **settings: Any,
+    ) -> None:
+        readout = _checked_readout(readout, window_gradient)
+        super().__init__(trunk, readout, glimpse_features=glimpse_features, **settings)
+        self.second_look = second_look
+        self.window_gradient: WindowGradient = window_gradient
+        num_classes = self.classifier.out_features
+        self.map_classifiers = None
+        if window_gradient == "map":
+            self.map_classifiers = nn.ModuleList(
+                nn.Linear(map_channels, num_classes) for _ in range(readout.num_descriptions)
+            )
+
+    def forward(
+        self,
+        clip: Tensor,
+        theta: Sequence[Tensor] | None = None,
+        *,
+        extents: Tensor | None = None,
+        glimpses: Tensor | None = None,
+    ) -> Prediction:
+        """Classify clips.
+
+        Args:
+            clip: (B, 3, T, H, W) at full size, float, or uint8 if `mean` and `std` were given.
+            theta: one tensor (B, K, S, *kind), on the map of the reduced clip, in place of the
+                read-out's windows.
+            extents: (B, T, 2, 4) of image and person in the clip, see `geometry.extents`.
+            glimpses: (B, K, 3, T, h, w), in pixel values as the clip, in place of those cut out of
+                it: the same windows of a sharper source.
+
+        Returns:
+            The prediction; its focus has the windows that glimpses were cut from.
+
+        Raises:
+            ValueError: theta or glimpses have another shape, or clips are smaller than the first
+                look.
+        """
+        focus, features, described = self._first_look(clip, theta, extents)
+        if glimpses is None:
+            windows = focus.windows
+            if self.window_gradient == "map":
+                windows = windows.detach()
+            glimpses = self.second_look.glimpses(
+                clip, windows, focus.cells, axis_aligned=self._axis_aligned
+            )
+        self._check_glimpses(glimpses, focus, clip)
+        seen = self._glimpse_features(glimpses.flatten(0, 1)).unflatten(0, glimpses.shape[:2])
+        prediction = self.classify([features, *seen.unbind(1)], (focus,))
+        if self.map_classifiers is None or prediction.branch_logits is None:
+            return prediction
+        of_map = [
+            classifier(self.dropout(one)).float()
+            for classifier, one in zip(self.map_classifiers, described.unbind(1), strict=True)
+        ]
+        branches = torch.cat([prediction.branch_logits, torch.stack(of_map, dim=1)], dim=1)
+        return replace(prediction, branch_logits=branches)
+
+    def freeze_until(self, path: str, example: Tensor) -> None:
+        """Freeze the trunk up to a stage; see `FocusedNetwork`."""
+        super().freeze_until(path, self.second_look.reduced(example))
+
+    def behind(self, path: str, example: Tensor, **unused: object) -> FocusedNetwork:
+        """Refuse: glimpses need pixels, which stored features do not have."""
+        raise InputError(
+            "glimpse 'zoom' cuts its glimpses out of the clip's pixels, which stored features do "
+            "not have: set train.cache_features=false"
+        )
+
+    @property
+    def _axis_aligned(self) -> bool:
+        return self.heads is None or self.heads.transform.axis_aligned
+
+    def _first_look(
+        self, clip: Tensor, theta: Sequence[Tensor] | None, extents: Tensor | None
+    ) -> tuple[Focus, Tensor, Tensor]:
+        """Return the windows, the trunk's features (B, D) and the map's means (B, K, C)."""
+        assert self.readout is not None
+        look = self.second_look.reduced(clip)
+        given = self._checked_windows(theta, len(clip))
+        hook = GlimpseHook(
+            self.readout, len(clip), glimpse="pooled", extents=extents,
+            given=given if self.readout.kind else None, channels_last=self.channels_last,
+        )  # fmt: skip
+        with self._hooked(hook):
+            features = self.trunk_features(look)
+        windows = hook.theta
+        if windows is None:
+            assert hook.weights is not None
+            windows = mass_windows(hook.weights) if given is None else given
+        cells = self.stage_cells.of(self.trunk, look, hook.size_thw)
+        cells = cells.resized((clip.shape[-2], clip.shape[-1]))
+        focus = self.readout.focus(windows, None, self.at, cells, extents)
+        return focus, features, hook.descriptions.mean(-1)
+
+    def _checked_windows(self, theta: Sequence[Tensor] | None, batch_size: int) -> Tensor | None:
+        """Return the windows given; those of attention are boxes, not its weights."""
+        assert self.readout is not None
+        if theta is None or self.readout.kind:
+            return self.readout.checked(theta, batch_size)
+        expected = (batch_size, self.readout.num_descriptions)
+        shapes = [tuple(one.shape) for one in theta]
+        if [(len(s) == 5, s[:2], s[3:]) for s in shapes] != [(True, expected, AFFINE)]:
+            raise ValueError(
+                f"theta must be a sequence of one tensor ({expected[0]}, {expected[1]}, S, 2, 3), "
+                f"got shapes {shapes}"
+            )
+        return theta[0]
+
+    def _glimpse_features(self, glimpses: Tensor) -> Tensor:
+        """Return the features (N, D) of glimpses (N, 3, T, h, w)."""
+        own = self.second_look.trunk
+        return self.trunk_features(glimpses) if own is None else own(self._normalized(glimpses))
+
+    def _check_glimpses(self, glimpses: Tensor, focus: Focus, clip: Tensor) -> None:
+        expected = (
+            len(clip), focus.windows.shape[1], 3, clip.shape[2], *self.second_look.glimpse_size
+        )  # fmt: skip
+        if tuple(glimpses.shape) != expected:
+            raise ValueError(f"glimpses must be {expected}, got {tuple(glimpses.shape)}")
+
+
+def _checked_readout(readout: Readout | None, window_gradient: WindowGradient) -> Readout:
+    """Return a read-out that has windows, and learns if it is there to learn."""
+    if window_gradient not in WINDOW_GRADIENTS:
+        raise InputError(
+            f"window_gradient must be one of {WINDOW_GRADIENTS}, got {window_gradient!r}"
+        )
+    has_windows = isinstance(readout, WindowReadout | SaliencyReadout | AttentionReadout)
+    if not has_windows or (isinstance(readout, WindowReadout) and readout.heads.volumetric):
+        raise InputError(
+            "glimpse 'zoom' cuts windows out of frames: it needs readout 'windows' (of another "
+            "family than volumetric), 'saliency' or 'attention'"
+        )
+    if isinstance(readout, AttentionReadout) and window_gradient != "map":
+        raise InputError(
+            "the windows of attention have no gradient by pixels: glimpse 'zoom' with readout "
+            "'attention' needs window_gradient 'map'"
+        )
+    return readout

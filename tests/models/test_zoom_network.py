@@ -1,0 +1,145 @@
+"""Networks that look twice: at a reduced clip, and at windows of the full one."""
+
+import pytest
+import torch
+from torch import nn
+
+from stn_action.errors import InputError
+from stn_action.geometry.outlines import focus_outlines
+from stn_action.models.backbones.small3d import Small3d
+from stn_action.models.plug import plug
+
+EXAMPLE = torch.zeros(1, 3, 4, 64, 48)
+SIZES = {"look_size": (32, 24), "glimpse_size": (16, 20)}
+
+
+def zoomed(**settings):
+    given = {"at": "stage1", "heads": 2, "num_classes": 5, "glimpse": "zoom", **SIZES}
+    return plug(Small3d(), example=EXAMPLE, **{**given, **settings})
+
+
+def clips(number=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(number, 3, 4, 64, 48, generator=generator)
+
+
+class Means(nn.Module):
+    """Glimpses to the mean of each channel."""
+
+    def forward(self, glimpses):
+        return glimpses.mean((2, 3, 4))
+
+
+def test_the_trunk_sees_the_reduced_clip_and_then_the_glimpses():
+    model = zoomed()
+    model(clips())  # the cells are traced once
+    seen = []
+    model.trunk.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape))
+    prediction = model(clips())
+    assert [tuple(shape) for shape in seen] == [(2, 3, 4, 32, 24), (4, 3, 4, 16, 20)]
+    assert prediction.logits.shape == (2, 5)
+    assert prediction.branch_logits.shape == (2, 3, 5)
+    (focus,) = prediction.focus
+    assert focus.cells.clip_thw == (4, 64, 48)
+
+
+def test_a_glimpse_is_what_its_outline_on_the_clip_encloses():
+    model = zoomed()
+    ramp = torch.stack(torch.meshgrid(torch.arange(64.0), torch.arange(48.0), indexing="ij"))
+    clip = torch.cat([ramp, ramp[:1]])[None, :, None].expand(-1, -1, 4, -1, -1) + 0.5
+    (focus,) = model(clip).focus
+    edges = torch.tensor([[0.0, 0.0, 48.0, 64.0]]).expand(4, -1)
+    corners = focus_outlines(focus.theta[0], focus.cells, edges)[0]  # (K, 4, 2), clip pixels
+    glimpses = model.second_look.glimpses(clip, focus.theta, focus.cells, axis_aligned=True)
+    centers = glimpses[0, :, :2, 0].mean((-2, -1)).flip(-1)  # (K, 2), x and y
+    torch.testing.assert_close(centers, corners.mean(1), atol=0.1, rtol=0)
+
+
+@pytest.mark.parametrize("theta_per", ["clip", "step"])
+def test_pixels_move_the_windows(theta_per):
+    torch.manual_seed(0)
+    model = zoomed(theta_per=theta_per)
+    model(clips()).logits.square().sum().backward()
+    assert model.heads.localization.output.weight.grad.abs().sum() > 0
+
+
+def test_the_scale_of_a_window_has_the_gradient_of_what_it_averages():
+    model = zoomed(glimpse_trunk=Means())
+    (focus,) = model(clips()).focus
+    clip = clips().double()
+
+    def means(theta):
+        glimpses = model.second_look.glimpses(clip, theta, focus.cells, axis_aligned=True)
+        return glimpses.mean((3, 4, 5))
+
+    theta = focus.theta.double() * 0.9 + 0.011  # off the kinks at pixels' centers
+    assert torch.autograd.gradcheck(means, theta.requires_grad_())
+
+
+def test_the_map_stands_in_for_the_gradient_of_pixels():
+    torch.manual_seed(0)
+    model = zoomed(window_gradient="map")
+    prediction = model(clips())
+    assert prediction.branch_logits.shape == (2, 1 + 2 + 2, 5)
+    weight = model.heads.localization.output.weight
+    assert torch.autograd.grad(
+        prediction.logits.square().sum(), weight, allow_unused=True, retain_graph=True
+    ) == (None,)
+    prediction.branch_logits.square().sum().backward()
+    assert weight.grad.abs().sum() > 0
+
+
+def test_glimpses_may_have_a_trunk_of_their_own():
+    model = zoomed(glimpse_trunk=Means())
+    assert model.classifier.in_features == model.branch_classifiers[0].in_features + 2 * 3
+    model(clips()).logits.sum().backward()
+
+
+@pytest.mark.parametrize("readout", ["saliency", "attention"])
+def test_other_readouts_give_windows_too(readout):
+    model = zoomed(readout=readout, window_gradient="map")
+    prediction = model(clips())
+    (focus,) = prediction.focus
+    assert focus.theta.shape == (2, 2, 1, 2, 3)
+    other = focus.theta.flip(0)
+    again = model(clips(), [other])
+    assert torch.equal(again.focus[0].theta, other)
+    assert not torch.equal(again.logits, prediction.logits)
+
+
+def test_windows_and_glimpses_can_be_given():
+    model = zoomed().eval()
+    clip = clips()
+    prediction = model(clip)
+    (focus,) = prediction.focus
+    glimpses = model.second_look.glimpses(clip, focus.theta, focus.cells, axis_aligned=True)
+    torch.testing.assert_close(model(clip, glimpses=glimpses).logits, prediction.logits)
+    with pytest.raises(ValueError, match=r"glimpses must be \(2, 2, 3, 4, 16, 20\), got"):
+        model(clip, glimpses=glimpses[:, :1])
+    with pytest.raises(ValueError, match="theta must be a sequence of one tensor"):
+        model(clip, [focus.theta[:, :1]])
+
+
+def test_frozen_stages_are_those_of_the_first_look():
+    model = zoomed()
+    model.freeze_until("stage1", EXAMPLE)
+    assert model.is_frozen("stage1")
+    with pytest.raises(InputError, match="stored features do not have"):
+        model.behind("stage1", EXAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"look_size": None}, "'zoom' needs look_size, a side or height and width in pixels, got"),
+        ({"glimpse_size": 0}, "'zoom' needs glimpse_size, .* got 0"),
+        ({"look_size": 96}, "clips of 64x48 are smaller than look_size 96x96"),
+        ({"readout": "max"}, "it needs readout 'windows' .*, 'saliency' or 'attention'"),
+        ({"transform": "volumetric"}, "of another family than volumetric"),
+        ({"readout": "attention"}, "'attention' needs window_gradient 'map'"),
+        ({"window_gradient": "mean"}, r"window_gradient must be one of .*, got 'mean'"),
+    ],
+)
+def test_what_zoom_cannot_do_is_named(settings, message):
+    with pytest.raises((InputError, ValueError), match=message):
+        zoomed(**settings)
