@@ -1,10 +1,11 @@
 """What heads cost: step time, peak memory and GMACs of two trunks with 0, 1, 4 and 8 heads.
 
 R(2+1)D-18 on 16 x 112 x 112 with heads after `layer3`, and tf_efficientnet_lite0, frame by frame,
-with heads after its 14 x 14 stage; pooled glimpses and glimpses through the tail. A step is
-forward, loss, backward of everything (weights are random: time does not depend on them). Times are
-ratios to the trunk without heads, medians of interleaved repeats in one process; peak memory is
-that of a process of its own for each row.
+with heads after its 14 x 14 stage; pooled glimpses, glimpses through the tail, and zoom, whose
+first look and glimpses have half of the clip's height and width; for it, the trunk alone at half
+size stands beside. A step is forward, loss, backward of everything (weights are random: time does
+not depend on them). Times are ratios to the trunk without heads, medians of interleaved repeats in
+one process; peak memory is that of a process of its own for each row.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import medians
 from stn_action.models.backbones.backbone_table import build_backbone
+from stn_action.models.model_choices import Glimpse
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
 from stn_action.training.objective import ClassificationLoss
@@ -38,6 +40,8 @@ TRUNKS = {
     "r2plus1d_18": Trunk("torchvision/r2plus1d_18", "layer3", (3, 16, 112, 112)),
     "lite0": Trunk("timm/tf_efficientnet_lite0", "image.blocks.4", (3, 8, 224, 224)),
 }
+HALF = "half size"
+"""The trunk without heads on clips of half the height and width."""
 COLUMNS = ("trunk", "glimpses", "heads", "step / no heads", "seconds", "peak MB", "GMACs a clip")
 
 
@@ -46,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trunks", nargs="+", choices=TRUNKS, default=list(TRUNKS))
     parser.add_argument("--heads", nargs="+", type=int, default=[0, 1, 4, 8])
-    parser.add_argument("--glimpses", nargs="+", default=["pooled", "tail"])
+    parser.add_argument("--glimpses", nargs="+", default=["pooled", "tail", "zoom"])
     parser.add_argument("--batch", type=int, default=2, help="clips in a batch")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--peak", action="store_true", help="one step, print the peak memory")
@@ -64,13 +68,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _rows(name: str, options: argparse.Namespace) -> list[list[str]]:
     cases = [("", 0)] if 0 in options.heads else []
+    cases += [(HALF, 0)] if cases and "zoom" in options.glimpses else []
     cases += [(glimpse, heads) for glimpse in options.glimpses for heads in options.heads if heads]
     networks = {case: _network(name, *case) for case in cases}
-    clips = torch.rand(options.batch, *TRUNKS[name].clip)
+    clips = {case: _clips(name, case[0], options.batch) for case in cases}
     labels = torch.zeros(options.batch, dtype=torch.long)
-    gmacs = {case: _gmacs(network, clips) for case, network in networks.items()}
+    gmacs = {case: _gmacs(network, clips[case]) for case, network in networks.items()}
     seconds = medians(
-        {str(case): _step(network, clips, labels) for case, network in networks.items()},
+        {str(case): _step(network, clips[case], labels) for case, network in networks.items()},
         repeats=options.repeats,
         warmup=1,
     )
@@ -89,11 +94,18 @@ def _network(name: str, glimpse: str, heads: int) -> FocusedNetwork:
     torch.manual_seed(0)
     trunk = TRUNKS[name]
     backbone = build_backbone(trunk.backbone)
-    way: Literal["tail", "pooled"] = "tail" if glimpse == "tail" else "pooled"
+    way: Glimpse = "zoom" if glimpse == "zoom" else "tail" if glimpse == "tail" else "pooled"
+    half = trunk.clip[-2] // 2, trunk.clip[-1] // 2
     return plug(
         backbone.trunk, at=trunk.at, heads=heads, num_classes=101, glimpse=way,
-        example=torch.zeros(1, *trunk.clip),
+        example=torch.zeros(1, *trunk.clip), look_size=half, glimpse_size=half,
     )  # fmt: skip
+
+
+def _clips(name: str, glimpse: str, number: int) -> Tensor:
+    """Return clips (number, 3, T, H, W) of noise."""
+    *rest, H, W = TRUNKS[name].clip
+    return torch.rand(number, *rest, *((H // 2, W // 2) if glimpse == HALF else (H, W)))
 
 
 def _step(network: FocusedNetwork, clips: Tensor, labels: Tensor) -> Callable[[], None]:
@@ -116,7 +128,7 @@ def _peak(options: argparse.Namespace) -> int:
     """Megabytes of this process after two steps."""
     name, heads = options.trunks[0], options.heads[0]
     network = _network(name, options.glimpses[0], heads)
-    clips = torch.rand(options.batch, *TRUNKS[name].clip)
+    clips = _clips(name, options.glimpses[0], options.batch)
     step = _step(network, clips, torch.zeros(options.batch, dtype=torch.long))
     step()
     step()

@@ -83,9 +83,7 @@ def _glimpse_trunk(config: Config, with_weights: bool) -> nn.Module | None:
     if focus is None or focus.glimpse_backbone is None:
         return None
     weights = focus.glimpse_weights if with_weights else None
-    built = build_backbone(
-        focus.glimpse_backbone, weights=weights, temporal=config.model.temporal
-    )
+    built = build_backbone(focus.glimpse_backbone, weights=weights, temporal=config.model.temporal)
     return built.trunk
 
 
