@@ -35,6 +35,7 @@ class Scores(NamedTuple):
     """Names of the N test videos."""
     groups: Tensor
     """(N,) int64."""
+    seeds: list[int]
     row: dict[str, Any]
     """The row of the probe's numbers."""
 
@@ -50,18 +51,20 @@ class Scores(NamedTuple):
 
 
 def gain_of_arm(better: Scores, worse: Scores) -> Gain:
-    """Return the gain of one arm over another.
+    """Return the gain of one arm over another, with the seeds that both have.
 
     Args:
         better: the arm whose gain it is.
         worse: of the same probe, or of another one on the same videos.
 
     Raises:
-        ValueError: the arms are of different videos or seeds.
+        ValueError: the arms are of different videos, or have no seed in common.
     """
-    if better.videos != worse.videos or len(better.correct) != len(worse.correct):
-        raise ValueError("both arms must be of the same videos, in one order, and as many seeds")
-    return gain_over(better.correct, worse.correct, better.groups)
+    seeds = [seed for seed in better.seeds if seed in worse.seeds]
+    if better.videos != worse.videos or not seeds:
+        raise ValueError("both arms must be of the same videos, in one order, and share seeds")
+    one, other = (arm.correct[[arm.seeds.index(seed) for seed in seeds]] for arm in (better, worse))
+    return gain_over(one, other, better.groups)
 
 
 def gain_in_points(gain: Gain) -> str:
@@ -81,7 +84,7 @@ def read_scores(folder: Path) -> dict[str, Scores]:
     return {
         row["label"]: Scores(
             row["label"], torch.tensor(row["correct"], dtype=torch.float64),
-            content["videos"], groups, row,
+            content["videos"], groups, content["seeds"], row,
         )
         for row in content["rows"]
     }  # fmt: skip

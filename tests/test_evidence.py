@@ -4,7 +4,6 @@ import json
 import shlex
 
 import pytest
-import torch
 
 from benchmarks import evidence, evidence_table
 from benchmarks.evidence_table import (
@@ -31,7 +30,7 @@ def write(folder, *rows):
     folder.mkdir(parents=True)
     content = {
         "protocol": "a line", "videos": ["a", "b", "c", "d"], "groups": ["1", "1", "2", "2"],
-        "rows": list(rows), "clips_per_class": 5.0,
+        "rows": list(rows), "clips_per_class": 5.0, "seeds": list(range(len(rows[0]["correct"]))),
     }  # fmt: skip
     (folder / "results.json").write_text(json.dumps(content))
 
@@ -50,8 +49,16 @@ def test_a_gain_counts_by_interval_and_by_the_deviation_of_seeds(tmp_path):
     assert gain.low > 0  # the interval alone would count
     assert gain.deviation == pytest.approx((0.53033**2 / 2) ** 0.5, abs=5e-5)
     assert not gain.counts
-    with pytest.raises(ValueError, match="same videos"):
-        gain_of_arm(scores["right"], scores["half"]._replace(correct=torch.ones(3, 4)))
+    with pytest.raises(ValueError, match="share seeds"):
+        gain_of_arm(scores["right"], scores["half"]._replace(seeds=[7, 8]))
+
+
+def test_probes_of_more_seeds_are_compared_by_those_they_share(tmp_path):
+    write(tmp_path / "three", row("right", [[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 0]]))
+    write(tmp_path / "two", row("half", [[1, 0, 1, 0]] * 2))
+    right, half = (read_scores(tmp_path / name) for name in ("three", "two"))
+    gain = gain_of_arm(right["right"], half["half"])
+    assert gain.difference == pytest.approx((1 + 0.75) / 2 - 0.5)
 
 
 def test_the_tables_show_what_is_finished_alone(tmp_path):
