@@ -93,10 +93,50 @@ def distort(
     (h, w), (H, W) = digits.shape[1:], size_hw
     distortion = DISTORTIONS[name]
     if distortion.theta is None:
-        return _cluttered(digits, draws.uniform, size_hw, others)
+        return clutter(digits, draws.uniform, size_hw, others)
     theta = distortion.theta(draws, (W / w, H / h))
     canvas = sample(digits[:, None].float(), theta[:, None], size_hw)  # (B, 1, 1, H, W)
     return canvas[:, 0, 0].round().clamp(0, 255).byte()
+
+
+def clutter(digits: Tensor, uniform: Tensor, size_hw: tuple[int, int], others: Tensor) -> Tensor:
+    """Place digits on black canvases, then patches of other digits.
+
+    Args:
+        digits: (B, h, w) uint8.
+        uniform: (B, 2 + 5 * P) in [0, 1), the place of the digit and of each of P patches.
+        size_hw: H, W of the canvas.
+        others: (N, h, w) uint8, digits of which the patches are taken.
+
+    Returns:
+        (B, H, W) uint8.
+
+    Raises:
+        InputError: the canvas is smaller than a digit.
+    """
+    _require_canvas(digits, size_hw)
+    B, h, w = digits.shape
+    canvas = digits.new_zeros(B, *size_hw)
+    _paste(canvas, digits, _places(uniform[:, :2], size_hw, (h, w)))
+    patch_hw = PATCH_SIZE, PATCH_SIZE
+    for first in range(2, uniform.shape[1], 5):
+        numbers = uniform[:, first : first + 5]
+        chosen = others[_below(numbers[:, 0], len(others))]
+        patches = _cut(chosen, _places(numbers[:, 1:3], (h, w), patch_hw), patch_hw)
+        _paste(canvas, patches, _places(numbers[:, 3:5], size_hw, patch_hw))
+    return canvas
+
+
+def digit_boxes(uniform: Tensor, size_hw: tuple[int, int], digit_hw: tuple[int, int]) -> Tensor:
+    """Return where `clutter` places digits: boxes (B, 4), xyxy in pixels, float32.
+
+    Args:
+        uniform: as of `clutter`.
+        size_hw: H, W of the canvas.
+        digit_hw: h, w of a digit.
+    """
+    top_left = _places(uniform[:, :2], size_hw, digit_hw).flip(1)  # (B, 2), x and y
+    return torch.cat([top_left, top_left + torch.tensor(digit_hw).flip(0)], dim=1).float()
 
 
 def centered(digits: Tensor, size_hw: tuple[int, int]) -> Tensor:
@@ -172,18 +212,6 @@ def _bent(draws: Draws, canvas_xy: tuple[float, float]) -> Tensor:
     noise = draws.normal.view(-1, NUM_CONTROL_POINTS, 2) * 1.5 / (DIGIT_SIZE / 2)
     scaled = control_points(noise) * noise.new_tensor(canvas_xy) / _scale(draws)
     return scaled + noise
-
-
-def _cluttered(digits: Tensor, uniform: Tensor, size_hw: tuple[int, int], others: Tensor) -> Tensor:
-    B, h, w = digits.shape
-    canvas = digits.new_zeros(B, *size_hw)
-    _paste(canvas, digits, _places(uniform[:, :2], size_hw, (h, w)))
-    patch_hw = PATCH_SIZE, PATCH_SIZE
-    for numbers in uniform[:, 2:].split(5, dim=1):
-        chosen = others[_below(numbers[:, 0], len(others))]
-        patches = _cut(chosen, _places(numbers[:, 1:3], (h, w), patch_hw), patch_hw)
-        _paste(canvas, patches, _places(numbers[:, 3:5], size_hw, patch_hw))
-    return canvas
 
 
 def _below(uniform: Tensor, bound: int) -> Tensor:
