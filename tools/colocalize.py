@@ -25,9 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--sets", nargs="+", choices=["T", "TC"], default=["T", "TC"], help="digits at random "
         "places (T), with clutter (TC; default: both)")  # fmt: skip
     add("--classes", type=int, nargs="+", default=range(10), help="(default: 0 to 9)")
-    add("--images", type=int, default=100, help="of a class to train on (default: 100)")
+    add("--images", type=int, default=1000, help="of a class to train on (default: 1000)")
     add("--canvas", type=int, default=84, help="side of an image in pixels (default: 84)")
-    add("--steps", type=int, default=300, help="of 32 images (default: 300)")
+    add("--steps", type=int, default=300, help="of 64 images (default: 300)")
     add("--seed", type=int, default=0, help="of images and training (default: 0)")
     add("--embedding", type=user_path, metavar="CHECKPOINT", help="a trained digits/cnn_28")
     options = parser.parse_intermixed_args(arguments)
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from stn_action.runs.colocalization import ColocalizationPlan, run_colocalization
     from stn_action.runs.colocalization_record import describe_colocalization
     from stn_action.runs.folder import command_line
-    from stn_action.training.colocalization import ColocalizationSchedule
+    from stn_action.training.triplets import ColocalizationSchedule
 
     config = load_config(*one_file_and_settings(options.words, "CONFIG"))
     plan = ColocalizationPlan(

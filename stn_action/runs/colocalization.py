@@ -50,7 +50,7 @@ from stn_action.runs.run_checkpoint import has_checkpoint
 from stn_action.runs.train import train
 from stn_action.training.checkpoint import load_checkpoint
 from stn_action.training.checkpoint_content import check_trained
-from stn_action.training.colocalization import (
+from stn_action.training.triplets import (
     MIN_IMAGES,
     ColocalizationSchedule,
     colocalize,
@@ -81,7 +81,7 @@ class ColocalizationPlan:
     classes: Sequence[int] = tuple(range(len(CLASSES)))
     embedding: Path | None = None
     """Checkpoint of a trained classifier; None: one is trained in `out`."""
-    num_images: int = 100
+    num_images: int = 1000
     """Of a class to train on, the first of the training files."""
     canvas: int = CANVAS_SIZE
     """Height and width of an image, pixels."""

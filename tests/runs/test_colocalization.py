@@ -119,9 +119,9 @@ def test_the_table_has_the_figures_of_the_paper_beside():
     )
 
 
-def test_the_configuration_is_of_undistorted_digits():
+def test_the_configuration_is_of_distorted_digits():
     config = load_config(CONFIG)
     plan = ColocalizationPlan(config, out=config.data.root)
-    assert config.data.distortion is None
+    assert config.data.distortion == "RTS"
     assert config.model.backbone == "digits/cnn_28"
     assert len(plan.classes) == 10

@@ -7,7 +7,7 @@ from torch import nn
 from stn_action.errors import InputError
 from stn_action.geometry.theta import window_theta
 from stn_action.models.spatial_transformer import SpatialTransformer
-from stn_action.training.colocalization import (
+from stn_action.training.triplets import (
     ColocalizationSchedule,
     colocalize,
     predicted_boxes,

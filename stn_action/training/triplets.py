@@ -38,7 +38,7 @@ class ColocalizationSchedule:
     """How long and with what the transformer is trained: AdamW, the rate falls by a cosine."""
 
     steps: int = 300
-    batch_size: int = 32
+    batch_size: int = 64
     """Images of a step, all pairs of which are compared."""
     lr: float = 3e-3
     margin: float = 2.0
