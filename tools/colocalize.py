@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--classes", type=int, nargs="+", default=range(10), help="(default: 0 to 9)")
     add("--images", type=int, default=1000, help="of a class to train on (default: 1000)")
     add("--canvas", type=int, default=84, help="side of an image in pixels (default: 84)")
-    add("--steps", type=int, default=300, help="of 64 images (default: 300)")
+    add("--steps", type=int, default=1000, help="of 64 images (default: 1000)")
     add("--seed", type=int, default=0, help="of images and training (default: 0)")
     add("--embedding", type=user_path, metavar="CHECKPOINT", help="a trained digits/cnn_28")
     options = parser.parse_intermixed_args(arguments)

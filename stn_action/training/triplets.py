@@ -37,7 +37,8 @@ MIN_IMAGES = 2
 class ColocalizationSchedule:
     """How long and with what the transformer is trained: AdamW, the rate falls by a cosine."""
 
-    steps: int = 300
+    steps: int = 1000
+    """In clutter windows stay where they are for some hundred steps before they move."""
     batch_size: int = 64
     """Images of a step, all pairs of which are compared."""
     lr: float = 3e-3
