@@ -6,7 +6,8 @@ own image:
 
     max(0, |e(window_n) - e(window_m)|^2 - |e(window_n) - e(random_n)|^2 + margin)
 
-Three things are not as in the paper, each because windows left the objects without it:
+Three things are not as in the paper, where windows left the objects in trials (not measured one by
+one; see docs/paper.md):
 
 - The gradient of the first distance passes through window n alone. Through both windows it counts
   twice against the second distance, and what windows share, black background, attracts them.
