@@ -36,6 +36,8 @@ class Sample(NamedTuple):
     extents: Tensor
     """(T, 2, 4) float32, the image and the person's box, as reported to the crop, in normalized
     clip coordinates; see `geometry/extents.py`."""
+    source: Tensor | None = None
+    """(3, T, h', w') uint8 RGB: the same view at the source's own size, if it was asked for."""
 
 
 Item = tuple[list[Sample], list[Failure]]
@@ -60,6 +62,8 @@ class Batch(NamedTuple):
     """(B, T, 2, 4) float32."""
     failures: list[Failure]
     """Videos that could not be read, in the order in which they were tried."""
+    sources: list[Tensor] | None = None
+    """B times (3, T, h', w') uint8 RGB, each of its own size: see `Sample.source`."""
 
 
 def collate(items: Sequence[Item]) -> Batch:
@@ -73,6 +77,7 @@ def collate(items: Sequence[Item]) -> Batch:
             clip, none, none, none, none.reshape(0, 0), torch.empty(0, 0, 4),
             torch.empty(0, 0, 2, 4), failures,
         )  # fmt: skip
+    sources = [sample.source for sample in samples if sample.source is not None]
     return Batch(
         clip=torch.stack([sample.clip for sample in samples]),
         target=torch.stack([sample.target for sample in samples]),
@@ -82,6 +87,7 @@ def collate(items: Sequence[Item]) -> Batch:
         boxes=torch.stack([sample.boxes for sample in samples]),
         extents=torch.stack([sample.extents for sample in samples]),
         failures=failures,
+        sources=sources or None,
     )
 
 

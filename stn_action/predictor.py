@@ -6,6 +6,7 @@ Letters: V views of a video, T frames of a view, C classes, K heads.
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -244,7 +245,10 @@ class Predictor:
         data, evaluation = self.config.data, self.config.eval
         sampling, crop = ClipSampling(**dict(data.clip)), crop_of(self.config)
         select, fill = data.tubes.select, crop.fill(mean_color_of(self.config))
-        choice = fixed_views(sampling, evaluation.num_clips, evaluation.num_crops)
+        choice = fixed_views(
+            sampling, evaluation.num_clips, evaluation.num_crops,
+            keep_source=evaluation.zoom_from == "source",
+        )  # fmt: skip
         views = [
             view
             for person in range(max(1, len(tubes)) if select == "all" else 1)
@@ -252,7 +256,14 @@ class Predictor:
         ]
         return [
             Sample(
-                view.clip, torch.tensor(0), 0, number, view.frame_indices, view.edges, view.extents
+                view.clip,
+                torch.tensor(0),
+                0,
+                number,
+                view.frame_indices,
+                view.edges,
+                view.extents,
+                view.source,
             )
             for number, view in enumerate(views)
         ]
@@ -269,9 +280,10 @@ class Predictor:
             clips, extents = (
                 column.split(self.config.eval.batch_size) for column in (batch.clip, batch.extents)
             )
+            sources = _sources_of(batch, self.config.eval.batch_size, self.device)
             predictions = [
-                self.network(clip.to(self.device), extents=extent.to(self.device))
-                for clip, extent in zip(clips, extents, strict=True)
+                self.network(clip.to(self.device), extents=extent.to(self.device), **source)
+                for clip, extent, source in zip(clips, extents, sources, strict=False)
             ]
         logits = torch.cat([part.logits.float() for part in predictions])
         views = class_probabilities(logits, self.positions).cpu()
@@ -306,3 +318,13 @@ def _joined_focus(predictions: Sequence[Prediction]) -> tuple[Focus, ...]:
     """Concatenate each placement's focus over all views, on the CPU."""
     placements = zip(*(part.focus for part in predictions), strict=True)
     return tuple(join_focus([part.cpu() for part in parts]) for parts in placements)
+
+
+def _sources_of(batch: Batch, size: int, device: torch.device) -> Iterator[dict[str, Any]]:
+    """Yield what else a network takes of each part of a batch: sharper sources, if there are."""
+    for start in count(0, size):
+        if batch.sources is None:
+            yield {}
+        else:
+            part = batch.sources[start : start + size]
+            yield {"sources": [source.to(device) for source in part]}

@@ -179,6 +179,7 @@ def evaluation_dataset(
         sampling=ClipSampling(**dict(config.data.clip)),
         num_clips=config.eval.num_clips if clips is None else clips,
         num_crops=config.eval.num_crops if crops is None else crops,
+        keep_source=config.eval.zoom_from == "source",
     )
 
 
@@ -244,7 +245,8 @@ def protocol(config: Config, listing: Listing, num_failed: int) -> str:
     left_out = f", {number} left out ({listing.left_out_kind})" if number else ""
     return (
         f"{count}, {num_failed} failed{missing}{skipped}{left_out}; "
-        f"{_view_words(config, listing, f'{width}x{height}')}, {_crop_words(config, listing)}"
+        f"{_view_words(config, listing, f'{width}x{height}{_zoom_words(config)}')}, "
+        f"{_crop_words(config, listing)}"
     )
 
 
@@ -277,6 +279,15 @@ def _view_words(config: Config, listing: Listing, size: str) -> str:
     if clip.sampling == "segment":
         frames = f"{clip.num_frames} segments"
     return f"{frames} of {size}, {config.eval.num_clips} clips x {crops} crops"
+
+
+def _zoom_words(config: Config) -> str:
+    """Return the sizes of a second look, if there is one."""
+    focus = config.model.focus
+    if focus is None or focus.look_size is None or focus.glimpse_size is None:
+        return ""
+    look, glimpse = (f"{width}x{height}" for height, width in (focus.look_size, focus.glimpse_size))
+    return f" (seen at {look}, glimpses of {glimpse} cut out of the {config.eval.zoom_from})"
 
 
 def _crop_words(config: Config, listing: Listing) -> str:

@@ -31,7 +31,7 @@ from stn_action.config.types import (
     Whole,
 )
 from stn_action.config.yaml_text import dump_yaml
-from stn_action.data.data_choices import DIGIT_SETS, IMAGE_SETS
+from stn_action.data.data_choices import DIGIT_SETS, IMAGE_SETS, ZoomFrom
 from stn_action.errors import InputError
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.precision_choices import CachePrecision, Precision
@@ -134,6 +134,9 @@ class EvalConfig(Section):
     """Crops per clip, evenly spaced along the longer side; 1: the center crop."""
     batch_size: BatchSize = 16
     """Views (clips x crops) per batch."""
+    zoom_from: ZoomFrom = "clip"
+    """With `model.focus.glimpse` zoom: glimpses are cut out of the clip, or of what it shows at the
+    source's own resolution, whatever `data.crop.size` is."""
     shuffled_theta: Switch = False
     """Evaluate a second time with theta shuffled across videos: accuracy drops if it matters."""
 
@@ -184,6 +187,10 @@ class Config(Section):
     def _zoom_has_pixels(self) -> Self:
         focus, size = self.model.focus, self.data.crop.size
         if focus is None or focus.look_size is None:
+            if self.eval.zoom_from == "source":
+                raise ValueError(
+                    "eval.zoom_from source: expected clip, as model.focus.glimpse is not zoom"
+                )
             return self
         if self.train.cache_features:
             raise ValueError(

@@ -78,8 +78,9 @@ class ClipDataset(Dataset[Item]):
         """Return view `number` of a video."""
         target = self.source.videos.target(video)
         return Sample(
-            view.clip, target, video, number, view.frame_indices, view.edges, view.extents
-        )
+            view.clip, target, video, number, view.frame_indices, view.edges, view.extents,
+            view.source,
+        )  # fmt: skip
 
     def _trace(self, video: int, number: int, view: ClipView) -> ClipTrace:
         sample, cut = self._sample(video, number, view), view.cut
@@ -193,7 +194,13 @@ class TestClips(ClipDataset):
     __test__ = False  # pytest takes it for a class of tests
 
     def __init__(
-        self, source: ClipSource, *, sampling: ClipSampling, num_clips: int = 1, num_crops: int = 1
+        self,
+        source: ClipSource,
+        *,
+        sampling: ClipSampling,
+        num_clips: int = 1,
+        num_crops: int = 1,
+        keep_source: bool = False,
     ):
         """Store the content of items; no video is opened yet.
 
@@ -203,6 +210,7 @@ class TestClips(ClipDataset):
             sampling: which frames make a clip.
             num_clips: clips of a video, at equal distances in time.
             num_crops: views of a clip, at equal distances along the longer side of the region.
+            keep_source: see `Sample.source`.
 
         Raises:
             InputError: the crops of a square region would be the same.
@@ -213,6 +221,7 @@ class TestClips(ClipDataset):
         if num_crops > 1 and source.crop.view_share == 1:
             _require_distinct_crops(source, num_crops)
         self.num_clips, self.num_crops = num_clips, num_crops
+        self.keep_source = keep_source
 
     def __len__(self) -> int:
         return len(self.source.videos)
@@ -254,7 +263,9 @@ class TestClips(ClipDataset):
 
     def choice(self) -> ViewChoice:
         """Return the choice of the views of a video, or of each person in it."""
-        return fixed_views(self.sampling, self.num_clips, self.num_crops)
+        return fixed_views(
+            self.sampling, self.num_clips, self.num_crops, keep_source=self.keep_source
+        )
 
     def _views(self, index: int) -> list[ClipView]:
         choice = self.choice()

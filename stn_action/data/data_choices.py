@@ -13,5 +13,7 @@ IMAGE_SETS: tuple[DatasetName, ...] = ("cub200", "svhn", *DIGIT_SETS)
 """Those of images, which are videos of one frame."""
 DistortionName = Literal["R", "RTS", "P", "E", "TC"]
 """Distortions of digits, as the spatial transformer paper names them; see `data.digits`."""
+ZoomFrom = Literal["clip", "source"]
+"""What glimpses of `zoom` are cut out of in tests: clips, or what these show in the source."""
 FrameSampling = Literal["dense", "segment"]
 """A run of frames, or one frame from each of equal parts of the video."""

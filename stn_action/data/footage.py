@@ -30,6 +30,9 @@ from stn_action.person.select import select_boxes
 from stn_action.person.tube import Tube
 from stn_action.video.reader import VideoReader
 
+SOURCE_PIXELS = 1080
+"""Most rows and columns of `ClipView.source`."""
+
 
 class Cut(NamedTuple):
     """The part of a clip's frames that becomes a view."""
@@ -59,6 +62,9 @@ class ClipView(NamedTuple):
     """(T,) int64, the source frames."""
     images: list[np.ndarray]
     """The T source frames (H, W, 3) uint8 RGB; empty unless they were asked for."""
+    source: Tensor | None = None
+    """(3, T, h', w') uint8 RGB: what `clip` shows at the size that it has in the source, at most
+    `SOURCE_PIXELS` on each side; None unless it was asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +111,12 @@ class Footage:
 
 
 def read_views(
-    reader: VideoReader, footage: Footage, cuts: Sequence[Cut], *, keep_images: bool = False
+    reader: VideoReader,
+    footage: Footage,
+    cuts: Sequence[Cut],
+    *,
+    keep_images: bool = False,
+    keep_source: bool = False,
 ) -> list[ClipView]:
     """Decode every frame that the cuts need once, in order of time, and cut it at once.
 
@@ -114,6 +125,7 @@ def read_views(
         footage: its clips.
         cuts: the views wanted.
         keep_images: also return the source frames, at full size.
+        keep_source: also return the views at the size that they have in the source.
 
     Raises:
         VideoError: the frames cannot be read.
@@ -122,7 +134,7 @@ def read_views(
     places = torch.searchsorted(
         needed, footage.clips.contiguous()
     )  # (V, T), of the clips that are cut
-    unfinished = [_UnfinishedView(footage, cut) for cut in cuts]
+    unfinished = [_UnfinishedView(footage, cut, keep_source=keep_source) for cut in cuts]
     users: list[list[tuple[int, int]]] = [[] for _ in needed]
     for row, cut in enumerate(cuts):
         for time, place in enumerate(places[cut.number].tolist()):
@@ -146,14 +158,15 @@ def read_views(
         frame_indices = footage.clips[number].contiguous()
         clip, edges = torch.from_numpy(view.clip), view.edges()
         extents = clip_extents(edges, footage.size_hw, view.cut.person_boxes)
-        views.append(ClipView(view.cut, clip, edges, extents, frame_indices, shown))
+        source = None if view.source is None else torch.from_numpy(view.source)
+        views.append(ClipView(view.cut, clip, edges, extents, frame_indices, shown, source))
     return views
 
 
 class _UnfinishedView:
     """A clip that is filled frame by frame."""
 
-    def __init__(self, footage: Footage, cut: Cut) -> None:
+    def __init__(self, footage: Footage, cut: Cut, *, keep_source: bool) -> None:
         self.cut = cut
         crop, num_frames = footage.crop, footage.clips.shape[1]
         inside_hw = footage.size_hw if crop.moves_inside else None
@@ -162,6 +175,12 @@ class _UnfinishedView:
         self.boxes = boxes.expand(num_frames, 4)
         self.clip = np.empty((3, num_frames, *crop.size), dtype=np.uint8)
         self._corners = self.boxes.to(torch.int64).tolist()
+        self.source: np.ndarray | None = None
+        if keep_source:
+            height = max(y1 - y0 for _, y0, _, y1 in self._corners)
+            width = max(x1 - x0 for x0, _, x1, _ in self._corners)
+            size_hw = min(height, SOURCE_PIXELS), min(width, SOURCE_PIXELS)
+            self.source = np.empty((3, num_frames, *size_hw), dtype=np.uint8)
         self._last: tuple[int, int, list[int]] | None = None  # time, place, box
 
     def leaves(self, size_hw: tuple[int, int]) -> bool:
@@ -174,14 +193,19 @@ class _UnfinishedView:
         last = self._last
         # Damage makes a reader begin again: a frame of the pass before is not the same.
         if last is not None and last[0] < time and last[1:] == (place, box):
-            self.clip[:, time] = self.clip[:, last[0]]
+            for kept in self._outputs():
+                kept[:, time] = kept[:, last[0]]
         else:
             fill = self.fill
             if backdrop is not None and _leaves(box, image.shape[:2]):
                 fill = backdrop.part(place, box)
             mirror = self.cut.view.mirror
-            crop_image(image, box, self.clip[:, time], mirror=mirror, fill=fill)
+            for kept in self._outputs():
+                crop_image(image, box, kept[:, time], mirror=mirror, fill=fill)
         self._last = time, place, box
+
+    def _outputs(self) -> list[np.ndarray]:
+        return [self.clip] if self.source is None else [self.clip, self.source]
 
     def edges(self) -> Tensor:
         """Return the inverse map (T, 4)."""

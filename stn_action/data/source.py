@@ -251,7 +251,10 @@ def read_person(
 
     def read(clips: Tensor) -> list[ClipView]:
         footage = Footage(clips, reader.size_hw, persons, select, crop, fill, scene)
-        return read_views(reader, footage, choice.cuts(footage), keep_images=choice.keep_images)
+        return read_views(
+            reader, footage, choice.cuts(footage), keep_images=choice.keep_images,
+            keep_source=choice.keep_source,
+        )  # fmt: skip
 
     if select == "all" and persons:
         persons = persons[person : person + 1]

@@ -21,6 +21,8 @@ class ViewChoice(NamedTuple):
     """The clips and their people, to the views."""
     keep_images: bool = False
     """Whether the views hold their source frames, at full size."""
+    keep_source: bool = False
+    """Whether the views hold what they show at the source's own size, see `ClipView.source`."""
 
 
 def fixed_views(
@@ -30,6 +32,7 @@ def fixed_views(
     *,
     only: Sequence[int] | None = None,
     keep_images: bool = False,
+    keep_source: bool = False,
 ) -> ViewChoice:
     """Return the choice of the views of a test.
 
@@ -39,10 +42,14 @@ def fixed_views(
         num_crops: views of a clip, at equal distances along the longer side of the region.
         only: numbers of the views wanted; None: all.
         keep_images: see `ViewChoice`.
+        keep_source: see `ViewChoice`.
     """
 
     def cuts(footage: Footage) -> list[Cut]:
         views = footage.test_cuts(num_crops)
         return views if only is None else [views[number] for number in only]
 
-    return ViewChoice(lambda num_frames: sampling.evenly(num_frames, num_clips), cuts, keep_images)
+    def clips(num_frames: int) -> Tensor:
+        return sampling.evenly(num_frames, num_clips)
+
+    return ViewChoice(clips, cuts, keep_images, keep_source)

@@ -133,7 +133,9 @@ def _parts(batch: Batch, size: int | None) -> Iterator[Any]:
     for start in range(0, num_views, size or max(num_views, 1)):
         columns = {name: getattr(batch, name) for name in COLUMNS}
         end = start + (size or num_views)
-        yield SimpleNamespace(**{name: column[start:end] for name, column in columns.items()})
+        sources = None if batch.sources is None else batch.sources[start:end]
+        parts = {name: column[start:end] for name, column in columns.items()}
+        yield SimpleNamespace(**parts, sources=sources)
 
 
 def _predict(
@@ -149,7 +151,10 @@ def _predict(
         views = zip(batch.video.tolist(), batch.view.tolist(), strict=True)
         placements = zip(*(theta_source[view] for view in views), strict=True)
         theta = tuple(torch.stack(rows).to(strategy.device) for rows in placements)
-    prediction = network(clip, theta=theta, extents=extents)
+    more = {} if batch.sources is None else {
+        "sources": [source.to(strategy.device, non_blocking=True) for source in batch.sources]
+    }  # fmt: skip
+    prediction = network(clip, theta=theta, extents=extents, **more)
     finite = prediction.logits.isfinite().all(1).cpu()
     if not finite.all():
         raise InputError(

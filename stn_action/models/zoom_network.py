@@ -5,12 +5,14 @@ Letters: K windows, D features at the trunk's end, (h, w) a glimpse.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
+from stn_action.geometry.cells import Cells
 from stn_action.geometry.theta import AFFINE
 from stn_action.models.glimpse_hook import GlimpseHook
 from stn_action.models.model_choices import WINDOW_GRADIENTS, WindowGradient
@@ -74,7 +76,7 @@ class ZoomNetwork(FocusedNetwork):
         theta: Sequence[Tensor] | None = None,
         *,
         extents: Tensor | None = None,
-        glimpses: Tensor | None = None,
+        sources: Sequence[Tensor] | None = None,
     ) -> Prediction:
         """Classify clips.
 
@@ -83,25 +85,19 @@ class ZoomNetwork(FocusedNetwork):
             theta: one tensor (B, K, S, *kind), on the map of the reduced clip, in place of the
                 read-out's windows.
             extents: (B, T, 2, 4) of image and person in the clip, see `geometry.extents`.
-            glimpses: (B, K, 3, T, h, w), in pixel values as the clip, in place of those cut out of
-                it: the same windows of a sharper source.
+            sources: B clips (3, T, H', W'), each of its own size, that show what the clips do, as
+                sharply as the video has it: glimpses are cut out of them.
 
         Returns:
             The prediction; its focus has the windows that glimpses were cut from.
 
         Raises:
-            ValueError: theta or glimpses have another shape, or clips are smaller than the first
+            ValueError: theta or sources have another shape, or clips are smaller than the first
                 look.
         """
         focus, features, described = self._first_look(clip, theta, extents)
-        if glimpses is None:
-            windows = focus.windows
-            if self.window_gradient == "map":
-                windows = windows.detach()
-            glimpses = self.second_look.glimpses(
-                clip, windows, focus.cells, axis_aligned=self._axis_aligned
-            )
-        self._check_glimpses(glimpses, focus, clip)
+        windows = focus.windows.detach() if self.window_gradient == "map" else focus.windows
+        glimpses = self._glimpses(clip, windows, focus.cells, sources)
         seen = self._glimpse_features(glimpses.flatten(0, 1)).unflatten(0, glimpses.shape[:2])
         prediction = self.classify([features, *seen.unbind(1)], (focus,))
         if self.map_classifiers is None or prediction.branch_logits is None:
@@ -123,10 +119,6 @@ class ZoomNetwork(FocusedNetwork):
             "glimpse 'zoom' cuts its glimpses out of the clip's pixels, which stored features do "
             "not have: set train.cache_features=false"
         )
-
-    @property
-    def _axis_aligned(self) -> bool:
-        return self.heads is None or self.heads.transform.axis_aligned
 
     def _first_look(
         self, clip: Tensor, theta: Sequence[Tensor] | None, extents: Tensor | None
@@ -169,12 +161,25 @@ class ZoomNetwork(FocusedNetwork):
         own = self.second_look.trunk
         return self.trunk_features(glimpses) if own is None else own(self._normalized(glimpses))
 
-    def _check_glimpses(self, glimpses: Tensor, focus: Focus, clip: Tensor) -> None:
-        expected = (
-            len(clip), focus.windows.shape[1], 3, clip.shape[2], *self.second_look.glimpse_size
-        )  # fmt: skip
-        if tuple(glimpses.shape) != expected:
-            raise ValueError(f"glimpses must be {expected}, got {tuple(glimpses.shape)}")
+    def _glimpses(
+        self, clip: Tensor, windows: Tensor, cells: Cells, sources: Sequence[Tensor] | None
+    ) -> Tensor:
+        """Return the glimpses (B, K, 3, T, h, w) of clips, or of their sources."""
+        aligned = self.heads is None or self.heads.transform.axis_aligned
+        cut = partial(self.second_look.glimpses, axis_aligned=aligned)
+        if sources is None:
+            return cut(clip, windows, cells)
+        shapes = [tuple(source.shape) for source in sources]
+        if [shape[:-2] for shape in shapes] != [(3, clip.shape[2])] * len(clip):
+            raise ValueError(
+                f"sources must be {len(clip)} clips (3, {clip.shape[2]}, H, W), got {shapes}"
+            )
+        return torch.cat(
+            [
+                cut(source[None], own, cells.resized((source.shape[2], source.shape[3])))
+                for source, own in zip(sources, windows.split(1), strict=True)
+            ]
+        )
 
 
 def _checked_readout(readout: Readout | None, window_gradient: WindowGradient) -> Readout:

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from torch import Tensor
+
 from stn_action.batch import Batch
 from stn_action.distributed import Strategy
 
@@ -33,7 +35,9 @@ def share_of(batch: Batch, strategy: Strategy) -> BatchShare:
     counts = strategy.counts(len(batch.target))
     own, total = counts[strategy.rank], sum(counts)
     if total and not all(counts):
-        first_clip = Batch(*(column[:1] for column in batch[:-1]), failures=[])
+        columns = {name: getattr(batch, name) for name in batch._fields}
+        first = {name: one[:1] for name, one in columns.items() if isinstance(one, Tensor)}
+        first_clip = batch._replace(**first, failures=[])
         stand_in = strategy.broadcast(first_clip, source=counts.index(max(counts)))
         batch = batch if own else stand_in._replace(failures=batch.failures)
     return BatchShare(batch, own, total)

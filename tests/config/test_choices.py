@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 import stn_action
 from stn_action.config.schema import Config
-from stn_action.data.data_choices import DatasetName, DistortionName, FrameSampling
+from stn_action.data.data_choices import DatasetName, DistortionName, FrameSampling, ZoomFrom
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.digits.distortions import DISTORTIONS
 from stn_action.distributed import PRECISIONS
@@ -69,6 +69,7 @@ CHOICES = {
     "data.tubes.select": Select,
     "data.tubes.no_person": WithoutPerson,
     "data.clip.sampling": FrameSampling,
+    "eval.zoom_from": ZoomFrom,
     "data.distortion": DistortionName,
     "data.name": DatasetName,
     "data.reader": Reader,

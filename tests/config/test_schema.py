@@ -320,6 +320,7 @@ def test_zoom_needs_sizes_pixels_and_a_larger_crop():
     assert "model.focus.look_size [56, 56]: expected at most data.crop.size [48, 64]" in error_of(
         *ZOOM, "data.crop.size=[48, 64]"
     )
+    assert "eval.zoom_from source: expected clip" in error_of("eval.zoom_from=source")
     cached = "train.cache_features=true", "model.freeze_until=a"
     assert "cuts glimpses out of pixels" in error_of(*ZOOM, *cached)
 

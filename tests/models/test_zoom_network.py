@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from stn_action.errors import InputError
+from stn_action.geometry.clip_theta import clip_theta
 from stn_action.geometry.outlines import focus_outlines
 from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.plug import plug
@@ -107,17 +108,32 @@ def test_other_readouts_give_windows_too(readout):
     assert not torch.equal(again.logits, prediction.logits)
 
 
-def test_windows_and_glimpses_can_be_given():
+def test_glimpses_are_cut_out_of_sharper_sources():
     model = zoomed().eval()
     clip = clips()
     prediction = model(clip)
+    sources = [clip[0].repeat_interleave(2, 2).repeat_interleave(2, 3), clip[1].flip(3)]
+    again = model(clip, sources=sources)
+    torch.testing.assert_close(again.logits[0], prediction.logits[0])  # averaged over areas
+    assert not torch.equal(again.logits[1], prediction.logits[1])
+    assert torch.equal(again.focus[0].theta, prediction.focus[0].theta)
+    seen = {}
+    model.trunk.register_forward_pre_hook(lambda module, inputs: seen.update(last=inputs[0]))
+    ramp = torch.linspace(0, 1, 480).expand(3, 4, 640, -1)
+    model(clip, sources=[ramp, ramp])
     (focus,) = prediction.focus
-    glimpses = model.second_look.glimpses(clip, focus.theta, focus.cells, axis_aligned=True)
-    torch.testing.assert_close(model(clip, glimpses=glimpses).logits, prediction.logits)
-    with pytest.raises(ValueError, match=r"glimpses must be \(2, 2, 3, 4, 16, 20\), got"):
-        model(clip, glimpses=glimpses[:, :1])
+    centers = (clip_theta(focus.theta, focus.cells)[:, :, 0, 0, 2] + 1) / 2
+    got = seen["last"].mean((1, 2, 3, 4)).view(2, 2)
+    torch.testing.assert_close(got, centers, atol=0.002, rtol=0)
+
+
+def test_wrong_windows_and_sources_are_named():
+    model = zoomed().eval()
+    (focus,) = model(clips()).focus
+    with pytest.raises(ValueError, match=r"sources must be 2 clips \(3, 4, H, W\), got"):
+        model(clips(), sources=list(clips(1)))
     with pytest.raises(ValueError, match="theta must be a sequence of one tensor"):
-        model(clip, [focus.theta[:, :1]])
+        model(clips(), [focus.theta[:, :1]])
 
 
 def test_frozen_stages_are_those_of_the_first_look():
