@@ -6,13 +6,15 @@ classes.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 NO_CLASS = "none"
 """Name of the class of a position where nothing stands, as behind the last digit of a number."""
+INPUTS = ("clip", "extents")
+"""Fields of a batch that every network takes."""
 Failure = tuple[int, str]
 """Index of a video that could not be read, and why."""
 
@@ -64,6 +66,23 @@ class Batch(NamedTuple):
     """Videos that could not be read, in the order in which they were tried."""
     sources: list[Tensor] | None = None
     """B times (3, T, h', w') uint8 RGB, each of its own size: see `Sample.source`."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the fields that are tensors of B clips, by name."""
+        return {name: one for name, one in self._asdict().items() if isinstance(one, Tensor)}
+
+    def inputs(self, device: torch.device) -> dict[str, Any]:
+        """Return what networks take, on a device: clip, extents and, if there are, sources."""
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in INPUTS}
+        if self.sources is not None:
+            moved["sources"] = [one.to(device, non_blocking=True) for one in self.sources]
+        return moved
+
+    def rows(self, rows: slice) -> "Batch":
+        """Return some of the clips, with all failures."""
+        parts = {name: one[rows] for name, one in self.tensors().items()}
+        sources = None if self.sources is None else self.sources[rows]
+        return self._replace(**parts, sources=sources)
 
 
 def collate(items: Sequence[Item]) -> Batch:

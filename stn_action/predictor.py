@@ -6,7 +6,6 @@ Letters: V views of a video, T frames of a view, C classes, K heads.
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -277,14 +276,9 @@ class Predictor:
             found = None if self.people is None else self.people.find(video.name)
             person_found = bool(found and tubes_of(self.config).kept(found.tubes))
         with self._precision():
-            clips, extents = (
-                column.split(self.config.eval.batch_size) for column in (batch.clip, batch.extents)
-            )
-            sources = _sources_of(batch, self.config.eval.batch_size, self.device)
-            predictions = [
-                self.network(clip.to(self.device), extents=extent.to(self.device), **source)
-                for clip, extent, source in zip(clips, extents, sources, strict=False)
-            ]
+            size = self.config.eval.batch_size
+            parts = [batch.rows(slice(i, i + size)) for i in range(0, len(batch.clip), size)]
+            predictions = [self.network(**part.inputs(self.device)) for part in parts]
         logits = torch.cat([part.logits.float() for part in predictions])
         views = class_probabilities(logits, self.positions).cpu()
         if not views.isfinite().all():
@@ -318,13 +312,3 @@ def _joined_focus(predictions: Sequence[Prediction]) -> tuple[Focus, ...]:
     """Concatenate each placement's focus over all views, on the CPU."""
     placements = zip(*(part.focus for part in predictions), strict=True)
     return tuple(join_focus([part.cpu() for part in parts]) for parts in placements)
-
-
-def _sources_of(batch: Batch, size: int, device: torch.device) -> Iterator[dict[str, Any]]:
-    """Yield what else a network takes of each part of a batch: sharper sources, if there are."""
-    for start in count(0, size):
-        if batch.sources is None:
-            yield {}
-        else:
-            part = batch.sources[start : start + size]
-            yield {"sources": [source.to(device) for source in part]}

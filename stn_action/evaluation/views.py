@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +15,6 @@ ThetaSource = Mapping[tuple[int, int], tuple[Tensor, ...]]
 """(video, view) -> theta (K, S, *kind), or weights (K, S, H, W), of each placement."""
 Rows = tuple[dict[str, Tensor], tuple[Focus, ...]]
 FOCUS_FIELDS = ("frame_indices", "boxes")
-COLUMNS = ("clip", "target", "video", "view", "extents", *FOCUS_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -127,15 +124,11 @@ def shuffled_theta(
     return source
 
 
-def _parts(batch: Batch, size: int | None) -> Iterator[Any]:
+def _parts(batch: Batch, size: int | None) -> Iterator[Batch]:
     """Yield the batch in parts of at most `size` views; none of an empty batch."""
     num_views = len(batch.clip)
     for start in range(0, num_views, size or max(num_views, 1)):
-        columns = {name: getattr(batch, name) for name in COLUMNS}
-        end = start + (size or num_views)
-        sources = None if batch.sources is None else batch.sources[start:end]
-        parts = {name: column[start:end] for name, column in columns.items()}
-        yield SimpleNamespace(**parts, sources=sources)
+        yield batch.rows(slice(start, start + (size or num_views)))
 
 
 def _predict(
@@ -144,17 +137,12 @@ def _predict(
     theta_source: ThetaSource | None,
     strategy: Strategy,
 ) -> Prediction:
-    clip = batch.clip.to(strategy.device, non_blocking=True)
-    extents = batch.extents.to(strategy.device, non_blocking=True)
     theta = None
     if theta_source is not None:
         views = zip(batch.video.tolist(), batch.view.tolist(), strict=True)
         placements = zip(*(theta_source[view] for view in views), strict=True)
         theta = tuple(torch.stack(rows).to(strategy.device) for rows in placements)
-    more = {} if batch.sources is None else {
-        "sources": [source.to(strategy.device, non_blocking=True) for source in batch.sources]
-    }  # fmt: skip
-    prediction = network(clip, theta=theta, extents=extents, **more)
+    prediction = network(**batch.inputs(strategy.device), theta=theta)
     finite = prediction.logits.isfinite().all(1).cpu()
     if not finite.all():
         raise InputError(

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-from torch import Tensor
-
 from stn_action.batch import Batch
 from stn_action.distributed import Strategy
 
@@ -35,9 +33,7 @@ def share_of(batch: Batch, strategy: Strategy) -> BatchShare:
     counts = strategy.counts(len(batch.target))
     own, total = counts[strategy.rank], sum(counts)
     if total and not all(counts):
-        columns = {name: getattr(batch, name) for name in batch._fields}
-        first = {name: one[:1] for name, one in columns.items() if isinstance(one, Tensor)}
-        first_clip = batch._replace(**first, failures=[])
+        first_clip = batch.rows(slice(1))._replace(failures=[])
         stand_in = strategy.broadcast(first_clip, source=counts.index(max(counts)))
         batch = batch if own else stand_in._replace(failures=batch.failures)
     return BatchShare(batch, own, total)

@@ -12,7 +12,6 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from stn_action.batch import Batch
 from stn_action.config.schema import load_config
 from stn_action.data.global_batches import GlobalBatches
 from stn_action.distributed import Strategy, build_strategy
@@ -83,7 +82,7 @@ def shared_training(strategy: Strategy, batch_norm: str) -> dict:
     for epoch in (1, 2):
         batches.set_epoch(epoch)
         shares = [
-            clips._replace(**{name: column[share] for name, column in columns(clips).items()})
+            clips._replace(**{name: column[share] for name, column in clips.tensors().items()})
             for share in batches
         ]
         failing = [(epoch + strategy.rank, "x")]
@@ -94,10 +93,6 @@ def shared_training(strategy: Strategy, batch_norm: str) -> dict:
         numbers[str(epoch)] = [means, heads, stats.steps]
     weights = {name: value.tolist() for name, value in network.state_dict().items()}
     return {**numbers, "failures": len(stats.failures), "weights": weights}
-
-
-def columns(batch: Batch) -> dict[str, torch.Tensor]:
-    return {name: column for name, column in batch._asdict().items() if name != "failures"}
 
 
 def shared_evaluation(strategy: Strategy) -> dict:

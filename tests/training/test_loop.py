@@ -77,8 +77,8 @@ class Shuffled:
         return index
 
     def collate(self, indices):
-        columns = [column[indices] for column in self.rows[:-1]]
-        return type(self.rows)(*columns, [])
+        rows = {name: column[indices] for name, column in self.rows.tensors().items()}
+        return self.rows._replace(**rows)
 
     def loader(self, batch_size, epoch=1):
         batches = GlobalBatches(len(self), batch_size, seed=0)
@@ -134,8 +134,7 @@ def test_accumulated_batches_make_one_step_of_a_large_batch(looking_network, cli
         network.norm = nn.Identity()  # batch norm would see other batches
         run = Run(network, strategy, accumulation=accumulation_steps)
         data = clips(12)
-        rows = [slice(i, i + batch_size) for i in range(0, 12, batch_size)]
-        batches = (type(data)(*(c[r] for c in data[:-1]), []) for r in rows)
+        batches = (data.rows(slice(i, i + batch_size)) for i in range(0, 12, batch_size))
         return run.epoch(batches, clipping=Clipping(1.0, 1.0)), network
 
     whole, parts = trained(6, 1), trained(2, 3)
