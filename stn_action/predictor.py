@@ -253,19 +253,7 @@ class Predictor:
             for person in range(max(1, len(tubes)) if select == "all" else 1)
             for view in read_person(reader, tubes, person, choice, crop, select, fill=fill)
         ]
-        return [
-            Sample(
-                view.clip,
-                torch.tensor(0),
-                0,
-                number,
-                view.frame_indices,
-                view.edges,
-                view.extents,
-                view.source,
-            )
-            for number, view in enumerate(views)
-        ]
+        return [view.sample(torch.tensor(0), 0, number) for number, view in enumerate(views)]
 
     @torch.inference_mode()
     def _prediction(

@@ -76,11 +76,7 @@ class ClipDataset(Dataset[Item]):
 
     def _sample(self, video: int, number: int, view: ClipView) -> Sample:
         """Return view `number` of a video."""
-        target = self.source.videos.target(video)
-        return Sample(
-            view.clip, target, video, number, view.frame_indices, view.edges, view.extents,
-            view.source,
-        )  # fmt: skip
+        return view.sample(self.source.videos.target(video), video, number)
 
     def _trace(self, video: int, number: int, view: ClipView) -> ClipTrace:
         sample, cut = self._sample(video, number, view), view.cut

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stn_action.batch import Sample
 from stn_action.data.scene import Backdrop, Scene
 from stn_action.geometry.extents import clip_extents
 from stn_action.person.crop import (
@@ -65,6 +66,13 @@ class ClipView(NamedTuple):
     source: Tensor | None = None
     """(3, T, h', w') uint8 RGB: what `clip` shows at the size that it has in the source, at most
     `SOURCE_PIXELS` on each side; None unless it was asked for."""
+
+    def sample(self, target: Tensor, video: int, number: int) -> Sample:
+        """Return it as the sample of view `number` of a video."""
+        return Sample(
+            self.clip, target, video, number, self.frame_indices, self.edges, self.extents,
+            self.source,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
-from stn_action.geometry.kernels import resize_area
+from stn_action.geometry.kernels import resize_area, resize_clips
 from stn_action.models.heads import FocusHeads
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.stages import with_time
@@ -108,8 +108,5 @@ class GlimpseNetwork(nn.Module):
     def _small(self, clip: Tensor) -> Tensor:
         if self.trunk_size is None:
             return clip
-        maps = clip if clip.dim() == 4 else clip.transpose(1, 2).flatten(0, 1)
-        small = resize_area(maps, self.trunk_size)
-        if clip.dim() == 4:
-            return small
-        return small.unflatten(0, (clip.shape[0], clip.shape[2])).transpose(1, 2)
+        resize = resize_area if clip.dim() == 4 else resize_clips
+        return resize(clip, self.trunk_size)

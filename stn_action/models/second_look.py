@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.clip_sampling import sample_clips
 from stn_action.geometry.clip_theta import clip_theta
-from stn_action.geometry.kernels import resize_area
+from stn_action.geometry.kernels import resize_clips
 from stn_action.geometry.mass_boxes import smallest_boxes
 from stn_action.geometry.theta import theta_from_boxes
 from stn_action.geometry.transform_choices import Sampler
@@ -58,10 +58,7 @@ class SecondLook(nn.Module):
                 f"clips of {size_hw[0]}x{size_hw[1]} are smaller than look_size "
                 f"{self.look_size[0]}x{self.look_size[1]}: the first look must reduce them"
             )
-        clip = clip if clip.is_floating_point() else clip.float()
-        frames = clip.transpose(1, 2).flatten(0, 1)  # (B * T, 3, H, W)
-        small = resize_area(frames, self.look_size)
-        return small.unflatten(0, (len(clip), -1)).transpose(1, 2)
+        return resize_clips(clip if clip.is_floating_point() else clip.float(), self.look_size)
 
     def glimpses(
         self, clip: Tensor, theta: Tensor, cells: Cells, *, axis_aligned: bool = False
