@@ -56,13 +56,14 @@ def fill_arrays(
     """
     dataset = joint_views(config, videos, source)
     num_frames = config.data.clip.num_frames
+    clip_hw = config.data.crop.size if config.zooms else None
     views = {"test": dataset.num_test_views, "train": config.train.cache_views}
     with ExitStack() as stack:
         writers = [
             stack.enter_context(
                 ViewWriter(
                     folder, part, (len(videos), number), extract.map_shape(num_frames), num_frames,
-                    label,
+                    label, clip_hw,
                 )
             )
             for part, number in views.items()
@@ -105,7 +106,8 @@ def _fill_rows(
         if batch.failures:
             failures.append((row, batch.failures[0][1]))
         else:
-            stored = extract(batch.clip), batch.frame_indices, batch.boxes, batch.extents
+            maps = extract(batch.clip)
+            stored = maps, batch.frame_indices, batch.boxes, batch.extents, batch.clip
             parts = (slice(dataset.num_test_views), slice(dataset.num_test_views, None))
             for writer, part in zip(writers, parts, strict=True):
                 writer.write(row, *(array[part] for array in stored))

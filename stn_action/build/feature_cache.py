@@ -1,7 +1,8 @@
 """Frozen features on disk: computed once, read in every epoch, fold, arm and seed.
 
 A cache holds, for every video, the maps of one stage for a few augmented views and for the test
-views, in float16, and knows what it was made from.
+views, in float16, and knows what it was made from. Of networks that look twice it holds the maps of
+the first look, and the pixels for the second one.
 """
 
 import hashlib
@@ -118,7 +119,9 @@ class FeatureCache:
 
     def arrays(self, part: Part) -> ViewArrays:
         """Return the stored views of all videos, "train" or "test"."""
-        return ViewArrays.open(self.folder, part, self.fingerprint.digest)
+        return ViewArrays.open(
+            self.folder, part, self.fingerprint.digest, with_clips=self.config.zooms
+        )
 
     @property
     def failures(self) -> dict[int, str]:
@@ -134,7 +137,9 @@ class FeatureCache:
         self._require_frozen(network)
         data = self.config.data
         clip_thw = (data.clip.num_frames, *data.crop.size)
-        return network.behind(self.stage, example_clip(self.config), clip_thw=clip_thw)
+        return network.behind(
+            self.stage, example_clip(self.config), clip_thw=clip_thw, precision=self.precision
+        )
 
     def _require_frozen(self, network: FocusedNetwork) -> None:
         if not network.is_frozen(self.stage):
@@ -218,6 +223,7 @@ def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
     """Return the fingerprint of everything that the stored maps depend on."""
     more = ["train.seed"] if config.model.weights is None else []  # of a random trunk
     more += ["train.cache_at"] if config.train.cache_at is not None else []
+    more += ["model.focus.look_size"] if config.zooms else []
     lines = "\n".join(
         f"{video.name} {video.path.stat().st_size if video.path.is_file() else 'unreadable'}"
         + slice_label(video.start_seconds, video.end_seconds)

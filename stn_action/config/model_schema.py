@@ -174,6 +174,11 @@ class FocusConfig(Section):
                 f"{self.glimpse}; only model.focus.readout windows has glimpses for the rest of "
                 "the trunk"
             )
+        if self.glimpse == "zoom" and self.readout not in ("saliency", "attention"):
+            raise ValueError(
+                f"model.focus.readout {self.readout} has no windows: expected windows, saliency or "
+                "attention with model.focus.glimpse zoom"
+            )
         for name in ("diversity_loss", "in_bounds_loss"):
             if getattr(self, name):
                 raise ValueError(

@@ -155,6 +155,11 @@ class Config(Section):
     eval: EvalConfig = EvalConfig()
     """Evaluation."""
 
+    @property
+    def zooms(self) -> bool:
+        """Whether the network looks twice."""
+        return self.model.focus is not None and self.model.focus.look_size is not None
+
     @model_validator(mode="after")
     def _cache_needs_frozen_stages(self) -> Self:
         if self.train.cache_features and self.model.freeze_until is None:
@@ -192,10 +197,10 @@ class Config(Section):
                     "eval.zoom_from source: expected clip, as model.focus.glimpse is not zoom"
                 )
             return self
-        if self.train.cache_features:
+        if self.train.cache_features and self.eval.zoom_from == "source":
             raise ValueError(
-                "train.cache_features: model.focus.glimpse zoom cuts glimpses out of pixels, which "
-                "stored features do not have; set it to false"
+                "eval.zoom_from source: expected clip with train.cache_features, which stores the "
+                "pixels of clips; set that to false"
             )
         if focus.look_size[0] > size[0] or focus.look_size[1] > size[1]:
             raise ValueError(

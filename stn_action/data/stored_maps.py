@@ -54,8 +54,9 @@ class StoredMaps:
         """(R, T, 2, 4) float32, see `batch.Sample.extents`."""
         for number, (arrays, row, view) in enumerate(self._places):
             if self.in_memory:
-                features, _, _, self.extents[number] = arrays.view(row, view)
-                self._maps[number] = features.permute(2, 3, 1, 0)  # (h, w, t, C)
+                stored = arrays.view(row, view)
+                self.extents[number] = stored.extents
+                self._maps[number] = stored.features.permute(2, 3, 1, 0)  # (h, w, t, C)
             else:
                 self.extents[number] = torch.from_numpy(np.array(arrays.extents[row, view]))
 
@@ -87,6 +88,11 @@ class StoredMaps:
             return self._maps[number].flatten(0, 1).float()
         return self._read(number).permute(2, 3, 1, 0).flatten(0, 1)
 
+    def clip(self, number: int) -> Tensor:
+        """Return the pixels (3, T, H, W) uint8 of a view, which are read from the disk."""
+        arrays, row, view = self._places[number]
+        return arrays.clip(row, view)
+
     def _read(self, number: int) -> Tensor:
         arrays, row, view = self._places[number]
-        return arrays.view(row, view)[0]
+        return arrays.view(row, view).features

@@ -14,6 +14,8 @@ from stn_action.data.view_arrays import ViewArrays
 class StoredViews(Dataset[Item]):
     """Stored maps in the form of clips: `Sample.clip` is (C, t, h, w) float32, of a stage.
 
+    Where pixels are stored too, they are `Sample.source`.
+
     As in the data sets of clips, a video that could not be read has no view in a test, and another
     one takes its place in training.
     """
@@ -86,9 +88,11 @@ class StoredViews(Dataset[Item]):
         return index, int(draw.integers(self.num_views))
 
     def _sample(self, index: int, view: int) -> Sample:
-        features, frame_indices, boxes, extents = self.arrays.view(self.rows[index], view)
-        target = self.targets[index]
-        return Sample(features, target, index, view, frame_indices, boxes, extents)
+        stored = self.arrays.view(self.rows[index], view)
+        return Sample(
+            stored.features, self.targets[index], index, view, stored.frame_indices, stored.boxes,
+            stored.extents, stored.clip,
+        )  # fmt: skip
 
 
 @lru_cache(maxsize=1 << 17)

@@ -22,11 +22,26 @@ from stn_action.errors import InputError
 
 DTYPES = {
     "features": np.dtype("<f2"), "frame_indices": np.dtype("<i8"), "boxes": np.dtype("<f4"),
-    "extents": np.dtype("<f4"), "checksums": np.dtype("<u4"),
+    "extents": np.dtype("<f4"), "clips": np.dtype("u1"), "checksums": np.dtype("<u4"),
 }  # fmt: skip
-"""The arrays of a part, each in a file `<part>_<name>.npy`."""
+"""The arrays of a part, each in a file `<part>_<name>.npy`; clips only where they are wanted."""
 MEASURED = tuple(name for name in DTYPES if name != "checksums")
 """Those that the checksums are of."""
+
+
+class StoredView(NamedTuple):
+    """One view as it was stored."""
+
+    features: Tensor
+    """(C, t, h, w) float32."""
+    frame_indices: Tensor
+    """(T,) int64."""
+    boxes: Tensor
+    """(T, 4) float32."""
+    extents: Tensor
+    """(T, 2, 4) float32."""
+    clip: Tensor | None
+    """(3, T, H, W) uint8, if clips are stored."""
 
 
 class ViewArrays(NamedTuple):
@@ -41,40 +56,48 @@ class ViewArrays(NamedTuple):
     extents: np.ndarray
     """(N, views, T, 2, 4) float32."""
     checksums: np.ndarray
-    """(N, views) uint32: CRC-32 of the label and of the four above."""
+    """(N, views) uint32: CRC-32 of the label and of all others."""
+    clips: np.ndarray | None = None
+    """(N, views, 3, T, H, W) uint8, the pixels; None: they are not stored."""
     label: str = ""
     """What the files are of."""
 
     @classmethod
-    def open(cls, folder: Path, part: str, label: str = "") -> Self:
+    def open(cls, folder: Path, part: str, label: str = "", *, with_clips: bool = False) -> Self:
         """Open what a `ViewWriter` wrote, to read.
 
         Raises:
             InputError: a file is missing or damaged.
         """
-        arrays = {name: _open_array(folder / f"{part}_{name}.npy") for name in DTYPES}
+        names = [name for name in DTYPES if with_clips or name != "clips"]
+        arrays = {name: _open_array(folder / f"{part}_{name}.npy") for name in names}
         for name, array in arrays.items():
             if array.dtype != DTYPES[name] or array.shape[:2] != arrays["checksums"].shape:
                 raise _damaged(folder / f"{part}_{name}.npy", f"{array.dtype} {array.shape}")
         return cls(**arrays, label=label)
 
-    def view(self, row: int, view: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the map (C, t, h, w) float32 of a view and its frame numbers, boxes and extents.
+    def view(self, row: int, view: int) -> StoredView:
+        """Return a view.
 
         Raises:
-            InputError: they are not what was written.
+            InputError: it is not what was written.
         """
-        values = [getattr(self, name)[row, view] for name in MEASURED]
+        stored = [getattr(self, name) for name in MEASURED]
+        values = [array[row, view] for array in stored if array is not None]
         if _crc(self.label, values) != self.checksums[row, view]:
             path = Path(str(getattr(self.features, "filename", "features")))
             raise _damaged(path, f"view {view} of video {row} is not what was written")
-        features, frame_indices, boxes, extents = values
-        return (
-            torch.from_numpy(features.astype(np.float32)),
-            torch.from_numpy(np.array(frame_indices)),
-            torch.from_numpy(np.array(boxes)),
-            torch.from_numpy(np.array(extents)),
-        )
+        features, *others = values
+        frame_indices, boxes, extents, *clip = (torch.from_numpy(np.array(one)) for one in others)
+        return StoredView(
+            torch.from_numpy(features.astype(np.float32)), frame_indices, boxes, extents,
+            clip[0] if clip else None,
+        )  # fmt: skip
+
+    def clip(self, row: int, view: int) -> Tensor:
+        """Return the pixels (3, T, H, W) uint8 of a view, without looking at its checksum."""
+        assert self.clips is not None
+        return torch.from_numpy(np.array(self.clips[row, view]))
 
 
 class ViewWriter:
@@ -87,7 +110,7 @@ class ViewWriter:
 
     def __init__(
         self, folder: Path, part: str, leading: tuple[int, int], map_shape: Sequence[int],
-        num_frames: int, label: str = "",
+        num_frames: int, label: str = "", clip_hw: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
         """Take the space of the files.
 
@@ -98,6 +121,7 @@ class ViewWriter:
             map_shape: (C, t, h, w).
             num_frames: T.
             label: what the files are of.
+            clip_hw: H, W of clips whose pixels are stored too; None: they are not.
 
         Raises:
             InputError: there is not enough space, or the files cannot be written.
@@ -106,6 +130,8 @@ class ViewWriter:
             "features": tuple(map_shape), "frame_indices": (num_frames,), "boxes": (num_frames, 4),
             "extents": (num_frames, 2, 4), "checksums": (),
         }  # fmt: skip
+        if clip_hw is not None:
+            inner["clips"] = (3, num_frames, *clip_hw)
         self._label = label
         self._files: dict[str, _ArrayFile] = {}
         try:
@@ -118,17 +144,25 @@ class ViewWriter:
         self._worth_keeping = all(file.continued for file in self._files.values())
 
     def write(
-        self, row: int, maps: Tensor, frame_indices: Tensor, boxes: Tensor, extents: Tensor
-    ) -> None:
+        self, row: int, maps: Tensor, frame_indices: Tensor, boxes: Tensor, extents: Tensor,
+        clips: Tensor,
+    ) -> None:  # fmt: skip
         """Write all views of a video; the arguments are as the fields of `ViewArrays`.
+
+        Clips are left out if they are not to be stored.
 
         Raises:
             InputError: they cannot be written.
         """
         given = {
-            "features": maps, "frame_indices": frame_indices, "boxes": boxes, "extents": extents
+            "features": maps, "frame_indices": frame_indices, "boxes": boxes, "extents": extents,
+            "clips": clips,
         }  # fmt: skip
-        arrays = {name: value.numpy().astype(DTYPES[name]) for name, value in given.items()}
+        arrays = {
+            name: value.numpy().astype(DTYPES[name])
+            for name, value in given.items()
+            if name in self._files
+        }
         arrays["checksums"] = self._checksums(arrays)
         for name, array in arrays.items():
             self._files[name].write(row, array)
@@ -142,7 +176,7 @@ class ViewWriter:
         return np.array_equal(arrays.pop("checksums"), self._checksums(arrays))
 
     def _checksums(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-        views = zip(*(arrays[name] for name in MEASURED), strict=True)
+        views = zip(*(arrays[name] for name in MEASURED if name in arrays), strict=True)
         return np.array([_crc(self._label, values) for values in views], DTYPES["checksums"])
 
     def discard(self) -> None:

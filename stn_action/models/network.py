@@ -16,6 +16,7 @@ from stn_action.models.float32 import pixel_normalization
 from stn_action.models.glimpse_hook import GlimpseHook, RandomWindows, explained
 from stn_action.models.heads import FocusHeads
 from stn_action.models.model_choices import Glimpse
+from stn_action.models.old_weights import rename_old_weights
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.readouts.readout import Readout
 from stn_action.models.readouts.window_readout import WindowReadout
@@ -29,6 +30,7 @@ from stn_action.models.stages import (
 )
 from stn_action.models.trunk_features import run_trunk
 from stn_action.models.trunk_transformers import common_gain, moving_parameters
+from stn_action.precision_choices import StoredPrecision
 
 
 class FocusedNetwork(nn.Module):
@@ -122,7 +124,7 @@ class FocusedNetwork(nn.Module):
         self.normalization = pixel_normalization(mean, std)
         self._frozen: tuple[str, ...] = ()
         self.stage_cells = StageCells(at, channels_last)
-        self.register_load_state_dict_pre_hook(_with_readout)
+        self.register_load_state_dict_pre_hook(rename_old_weights)
 
     @property
     def heads(self) -> FocusHeads | None:
@@ -212,13 +214,18 @@ class FocusedNetwork(nn.Module):
             self.trunk.get_submodule(name).train(False)
         return self
 
+    def first_look(self, clip: Tensor) -> Tensor:
+        """Return what the trunk sees of clips (B, 3, T, H, W) first: all of them."""
+        return clip
+
     def stage_features(self, clip: Tensor, path: str) -> Tensor:
         """Return the map (B, C, T, H, W) of a stage; the rest of the trunk is not run."""
-        return features_at(self.trunk, path, self._normalized(clip))
+        return features_at(self.trunk, path, self._normalized(self.first_look(clip)))
 
     def behind(
-        self, path: str, example: Tensor, *, clip_thw: tuple[int, int, int] | None = None
-    ) -> "FocusedNetwork":
+        self, path: str, example: Tensor, *, clip_thw: tuple[int, int, int] | None = None,
+        precision: StoredPrecision = "float32",
+    ) -> "FocusedNetwork":  # fmt: skip
         """Return the part behind a stage, for training on that stage's stored features.
 
         It shares every parameter with this network, and its predictions are equal, focus included.
@@ -228,6 +235,7 @@ class FocusedNetwork(nn.Module):
             example: a clip (1, 3, T, H, W), to check the result on.
             clip_thw: frames, height and width of the clips that the features are of; None: of
                 the example.
+            precision: in which frozen stages see glimpses of pixels, if there are any.
 
         Raises:
             InputError: the trunk cannot be split there, or the heads look at an earlier stage.
@@ -309,12 +317,3 @@ class FocusedNetwork(nn.Module):
         if random_branch is not None and self.random_classifier is not None:
             random_logits = self.random_classifier(self.dropout(random_branch)).float()
         return Prediction(logits.float(), focus, branch_logits, random_logits)
-
-
-def _with_readout(
-    network: nn.Module, state: dict[str, Tensor], prefix: str, *unused: object
-) -> None:
-    """Rename the weights of heads in a state of before there were other read-outs, in place."""
-    old = f"{prefix}heads."
-    for name in [name for name in state if name.startswith(old)]:
-        state[f"{prefix}readout.heads.{name.removeprefix(old)}"] = state.pop(name)

@@ -113,7 +113,8 @@ class ProbeNetwork(nn.Module):
         if places is None and inputs.descriptions is not None and inputs.places is not None:
             return inputs.descriptions[clip], inputs.places[clip]
         assert places is not None
-        return _read(network, inputs.source, clip, places, extents), places
+        sequences = sequences_at(network, inputs.source, clip, places, extents)
+        return _prepared(network, sequences), places
 
     def classified(
         self,
@@ -172,24 +173,30 @@ def trunk_inputs(network: FocusedNetwork, source: MapSource, num_views: int) -> 
     Raises:
         InputError: more of the trunk is trained than a temporal module at its end.
     """
-    temporal = _trained_temporal(network)
-    caught: list[Tensor] = []
     with evaluating(network):
-        if temporal is None:
-            return _in_parts(
-                lambda numbers: network.trunk_features(source.maps(numbers)), num_views
-            )
-        handle = temporal.register_forward_pre_hook(lambda module, inputs: caught.append(inputs[0]))
+        return in_parts(lambda numbers: prepared_features(network, source.maps(numbers)), num_views)
 
-        def before_temporal(numbers: Tensor) -> Tensor:
-            caught.clear()
-            network.trunk_features(source.maps(numbers))
-            return temporal.prepared(caught[0])
 
-        try:
-            return _in_parts(before_temporal, num_views)
-        finally:
-            handle.remove()
+def prepared_features(network: FocusedNetwork, maps: Tensor) -> Tensor:
+    """Return what the trunk computes of maps without a trained parameter, (N, *P) or (N, D).
+
+    Args:
+        network: the part behind the stored stage.
+        maps: (N, C, T, H, W) of that stage.
+
+    Raises:
+        InputError: as `trunk_inputs`.
+    """
+    temporal = _trained_temporal(network)
+    if temporal is None:
+        return network.trunk_features(maps)
+    caught: list[Tensor] = []
+    handle = temporal.register_forward_pre_hook(lambda module, inputs: caught.append(inputs[0]))
+    try:
+        network.trunk_features(maps)
+    finally:
+        handle.remove()
+    return temporal.prepared(caught[0])
 
 
 @torch.no_grad()
@@ -238,19 +245,18 @@ def reads_as(network: FocusedNetwork, inputs: ProbeInputs, extents: Tensor) -> b
     return torch.equal(places, inputs.places[numbers])
 
 
-def _read(
+def sequences_at(
     network: FocusedNetwork, source: MapSource, clip: Tensor, places: Tensor,
     extents: Tensor | None,
 ) -> Tensor:  # fmt: skip
-    """Return descriptions (B, K, *P) of stored views (B,) at places."""
+    """Return what stored views (B,) show at places of their maps, (B, K, T, C)."""
     assert network.readout is not None
     cells = network.stage_cells.stored
     assert cells is not None
     weights = network.readout.cell_weights(places, cells.size_thw[1:])
     if weights is not None:
-        return _prepared(network, stored_means(source, clip, weights))
-    reading = network.readout(source.maps(clip), extents, places)
-    return _prepared(network, reading.descriptions.transpose(2, 3))
+        return stored_means(source, clip, weights)
+    return network.readout(source.maps(clip), extents, places).descriptions.transpose(2, 3)
 
 
 def _prepared(network: FocusedNetwork, sequences: Tensor) -> Tensor:
@@ -264,7 +270,7 @@ def _evidence(readout: Readout, source: MapSource, num_views: int) -> Tensor | N
     example = readout.evidence(source.maps(torch.arange(1)))
     if example is None or example.shape[1] > 1:
         return None
-    return _in_parts(
+    return in_parts(
         lambda numbers: cast(Tensor, readout.evidence(source.maps(numbers))).movedim(2, -1),
         num_views,
     ).contiguous()
@@ -302,7 +308,8 @@ def _same(one: nn.Module | None, other: nn.Module | None) -> bool:
     ]
 
 
-def _in_parts(compute: Callable[[Tensor], Tensor], num_views: int) -> Tensor:
+def in_parts(compute: Callable[[Tensor], Tensor], num_views: int) -> Tensor:
+    """Return what is computed of the numbers of R views, some at a time, float32."""
     return torch.cat(
         [compute(part).float() for part in torch.arange(num_views).split(VIEWS_AT_ONCE)]
     )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.theta import AFFINE
+from stn_action.models.frozen_stages import FrozenStages
 from stn_action.models.glimpse_hook import GlimpseHook
 from stn_action.models.model_choices import WINDOW_GRADIENTS, WindowGradient
 from stn_action.models.network import FocusedNetwork
@@ -23,6 +24,7 @@ from stn_action.models.readouts.readout import Readout
 from stn_action.models.readouts.saliency_readout import SaliencyReadout
 from stn_action.models.readouts.window_readout import WindowReadout
 from stn_action.models.second_look import SecondLook, mass_windows
+from stn_action.precision_choices import StoredPrecision
 
 
 class ZoomNetwork(FocusedNetwork):
@@ -48,6 +50,12 @@ class ZoomNetwork(FocusedNetwork):
         InputError: the read-out has no windows, or learns nothing by this gradient.
     """
 
+    stages_before: FrozenStages | None
+    """Behind a stage: the stages up to it, for glimpses."""
+
+    glimpse_normalization: nn.Module | None
+    """Behind a stage: of the glimpses' pixels."""
+
     def __init__(
         self,
         trunk: nn.Module,
@@ -63,6 +71,8 @@ class ZoomNetwork(FocusedNetwork):
         super().__init__(trunk, readout, glimpse_features=glimpse_features, **settings)
         self.second_look = second_look
         self.window_gradient: WindowGradient = window_gradient
+        self.register_module("stages_before", None)
+        self.register_module("glimpse_normalization", None)
         num_classes = self.classifier.out_features
         self.map_classifiers = None
         if window_gradient == "map":
@@ -82,23 +92,41 @@ class ZoomNetwork(FocusedNetwork):
 
         Args:
             clip: (B, 3, T, H, W) at full size, float, or uint8 if `mean` and `std` were given.
+                Behind a stage, its features (B, C, t, h, w) of the first look.
             theta: one tensor (B, K, S, *kind), on the map of the reduced clip, in place of the
                 read-out's windows.
             extents: (B, T, 2, 4) of image and person in the clip, see `geometry.extents`.
             sources: B clips (3, T, H', W'), each of its own size, that show what the clips do, as
-                sharply as the video has it: glimpses are cut out of them.
+                sharply as the video has it: glimpses are cut out of them. Behind a stage they
+                are needed.
 
         Returns:
             The prediction; its focus has the windows that glimpses were cut from.
 
         Raises:
-            ValueError: theta or sources have another shape, or clips are smaller than the first
-                look.
+            ValueError: theta or sources have another shape, sources are missing, or clips are
+                smaller than the first look.
         """
-        focus, features, described = self._first_look(clip, theta, extents)
-        windows = focus.windows.detach() if self.window_gradient == "map" else focus.windows
-        glimpses = self._glimpses(clip, windows, focus.cells, sources)
+        if sources is None and self.stages_before is not None:
+            raise ValueError("behind a stage, sources must be the clips that features are of")
+        focus, features, described = self._first_look(self.first_look(clip), theta, extents)
+        glimpses = self.glimpses(clip if sources is None else sources, focus.windows, focus.cells)
+        of_clip = clip if sources is None or self.stages_before is None else sources[0]
+        focus = replace(focus, cells=focus.cells.resized((of_clip.shape[-2], of_clip.shape[-1])))
         seen = self._glimpse_features(glimpses.flatten(0, 1)).unflatten(0, glimpses.shape[:2])
+        return self.classify_looks(features, seen, described, focus)
+
+    def classify_looks(
+        self, features: Tensor, seen: Tensor, described: Tensor, focus: Focus
+    ) -> Prediction:
+        """Classify what was seen in both looks.
+
+        Args:
+            features: (B, D) of the first look.
+            seen: (B, K, D') of the glimpses.
+            described: (B, K, C), the map's means in the windows.
+            focus: goes into the prediction.
+        """
         prediction = self.classify([features, *seen.unbind(1)], (focus,))
         if self.map_classifiers is None or prediction.branch_logits is None:
             return prediction
@@ -109,41 +137,67 @@ class ZoomNetwork(FocusedNetwork):
         branches = torch.cat([prediction.branch_logits, torch.stack(of_map, dim=1)], dim=1)
         return replace(prediction, branch_logits=branches)
 
+    def glimpses(self, pixels: Tensor | Sequence[Tensor], windows: Tensor, cells: Cells) -> Tensor:
+        """Cut the windows out of clips: (B, K, 3, T, h, w), float.
+
+        With `window_gradient` "map" they have no gradient for the windows.
+
+        Args:
+            pixels: clips (B, 3, T, H, W), or B clips (3, T, H, W), each of its own size.
+            windows: theta (B, K, S, *kind), normalized on the map.
+            cells: positions of the map's cells in clips of any height and width.
+
+        Raises:
+            ValueError: these are not B clips of so many frames.
+        """
+        windows = windows.detach() if self.window_gradient == "map" else windows
+        aligned = self.heads is None or self.heads.transform.axis_aligned
+        cut = partial(self.second_look.glimpses, axis_aligned=aligned)
+        if isinstance(pixels, Tensor):
+            return cut(pixels, windows, cells.resized((pixels.shape[3], pixels.shape[4])))
+        shapes = [tuple(one.shape) for one in pixels]
+        num_frames = cells.clip_thw[0]
+        if [shape[:-2] for shape in shapes] != [(3, num_frames)] * len(windows):
+            raise ValueError(
+                f"sources must be {len(windows)} clips (3, {num_frames}, H, W), got {shapes}"
+            )
+        return torch.cat(
+            [
+                cut(one[None], own, cells.resized((one.shape[2], one.shape[3])))
+                for one, own in zip(pixels, windows.split(1), strict=True)
+            ]
+        )
+
     def freeze_until(self, path: str, example: Tensor) -> None:
         """Freeze the trunk up to a stage; see `FocusedNetwork`."""
         super().freeze_until(path, self.second_look.reduced(example))
 
-    def behind(self, path: str, example: Tensor, **unused: object) -> FocusedNetwork:
-        """Refuse: glimpses need pixels, which stored features do not have."""
-        raise InputError(
-            "glimpse 'zoom' cuts its glimpses out of the clip's pixels, which stored features do "
-            "not have: set train.cache_features=false"
-        )
+    def first_look(self, clip: Tensor) -> Tensor:
+        """Return clips (B, 3, T, H, W) at the size of the first look; features as they are."""
+        return clip if self.stages_before is not None else self.second_look.reduced(clip)
 
-    def _first_look(
-        self, clip: Tensor, theta: Sequence[Tensor] | None, extents: Tensor | None
-    ) -> tuple[Focus, Tensor, Tensor]:
-        """Return the windows, the trunk's features (B, D) and the map's means (B, K, C)."""
-        assert self.readout is not None
-        look = self.second_look.reduced(clip)
-        given = self._checked_windows(theta, len(clip))
-        hook = GlimpseHook(
-            self.readout, len(clip), glimpse="pooled", extents=extents,
-            given=given if self.readout.kind else None, channels_last=self.channels_last,
-        )  # fmt: skip
-        with self._hooked(hook):
-            features = self.trunk_features(look)
-        windows = hook.theta
-        if windows is None:
-            assert hook.weights is not None
-            windows = mass_windows(hook.weights) if given is None else given
-        cells = self.stage_cells.of(self.trunk, look, hook.size_thw)
-        cells = cells.resized((clip.shape[-2], clip.shape[-1]))
-        focus = self.readout.focus(windows, None, self.at, cells, extents)
-        return focus, features, hook.descriptions.mean(-1)
+    def behind(
+        self, path: str, example: Tensor, *, clip_thw: tuple[int, int, int] | None = None,
+        precision: StoredPrecision = "float32",
+    ) -> FocusedNetwork:  # fmt: skip
+        """Return the part behind a stage, of features of the first look; see `FocusedNetwork`.
 
-    def _checked_windows(self, theta: Sequence[Tensor] | None, batch_size: int) -> Tensor | None:
-        """Return the windows given; those of attention are boxes, not its weights."""
+        It takes the clips' pixels beside them, as `sources`, and has a copy of the stages up to
+        this one for the glimpses.
+        """
+        look = self.first_look(example)
+        look_thw = None if clip_thw is None else (clip_thw[0], *self.second_look.look_size)
+        rest = super().behind(path, look, clip_thw=look_thw)
+        rest._modules["stages_before"] = FrozenStages(self.trunk, path, look, precision)
+        rest._modules["glimpse_normalization"] = self.normalization
+        return rest
+
+    def checked_windows(self, theta: Sequence[Tensor] | None, batch_size: int) -> Tensor | None:
+        """Return the windows given, None if none are; those of attention are boxes, not weights.
+
+        Raises:
+            ValueError: they have another shape.
+        """
         assert self.readout is not None
         if theta is None or self.readout.kind:
             return self.readout.checked(theta, batch_size)
@@ -156,30 +210,36 @@ class ZoomNetwork(FocusedNetwork):
             )
         return theta[0]
 
+    def _first_look(
+        self, look: Tensor, theta: Sequence[Tensor] | None, extents: Tensor | None
+    ) -> tuple[Focus, Tensor, Tensor]:
+        """Return the windows, the trunk's features (B, D) and the map's means (B, K, C).
+
+        The focus is in pixels of the first look.
+        """
+        assert self.readout is not None
+        given = self.checked_windows(theta, len(look))
+        hook = GlimpseHook(
+            self.readout, len(look), glimpse="pooled", extents=extents,
+            given=given if self.readout.kind else None, channels_last=self.channels_last,
+        )  # fmt: skip
+        with self._hooked(hook):
+            features = self.trunk_features(look)
+        windows = hook.theta
+        if windows is None:
+            assert hook.weights is not None
+            windows = mass_windows(hook.weights) if given is None else given
+        cells = self.stage_cells.of(self.trunk, look, hook.size_thw)
+        focus = self.readout.focus(windows, None, self.at, cells, extents)
+        return focus, features, hook.descriptions.mean(-1)
+
     def _glimpse_features(self, glimpses: Tensor) -> Tensor:
         """Return the features (N, D) of glimpses (N, 3, T, h, w)."""
         own = self.second_look.trunk
-        return self.trunk_features(glimpses) if own is None else own(self._normalized(glimpses))
-
-    def _glimpses(
-        self, clip: Tensor, windows: Tensor, cells: Cells, sources: Sequence[Tensor] | None
-    ) -> Tensor:
-        """Return the glimpses (B, K, 3, T, h, w) of clips, or of their sources."""
-        aligned = self.heads is None or self.heads.transform.axis_aligned
-        cut = partial(self.second_look.glimpses, axis_aligned=aligned)
-        if sources is None:
-            return cut(clip, windows, cells)
-        shapes = [tuple(source.shape) for source in sources]
-        if [shape[:-2] for shape in shapes] != [(3, clip.shape[2])] * len(clip):
-            raise ValueError(
-                f"sources must be {len(clip)} clips (3, {clip.shape[2]}, H, W), got {shapes}"
-            )
-        return torch.cat(
-            [
-                cut(source[None], own, cells.resized((source.shape[2], source.shape[3])))
-                for source, own in zip(sources, windows.split(1), strict=True)
-            ]
-        )
+        if self.stages_before is None or self.glimpse_normalization is None:
+            return self.trunk_features(glimpses) if own is None else own(self._normalized(glimpses))
+        pixels = self.glimpse_normalization(glimpses)
+        return self.trunk_features(self.stages_before(pixels)) if own is None else own(pixels)
 
 
 def _checked_readout(readout: Readout | None, window_gradient: WindowGradient) -> Readout:

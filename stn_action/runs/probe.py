@@ -33,7 +33,7 @@ from stn_action.runs.probe_session import (
     fold_listings,
     open_session,
 )
-from stn_action.runs.probe_stack import run_stack, stacks_of
+from stn_action.runs.probe_stack import MAX_CELLS, run_stack, stacks_of
 from stn_action.workers.pool import Failed, run_pool
 
 INNER: Part = "inner"
@@ -166,7 +166,9 @@ def _run_cells(
         _session(text, console)
     else:
         open_session(config, console)  # fills the cache
-    stacks = stacks_of(waiting, listings, per_class=per_class)
+    # glimpses of pixels take nearly all of the time: nothing is saved by training them together
+    max_cells = 1 if config.zooms else MAX_CELLS
+    stacks = stacks_of(waiting, listings, per_class=per_class, max_cells=max_cells)
     finished = run_pool(partial(_run_one, text, per_class), stacks, workers)
     for cell, result in show_progress(
         _one_by_one(finished), total=len(waiting), what="probing", unit="cells", console=console

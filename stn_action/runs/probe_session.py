@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from rich.console import Console
@@ -26,6 +27,8 @@ from stn_action.models.probe_network import (
     reads_as,
     trunk_inputs,
 )
+from stn_action.models.zoom_network import ZoomNetwork
+from stn_action.models.zoom_probe import ZoomProbe, zoom_inputs
 from stn_action.runs.probe_grid import ProbeArm, ProbeSetting, config_of_cell
 
 FEW_FRAMES = 2
@@ -75,15 +78,15 @@ class ProbeSession:
         return network
 
     def _start(self, config: Config, inputs: dict[bool, ProbeInputs]) -> ProbeNetwork:
-        built = _built(config, self.data.learner, self.data.cache.stage, self._num_classes)
+        built = _built(config, self.data, self._num_classes)
         learns = built.readout is not None and built.readout.learns
         learns = learns and not (built.localization_parameters() and config.optim.relative_lr == 0)
+        zooms = isinstance(built, ZoomNetwork)
         known = inputs.get(learns)
         if known is None or not (learns or reads_as(built, known, self.maps.extents)):
-            inputs[learns] = probe_inputs(
-                built, self.maps, self.trunk, self.maps.extents, learns=learns
-            )
-        return ProbeNetwork(built, inputs[learns])
+            inputs_of = partial(zoom_inputs, built) if zooms else partial(probe_inputs, built)
+            inputs[learns] = inputs_of(self.maps, self.trunk, self.maps.extents, learns=learns)
+        return (ZoomProbe if zooms else ProbeNetwork)(built, inputs[learns])
 
     @property
     def _num_classes(self) -> int:
@@ -129,7 +132,7 @@ def check_config(config: Config) -> None:
     """Check that a configuration can be probed.
 
     Raises:
-        InputError: features are not cached, there is no read-out, or it is not pooled.
+        InputError: features are not cached, there is no read-out, or its glimpses are of the map.
     """
     focus = config.model.focus
     if not config.train.cache_features:
@@ -139,10 +142,11 @@ def check_config(config: Config) -> None:
         )
     if focus is None or focus.heads == 0:
         raise InputError("model.focus: a probe compares read-outs of a stage; configure heads")
-    if focus.glimpse not in ("pooled", None):
+    if focus.glimpse not in ("pooled", "zoom", None):
         raise InputError(
             f"model.focus.glimpse is {focus.glimpse}: a probe compares read-outs whose "
-            "descriptions are pooled at the stage; set model.focus.glimpse=pooled"
+            "descriptions are pooled at the stage, or glimpses of pixels; set "
+            "model.focus.glimpse=pooled or zoom"
         )
     if focus.random_glimpse_loss:
         raise InputError(
@@ -183,7 +187,7 @@ def _stored_maps(data: CachedData, listings: Sequence[Listing]) -> StoredMaps:
     )
 
 
-def _built(config: Config, learner: FocusedNetwork, stage: str, num_classes: int) -> FocusedNetwork:
+def _built(config: Config, data: CachedData, num_classes: int) -> FocusedNetwork:
     """Return the part behind the stage, with the weights that a run with the seed starts with."""
     smaller = config
     if backbone_spec(config.model.backbone).frame_wise and config.data.clip.num_frames > FEW_FRAMES:
@@ -192,6 +196,8 @@ def _built(config: Config, learner: FocusedNetwork, stage: str, num_classes: int
     seed_everything(config.train.seed)
     network = build_network(smaller, num_classes)
     with torch.no_grad():
-        behind = network.behind(stage, example_clip(smaller))
-    behind.stage_cells = learner.stage_cells
+        behind = network.behind(data.cache.stage, example_clip(smaller))
+    behind.stage_cells = data.learner.stage_cells
+    if isinstance(behind, ZoomNetwork) and isinstance(data.learner, ZoomNetwork):
+        behind.stages_before = data.learner.stages_before
     return behind

@@ -32,14 +32,16 @@ MAX_CELLS = 10
 
 
 def stacks_of(
-    cells: Sequence[ProbeCell], listings: Mapping[int, Listing], *, per_class: int | None
-) -> list[list[ProbeCell]]:
+    cells: Sequence[ProbeCell], listings: Mapping[int, Listing], *, per_class: int | None,
+    max_cells: int = MAX_CELLS,
+) -> list[list[ProbeCell]]:  # fmt: skip
     """Return cells in stacks: of one setting, and trained on equally many videos.
 
     Args:
         cells: of a grid.
         listings: by fold.
         per_class: see `split_of_cell`.
+        max_cells: of a stack.
     """
     alike: dict[tuple[Any, ...], list[ProbeCell]] = {}
     for cell in cells:
@@ -48,9 +50,9 @@ def stacks_of(
         key = cell.setting, cell.part, len(train)
         alike.setdefault(key, []).append(cell)
     return [
-        same[start : start + MAX_CELLS]
+        same[start : start + max_cells]
         for same in alike.values()
-        for start in range(0, len(same), MAX_CELLS)
+        for start in range(0, len(same), max_cells)
     ]
 
 

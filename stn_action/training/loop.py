@@ -58,7 +58,7 @@ def train_one_epoch(
     gives on the same global batches, except for what they draw at random.
 
     Args:
-        network: prepared by the strategy; `network(clip, extents=extents)` returns a `Prediction`.
+        network: prepared by the strategy; `network(**batch.inputs(device))` returns a `Prediction`.
         batches: this process's shares of the epoch's batches: equally many in every process;
             some may be empty. Of an epoch that is resumed, the remaining ones.
         objective: (prediction, target) to a mean loss ().
@@ -85,7 +85,7 @@ def train_one_epoch(
             call(number)
         for transform in transforms:
             batch = transform(batch)
-        prediction = network(batch.clip, extents=batch.extents)
+        prediction = network(**batch.inputs(strategy.device))
         loss = objective(prediction, batch.target) * share.weight
         correct = _num_correct(prediction.logits, batch.target) * (share.num_clips > 0)
         # One transfer: on a GPU each waits for all that was queued.

@@ -136,12 +136,26 @@ def test_wrong_windows_and_sources_are_named():
         model(clips(), [focus.theta[:, :1]])
 
 
-def test_frozen_stages_are_those_of_the_first_look():
-    model = zoomed()
+@pytest.mark.parametrize("own_trunk", [False, True])
+def test_behind_a_frozen_stage_features_and_pixels_give_the_same(own_trunk):
+    torch.manual_seed(0)
+    model = zoomed(glimpse_trunk=Means() if own_trunk else None, mean=[0.5] * 3, std=[0.2] * 3)
     model.freeze_until("stage1", EXAMPLE)
-    assert model.is_frozen("stage1")
-    with pytest.raises(InputError, match="stored features do not have"):
-        model.behind("stage1", EXAMPLE)
+    model.eval()
+    rest = model.behind("stage1", EXAMPLE, clip_thw=(4, 64, 48))
+    expected = model(clips())
+    features = model.stage_features(clips(), "stage1")
+    found = rest(features, sources=list(clips()))
+    torch.testing.assert_close(found.logits, expected.logits)
+    assert found.focus[0].cells == expected.focus[0].cells
+    weight = model.heads.localization.output.weight
+    gradients = [
+        torch.autograd.grad(one.logits.square().sum(), weight)[0] for one in (found, expected)
+    ]
+    assert gradients[0].abs().sum() > 0
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-6)
+    with pytest.raises(ValueError, match="behind a stage, sources must be the clips"):
+        rest(features)
 
 
 @pytest.mark.parametrize(

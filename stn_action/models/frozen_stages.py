@@ -1,0 +1,90 @@
+"""The frozen stages of a trunk as a module of their own, changed to run fast.
+
+Batch norm is folded into the convolutions and weights are laid out channels last, in bf16 if
+wanted. Gradients pass through to the clips; nothing in it is trained.
+"""
+
+import copy
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from stn_action.models.batch_norm_folding import fold_batch_norm
+from stn_action.models.stages import evaluating, features_at, stage_map, stage_output
+from stn_action.precision_choices import StoredPrecision
+
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""Memory format of weights, by their number of axes; activations follow."""
+
+PIXELS_OF_PASS = {"cpu": 2**19, "cuda": 2**23}
+"""Pixels of the frames that pass through the trunk together, by type of device: on a processor
+activations stay in a core's cache."""
+
+
+class FrozenStages(nn.Module):
+    """Normalized clips (B, 3, T, H, W) to the maps (B, C, t, h, w) of one stage of a trunk."""
+
+    def __init__(
+        self, trunk: nn.Module, path: str, example: Tensor, precision: StoredPrecision = "float32"
+    ) -> None:
+        """Copy and change the trunk.
+
+        Args:
+            trunk: of clips; it is not changed.
+            path: module path of the stage.
+            example: a clip (1, 3, T, H, W), normalized or empty, on the trunk's device.
+            precision: of convolutions and matrix products.
+
+        Raises:
+            InputError: there is no such stage, or its output is no map.
+        """
+        super().__init__()
+        self.path = path
+        self.precision: StoredPrecision = precision
+        self.device_type = example.device.type
+        example = torch.cat([example, example])
+        with evaluating(trunk):
+            example_map, self._channels_last = stage_map(trunk, path, example)
+            folded = fold_batch_norm(trunk, path, example)
+            self.trunk = self._in_layout(folded, example)
+        self.example_shape = tuple(example_map.shape[1:])
+        """(C, t, h, w) of the map of a clip as large as the example."""
+
+    def train(self, mode: bool = True) -> "FrozenStages":
+        """Stay in eval mode: what is frozen uses its stored statistics."""
+        return super().train(False)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Return the maps (B, C, t, h, w) of normalized clips (B, 3, T, H, W)."""
+        at_once = max(1, pixels_of_pass(self.device_type) // clips[0, 0].numel())
+        with self._autocast():
+            maps = [
+                features_at(self.trunk, self.path, part, channels_last=self._channels_last)
+                for part in clips.split(at_once)
+            ]
+        return torch.cat(maps)
+
+    def _autocast(self):
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device_type, dtype=torch.bfloat16)
+
+    def _in_layout(self, trunk: nn.Module, example: Tensor) -> nn.Module:
+        """Return a copy with weights channels last, unless the trunk does not run with them."""
+        plain = copy.deepcopy(trunk).requires_grad_(False).eval()
+        changed = copy.deepcopy(plain)
+        for weight in changed.parameters():
+            if memory_format := CHANNELS_LAST.get(weight.dim()):
+                weight.data = weight.data.contiguous(memory_format=memory_format)
+        try:  # of two clips: with one, convolutions may leave their output contiguous
+            with torch.inference_mode(), self._autocast():
+                stage_output(changed, self.path, example)
+        except RuntimeError:  # `view` of what is not contiguous
+            return plain
+        return changed
+
+
+def pixels_of_pass(device_type: str) -> int:
+    """Return how many pixels pass through a trunk together on a type of device."""
+    return PIXELS_OF_PASS.get(device_type, PIXELS_OF_PASS["cuda"])
