@@ -207,6 +207,12 @@ class Config(Section):
                 f"model.focus.look_size {list(focus.look_size)}: expected at most data.crop.size "
                 f"{list(size)}, of which it is a reduced copy"
             )
+        glimpse = focus.glimpse_size
+        if glimpse is not None and (glimpse[0] > size[0] or glimpse[1] > size[1]):
+            raise ValueError(
+                f"model.focus.glimpse_size {list(glimpse)}: expected at most data.crop.size "
+                f"{list(size)}, of which it is a part: pixels beyond would be invented"
+            )
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from stn_action.errors import InputError
 from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
 from stn_action.models.classifier import remove_classifier
 from stn_action.models.glimpse_hook import RandomWindows
+from stn_action.models.input_size import FAILURES, check_input_size
 from stn_action.models.localization_table import LocalizationSettings
 from stn_action.models.model_choices import (
     GLIMPSES,
@@ -153,9 +154,11 @@ def plug(
     example = example.to(like)
     second_look = None
     if glimpse == "zoom" and heads:
-        sizes = _size_of("look_size", look_size), _size_of("glimpse_size", glimpse_size)
-        second_look = SecondLook(*sizes, trunk=glimpse_trunk, sampler=sampler)
-        example = second_look.reduced(example)
+        second_look = SecondLook(
+            _size_of("look_size", look_size), _size_of("glimpse_size", glimpse_size),
+            trunk=glimpse_trunk, sampler=sampler,
+        )  # fmt: skip
+        example = _checked_look(trunk, second_look, example)
     built = describe = None
     channels = 0
     if heads:
@@ -177,8 +180,9 @@ def plug(
         if glimpse == "pooled":
             describe = _description(trunk, temporal, channels)
     glimpse_features = None
-    if second_look is not None:
-        glimpse_features = _features_of_glimpses(trunk, second_look, example)
+    if second_look is not None and glimpse_trunk is not None:
+        cut = example.new_zeros(*example.shape[:3], *second_look.glimpse_size)
+        glimpse_features = remove_classifier(glimpse_trunk, cut)
     # last, so that a trunk is left alone if anything is wrong
     features_last = False
     with _explained(example):
@@ -239,24 +243,17 @@ def _size_of(name: str, size: int | Sequence[int] | None) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def _features_of_glimpses(trunk: nn.Module, second_look: SecondLook, example: Tensor) -> int | None:
-    """Check that a trunk takes glimpses; from one of their own the classifier is taken off.
+def _checked_look(trunk: nn.Module, second_look: SecondLook, example: Tensor) -> Tensor:
+    """Return the reduced example clip, after the sizes of both looks were tried.
 
-    Args:
-        trunk: of the first look.
-        second_look: with the trunk of glimpses, if they have one of their own.
-        example: a clip (1, 3, T, H, W) of the first look.
-
-    Returns:
-        The number of features of their own trunk; None: they have none.
+    Raises:
+        InputError: a trunk does not take clips of its size.
     """
-    glimpse = example.new_zeros(*example.shape[:3], *second_look.glimpse_size)
-    with _explained(glimpse):
-        if second_look.trunk is not None:
-            return remove_classifier(second_look.trunk, glimpse)
-        with evaluating(trunk), torch.no_grad():
-            trunk(glimpse)
-    return None
+    look = second_look.reduced(example)
+    of_glimpses = second_look.trunk or trunk
+    check_input_size(trunk, "look_size", second_look.look_size, example)
+    check_input_size(of_glimpses, "glimpse_size", second_look.glimpse_size, example)
+    return look
 
 
 def _check_in_line(network: FocusedNetwork, heads: int, example: Tensor) -> None:
@@ -279,7 +276,7 @@ def _explained(example: Tensor) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
+    except FAILURES as error:
         raise InputError(
             f"the trunk fails on the example clip {tuple(example.shape)}: {error}. Give an "
             "`example` that it accepts: (1, 3, T, H, W), as long and large as your clips"

@@ -321,8 +321,15 @@ def test_zoom_needs_sizes_pixels_and_a_larger_crop():
         *ZOOM, "data.crop.size=[48, 64]"
     )
     assert "eval.zoom_from source: expected clip" in error_of("eval.zoom_from=source")
+    assert "glimpse_size [48, 64]: expected at most data.crop.size [56, 60]" in error_of(
+        *ZOOM, "data.crop.size=[56, 60]"
+    )
     cached = "train.cache_features=true", "model.freeze_until=a"
-    assert "cuts glimpses out of pixels" in error_of(*ZOOM, *cached)
+    assert load_config(None, [*MINIMAL, *ZOOM, *cached]).zooms
+    assert "expected clip with train.cache_features" in error_of(
+        *ZOOM, *cached, "eval.zoom_from=source"
+    )
+    assert "model.focus.readout max has no windows" in error_of(*ZOOM, "model.focus.readout=max")
 
 
 @pytest.mark.parametrize("override", ["optim.lr", "=3", "optim..lr=1", ""])

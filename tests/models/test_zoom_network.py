@@ -158,6 +158,25 @@ def test_behind_a_frozen_stage_features_and_pixels_give_the_same(own_trunk):
         rest(features)
 
 
+class OneSize(Small3d):
+    """A trunk with position embeddings: it takes clips of one size."""
+
+    def forward(self, x):
+        if tuple(x.shape[3:]) != (112, 112):
+            raise AssertionError("input size must be 112x112.")
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("look_size", "glimpse_size"), ("glimpse_size", "look_size")]
+)
+def test_the_sizes_that_a_trunk_takes_are_told(name, other):
+    sizes = {name: 96, other: 112}
+    message = rf"{name} 96x96: .*\(input size must be 112x112\)\. It takes 112x112: set both"
+    with pytest.raises(InputError, match=message):
+        plug(OneSize(), at="stage1", heads=1, num_classes=2, glimpse="zoom", **sizes)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
