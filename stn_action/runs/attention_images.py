@@ -24,7 +24,7 @@ from stn_action.predictor import Predictor
 from stn_action.runs.digit_images import draw_digits
 from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.writer import write_video
-from stn_action.visualize.focus_sheet import draw_sheet, evenly_spaced
+from stn_action.visualize.focus_sheet import TwoLooks, draw_sheet, evenly_spaced
 from stn_action.visualize.frame_overlay import render_video
 from stn_action.visualize.images import Image, resize_image, save_png
 
@@ -93,9 +93,10 @@ def _draw(
         picked = [first + place for place in evenly_spaced(last + 1 - first, SHEET_COLUMNS)]
         images, scale = _read_for_sheet(reader, picked)
         rows = {key: None if rows is None else rows[picked] * scale for key, rows in boxes.items()}
+        edges = prediction.boxes.flatten(0, 1)[nearest][picked] * scale
         sheet = draw_sheet(
             images, shown[picked] * scale, heat=[one[picked].scaled(scale) for one in heat],
-            title=video.name, columns=SHEET_COLUMNS,
+            looks=_two_looks(config, edges), title=video.name, columns=SHEET_COLUMNS,
             captions=None if len(reader) == 1 else [
                 f"{reader.seconds_at(index):.2f} s" for index in picked
             ], **rows, **top,
@@ -107,6 +108,14 @@ def _draw(
             drawn = render_video(frames, shown, heat=heat, **boxes, **top)
             write_video(files[1], drawn, fps=reader.fps)
     return files
+
+
+def _two_looks(config: Config, edges: Tensor) -> TwoLooks | None:
+    """Return what the network sees of clips with these edges (T, 4), if it looks twice."""
+    focus = config.model.focus
+    if focus is None or focus.look_size is None or focus.glimpse_size is None:
+        return None
+    return TwoLooks(edges, focus.look_size, focus.glimpse_size)
 
 
 def _read_for_sheet(reader: VideoReader, indices: Sequence[int]) -> tuple[list[Image], float]:

@@ -4,8 +4,8 @@ Letters: T frames, K heads, P points of a window's outline.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,7 +22,6 @@ from stn_action.visualize.images import (
     blank_image,
     fit_text,
     put_text,
-    resize_image,
     text_width,
 )
 from stn_action.visualize.legend import (
@@ -31,17 +30,26 @@ from stn_action.visualize.legend import (
     draw_legend,
     head_color,
 )
-from stn_action.visualize.lines import SUBPIXEL_BITS, draw_lines, fixed_point
+from stn_action.visualize.lines import draw_lines
+from stn_action.visualize.window_crop import PAPER, corners_of, crop_window, side_length
 
-PAPER: Color = (250, 250, 250)
 FRAME_HEIGHT = 240
 GLIMPSE_HEIGHT = 120
 TEXT_HEIGHT = 11
 _GAP = 8
 _BORDER = 3
 """Of a glimpse, in the head's color."""
-_MOST_SHRINK = 8
-"""A glimpse is averaged from at most this many times its pixels, along each side."""
+
+
+class TwoLooks(NamedTuple):
+    """What a network that looks twice sees, pixel for pixel."""
+
+    edges: Tensor
+    """(T, 4), the clip's edges in the frames, xyxy; x0 > x1 if mirrored."""
+    look_hw: tuple[int, int]
+    """Height and width of the first look."""
+    glimpse_hw: tuple[int, int]
+    """Height and width of a glimpse."""
 
 
 def draw_sheet(
@@ -58,6 +66,7 @@ def draw_sheet(
     head_names: Sequence[str] | None = None,
     columns: int = 6,
     glimpses: bool = True,
+    looks: TwoLooks | None = None,
 ) -> Image:
     """Draw evenly spaced frames side by side, a row below for each head, legend and title.
 
@@ -75,6 +84,8 @@ def draw_sheet(
         head_names: a name for each head; None: head 1, head 2, ...
         columns: number of frames at most.
         glimpses: add a row of glimpses for each head.
+        looks: of a network that looks twice: a row of what it sees first is added, and glimpses
+            have as many pixels as it sees.
 
     Raises:
         ValueError: the numbers of frames, windows or names do not agree.
@@ -103,13 +114,23 @@ def draw_sheet(
         )
         for index in picked
     ]
-    rows = [("", WHITE, cells)]
     width = cells[0].shape[1]
+    if looks is not None:
+        width = max(width, looks.look_hw[1], looks.glimpse_hw[1] + 2 * _BORDER)
+        cells = [_centered(cell, len(cell), width) for cell in cells]
+    rows = [("", WHITE, cells)]
     if captions is not None:
         rows.append(("", WHITE, [_caption(captions[index], width) for index in picked]))
+    if looks is not None:
+        seen = [_look_cell(images[index], looks, index, width) for index in picked]
+        rows.append(("first look", WHITE, seen))
     if glimpses:
+        glimpse_hw = None if looks is None else looks.glimpse_hw
         of_heads = [
-            [_glimpse_cell(images[index], outlines[index, head], head, width) for index in picked]
+            [
+                _glimpse_cell(images[index], outlines[index, head], head, width, glimpse_hw)
+                for index in picked
+            ]
             for head in range(num_windows)
         ]
         for one in heat:
@@ -147,56 +168,6 @@ def evenly_spaced(length: int, count: int) -> list[int]:
     return sorted(set(torch.linspace(0, length - 1, min(count, length)).round().int().tolist()))
 
 
-def crop_window(image: Image, outline: Tensor, size_hw: tuple[int, int]) -> Image:
-    """Resample the image inside an outline: the glimpse of a head, black outside the image.
-
-    Args:
-        image: (H, W, 3).
-        outline: (P, 2), source pixels. Four corners become the corners of the result in their
-            order, so that a rotated window is shown upright; of any other outline the bounding box
-            is shown, with paper outside the outline.
-        size_hw: size of the result.
-    """
-    points = outline.detach().cpu().double().numpy()
-    corners, is_exact = _frame_of(points)
-    height, width = size_hw
-    shrink = max(_side(corners, 0) / width, _side(corners, 1) / height)
-    shrink = int(min(max(shrink, 1), _MOST_SHRINK))
-    fine_hw = (height * shrink, width * shrink)
-    target = np.array([[0, 0], [fine_hw[1], 0], [fine_hw[1], fine_hw[0]], [0, fine_hw[0]]])
-    matrix = cv2.getPerspectiveTransform(
-        (corners - 0.5).astype(np.float32), (target - 0.5).astype(np.float32)
-    )
-    fine = as_image(
-        cv2.warpPerspective(image, matrix, fine_hw[::-1], flags=cv2.INTER_LINEAR).astype(np.uint8)
-    )
-    if not is_exact:
-        inside = (points - corners[0]) / (corners[2] - corners[0]) * np.array(fine_hw[::-1])
-        fine[~_filled(inside, fine_hw)] = PAPER
-    return resize_image(fine, size_hw) if shrink > 1 else fine
-
-
-def _frame_of(points: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return the corners of a glimpse: those of an outline (P, 2) of four, else its bounding box.
-
-    Returns:
-        (4, 2) in order, and whether they are the outline itself.
-    """
-    corners = points if len(points) == 4 else distinct_points(points)
-    if len(corners) == 4:
-        return corners, True
-    x0, y0 = points.min(axis=0)
-    x1, y1 = np.maximum(points.max(axis=0), (x0 + 1, y0 + 1))  # at least a pixel
-    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]), False
-
-
-def _filled(points: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """Return a mask (H, W) of the pixels inside an outline (P, 2)."""
-    mask = np.zeros(size_hw, dtype=np.uint8)
-    cv2.fillPoly(mask, [fixed_point(points)], 1, shift=SUBPIXEL_BITS)
-    return mask > 0
-
-
 def _frame_cell(
     image: Image,
     outlines: Tensor,
@@ -210,17 +181,27 @@ def _frame_cell(
     )
 
 
-def _glimpse_cell(image: Image, outline: Tensor, head: int, width: int) -> Image:
-    """Draw a glimpse with a border in the head's color, as large as the cell allows.
+def _look_cell(image: Image, looks: TwoLooks, index: int, width: int) -> Image:
+    x0, y0, x1, y1 = looks.edges[index].tolist()
+    corners = torch.tensor([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+    return _centered(crop_window(image, corners, looks.look_hw), looks.look_hw[0], width)
+
+
+def _glimpse_cell(
+    image: Image, outline: Tensor, head: int, width: int, size_hw: tuple[int, int] | None
+) -> Image:
+    """Draw a glimpse of a size, None: as large as the cell allows, with a border.
 
     The cell stays empty if the head does not see this frame.
     """
     points = outline.detach().cpu().double().numpy()
     if not len(distinct_points(points)):
-        return blank_image((GLIMPSE_HEIGHT, width), PAPER)
-    corners, _ = _frame_of(points)
-    size_hw = _glimpse_size(corners, width)
-    return _bordered(crop_window(image, outline, size_hw), head, width)
+        height = GLIMPSE_HEIGHT if size_hw is None else size_hw[0] + 2 * _BORDER
+        return blank_image((height, width), PAPER)
+    corners, _ = corners_of(points)
+    own_hw = _glimpse_size(corners, width) if size_hw is None else size_hw
+    cell = _bordered(crop_window(image, outline, own_hw), head)
+    return _centered(cell, GLIMPSE_HEIGHT if size_hw is None else len(cell), width)
 
 
 def _heat_cell(image: Image, maps: HeatMaps, place: int, head: int, width: int) -> Image:
@@ -232,26 +213,30 @@ def _heat_cell(image: Image, maps: HeatMaps, place: int, head: int, width: int) 
     edges = np.array([0.0, 0.0, size_hw[1], size_hw[0]])
     draw_scale_of_heat(glimpse, maps.weights[place], edges)
     draw_lines(glimpse, list(contour(maps.weights[place], edges)), head_color(head), 1)
-    return _bordered(glimpse, head, width)
+    return _centered(_bordered(glimpse, head), GLIMPSE_HEIGHT, width)
 
 
 def _glimpse_size(corners: np.ndarray, width: int) -> tuple[int, int]:
     """Return height and width of a glimpse with these corners (4, 2), as large as a cell allows."""
-    ratio = max(_side(corners, 0), 1e-3) / max(_side(corners, 1), 1e-3)
+    ratio = max(side_length(corners, 0), 1e-3) / max(side_length(corners, 1), 1e-3)
     height = GLIMPSE_HEIGHT - 2 * _BORDER
     inner_width = min(max(round(height * ratio), 1), width - 2 * _BORDER)
     return min(max(round(inner_width / ratio), 1), height), inner_width
 
 
-def _bordered(glimpse: Image, head: int, width: int) -> Image:
-    """Draw a glimpse with a border in the head's color, in the middle of a cell."""
-    cell = blank_image((GLIMPSE_HEIGHT, width), PAPER)
-    height, inner_width = glimpse.shape[:2]
-    top, left = (GLIMPSE_HEIGHT - height) // 2, (width - inner_width) // 2
-    cell[top - _BORDER : top + height + _BORDER, left - _BORDER : left + inner_width + _BORDER] = (
-        head_color(head)
-    )
-    cell[top : top + height, left : left + inner_width] = glimpse
+def _bordered(glimpse: Image, head: int) -> Image:
+    """Add a border in the head's color."""
+    height, width = glimpse.shape[:2]
+    framed = blank_image((height + 2 * _BORDER, width + 2 * _BORDER), head_color(head))
+    framed[_BORDER:-_BORDER, _BORDER:-_BORDER] = glimpse
+    return framed
+
+
+def _centered(image: Image, height: int, width: int) -> Image:
+    """Return a cell with an image in its middle."""
+    cell = blank_image((height, width), PAPER)
+    top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
+    cell[top : top + image.shape[0], left : left + image.shape[1]] = image
     return cell
 
 
@@ -280,9 +265,3 @@ def _grid(rows: Sequence[tuple[str, Color, Sequence[Image]]]) -> Image:
             put_text(line, name, _GAP, middle + 4, height=TEXT_HEIGHT, color=BLACK)
         lines.append(line)
     return np.concatenate([*lines, blank_image((_GAP, lines[0].shape[1]), PAPER)])
-
-
-def _side(corners: np.ndarray, first: int) -> float:
-    """Return the mean length of the side at corner `first` and the side opposite it."""
-    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
-    return float(sides[first] + sides[first + 2]) / 2

@@ -8,13 +8,13 @@ from torch import Tensor
 from stn_action.visualize.focus_sheet import (
     FRAME_HEIGHT,
     GLIMPSE_HEIGHT,
-    PAPER,
-    crop_window,
+    TwoLooks,
     draw_sheet,
     evenly_spaced,
 )
 from stn_action.visualize.images import Image
 from stn_action.visualize.legend import head_color
+from stn_action.visualize.window_crop import PAPER, crop_window
 
 RED, GREEN = (200, 0, 0), (0, 200, 0)
 
@@ -132,3 +132,15 @@ def test_windows_for_other_frames_are_refused():
         draw_sheet([halves()] * 3, torch.zeros(2, 1, 4, 2))
     with pytest.raises(ValueError, match="for 0 frames"):
         draw_sheet([], torch.zeros(0, 1, 4, 2))
+
+
+def test_both_looks_are_shown_pixel_for_pixel():
+    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    window, edges = rectangle(10, 20, 50, 50), torch.tensor([[70.0, 0.0, 10.0, 60.0]])
+    sheet = draw_sheet(
+        [image], window[None, None], looks=TwoLooks(edges, look_hw=(20, 24), glimpse_hw=(30, 40))
+    )
+    seen = crop_window(image, rectangle(70, 0, 10, 60), (20, 24))
+    for part in (seen, image[20:50, 10:50]):
+        places = np.lib.stride_tricks.sliding_window_view(sheet, part.shape)
+        assert (places == part).all((-3, -2, -1)).sum() == 1
