@@ -5,11 +5,15 @@ In four of five clips a second, smaller person performs another action, so that 
 two. The labeled person is the one with a box: in the middle of the crop, in front, larger. The box
 covers the body and its limbs' reach, with small errors like those of a detector; it does not depend
 on the class. The target region is the deciding limb. `generated_set.py` names the files.
+
+With small figures frames are larger, and people as large in pixels, anywhere in them.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +28,17 @@ from stn_action.data.synthetic.scenes import (
     RenderedClip,
     render_clip,
 )
+from stn_action.errors import InputError
 
 CLASSES = tuple(sorted(ACTIONS))
 VERSION = 1
 """Version of the generator; sets of different versions are different data."""
 
+FIGURE_SHARES = 1 / 8, 1 / 2
+"""Range of the height of small figures, as a share of the frame's."""
 _FIGURES = {"train": range(48), "test": range(48, 72)}
+_HEIGHTS = 76, 98
+"""Least and greatest height of the labeled person, pixels."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +74,14 @@ def plan_clips(seed: int, clips_per_class: tuple[int, int]) -> list[ClipPlan]:
     ]
 
 
-def render_plan(plan: ClipPlan) -> RenderedClip:
-    """Draw a planned clip."""
+def render_plan(plan: ClipPlan, size_hw: tuple[int, int] = SIZE_HW) -> RenderedClip:
+    """Draw a planned clip with frames of a size."""
     rng = np.random.default_rng([*plan.seed, 1])
-    height_pixels = rng.uniform(76, 98)
-    top = rng.uniform(3, SIZE_HW[0] - height_pixels - 3)
-    feet = np.array([rng.uniform(0.34, 0.66) * SIZE_HW[1], top + height_pixels])
+    height_pixels = rng.uniform(*_HEIGHTS)
+    top = rng.uniform(3, size_hw[0] - height_pixels - 3)
+    narrower = SIZE_HW[1] / size_hw[1]  # as far from the sides, in pixels, whatever the frame
+    across = rng.uniform(0.34 * narrower, 1 - (1 - 0.66) * narrower)
+    feet = np.array([across * size_hw[1], top + height_pixels])
     motion = Motion.draw(plan.action, plan.side, rng)
     main = Actor.draw(_figure(plan, plan.figure), motion, height_pixels, feet, rng)
     other = None
@@ -81,7 +92,7 @@ def render_plan(plan: ClipPlan) -> RenderedClip:
         motion = Motion.draw(plan.other_action, str(rng.choice(("left", "right"))), rng)
         figure = _figure(plan, plan.other_figure)
         other = Actor.draw(figure, motion, scale * height_pixels, place, rng)
-    background = Background.draw(HUES[plan.split], rng)
+    background = Background.draw(HUES[plan.split], rng, size_hw)
     return render_clip(main, other, background, plan.num_frames, rng)
 
 
@@ -90,6 +101,7 @@ def generate_sample(
     *,
     seed: int = 0,
     clips_per_class: tuple[int, int] = (40, 20),
+    figure_share: float | None = None,
     num_workers: int = 2,
     progress: Callable[..., Iterable[str]] = lambda names, total: names,
 ) -> Path:
@@ -99,6 +111,8 @@ def generate_sample(
         root: folder of the set; created when absent.
         seed: of the set; equal seeds give equal pixels, whatever the number of workers.
         clips_per_class: in train and in test.
+        figure_share: height of the labeled person on average, as a share of the frame's: frames
+            are as much larger; None: the usual ones, of which a person takes half.
         num_workers: processes that draw; 0 draws in this one.
         progress: iterates over the names of finished clips, given `total`; see `show_progress`.
 
@@ -110,10 +124,28 @@ def generate_sample(
             out of range.
     """
     check_numbers(seed, num_workers, clips_per_class)
-    settings = {"version": VERSION, "seed": seed, "clips_per_class": list(clips_per_class)}
+    settings: dict[str, Any] = {"version": VERSION, "seed": seed}
+    settings["clips_per_class"] = list(clips_per_class)
+    size_hw = SIZE_HW
+    if figure_share is not None:
+        settings["figure_share"] = figure_share
+        size_hw = _size_for(figure_share)
     plans = plan_clips(seed, clips_per_class)
-    drawn = GeneratedSet(settings, CLASSES, SIZE_HW, plans, render_plan)
+    render = partial(render_plan, size_hw=size_hw)
+    drawn = GeneratedSet(settings, CLASSES, size_hw, plans, render)
     return drawn.write(Path(root), num_workers=num_workers, progress=progress)
+
+
+def _size_for(figure_share: float) -> tuple[int, int]:
+    """Return the height and width of frames, even, in which a person has a share of the height."""
+    low, high = FIGURE_SHARES
+    if not low <= figure_share <= high:
+        raise InputError(
+            f"the share of the frame's height that a person takes must be from 1/8 to 1/2, got "
+            f"{figure_share:g}"
+        )
+    height = 2 * round(sum(_HEIGHTS) / 4 / figure_share)
+    return height, 2 * round(height * SIZE_HW[1] / SIZE_HW[0] / 2)
 
 
 def _figure(plan: ClipPlan, number: int) -> Figure:

@@ -146,8 +146,11 @@ def render_clip(
         target_boxes.append(_paste_actor(canvas, main, frame, shake))
         person_boxes.append(main.box(frame) + np.tile(shake, 2) + box_errors[frame])
         frames.append(expose(canvas, light, contrast))
+    limits = np.tile(frames[0].shape[1::-1], 2)
     return RenderedClip(
-        np.stack(frames), _inside(np.stack(person_boxes)), _inside(np.stack(target_boxes))
+        np.stack(frames),
+        np.clip(np.stack(person_boxes), 0, limits),
+        np.clip(np.stack(target_boxes), 0, limits),
     )
 
 
@@ -169,10 +172,6 @@ def _paste_actor(canvas: Array, actor: Actor, frame: int, shake: Points) -> Poin
     bones = actor.figure.bones(hips + shake, unit, lean, actor.motion.angles(frame))
     actor.figure.paste(canvas, bones, unit, limb)
     return actor.figure.limb_box(bones, limb, unit)
-
-
-def _inside(boxes: Points) -> Points:
-    return np.clip(boxes, 0, np.tile(SIZE_HW[::-1], 2))
 
 
 def _paint_wall(

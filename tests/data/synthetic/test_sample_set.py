@@ -95,6 +95,25 @@ def test_the_default_set_is_the_one_of_the_published_results():
     np.testing.assert_allclose(sums, [9325.7893, 9455.5679], atol=1e-3)
 
 
+def test_small_figures_are_as_large_in_larger_frames():
+    usual, small = (
+        render_plan(plan_clips(0, (1, 1))[0], size) for size in ((160, 208), (348, 452))
+    )
+    assert small.frames.shape[1:] == (348, 452, 3)
+    heights = [(one.person_boxes[:, 3] - one.person_boxes[:, 1]).mean() for one in (usual, small)]
+    assert heights[0] == pytest.approx(heights[1], abs=3)
+    assert heights[1] / 348 == pytest.approx(1 / 4, abs=0.05)
+
+
+def test_the_share_of_small_figures_is_checked_and_recorded(tmp_path):
+    with pytest.raises(InputError, match=r"from 1/8 to 1/2, got 0\.6"):
+        generate_sample(tmp_path / "a", figure_share=0.6)
+    root = generate_sample(tmp_path / "b", figure_share=0.25, clips_per_class=(1, 1), num_workers=0)
+    content = json.loads((root / "sample.json").read_text())
+    assert content["size_hw"] == [348, 452]
+    assert content["settings"]["figure_share"] == 0.25
+
+
 def test_another_seed_gives_another_clip():
     clips = [render_plan(plan_clips(seed, (1, 1))[0]) for seed in (0, 1)]
     length = min(len(clip.frames) for clip in clips)
