@@ -11,7 +11,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -180,19 +180,33 @@ def command_of(grid: Grid, out: Path, own: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Parse arguments, then run every grid that is not finished."""
-    parser = argparse.ArgumentParser(description=__doc__, prog="benchmark.py evidence")
+    run_grids(grids(), arguments, prog="benchmark.py evidence", description=__doc__)
+
+
+def run_grids(
+    planned: Iterable[Grid], arguments: Sequence[str], *, prog: str, description: str | None
+) -> None:
+    """Run the probe of every grid that the arguments ask for and that is not finished.
+
+    Args:
+        planned: all grids of a plan.
+        arguments: of the command line.
+        prog: name of the benchmark.
+        description: of its help.
+    """
+    parser = argparse.ArgumentParser(description=description, prog=prog)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--only", nargs="+", metavar="GRID", help="names of grids")
     parser.add_argument("--root", nargs="+", default=[], metavar="SET=PATH")
     parser.add_argument("--people", nargs="+", default=[], metavar="SET=FILE")
     parser.add_argument("--weights", metavar="FILE", help="default: downloaded")
-    parser.add_argument("--out", type=Path, default=Path("runs/evidence"))
+    parser.add_argument("--out", type=Path, default=Path("runs") / prog.split()[-1])
     parser.add_argument("--jobs", type=int, default=1, help="grids at a time, a thread each")
     parser.add_argument("--list", action="store_true", help="print the commands only")
     options = parser.parse_args(arguments)
     wanted = [
         grid
-        for grid in grids()
+        for grid in planned
         if grid.data_set in options.sets and (not options.only or grid.name in options.only)
     ]
     commands = [command_of(grid, options.out, _own(grid.data_set, options)) for grid in wanted]
