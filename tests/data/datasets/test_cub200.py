@@ -23,7 +23,9 @@ CONFIG = str(Path(__file__).parents[3] / "configs/paper/cub_st.yaml")
 SMALL = (
     "data.official=false", "data.crop.size=64", "data.num_workers=0",
     "model.backbone=timm/test_resnet", "model.weights=none", "model.focus.at=image.layer3",
-    "model.focus.heads=2", "train.batch_size=3", "train.grad_accum_steps=1", "train.max_steps=2",
+    "model.focus.heads=2", "model.focus.look_size=32", "model.focus.glimpse_size=32",
+    "model.focus.glimpse_backbone=timm/test_resnet", "model.focus.glimpse_weights=none",
+    "train.batch_size=3", "train.grad_accum_steps=1", "train.max_steps=2",
 )  # fmt: skip
 
 
@@ -172,7 +174,8 @@ def test_the_configuration_trains_is_tested_and_draws(folder, tmp_path, capsys):
     )
     evaluate_tool(["--checkpoint", str(run / "last.pt"), "eval.num_crops=3"])
     line = (
-        "cub200 (subset: 6 train, 3 test images): 3 images, 0 failed; 64x64, 3 crops, whole image"
+        "cub200 (subset: 6 train, 3 test images): 3 images, 0 failed; "
+        "64x64 (seen at 32x32, glimpses of 32x32 cut out of the clip), 3 crops, whole image"
     )
     assert json.loads((run / "evaluation/test.json").read_text())["protocol"] == line
     drawn = tmp_path / "drawn"
@@ -194,7 +197,7 @@ def test_boxes_become_a_people_file_that_crops_the_images(folder, tmp_path, caps
     train_tool([CONFIG, *settings, f"train.output_dir={run}"])
     assert "6 training images, 0 without bird boxes (whole image), " in capsys.readouterr().out
     protocol = json.loads((run / "test.json").read_text())["protocol"]
-    assert "3 images, 0 failed; 64x64, 1 crop, bird crop (looseness 0" in protocol
+    assert "cut out of the clip), 1 crop, bird crop (looseness 0" in protocol
     config = load_config(CONFIG, settings)
     sample = evaluation_dataset(config, load_listing(config).test)[0][0][0]
     assert sample.boxes[0].tolist() == [8, 6, 38, 36]
