@@ -93,17 +93,17 @@ def read_scores(folder: Path) -> dict[str, Scores]:
 def headline(out: Path, sets: Sequence[str]) -> Iterator[str]:
     """Yield the lines of the table of strong box errors: all sets and read-outs, and the gains."""
     rivals = [f"tight {name}" for name in TIGHT]
-    yield from _row(["strong box errors", *ARMS, *rivals], header=True)
-    gains = list(_row([f"gain of {WINDOWS}", *RIVALS, *rivals], header=True))
+    yield from table_row(["strong box errors", *ARMS, *rivals], header=True)
+    gains = list(table_row([f"gain of {WINDOWS}", *RIVALS, *rivals], header=True))
     for name in sets:
         scores = read_scores(out / name / "errors_strong")
         if not scores:
             continue
         tight = read_scores(out / name / "errors_none")
         arms = [scores.get(arm) for arm in ARMS] + [tight.get(arm) for arm in TIGHT]
-        yield from _row([name, *("–" if arm is None else arm.text for arm in arms)])
+        yield from table_row([name, *("–" if arm is None else arm.text for arm in arms)])
         others = [scores.get(arm) for arm in RIVALS] + [tight.get(arm) for arm in TIGHT]
-        gains += _row([name, *_gains_over(scores[WINDOWS], others)])
+        gains += table_row([name, *gains_over(scores[WINDOWS], others)])
     yield ""
     yield from gains
     yield ""
@@ -128,7 +128,7 @@ def learning_curves(out: Path, sets: Sequence[str]) -> Iterator[str]:
     """Yield the lines of the table of few training clips; nothing if no such grid is finished."""
     arms = ("mean", "attention", WINDOWS)
     rivals = ("attention", "mean")
-    lines = list(_row([
+    lines = list(table_row([
         "learning curves", "clips a class", *arms, *(f"{WINDOWS} over {one}" for one in rivals)
     ], header=True))  # fmt: skip
     for name in sets:
@@ -136,9 +136,9 @@ def learning_curves(out: Path, sets: Sequence[str]) -> Iterator[str]:
         grids = {folder: scores for folder in folders if (scores := read_scores(folder))}
         for folder, scores in grids.items() if len(grids) > 1 else ():
             clips = read_probe(folder)["clips_per_class"]
-            gains = _gains_over(scores[WINDOWS], [scores[rival] for rival in rivals])
+            gains = gains_over(scores[WINDOWS], [scores[rival] for rival in rivals])
             texts = [scores[arm].text for arm in arms]
-            lines += _row([name, f"{clips:.3g}", *texts, *gains])
+            lines += table_row([name, f"{clips:.3g}", *texts, *gains])
     yield from [*lines, ""] if len(lines) > 2 else []
 
 
@@ -153,22 +153,22 @@ def improvements(out: Path, sets: Sequence[str]) -> Iterator[str]:
     if not found:
         return
     header = [part for name in found for part in (name, f"over {WINDOWS}")]
-    yield from _row(["inside the training folds", *header], header=True)
+    yield from table_row(["inside the training folds", *header], header=True)
     labels = dict.fromkeys(label for scores in found.values() for label in scores)
     for label in labels:
         cells = []
         for scores in found.values():
             arm, base = scores.get(label), scores[WINDOWS]
             cells.append("–" if arm is None else arm.text)
-            cells += ["–"] if arm is base else _gains_over(arm, [base]) if arm else ["–"]
-        yield from _row([label, *cells])
+            cells += ["–"] if arm is base else gains_over(arm, [base]) if arm else ["–"]
+        yield from table_row([label, *cells])
     yield ""
 
 
 def kept(out: Path, sets: Sequence[str]) -> Iterator[str]:
     """Yield the lines of the table of the kept improvements, on test clips."""
     rivals = (WINDOWS, "attention", "tiles", "mean")
-    lines = list(_row(
+    lines = list(table_row(
         ["kept improvements", "boxes", "kept", *(f"over {rival}" for rival in rivals)], header=True
     ))  # fmt: skip
     for name in sets:
@@ -176,47 +176,48 @@ def kept(out: Path, sets: Sequence[str]) -> Iterator[str]:
             own, others = (read_scores(out / name / one) for one in (f"kept_{grid}", grid))
             if own and others:
                 (arm,) = own.values()
-                gains = _gains_over(arm, [others.get(rival) for rival in rivals])
-                lines += _row([name, boxes, arm.text, *gains])
+                gains = gains_over(arm, [others.get(rival) for rival in rivals])
+                lines += table_row([name, boxes, arm.text, *gains])
     yield from [*lines, ""] if len(lines) > 2 else []
 
 
 def _accuracies(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
     labels = list(dict.fromkeys(label for scores in grids.values() for label in scores))
-    yield from _row(["boxes", *labels], header=True)
+    yield from table_row(["boxes", *labels], header=True)
     for name, scores in grids.items():
         cells = [scores[label].text if label in scores else "–" for label in labels]
-        yield from _row([name, *cells])
+        yield from table_row([name, *cells])
     yield ""
 
 
 def _gains(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
     tight = grids.get("errors_none", {})
     header = [f"over {rival}" for rival in RIVALS] + [f"over tight {name}" for name in TIGHT]
-    yield from _row([f"gain of {WINDOWS}", *header], header=True)
+    yield from table_row([f"gain of {WINDOWS}", *header], header=True)
     for name, scores in grids.items():
         if WINDOWS not in scores:
             continue
         rivals = [scores.get(rival) for rival in RIVALS] + [tight.get(rival) for rival in TIGHT]
-        yield from _row([name, *_gains_over(scores[WINDOWS], rivals)])
+        yield from table_row([name, *gains_over(scores[WINDOWS], rivals)])
     yield ""
 
 
-def _gains_over(better: Scores, rivals: Sequence[Scores | None]) -> list[str]:
+def gains_over(better: Scores, rivals: Sequence[Scores | None]) -> list[str]:
+    """Return the gain of an arm over each rival, as text; – where that is not there."""
     return [
         "–" if rival is None else gain_in_points(gain_of_arm(better, rival)) for rival in rivals
     ]
 
 
 def _places(grids: dict[str, dict[str, Scores]]) -> Iterator[str]:
-    yield from _row(
+    yield from table_row(
         ["boxes", "arm", "parameters", "area", "effective area", "shuffled"], header=True
     )
     for name in ("errors_strong",):
         for label, scores in grids.get(name, {}).items():
             row = scores.row
             shuffled = row["shuffled"]
-            yield from _row([
+            yield from table_row([
                 name, label, f"{row['parameters']:,}",
                 _percent(row["area"]), _percent(row["effective_area"]),
                 "–" if shuffled is None else f"{100 * torch.tensor(shuffled).double().mean():.1f}",
@@ -228,7 +229,8 @@ def _percent(share: float | None) -> str:
     return "–" if share is None or math.isnan(share) else f"{100 * share:.0f}"
 
 
-def _row(cells: Sequence[str], *, header: bool = False) -> Iterator[str]:
+def table_row(cells: Sequence[str], *, header: bool = False) -> Iterator[str]:
+    """Yield a line of a table, and below a header the line that ends it."""
     yield "| " + " | ".join(cells) + " |"
     if header:
         yield "|" + " --- |" * len(cells)

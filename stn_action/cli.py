@@ -3,6 +3,7 @@
 import argparse
 import errno
 import math
+import os
 import re
 import signal
 import sys
@@ -31,7 +32,7 @@ def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., 
     """Wrap the main function of a tool, so that a user's mistake ends with one message.
 
     The exit status is 2 then, 130 after an interrupt, 143 after SIGTERM that a training run
-    followed. Mistakes are `InputError`, a file that cannot be read or written, a full disk, shared
+    followed, 141 if what reads its output has ended (`| head`). Mistakes are `InputError`, a file that cannot be read or written, a full disk, shared
     memory that is too small, and an extra that is not installed; other exceptions pass. A tool that
     `torchrun` started in several processes ends so too: see `ends_processes_cleanly`.
     """
@@ -59,6 +60,8 @@ def ends_processes_cleanly(main: Callable[[Sequence[str] | None], None]) -> Call
             )
             return 128 + (stop.signal if isinstance(stop, Stopped) else signal.SIGINT)
         except (InputError, OSError, ImportError, MemoryError, RuntimeError) as error:
+            if isinstance(error, BrokenPipeError) and _reader_has_ended():
+                return 128 + 13  # SIGPIPE, which not every system has
             message = _message(error)
             if message is None:
                 raise
@@ -67,6 +70,16 @@ def ends_processes_cleanly(main: Callable[[Sequence[str] | None], None]) -> Call
         return 0
 
     return run
+
+
+def _reader_has_ended() -> bool:
+    """Return whether standard output is a pipe that nothing reads; it is silenced then."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def add_words(parser: argparse.ArgumentParser, what: str, about: str) -> None:

@@ -2,7 +2,10 @@
 
 import argparse
 import errno
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,6 +127,27 @@ def test_a_missing_library_of_the_system_is_named_with_its_remedy(capsys):
 def test_a_bug_keeps_its_traceback(capsys, error):
     with pytest.raises(type(error), match=r"ours"):
         ending_of(error, capsys)
+
+
+TALKATIVE = """
+from stn_action.cli import ends_cleanly
+def main(arguments):
+    for _ in range(100_000):
+        print("a line of a long table")
+raise SystemExit(ends_cleanly(main)([]))
+"""
+
+
+def test_an_output_that_nothing_reads_ends_a_tool_quietly():
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", TALKATIVE], stdout=write, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, b"")
 
 
 def test_arguments_are_passed_on():
