@@ -1,4 +1,4 @@
-"""Print the table of docs/results.md from the results of `benchmark.py look_twice`, as Markdown."""
+"""Print the tables of look twice in docs/results.md, from `benchmark.py look_twice`."""
 
 import argparse
 import ast

@@ -5,6 +5,7 @@ import errno
 import math
 import os
 import re
+import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -32,9 +33,10 @@ def ends_cleanly(main: Callable[[Sequence[str] | None], None]) -> Callable[..., 
     """Wrap the main function of a tool, so that a user's mistake ends with one message.
 
     The exit status is 2 then, 130 after an interrupt, 143 after SIGTERM that a training run
-    followed, 141 if what reads its output has ended (`| head`). Mistakes are `InputError`, a file that cannot be read or written, a full disk, shared
-    memory that is too small, and an extra that is not installed; other exceptions pass. A tool that
-    `torchrun` started in several processes ends so too: see `ends_processes_cleanly`.
+    followed, 141 if what reads its output has ended (`| head`). Mistakes are `InputError`, a file
+    that cannot be read or written, a full disk, shared memory that is too small, and an extra that
+    is not installed; other exceptions pass. A tool that `torchrun` started in several processes
+    ends so too: see `ends_processes_cleanly`.
     """
 
     def alone(arguments: Sequence[str] | None) -> None:
@@ -74,12 +76,12 @@ def ends_processes_cleanly(main: Callable[[Sequence[str] | None], None]) -> Call
 
 def _reader_has_ended() -> bool:
     """Return whether standard output is a pipe that nothing reads; it is silenced then."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), select.POLLOUT)
+    if not any(events & select.POLLERR for _, events in watched.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def add_words(parser: argparse.ArgumentParser, what: str, about: str) -> None:
