@@ -100,7 +100,8 @@ class TrainConfig(Section):
     """Statistics of batch norm: those of the clips of all processes, of each process's share
     (faster; the result depends on the number of processes), or those of the weights file."""
     cache_features: Switch = False
-    """Store the features of the frozen stages on disk; requires model.freeze_until."""
+    """Store the features of the frozen stages on disk, with model.focus.glimpse zoom those of the
+    first look and the pixels; requires model.freeze_until."""
     cache_at: Text | None = None
     """Stage whose features are stored; null: model.freeze_until. An earlier one, for a read-out of
     its map on a trunk that stays frozen behind it."""
