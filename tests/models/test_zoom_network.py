@@ -158,6 +158,20 @@ def test_behind_a_frozen_stage_features_and_pixels_give_the_same(own_trunk):
         rest(features)
 
 
+def test_a_window_beyond_the_clip_shows_its_border():
+    model = zoomed(bounded=False).eval()
+    clip = clips()
+    (focus,) = model(clip).focus
+    theta = focus.theta.clone()
+    theta[..., 0, 2] = 9.0  # far to the right
+    theta[..., 1, 1], theta[..., 1, 2] = 1.0, 0.0
+    glimpses = model.glimpses(clip, theta, focus.cells)
+    border = clip[..., -1].mean(-1)  # (B, 3, T)
+    torch.testing.assert_close(glimpses.mean((-2, -1))[:, 0], border, atol=0.03, rtol=0)
+    assert glimpses.std(-1).max() < 1e-5
+    assert torch.isfinite(model(clip, [theta]).logits).all()
+
+
 class OneSize(Small3d):
     """A trunk with position embeddings: it takes clips of one size."""
 
