@@ -145,11 +145,11 @@ class ViewWriter:
 
     def write(
         self, row: int, maps: Tensor, frame_indices: Tensor, boxes: Tensor, extents: Tensor,
-        clips: Tensor,
+        clips: Tensor | None = None,
     ) -> None:  # fmt: skip
         """Write all views of a video; the arguments are as the fields of `ViewArrays`.
 
-        Clips are left out if they are not to be stored.
+        Clips must be given where they are stored, and are left out elsewhere.
 
         Raises:
             InputError: they cannot be written.
@@ -161,9 +161,10 @@ class ViewWriter:
         arrays = {
             name: value.numpy().astype(DTYPES[name])
             for name, value in given.items()
-            if name in self._files
+            if name in self._files and value is not None
         }
         arrays["checksums"] = self._checksums(arrays)
+        assert arrays.keys() == self._files.keys()
         for name, array in arrays.items():
             self._files[name].write(row, array)
         self._worth_keeping = True

@@ -45,6 +45,25 @@ def test_each_view_comes_back(written):
             assert all(map(torch.equal, found[1:], [other[view] for other in others]))
 
 
+def test_pixels_are_stored_beside_the_maps_and_noticed_if_they_change(tmp_path):
+    clips = torch.randint(256, (2, 3, FRAMES, 5, 6), dtype=torch.uint8)
+    with ViewWriter(tmp_path, "test", (1, 2), MAP_SHAPE, FRAMES, "a", (5, 6)) as writer:
+        writer.write(0, *views(0), clips)
+        assert writer.holds(0)
+    arrays = ViewArrays.open(tmp_path, "test", "a", with_clips=True)
+    assert torch.equal(arrays.view(0, 1).clip, clips[1])
+    assert torch.equal(arrays.clip(0, 1), clips[1])
+    path = tmp_path / "test_clips.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="is not what was written"):
+        ViewArrays.open(tmp_path, "test", "a", with_clips=True).view(0, 1)
+    path.unlink()
+    with pytest.raises(InputError, match=r"test_clips\.npy: damaged"):
+        ViewArrays.open(tmp_path, "test", "a", with_clips=True)
+
+
 def test_any_flipped_bit_is_noticed_or_changes_nothing(written, tmp_path):
     draw = random.Random(0)
     noticed = 0

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stn_action.models import stage_extractor
+from stn_action.models import frozen_stages
 from stn_action.models.backbones.backbone_table import build_backbone
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
@@ -56,8 +56,8 @@ def test_maps_do_not_depend_on_what_passes_together(precision, monkeypatch):
     alone = torch.cat([extract(clip[None]) for clip in clips(4)])
     assert error(alone, together) < 1e-2 * (1 if precision == "bf16" else 0.05)
     passed: list[int] = []
-    monkeypatch.setitem(stage_extractor.PIXELS_OF_PASS, "cpu", 5 * 32 * 48)
-    extract._trunk.register_forward_pre_hook(lambda _, inputs: passed.append(len(inputs[0])))
+    monkeypatch.setitem(frozen_stages.PIXELS_OF_PASS, "cpu", 5 * 32 * 48)
+    extract._stages.trunk.register_forward_pre_hook(lambda _, inputs: passed.append(len(inputs[0])))
     extract(clips(4))
     assert passed == [5, 5, 2]
 
@@ -66,7 +66,7 @@ def test_maps_do_not_depend_on_what_passes_together(precision, monkeypatch):
 def test_maps_do_not_depend_on_the_number_of_cores(precision, monkeypatch):
     network, stage = network_of("timm/tf_efficientnet_lite0"), "image.blocks.2"
     extract = StageExtractor(network, stage, torch.zeros(1, 3, 2, *THW[1:]), precision)
-    monkeypatch.setitem(stage_extractor.PIXELS_OF_PASS, "cpu", 2 * 32 * 48)
+    monkeypatch.setitem(frozen_stages.PIXELS_OF_PASS, "cpu", 2 * 32 * 48)
     before = torch.get_num_threads()
     found = []
     try:
@@ -110,4 +110,4 @@ def test_a_trunk_that_needs_contiguous_maps_gets_them():
     with torch.no_grad():
         wanted = network.stage_features(clips(), "stage")
     assert error(extract(clips()), wanted) < 5e-4
-    assert all(weight.is_contiguous() for weight in extract._trunk.parameters())
+    assert all(weight.is_contiguous() for weight in extract._stages.trunk.parameters())
