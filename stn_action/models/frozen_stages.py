@@ -42,7 +42,6 @@ class FrozenStages(nn.Module):
         super().__init__()
         self.path = path
         self.precision: StoredPrecision = precision
-        self.device_type = example.device.type
         example = torch.cat([example, example])
         with evaluating(trunk):
             example_map, self._channels_last = stage_map(trunk, path, example)
@@ -57,18 +56,18 @@ class FrozenStages(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Return the maps (B, C, t, h, w) of normalized clips (B, 3, T, H, W)."""
-        at_once = max(1, pixels_of_pass(self.device_type) // clips[0, 0].numel())
-        with self._autocast():
+        at_once = max(1, pixels_of_pass(clips.device.type) // clips[0, 0].numel())
+        with self._autocast(clips):
             maps = [
                 features_at(self.trunk, self.path, part, channels_last=self._channels_last)
                 for part in clips.split(at_once)
             ]
         return torch.cat(maps)
 
-    def _autocast(self):
+    def _autocast(self, clips: Tensor):
         if self.precision == "float32":
             return nullcontext()
-        return torch.autocast(self.device_type, dtype=torch.bfloat16)
+        return torch.autocast(clips.device.type, dtype=torch.bfloat16)
 
     def _in_layout(self, trunk: nn.Module, example: Tensor) -> nn.Module:
         """Return a copy with weights channels last, unless the trunk does not run with them."""
@@ -78,7 +77,7 @@ class FrozenStages(nn.Module):
             if memory_format := CHANNELS_LAST.get(weight.dim()):
                 weight.data = weight.data.contiguous(memory_format=memory_format)
         try:  # of two clips: with one, convolutions may leave their output contiguous
-            with torch.inference_mode(), self._autocast():
+            with torch.inference_mode(), self._autocast(example):
                 stage_output(changed, self.path, example)
         except RuntimeError:  # `view` of what is not contiguous
             return plain
