@@ -108,10 +108,10 @@ def test_small_figures_are_as_large_in_larger_frames():
 def test_the_share_of_small_figures_is_checked_and_recorded(tmp_path):
     with pytest.raises(InputError, match=r"from 1/8 to 1/2, got 0\.6"):
         generate_sample(tmp_path / "a", figure_share=0.6)
-    root = generate_sample(tmp_path / "b", figure_share=0.25, clips_per_class=(1, 1), num_workers=0)
+    root = generate_sample(tmp_path / "b", figure_share=0.5, clips_per_class=(1, 1), num_workers=0)
     content = json.loads((root / "sample.json").read_text())
-    assert content["size_hw"] == [348, 452]
-    assert content["settings"]["figure_share"] == 0.25
+    assert content["size_hw"] == [174, 226]
+    assert content["settings"]["figure_share"] == 0.5
 
 
 def test_another_seed_gives_another_clip():
