@@ -4,36 +4,16 @@ Letters: R stored views, B of a batch, K descriptions, (C, T, H, W) a map, S pla
 what the temporal module computes without parameters, see `TemporalModule`.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import cast
 
-import torch
 from torch import Tensor, nn
 
-from stn_action.errors import InputError
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Prediction
-from stn_action.models.readouts.readout import Readout
-from stn_action.models.stages import evaluating
+from stn_action.models.probe_inputs import ProbeInputs, prepared_sequences, trained_temporal
 from stn_action.models.stored_means import MapSource, stored_means
 from stn_action.models.temporal import TemporalModule
-
-VIEWS_AT_ONCE = 32
-"""When what does not depend on parameters is computed."""
-
-
-class ProbeInputs(NamedTuple):
-    """What a probe needs of R stored views, as far as no trained parameter has a part in it."""
-
-    source: MapSource
-    trunk: Tensor
-    """(R, *P) for the trunk's temporal module; or (R, D), the trunk's features."""
-    evidence: Tensor | None = None
-    """(R, S, H, W, C'), what the read-out computes its places from."""
-    descriptions: Tensor | None = None
-    """(R, K, *P), if the read-out learns nothing: nothing else is needed of the maps."""
-    places: Tensor | None = None
-    """(R, K, S, ...), theta or weights of these."""
 
 
 class ProbeNetwork(nn.Module):
@@ -51,7 +31,7 @@ class ProbeNetwork(nn.Module):
         super().__init__()
         self.network = network
         self.inputs = inputs
-        self.temporal = _trained_temporal(network)
+        self.temporal = trained_temporal(network)
         self._one_pass = _same(network.describe, self.temporal)
 
     @property
@@ -114,7 +94,7 @@ class ProbeNetwork(nn.Module):
             return inputs.descriptions[clip], inputs.places[clip]
         assert places is not None
         sequences = sequences_at(network, inputs.source, clip, places, extents)
-        return _prepared(network, sequences), places
+        return prepared_sequences(network, sequences), places
 
     def classified(
         self,
@@ -161,90 +141,6 @@ class ProbeNetwork(nn.Module):
         return [of_trunk, *described.unflatten(0, (num_clips, num_read)).unbind(1)]
 
 
-@torch.no_grad()
-def trunk_inputs(network: FocusedNetwork, source: MapSource, num_views: int) -> Tensor:
-    """Return `ProbeInputs.trunk` of all stored views.
-
-    Args:
-        network: the part behind the stored stage.
-        source: of the stored views.
-        num_views: R.
-
-    Raises:
-        InputError: more of the trunk is trained than a temporal module at its end.
-    """
-    with evaluating(network):
-        return in_parts(lambda numbers: prepared_features(network, source.maps(numbers)), num_views)
-
-
-def prepared_features(network: FocusedNetwork, maps: Tensor) -> Tensor:
-    """Return what the trunk computes of maps without a trained parameter, (N, *P) or (N, D).
-
-    Args:
-        network: the part behind the stored stage.
-        maps: (N, C, T, H, W) of that stage.
-
-    Raises:
-        InputError: as `trunk_inputs`.
-    """
-    temporal = _trained_temporal(network)
-    if temporal is None:
-        return network.trunk_features(maps)
-    caught: list[Tensor] = []
-    handle = temporal.register_forward_pre_hook(lambda module, inputs: caught.append(inputs[0]))
-    try:
-        network.trunk_features(maps)
-    finally:
-        handle.remove()
-    return temporal.prepared(caught[0])
-
-
-@torch.no_grad()
-def probe_inputs(
-    network: FocusedNetwork, source: MapSource, trunk: Tensor, extents: Tensor, *, learns: bool
-) -> ProbeInputs:
-    """Return what a probe of the network needs of all stored views.
-
-    Args:
-        network: the part behind the stored stage.
-        source: of the stored views.
-        trunk: of `trunk_inputs`.
-        extents: (R, T, 2, 4).
-        learns: whether the read-out's parameters are trained.
-    """
-    readout = network.readout
-    if readout is None:
-        return ProbeInputs(source, trunk)
-    with evaluating(network):
-        if learns:
-            return ProbeInputs(source, trunk, _evidence(readout, source, len(trunk)))
-        descriptions, places = [], []
-        for numbers in torch.arange(len(trunk)).split(VIEWS_AT_ONCE):
-            reading = readout(source.maps(numbers), extents[numbers])
-            descriptions.append(_prepared(network, reading.descriptions.transpose(2, 3)))
-            places.append(reading.places)
-        return ProbeInputs(source, trunk, None, torch.cat(descriptions), torch.cat(places))
-
-
-@torch.no_grad()
-def reads_as(network: FocusedNetwork, inputs: ProbeInputs, extents: Tensor) -> bool:
-    """Return whether a network that learns no places looks where another one did.
-
-    It then has the same inputs: beside places, reading depends on nothing that seeds change.
-
-    Args:
-        network: the part behind the stored stage.
-        inputs: of the other one, with descriptions.
-        extents: (R, T, 2, 4).
-    """
-    if network.readout is None or inputs.places is None:
-        return network.readout is None
-    numbers = torch.arange(len(extents))[:VIEWS_AT_ONCE]
-    with evaluating(network):
-        places = network.readout(inputs.source.maps(numbers), extents[numbers]).places
-    return torch.equal(places, inputs.places[numbers])
-
-
 def sequences_at(
     network: FocusedNetwork, source: MapSource, clip: Tensor, places: Tensor,
     extents: Tensor | None,
@@ -259,46 +155,6 @@ def sequences_at(
     return network.readout(source.maps(clip), extents, places).descriptions.transpose(2, 3)
 
 
-def _prepared(network: FocusedNetwork, sequences: Tensor) -> Tensor:
-    """Return (B, K, *P) of sequences (B, K, T, C)."""
-    assert isinstance(network.describe, TemporalModule)
-    return network.describe.prepared(sequences.flatten(0, 1)).unflatten(0, sequences.shape[:2])
-
-
-def _evidence(readout: Readout, source: MapSource, num_views: int) -> Tensor | None:
-    """Return the evidence of all views; None if it is one per step, as large as the maps."""
-    example = readout.evidence(source.maps(torch.arange(1)))
-    if example is None or example.shape[1] > 1:
-        return None
-    return in_parts(
-        lambda numbers: cast(Tensor, readout.evidence(source.maps(numbers))).movedim(2, -1),
-        num_views,
-    ).contiguous()
-
-
-def _trained_temporal(network: FocusedNetwork) -> TemporalModule | None:
-    """Return the trunk's temporal module if it is trained; None: nothing of the trunk is.
-
-    Raises:
-        InputError: more of it is.
-    """
-    names = [
-        name for name, parameter in network.trunk.named_parameters() if parameter.requires_grad
-    ]
-    others = [name for name in names if not name.startswith("temporal.")]
-    if others:
-        raise InputError(
-            f"a probe needs a frozen trunk, but {len(others)} of its parameters behind the stored "
-            f"stage are trained ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}): set "
-            "model.freeze_until to the trunk's last stage"
-        )
-    if not names:
-        return None
-    temporal = network.trunk.get_submodule("temporal")
-    assert isinstance(temporal, TemporalModule)
-    return temporal
-
-
 def _same(one: nn.Module | None, other: nn.Module | None) -> bool:
     """Return whether two modules have the same parameters."""
     if one is None or other is None:
@@ -306,10 +162,3 @@ def _same(one: nn.Module | None, other: nn.Module | None) -> bool:
     return [id(parameter) for parameter in one.parameters()] == [
         id(parameter) for parameter in other.parameters()
     ]
-
-
-def in_parts(compute: Callable[[Tensor], Tensor], num_views: int) -> Tensor:
-    """Return what is computed of the numbers of R views, some at a time, float32."""
-    return torch.cat(
-        [compute(part).float() for part in torch.arange(num_views).split(VIEWS_AT_ONCE)]
-    )

@@ -210,6 +210,17 @@ class ZoomNetwork(FocusedNetwork):
             )
         return theta[0]
 
+    def windows_of(self, places: Tensor) -> Tensor:
+        """Return the windows at places of the read-out: its theta, or boxes of its weights."""
+        assert self.readout is not None
+        return places if self.readout.kind else mass_windows(places)
+
+    def glimpse_maps(self, glimpses: Tensor) -> Tensor:
+        """Return the maps of glimpses (N, 3, T, h, w), behind the stage that features are of."""
+        assert self.stages_before is not None
+        assert self.glimpse_normalization is not None
+        return self.stages_before(self.glimpse_normalization(glimpses))
+
     def _first_look(
         self, look: Tensor, theta: Sequence[Tensor] | None, extents: Tensor | None
     ) -> tuple[Focus, Tensor, Tensor]:
@@ -225,10 +236,11 @@ class ZoomNetwork(FocusedNetwork):
         )  # fmt: skip
         with self._hooked(hook):
             features = self.trunk_features(look)
-        windows = hook.theta
+        windows = given
         if windows is None:
-            assert hook.weights is not None
-            windows = mass_windows(hook.weights) if given is None else given
+            places = hook.weights if hook.theta is None else hook.theta
+            assert places is not None
+            windows = self.windows_of(places)
         cells = self.stage_cells.of(self.trunk, look, hook.size_thw)
         focus = self.readout.focus(windows, None, self.at, cells, extents)
         return focus, features, hook.descriptions.mean(-1)
@@ -236,10 +248,12 @@ class ZoomNetwork(FocusedNetwork):
     def _glimpse_features(self, glimpses: Tensor) -> Tensor:
         """Return the features (N, D) of glimpses (N, 3, T, h, w)."""
         own = self.second_look.trunk
-        if self.stages_before is None or self.glimpse_normalization is None:
-            return self.trunk_features(glimpses) if own is None else own(self._normalized(glimpses))
-        pixels = self.glimpse_normalization(glimpses)
-        return self.trunk_features(self.stages_before(pixels)) if own is None else own(pixels)
+        if own is not None:
+            normalized = self.glimpse_normalization or self._normalized
+            return own(normalized(glimpses))
+        return self.trunk_features(
+            glimpses if self.stages_before is None else self.glimpse_maps(glimpses)
+        )
 
 
 def _checked_readout(readout: Readout | None, window_gradient: WindowGradient) -> Readout:

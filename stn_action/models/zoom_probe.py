@@ -8,20 +8,18 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stn_action.errors import InputError
 from stn_action.models.prediction import Prediction
-from stn_action.models.probe_network import (
-    VIEWS_AT_ONCE,
+from stn_action.models.probe_inputs import (
     ProbeInputs,
-    ProbeNetwork,
+    fixed_inputs,
     prepared_features,
     probe_inputs,
-    sequences_at,
 )
+from stn_action.models.probe_network import ProbeNetwork, sequences_at
 from stn_action.models.readouts.readout import Reading
-from stn_action.models.second_look import mass_windows
 from stn_action.models.stages import evaluating
 from stn_action.models.stored_means import MapSource
 from stn_action.models.zoom_network import ZoomNetwork
@@ -66,7 +64,7 @@ class ZoomProbe(ProbeNetwork):
                 places = self.places(self.evidence(clip), extents)
             assert places is not None
             if windows is None:
-                windows = places if readout.kind else mass_windows(places)
+                windows = network.windows_of(places)
             glimpsed = _glimpsed(network, cast(PixelSource, inputs.source), clip, windows)
         assert places is not None
         described = windows.new_empty(len(clip), 0)
@@ -111,28 +109,20 @@ def zoom_inputs(
     if learns:
         return probe_inputs(network, source, trunk, extents, learns=True)
     assert network.readout is not None
-    glimpsed, windows = [], []
+
+    def describe(numbers: Tensor, reading: Reading) -> tuple[Tensor, Tensor]:
+        windows = network.windows_of(reading.places)
+        return _glimpsed(network, source, numbers, windows), windows
+
     with evaluating(network):
-        for numbers in torch.arange(len(trunk)).split(VIEWS_AT_ONCE):
-            windows.append(_windows(network.readout(source.maps(numbers), extents[numbers])))
-            glimpsed.append(_glimpsed(network, source, numbers, windows[-1]))
-    return ProbeInputs(source, trunk, None, torch.cat(glimpsed), torch.cat(windows))
-
-
-def _windows(reading: Reading) -> Tensor:
-    if reading.theta is not None:
-        return reading.theta
-    assert reading.weights is not None
-    return mass_windows(reading.weights)
+        return fixed_inputs(network.readout, source, trunk, extents, describe)
 
 
 def _glimpsed(network: ZoomNetwork, source: PixelSource, clip: Tensor, windows: Tensor) -> Tensor:
     """Return (B, K, *P), or (B, K, D), of the glimpses of stored views (B,)."""
     cells = network.stage_cells.stored
     assert cells is not None
-    assert network.stages_before is not None
-    assert isinstance(network.glimpse_normalization, nn.Module)
     pixels = [source.clip(number) for number in clip.tolist()]
     glimpses = network.glimpses(pixels, windows, cells)  # (B, K, 3, T, h, w)
-    maps = network.stages_before(network.glimpse_normalization(glimpses.flatten(0, 1)))
+    maps = network.glimpse_maps(glimpses.flatten(0, 1))
     return prepared_features(network, maps.float()).unflatten(0, glimpses.shape[:2])

@@ -20,13 +20,8 @@ from stn_action.distributed import Strategy, build_strategy, seed_everything
 from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_table import backbone_spec
 from stn_action.models.network import FocusedNetwork
-from stn_action.models.probe_network import (
-    ProbeInputs,
-    ProbeNetwork,
-    probe_inputs,
-    reads_as,
-    trunk_inputs,
-)
+from stn_action.models.probe_inputs import ProbeInputs, probe_inputs, reads_as, trunk_inputs
+from stn_action.models.probe_network import ProbeNetwork
 from stn_action.models.zoom_network import ZoomNetwork
 from stn_action.models.zoom_probe import ZoomProbe, zoom_inputs
 from stn_action.runs.probe_grid import ProbeArm, ProbeSetting, config_of_cell

@@ -9,7 +9,8 @@ from stn_action.models.backbones.frame_wise import FrameWise
 from stn_action.models.model_choices import READOUTS
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
-from stn_action.models.probe_network import ProbeNetwork, probe_inputs, trunk_inputs
+from stn_action.models.probe_inputs import probe_inputs, trunk_inputs
+from stn_action.models.probe_network import ProbeNetwork
 from stn_action.models.temporal import TemporalDifference, TemporalMean
 
 NUM_VIEWS, SIZE_THW = 7, (3, 4, 6)

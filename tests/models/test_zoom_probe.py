@@ -7,7 +7,7 @@ from torch import nn
 from stn_action.errors import InputError
 from stn_action.models.backbones.frame_wise import FrameWise
 from stn_action.models.plug import plug
-from stn_action.models.probe_network import trunk_inputs
+from stn_action.models.probe_inputs import trunk_inputs
 from stn_action.models.temporal import TemporalDifference, TemporalMean
 from stn_action.models.zoom_network import ZoomNetwork
 from stn_action.models.zoom_probe import ZoomProbe, zoom_inputs
