@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stn_action.geometry.splines import NUM_CONTROL_POINTS, spline_basis
-from stn_action.geometry.theta import AFFINE, PROJECTIVE, SPLINE, VOLUMETRIC, kind_of
+from stn_action.geometry.theta import AFFINE, PROJECTIVE, SPLINE, VOLUMETRIC, is_readable, kind_of
 
 FAR = 1e4
 """Entries of theta and normalized coordinates from here on count as nowhere, without gradient."""
@@ -65,8 +65,7 @@ def generate_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
 
 def _with_nowhere(theta: Tensor, kind: tuple[int, int]) -> Tensor:
     """Replace theta that is not finite, or too large, by one outside the map."""
-    is_readable = theta.device.type == "cpu" and not torch.compiler.is_compiling()
-    if is_readable and theta.numel() and float(theta.detach().abs().amax()) < FAR:
+    if is_readable(theta) and theta.numel() and float(theta.detach().abs().amax()) < FAR:
         return theta
     near = (theta.abs() < FAR).flatten(-2).all(-1)[..., None, None]
     return torch.where(near, theta, theta.new_tensor(_NOWHERE_THETA[kind]))

@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.grids import FAR, NOWHERE
-from stn_action.geometry.theta import at_least_float32
+from stn_action.geometry.theta import at_least_float32, is_readable
+
+_LARGE_MAP = 64**2
+"""Pixels of a map of which only the part below the windows is sampled, on a CPU."""
 
 
 def window_kernels(
@@ -101,6 +104,10 @@ def apply_kernels(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     Returns:
         (N, K, C, h, w), every glimpse in the layout of the map.
     """
+    if is_readable(rows) and features.shape[-2] * features.shape[-1] >= _LARGE_MAP:
+        support_y, support_x = _support(rows), _support(columns)
+        features = features[..., support_y, support_x]
+        rows, columns = rows[..., support_y], columns[..., support_x]
     if is_channels_last(features):
         return _apply_channels_last(features, rows, columns)
     return _apply_contiguous(features, rows, columns)
@@ -156,6 +163,17 @@ def _with_border(weights: Tensor, positions: Tensor, covered: Tensor | int) -> T
         return weights + beyond.sum(-1, keepdim=True)
     inner = torch.zeros_like(weights[..., 2:])
     return weights + torch.cat([beyond[..., :1], inner, beyond[..., 1:]], dim=-1)
+
+
+def _support(kernel: Tensor) -> slice:
+    """Return the pixels that a kernel (N, K, out, in) gives weight to, and one on either side.
+
+    At a kink a pixel without weight has a gradient; it is a neighbor of one with weight.
+    """
+    weighted = kernel.detach().flatten(0, -2).any(0).nonzero()
+    if not len(weighted):
+        return slice(0, 1)
+    return slice(max(0, int(weighted[0]) - 1), int(weighted[-1]) + 2)
 
 
 def _apply_contiguous(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

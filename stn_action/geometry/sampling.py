@@ -25,7 +25,13 @@ from torch import Tensor
 
 from stn_action.geometry.grids import sample_grid
 from stn_action.geometry.kernels import apply_kernels, is_channels_last, window_kernels
-from stn_action.geometry.theta import AFFINE, VOLUMETRIC, at_least_float32, kind_of
+from stn_action.geometry.theta import (
+    AFFINE,
+    VOLUMETRIC,
+    at_least_float32,
+    is_readable,
+    kind_of,
+)
 from stn_action.geometry.transform_choices import PADDINGS, SAMPLERS, Padding, Sampler
 
 
@@ -172,17 +178,9 @@ def _chosen(
         return sampler
     if not axis_aligned or kind_of(theta) != AFFINE:
         return "grid"
-    if not _is_readable(theta) or _shrinks(theta, features.shape[-2:], size):
-        return "area"
+    if not is_readable(theta) or _shrinks(theta, features.shape[-2:], size):
+        return "area"  # right for every window, and deterministic on CUDA
     return "grid" if _grid_is_faster(features) else "separable"
-
-
-def _is_readable(theta: Tensor) -> bool:
-    """Return whether values of theta can be read: a GPU would have to wait, a compiler has none.
-
-    Otherwise the area sampler is used, which is right for every window and deterministic on CUDA.
-    """
-    return theta.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _grid_is_faster(features: Tensor) -> bool:

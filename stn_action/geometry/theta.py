@@ -47,6 +47,11 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
+def is_readable(values: Tensor) -> bool:
+    """Return whether values can be read at once: a GPU would have to wait, a compiler has none."""
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def transform_points(theta: Tensor, points: Tensor) -> Tensor:
     """Map points of the output to the input.
 

@@ -276,6 +276,25 @@ def test_kernels_are_applied_as_loops_do(memory_format, num_windows):
                 torch.testing.assert_close(glimpses[n, k, c], expected, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("shift", [0.25, -0.9, 3.0])  # on pixels' centers, over the edge, nowhere
+def test_windows_on_a_large_map_are_sampled_as_on_all_of_it(kernel, padding, shift):
+    features = torch.randn(1, 2, 72, 96, dtype=torch.float64)
+    places = torch.tensor([[0.25, shift], [-0.125, 0.2]], dtype=torch.float64, requires_grad=True)
+    rows = kernel(places[0, :1], places[1, :1], 72, 9, padding=padding)[None]
+    columns = kernel(places[0, 1:].abs() / 2, places[1, 1:], 96, 12, padding=padding)[None]
+    glimpses = apply_kernels(features, rows, columns)
+    expected = rows[:, :, None] @ features[:, None] @ columns[:, :, None].mT
+    torch.testing.assert_close(glimpses, expected, atol=1e-12, rtol=0)
+    weights = torch.randn_like(glimpses)
+    slopes, slow_slopes = (
+        torch.autograd.grad(result, places, weights, retain_graph=True)[0]
+        for result in (glimpses, expected)
+    )
+    torch.testing.assert_close(slopes, slow_slopes, atol=1e-10, rtol=0)
+
+
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_glimpses_have_the_layout_of_the_map(memory_format):
     features = torch.randn(2, 3, 5, 4).contiguous(memory_format=memory_format)
