@@ -57,17 +57,18 @@ class FrozenStages(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Return the maps (B, C, t, h, w) of normalized clips (B, 3, T, H, W)."""
         at_once = max(1, pixels_of_pass(clips.device.type) // clips[0, 0].numel())
-        with self._autocast(clips):
+        with self.autocast(clips.device.type):
             maps = [
                 features_at(self.trunk, self.path, part, channels_last=self._channels_last)
                 for part in clips.split(at_once)
             ]
         return torch.cat(maps)
 
-    def _autocast(self, clips: Tensor):
+    def autocast(self, device_type: str):
+        """Return the context in which its layers compute."""
         if self.precision == "float32":
             return nullcontext()
-        return torch.autocast(clips.device.type, dtype=torch.bfloat16)
+        return torch.autocast(device_type, dtype=torch.bfloat16)
 
     def _in_layout(self, trunk: nn.Module, example: Tensor) -> nn.Module:
         """Return a copy with weights channels last, unless the trunk does not run with them."""
@@ -77,7 +78,7 @@ class FrozenStages(nn.Module):
             if memory_format := CHANNELS_LAST.get(weight.dim()):
                 weight.data = weight.data.contiguous(memory_format=memory_format)
         try:  # of two clips: with one, convolutions may leave their output contiguous
-            with torch.inference_mode(), self._autocast(example):
+            with torch.inference_mode(), self.autocast(example.device.type):
                 stage_output(changed, self.path, example)
         except RuntimeError:  # `view` of what is not contiguous
             return plain

@@ -5,6 +5,7 @@ what the temporal module computes without parameters, see `TemporalModule`.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import NamedTuple, cast
 
 import torch
@@ -16,6 +17,7 @@ from stn_action.models.readouts.readout import Reading, Readout
 from stn_action.models.stages import evaluating
 from stn_action.models.stored_means import MapSource
 from stn_action.models.temporal import TemporalModule
+from stn_action.models.zoom_network import ZoomNetwork
 
 VIEWS_AT_ONCE = 32
 """When what does not depend on parameters is computed."""
@@ -56,6 +58,8 @@ def trunk_inputs(network: FocusedNetwork, source: MapSource, num_views: int) -> 
 def prepared_features(network: FocusedNetwork, maps: Tensor) -> Tensor:
     """Return what the trunk computes of maps without a trained parameter, (N, *P) or (N, D).
 
+    Of a network that looks twice, in the precision of the frozen stages before; both looks alike.
+
     Args:
         network: the part behind the stored stage.
         maps: (N, C, T, H, W) of that stage.
@@ -63,16 +67,20 @@ def prepared_features(network: FocusedNetwork, maps: Tensor) -> Tensor:
     Raises:
         InputError: as `trunk_inputs`.
     """
+    before = network.stages_before if isinstance(network, ZoomNetwork) else None
+    autocast = nullcontext() if before is None else before.autocast(maps.device.type)
     temporal = trained_temporal(network)
     if temporal is None:
-        return network.trunk_features(maps)
+        with autocast:
+            return network.trunk_features(maps).to(maps.dtype)
     caught: list[Tensor] = []
     handle = temporal.register_forward_pre_hook(lambda module, inputs: caught.append(inputs[0]))
     try:
-        network.trunk_features(maps)
+        with autocast:
+            network.trunk_features(maps)
     finally:
         handle.remove()
-    return temporal.prepared(caught[0])
+    return temporal.prepared(caught[0].to(maps.dtype))
 
 
 @torch.no_grad()

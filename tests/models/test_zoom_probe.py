@@ -11,26 +11,30 @@ from stn_action.models.probe_inputs import trunk_inputs
 from stn_action.models.temporal import TemporalDifference, TemporalMean
 from stn_action.models.zoom_network import ZoomNetwork
 from stn_action.models.zoom_probe import ZoomProbe, zoom_inputs
+from stn_action.precision_choices import StoredPrecision
 
 NUM_VIEWS = 5
 EXAMPLE = torch.zeros(1, 3, 3, 32, 40)
 NUMBERS = torch.tensor([4, 0, 4, 2])
 
 
-def behind(*, temporal: bool = True, **settings) -> ZoomNetwork:
-    """The part behind the last stage of a frozen trunk, with windows that have moved."""
-    image = nn.Sequential(nn.Conv2d(3, 5, 3, stride=2, padding=1), nn.ReLU())
+def behind(
+    *, temporal: bool = True, more: tuple[nn.Module, ...] = (),
+    precision: StoredPrecision = "float32", **settings,
+) -> ZoomNetwork:  # fmt: skip
+    """The part behind a stage of a frozen trunk, with windows that have moved."""
+    image = nn.Sequential(nn.Conv2d(3, 5, 3, stride=2, padding=1), nn.ReLU(), *more)
     trunk = FrameWise(image, TemporalDifference(5, 6) if temporal else TemporalMean(5))
     network = plug(
         trunk, at="image.1", heads=2, num_classes=4, glimpse="zoom", look_size=(16, 20),
         glimpse_size=12, gain=10.0, dropout=0.5, example=EXAMPLE, mean=[120] * 3, std=[60] * 3,
         **settings,
     )  # fmt: skip
-    network.freeze_until("image.1", EXAMPLE)
+    network.freeze_until(f"image.{1 + len(more)}", EXAMPLE)
     for parameter in network.parameters():
         if parameter.requires_grad:
             nn.init.normal_(parameter, std=0.3)
-    rest = network.behind("image.1", EXAMPLE)
+    rest = network.behind("image.1", EXAMPLE, precision=precision)
     assert isinstance(rest, ZoomNetwork)
     return rest
 
@@ -90,6 +94,20 @@ def test_predictions_and_gradients_are_the_networks(settings, learns):
         found.append([prediction.logits, prediction.focus[0].theta, *gradients])
     torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-4)
     assert any(g is not None and g.abs().sum() > 0 for g in found[0][2:])
+
+
+def test_both_looks_go_on_in_the_precision_of_the_stages_before():
+    more = (nn.Conv2d(5, 5, 3, padding=1), nn.ReLU())
+    network = behind(more=more, precision="bf16")
+    assert network.stages_before is not None
+    seen = []
+    more[0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    probe, _ = probe_of(network, learns=True)
+    of_first_look = len(seen)
+    prediction = probe(NUMBERS)
+    assert 0 < of_first_look < len(seen)
+    assert set(seen) == {torch.bfloat16}
+    assert probe.inputs.trunk.dtype == prediction.logits.dtype == torch.float32
 
 
 @pytest.mark.parametrize(
