@@ -163,9 +163,8 @@ class DataConfig(Section):
     """Largest number of pixels of a frame; videos with larger ones count as unreadable. It bounds
     the memory that a single frame can take."""
     frames_fps: FramesPerSecond = DEFAULT_FPS
-    """Frames per second of videos that are folders of frames, which do not tell it (12 in
-    Something-Something V1). It counts where seconds do: slices, tracking, drawn and re-encoded
-    videos."""
+    """Frames per second of videos that are folders of frames, which do not tell it. It counts where
+    seconds do: slices, tracking, drawn and re-encoded videos."""
     num_workers: Workers = 2
     """Number of processes that load clips; 0: load in the training process."""
     max_unreadable: Whole = 10
