@@ -39,17 +39,6 @@ def path_checksum(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def video_checksum(
-    path: str | Path, start_seconds: float | None = None, end_seconds: float | None = None
-) -> str:
-    """Return the checksum of a file, followed by the label of the slice if the video is one.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    return checksum(path) + slice_label(start_seconds, end_seconds)
-
-
 def split_checksum(text: str) -> tuple[str, str]:
     """Split a `video_checksum` into the file's checksum and the label of the slice.
 

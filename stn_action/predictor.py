@@ -142,7 +142,8 @@ class Predictor:
         """Predict one video, by the test protocol of the checkpoint.
 
         Args:
-            video: a file, or its frames (T, H, W, 3) or (T, 3, H, W), uint8 RGB.
+            video: a file or a folder of frames, or the frames (T, H, W, 3) or (T, 3, H, W), uint8
+                RGB.
             tubes: the people in it; None: those that `people` knows of the file, by its name.
             fps: of frames that are given.
 

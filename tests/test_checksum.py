@@ -3,7 +3,7 @@ import doctest
 import pytest
 
 from stn_action import checksum as module
-from stn_action.checksum import checksum, path_checksum, video_checksum
+from stn_action.checksum import checksum, path_checksum
 
 
 def test_examples_in_the_docstrings_hold():
@@ -30,10 +30,3 @@ def test_a_folder_is_known_by_the_names_and_bytes_of_its_files(tmp_path):
     (tmp_path / "x/a.csv").rename(tmp_path / "x/b.csv")
     assert len({before, changed, path_checksum(tmp_path)}) == 3
     assert path_checksum(tmp_path / "x/b.csv") == checksum(tmp_path / "x/b.csv")
-
-
-def test_a_slice_is_known_by_its_file_and_its_bounds(tmp_path):
-    path = tmp_path / "a.mp4"
-    path.write_bytes(b"1")
-    assert video_checksum(path) == video_checksum(path, 0.0, None) == checksum(path)
-    assert video_checksum(path, 0.5, 2) == f"{checksum(path)} 0.5:2.0"

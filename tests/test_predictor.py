@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from stn_action import Predictor
+from stn_action.build.video_sets import videos_named
 from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction
 from stn_action.geometry.outlines import focus_outlines
@@ -18,6 +19,7 @@ from stn_action.training.checkpoint import load_checkpoint, save_checkpoint
 from stn_action.video.backend_table import open_video
 from stn_action.video.reader import VideoError
 from tests.tiny import CLASSES, rows_of
+from tests.video.frame_folders import write_frames
 
 TEST = "test/left/0"
 
@@ -221,3 +223,19 @@ def test_weights_that_are_not_finite_are_named(tiny_run, tmp_path):
     save_checkpoint(tmp_path / "last.pt", content)
     with pytest.raises(InputError, match=rf"the weights {name} hold NaN or infinity: the training"):
         Predictor.load(tmp_path / "last.pt")
+
+
+def test_a_folder_of_frames_is_predicted_as_the_file_it_was_written_from(
+    predictor, tiny_data, tmp_path
+):
+    with open_video(tiny_data / f"{TEST}.mp4") as reader:
+        frames = [image for _, image, _ in reader.stream()]
+    folder = write_frames(tmp_path / TEST, frames)
+    found, wanted = predictor.predict(folder), predictor.predict(tiny_data / f"{TEST}.mp4")
+    assert found.name == wanted.name
+    assert found.person_found
+    torch.testing.assert_close(found.view_probabilities, wanted.view_probabilities)
+    torch.testing.assert_close(found.boxes, wanted.boxes)
+    (named,) = videos_named([str(folder)], predictor.config)
+    (same,) = predictor.predict_all([named])
+    torch.testing.assert_close(same.probabilities, wanted.probabilities)

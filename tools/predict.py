@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--top", type=int, default=3, help="classes to print (default: 3)")
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
-    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="files or folders")
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="videos, or folders of videos")
     options = parser.parse_intermixed_args(arguments)
     if options.top < 1:
         parser.error(f"--top must be at least 1, got {options.top}")

@@ -68,6 +68,7 @@ def read_listing(config: Config, *, require_files: bool = True) -> Listing:
         raise InputError("data.fold=all: one fold is needed here; give its number (data.fold=N)")
     spec = DATASETS[data.name]
     listing = spec.read(data.root, data.fold, require_official=data.official)
+    listing = listing.with_frames_fps(data.frames_fps)
     if data.val_share and not listing.val:
         listing = hold_out_groups(listing, data.val_share, seed=config.train.seed)
     return spec.keep_present(listing, data.root) if require_files else listing

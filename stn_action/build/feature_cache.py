@@ -19,11 +19,11 @@ from rich.console import Console
 from stn_action.build.cache_filling import fill_arrays
 from stn_action.build.model import example_clip
 from stn_action.build.scene_pools import scene_keys, unused_keys
-from stn_action.checksum import slice_label
 from stn_action.config.fingerprint import Fingerprint
 from stn_action.config.schema import Config
 from stn_action.data.source import ClipSource
 from stn_action.data.stored_views import StoredViews
+from stn_action.data.video_files import is_present
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.data.view_arrays import ViewArrays
 from stn_action.disk.atomic_file import write_file
@@ -33,6 +33,7 @@ from stn_action.errors import InputError
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.stage_extractor import StageExtractor
 from stn_action.precision_choices import StoredPrecision
+from stn_action.video.content import video_state
 
 Part = Literal["train", "test"]
 META, LOCK = "cache.json", "cache.lock"
@@ -224,11 +225,7 @@ def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
     more = ["train.seed"] if config.model.weights is None else []  # of a random trunk
     more += ["train.cache_at"] if config.train.cache_at is not None else []
     more += ["model.focus.look_size"] if config.zooms else []
-    lines = "\n".join(
-        f"{video.name} {video.path.stat().st_size if video.path.is_file() else 'unreadable'}"
-        + slice_label(video.start_seconds, video.end_seconds)
-        for video in videos
-    )
+    lines = "\n".join(f"{video.name} {_size(video.path)}{video.slice_label}" for video in videos)
     return Fingerprint.of(
         config,
         keys=(*DEPENDS_ON, *more, *scene_keys(config)),
@@ -239,6 +236,11 @@ def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
             "format": FORMAT,
         },
     )
+
+
+def _size(path: Path) -> int | str:
+    """Return the bytes of a video, of all frames if it is a folder of them."""
+    return video_state(path).bytes if is_present(path) else "unreadable"
 
 
 def _checksum_of(meta: dict[str, Any]) -> str:

@@ -6,16 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from stn_action.build.data import fold_configs, load_listing, read_listing
+from stn_action.config.folder_settings import data_of_folder
 from stn_action.config.schema import Config, load_config
 from stn_action.data.video_files import (
     find_video_files,
     has_namesake,
+    holds_frames,
+    is_present,
     name_files,
     passed_over_line,
+    stem_of,
 )
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
-from stn_action.video.suffixes import SUFFIXES_IN_WORDS
+from stn_action.video.suffixes import FRAMES_IN_WORDS, SUFFIXES_IN_WORDS
 
 Announce = Callable[[str], None]
 """Called with a line for the user."""
@@ -34,12 +38,12 @@ def videos_of(
 
     Of a configuration: all videos of its fold, of every fold with
     `data.fold=all`. Videos of official lists are included even if they are not on the disk.
-    Of a folder: the files below it that have a suffix of a video, except hidden ones; the name is
-    the path below the folder without suffix, or with it if files differ in the suffix alone.
+    Of a folder: the videos below it, see `find_video_files`; the name is the path below the folder
+    without suffix, or with it if files differ in the suffix alone.
 
     Args:
         config_or_folder: a YAML file or a folder.
-        overrides: `key.sub=value`, for a configuration only.
+        overrides: `key.sub=value`; for a folder those of `OF_FOLDERS` only.
         announce: called with a line about the files that are passed over, if there are any.
 
     Raises:
@@ -48,11 +52,11 @@ def videos_of(
     """
     path = Path(config_or_folder)
     if path.is_dir():
-        if overrides:
-            raise InputError(
-                f"{path} is a folder, which takes no setting {overrides[0]}; give a configuration"
-            )
-        videos = _videos_below(path, announce)
+        data = data_of_folder(path, overrides)
+        videos = [
+            replace(video, max_pixels=data.max_pixels, frames_fps=data.frames_fps)
+            for video in _videos_below(path, announce)
+        ]
     else:
         config = load_config(config_or_folder, overrides)
         listings = [read_listing(fold, require_files=False) for fold in _folds(config)]
@@ -69,7 +73,7 @@ def videos_named(
     """Return the videos of paths, folders, and of the words "train", "val" and "test", each once.
 
     Args:
-        names: files, folders or parts of the data set of `config`.
+        names: files, folders of frames, folders of videos or parts of the data set of `config`.
         config: names the data set.
         announce: see `videos_of`.
 
@@ -83,18 +87,19 @@ def videos_named(
         path = Path(name)
         if names_a_part([name]):
             videos += getattr(load_listing(config), name)
-        elif path.is_dir():
+        elif path.is_dir() and not holds_frames(path):
             for video in _videos_below(path, announce):
                 keeps_suffix = video.name.endswith(video.path.name)
                 videos.append(_named_by_its_end(video.path, keeps_suffix=keeps_suffix))
-        elif path.is_file():
+        elif is_present(path):
             videos.append(unlabeled_video(path))
         else:
             raise InputError(
                 f"{name}: no such file or folder; give a video, a folder of videos, train, val "
                 "or test"
             )
-    return _with_unique_names(videos)
+    rated = [replace(video, frames_fps=config.data.frames_fps) for video in videos]
+    return _with_unique_names(rated)
 
 
 def names_a_part(names: Sequence[str]) -> bool:
@@ -114,25 +119,32 @@ def _folds(config: Config) -> list[Config]:
 
 
 def unlabeled_video(path: Path) -> Video:
-    """Return a video named by its file and two folders, which identify its boxes.
+    """Return a video named by its file, or folder of frames, and the two folders above.
 
-    The name keeps the suffix if another video beside the file differs in it alone.
+    The name identifies its boxes. It keeps the suffix if another video beside it differs in it
+    alone.
     """
+    if path.name in ("", ".."):  # a folder of frames that is given as `.`
+        path = path.resolve()
     return _named_by_its_end(path, keeps_suffix=has_namesake(path))
 
 
 def _named_by_its_end(path: Path, *, keeps_suffix: bool) -> Video:
-    named = path if keeps_suffix else path.with_suffix("")
+    named = path if keeps_suffix else path.with_name(stem_of(path))
     parts = [part for part in named.parts if part not in ("..", path.anchor)]
     return Video("/".join(parts[-3:]), path, target=0, group="")
 
 
 def _videos_below(folder: Path, announce: Announce | None) -> list[Video]:
     found = find_video_files(folder)
+    if not found.videos and holds_frames(folder):
+        raise InputError(
+            f"{folder}: this folder of frames is one video itself; give the folder above it"
+        )
     if not found.videos:
         raise InputError(
             f"{folder}: there is no video below this folder; expected files that end in "
-            f"{SUFFIXES_IN_WORDS}"
+            f"{SUFFIXES_IN_WORDS}, or folders of frames ({FRAMES_IN_WORDS})"
         )
     if announce is not None and found.passed_over:
         announce(passed_over_line(found.passed_over, folder))

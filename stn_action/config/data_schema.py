@@ -8,6 +8,7 @@ from stn_action.config.box_error_schema import BoxErrorConfig, allow_names
 from stn_action.config.types import (
     Count,
     Frames,
+    FramesPerSecond,
     Looseness,
     Number,
     OddCount,
@@ -29,7 +30,7 @@ from stn_action.person.person_choices import (
     Select,
     WithoutPerson,
 )
-from stn_action.video.video_choices import MAX_PIXELS, Reader
+from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS, Reader
 
 
 class CropConfig(Section):
@@ -161,6 +162,9 @@ class DataConfig(Section):
     max_pixels: Count = MAX_PIXELS
     """Largest number of pixels of a frame; videos with larger ones count as unreadable. It bounds
     the memory that a single frame can take."""
+    frames_fps: FramesPerSecond = DEFAULT_FPS
+    """Frames per second of videos that are folders of frames, which do not tell it. It counts where
+    seconds do: slices, tracking, drawn and re-encoded videos."""
     num_workers: Workers = 2
     """Number of processes that load clips; 0: load in the training process."""
     max_unreadable: Whole = 10

@@ -129,6 +129,7 @@ Switch = Annotated[bool, Strict()]
 Number = Annotated[float, BeforeValidator(_number), Strict(), Field(allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0, le=MAX_NUMBER)]
 NotNegative = Annotated[Number, Field(ge=0, le=MAX_NUMBER)]
+FramesPerSecond = Annotated[Number, Field(ge=0.001, le=10_000)]
 Probability = Annotated[
     float, BeforeValidator(_probability), Strict(), Field(ge=0, le=1, allow_inf_nan=False)
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from stn_action.batch import class_text
+from stn_action.data.video_files import is_present
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
@@ -72,6 +73,13 @@ class Listing:
             return class_text(self.classes, video.labels)
         return ", ".join(self.classes[label] for label in video.labels)
 
+    def with_frames_fps(self, frames_fps: float) -> "Listing":
+        """Return the same videos, those that are folders of frames at another rate."""
+        train, val, test = (
+            part.with_frames_fps(frames_fps) for part in (self.train, self.val, self.test)
+        )
+        return replace(self, train=train, val=val, test=test)
+
     @property
     def all_videos(self) -> VideoTable:
         """The videos of all parts: train, then val, then test."""
@@ -81,7 +89,7 @@ class Listing:
 def require_videos(
     videos: VideoTable, *, looked_in: str, remedy: str, unit: str = "videos"
 ) -> None:
-    """Check that all listed files exist.
+    """Check that all listed files and folders of frames exist.
 
     Args:
         videos: the list.
@@ -93,7 +101,7 @@ def require_videos(
         InputError: with the number of missing files and the first few names.
     """
     paths = videos.paths()
-    absent = {path for path in set(paths) if not Path(path).is_file()}
+    absent = {path for path in set(paths) if not is_present(Path(path))}
     if not absent:
         return
     missing = [Path(path) for path in paths if path in absent]

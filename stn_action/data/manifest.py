@@ -1,4 +1,4 @@
-"""The manifest of a data set: a table on disk with the properties of its video files.
+"""The manifest of a data set: a table on disk with the properties of its videos.
 
 The table is a text file of tab-separated columns, one line a video. It is memory-mapped; a line is
 parsed when its video is asked for. In memory are only where each line starts and a hash of each
@@ -27,7 +27,7 @@ _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row of the manifest: the properties of one video's file; fields are columns."""
+    """A row of the manifest: the properties of one video, file or folder; fields are columns."""
 
     name: str
     """The video's name, as `Video.name`."""
@@ -35,7 +35,8 @@ class Entry:
     """Number of frames that a sequential decode of the file gives. It is the video's length for
     training, evaluation and people, whatever the file promises."""
     fps: float
-    """Frames per second on average; 0 if the file cannot be read."""
+    """Frames per second on average, of a folder of frames `data.frames_fps`; 0 if the video cannot
+    be read."""
     width: int
     """Width of the frames as shown, after rotation, in pixels."""
     height: int
@@ -46,9 +47,9 @@ class Entry:
     codec: str
     """FFmpeg's name of the decoder."""
     bytes: int
-    """Size of the file."""
+    """Size of the file, or of all frames."""
     modified: int
-    """Time of the last change of the file, nanoseconds since 1970."""
+    """Time of the last change of the file or the frames, nanoseconds since 1970."""
     checksum: str
     """`Video.checksum()`."""
     error: str = ""

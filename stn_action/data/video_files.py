@@ -1,4 +1,4 @@
-"""The video files below a folder, and their names."""
+"""The videos below a folder, files and folders of frames, and their names."""
 
 import glob
 import os
@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from stn_action.errors import InputError
-from stn_action.video.suffixes import has_video_suffix
+from stn_action.video.frame_folder import is_frame
+from stn_action.video.suffixes import has_video_suffix, without_video_suffix
 
 
 @dataclass
@@ -16,7 +18,7 @@ class FoundFiles:
     """The files below a folder."""
 
     videos: list[Path] = field(default_factory=list)
-    """Those with the suffix of a video, sorted; readable or not."""
+    """Files with the suffix of a video and folders of frames, sorted; readable or not."""
     passed_over: Counter[str] = field(default_factory=Counter)
     """What else is there and how often, by suffix: "no suffix", ".txt"."""
 
@@ -24,28 +26,51 @@ class FoundFiles:
 def find_video_files(folder: Path) -> FoundFiles:
     """Find all files below a folder, except hidden ones and those in hidden folders.
 
-    Links to folders are followed, but no folder is entered twice. A folder that is called like a
+    Links to folders are followed, but no folder is entered twice. A folder below it that holds
+    frames (see `holds_frames`) is one video, whatever else is in it. A folder that is called like a
     video and holds none counts as one, which cannot be read.
 
     Raises:
         InputError: a folder cannot be listed.
     """
     found = FoundFiles()
-    _search(folder, {folder.resolve()}, found)
+    _search(folder, _listed(folder), {folder.resolve()}, found)
     found.videos.sort()
     return found
 
 
+def holds_frames(folder: Path) -> bool:
+    """Return whether a folder is meant to be one video: numbered images, no video and no folder.
+
+    Whether its frames can be read, opening it tells.
+
+    Raises:
+        InputError: the folder cannot be listed.
+    """
+    return _are_frames(_listed(folder))
+
+
+def is_present(path: Path) -> bool:
+    """Return whether there is a file, or a folder, which may hold frames."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return S_ISREG(mode) or S_ISDIR(mode)
+
+
 def name_files(paths: Sequence[Path]) -> list[str]:
-    """Return the names of video files: without suffix, or with it where others would be equal.
+    """Return the names of videos: without its suffix, or with it where others would be equal.
+
+    Only the suffix of a video is one; other endings, of a folder of frames, are part of the name.
 
     Args:
         paths: relative; no two are equal.
 
-    >>> name_files([Path("a/x.mp4"), Path("a/x.avi"), Path("a/y.v2.mp4")])
-    ['a/x.mp4', 'a/x.avi', 'a/y.v2']
+    >>> name_files([Path("a/x.mp4"), Path("a/x.avi"), Path("a/y.v2.mp4"), Path("a/z.v2")])
+    ['a/x.mp4', 'a/x.avi', 'a/y.v2', 'a/z.v2']
     """
-    stems = [path.with_suffix("") for path in paths]
+    stems = [path.with_name(without_video_suffix(path.name)) for path in paths]
     number = Counter([*stems, *paths])
     return [
         (path if number[stem] > 1 else stem).as_posix()
@@ -69,15 +94,29 @@ def preference(path: Path) -> tuple[bool, bool, str]:
     return path.suffix != ".avi", path.suffix != ".mp4", path.suffix
 
 
+def stem_of(path: Path) -> str:
+    """Return the last part of a video's path without suffix; a folder has only that of a video."""
+    return without_video_suffix(path.name) if path.is_dir() else path.stem
+
+
 def has_namesake(path: Path) -> bool:
-    """Return whether another video file beside this one has the same name without its suffix."""
+    """Return whether another video beside this one has the same name without its suffix."""
+    stem = stem_of(path)
     try:
-        beside = list(path.parent.glob(f"{glob.escape(path.stem)}*"))  # others have other names
+        beside = list(path.parent.glob(f"{glob.escape(stem)}*"))  # others have other names
     except OSError:
         return False
-    others = {Path(other.name) for other in beside if has_video_suffix(other)} - {Path(path.name)}
-    *_, name = name_files([*others, Path(path.name)])
-    return name == path.name
+    others = [
+        other
+        for other in beside
+        if has_video_suffix(other)
+        or (other.name == stem and other.is_dir() and holds_frames(other))
+    ]
+    return any(
+        stem in (other.name, without_video_suffix(other.name))
+        for other in others
+        if other.name != path.name
+    )
 
 
 def passed_over_line(passed_over: Mapping[str, int], where: object) -> str:
@@ -93,27 +132,43 @@ def passed_over_line(passed_over: Mapping[str, int], where: object) -> str:
     return f"passed over in {where}: {files} not called like a video ({kinds})"
 
 
-def _search(folder: Path, entered: set[Path], found: FoundFiles) -> None:
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what a folder holds, without what is hidden, sorted by name."""
     try:
         with os.scandir(folder) as listed:
-            entries = sorted(listed, key=lambda entry: entry.name)
+            shown = [entry for entry in listed if not entry.name.startswith(".")]
     except OSError as error:
         raise InputError(f"{folder}: this folder cannot be listed ({error.strerror})") from error
+    return sorted(shown, key=lambda entry: entry.name)
+
+
+def _search(
+    folder: Path, entries: Sequence[os.DirEntry[str]], entered: set[Path], found: FoundFiles
+) -> None:
     for entry in entries:
         path = folder / entry.name
-        if entry.name.startswith("."):
-            continue
         if _is_folder(entry):
             before = len(found.videos)
             if (real := path.resolve()) not in entered:
                 entered.add(real)
-                _search(path, entered, found)
+                inside = _listed(path)
+                if _are_frames(inside):
+                    found.videos.append(path)
+                else:
+                    _search(path, inside, entered, found)
             if has_video_suffix(path) and len(found.videos) == before:
                 found.videos.append(path)
         elif has_video_suffix(path):
             found.videos.append(path)
         else:
             found.passed_over[path.suffix.lower() or "no suffix"] += 1
+
+
+def _are_frames(entries: Sequence[os.DirEntry[str]]) -> bool:
+    others = [entry for entry in entries if not is_frame(entry.name)]
+    return len(others) < len(entries) and not any(
+        _is_folder(entry) or has_video_suffix(Path(entry.name)) for entry in others
+    )
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

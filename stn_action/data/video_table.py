@@ -9,6 +9,7 @@ import math
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,10 +18,10 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from stn_action.checksum import video_checksum
 from stn_action.video.backend_table import open_video
+from stn_action.video.content import label_of, video_checksum
 from stn_action.video.reader import VideoReader
-from stn_action.video.video_choices import MAX_PIXELS, Reader
+from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS, Reader
 
 _COLUMNS = 3
 """Texts of a video: name, path, group."""
@@ -28,12 +29,12 @@ _COLUMNS = 3
 
 @dataclass(frozen=True)
 class Video:
-    """One labeled video: a file, or a slice of one."""
+    """One labeled video: a file or a folder of frames, or a slice of one."""
 
     name: str
     """The name in its list, with folders, without suffix: `Archery/v_Archery_g01_c01`."""
     path: Path
-    """The file."""
+    """The file, or the folder of frames: see `open_video`."""
     target: int | tuple[int, ...]
     """Index into the classes of its listing; with several labels, the indices of all of them; with
     several positions, the index at each."""
@@ -45,6 +46,8 @@ class Video:
     """End of the slice (exclusive); None: the end of the file."""
     max_pixels: int = MAX_PIXELS
     """Largest frame that `open` accepts, in pixels; a `VideoTable` does not keep it."""
+    frames_fps: float = DEFAULT_FPS
+    """Frames per second, if it is a folder of frames; a file gives its own rate."""
 
     def __post_init__(self) -> None:
         start, end = self.start_seconds, self.end_seconds
@@ -57,6 +60,11 @@ class Video:
     def is_slice(self) -> bool:
         """Whether the video is only a part of its file."""
         return bool(self.start_seconds) or self.end_seconds is not None
+
+    @property
+    def slice_label(self) -> str:
+        """What `checksum` appends for a slice; empty if it is none."""
+        return label_of(self.path, self.start_seconds, self.end_seconds, self.frames_fps)
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -78,11 +86,12 @@ class Video:
             start_seconds=self.start_seconds,
             end_seconds=self.end_seconds,
             max_pixels=self.max_pixels if max_pixels is None else max_pixels,
+            frames_fps=self.frames_fps,
         )
 
     def checksum(self) -> str:
-        """Compute the checksum of the file with its slice: see `video_checksum`."""
-        return video_checksum(self.path, self.start_seconds, self.end_seconds)
+        """Compute the checksum of the content with its slice: see `video_checksum`."""
+        return video_checksum(self.path, self.start_seconds, self.end_seconds, self.frames_fps)
 
 
 class VideoTable(Sequence[Video]):
@@ -118,7 +127,8 @@ class VideoTable(Sequence[Video]):
         self.num_classes = num_classes
         """L with several labels, else None."""
         text, ends = bytearray(), array("q", [0])
-        labels, label_ends, seconds = array("i"), array("q", [0]), array("d")
+        labels, label_ends = array("i"), array("q", [0])
+        seconds, rates = array("d"), array("d")
         for video in videos:
             for part in (video.name, video.path, video.group):
                 text += os.fsencode(part)
@@ -128,11 +138,13 @@ class VideoTable(Sequence[Video]):
             label_ends.append(len(labels))
             for second in (video.start_seconds, video.end_seconds):
                 seconds.append(math.nan if second is None else second)
+            rates.append(video.frames_fps)
         self._text = torch.frombuffer(text or bytearray(1), dtype=torch.uint8)  # name path group ..
         self._ends = torch.frombuffer(ends, dtype=torch.int64)  # (3N + 1,)
         self._labels = _tensor(labels, torch.int32)
         self._label_ends = torch.frombuffer(label_ends, dtype=torch.int64)  # (N + 1,)
         self._seconds = _tensor(seconds, torch.float64).reshape(-1, 2)
+        self._rates = _tensor(rates, torch.float64)  # (N,)
 
     @property
     def targets(self) -> Tensor:
@@ -183,6 +195,12 @@ class VideoTable(Sequence[Video]):
         """
         return self._like(self[index] for index in indices)
 
+    def with_frames_fps(self, frames_fps: float) -> "VideoTable":
+        """Return the same videos, those that are folders of frames at another rate."""
+        changed = copy(self)
+        changed._rates = torch.full_like(self._rates, frames_fps)
+        return changed
+
     def __len__(self) -> int:
         return len(self._seconds)
 
@@ -207,6 +225,7 @@ class VideoTable(Sequence[Video]):
             [self._label_ends, other._label_ends[1:] + len(self._labels)]
         )
         joined._seconds = torch.cat([self._seconds, other._seconds])
+        joined._rates = torch.cat([self._rates, other._rates])
         return joined
 
     @overload
@@ -234,7 +253,8 @@ class VideoTable(Sequence[Video]):
         start, end = (None if math.isnan(s) else s for s in self._seconds[row].tolist())
         single = self.num_classes is None and self.positions == 1
         target = labels[0] if single else tuple(labels)
-        return Video(name, Path(path), target, group, start, end)
+        rate = float(self._rates[row])
+        return Video(name, Path(path), target, group, start, end, frames_fps=rate)
 
     def _like(self, videos: Iterable[Video]) -> "VideoTable":
         """Return a table of other videos whose targets are of the same kind."""

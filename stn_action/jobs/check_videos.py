@@ -1,12 +1,13 @@
 """Decode every file of a data set once, and write its manifest."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from stn_action.checksum import slice_label, split_checksum
+from stn_action.checksum import split_checksum
 from stn_action.data.manifest import (
     HEADER,
     Entry,
@@ -20,6 +21,7 @@ from stn_action.errors import InputError
 from stn_action.jobs.inspection import REMARK, damage_of, entry_without_frames, inspect_video
 from stn_action.jobs.job_spec import JobSpec, JobSummary, list_few, run_job
 from stn_action.jobs.journal import Journal
+from stn_action.video.content import video_state
 from stn_action.workers.pool import Failed
 
 Item = tuple[Video, Entry | None]
@@ -40,6 +42,8 @@ class CheckSummary:
     """Name of each video that decodes in part, and what is wrong with it."""
     remarks: dict[str, str]
     """Name of each video of which something else is to be known, and what."""
+    folders: Counter[float]
+    """Videos that are folders of frames, by the rate they are taken for."""
 
     def lines(self) -> list[str]:
         """Return the lines to print."""
@@ -47,6 +51,11 @@ class CheckSummary:
             *self.job.lines("checked"),
             *list_few("damaged", self.damaged, see=self.out),
             *list_few("remark", self.remarks, see=self.out),
+            *(
+                f"{number} videos are folders of frames, taken for {fps:g} frames per second "
+                "(data.frames_fps)"
+                for fps, number in self.folders.items()
+            ),
             f"written to {self.out}: {self.entries} videos, {len(self.job.failures)} cannot be "
             f"read, {len(self.damaged)} damaged in part",
         ]
@@ -89,7 +98,8 @@ def check_videos(
         for name, note in noted.items()
         if (text := note.removeprefix(damage_of(note)).removeprefix("; "))
     }
-    return CheckSummary(out, job, len(manifest), damaged, remarks)
+    folders = Counter(video.frames_fps for video in videos if video.path.is_dir())
+    return CheckSummary(out, job, len(manifest), damaged, remarks, folders)
 
 
 class _Known:
@@ -104,10 +114,8 @@ class _Known:
 
     def recorded(self, video: Video) -> bool | Failed:
         """Return whether the video's file is known: see `JobSpec.recorded`."""
-        entry, status = self._entry(video), video.path.stat()
-        if entry is None or entry.bytes != status.st_size:
-            return False
-        if entry.modified != status.st_mtime_ns:
+        entry = self._entry(video)
+        if entry is None or (entry.bytes, entry.modified) != video_state(video.path):
             return False
         return Failed(entry.error) if entry.error else True
 
@@ -135,8 +143,10 @@ class _Known:
         else:
             entry = None if self.old is None else self.old.find(video.name)
             entry = None if entry is None or entry.error else entry
-        label = slice_label(video.start_seconds, video.end_seconds)
-        return entry if entry is not None and split_checksum(entry.checksum)[1] == label else None
+        if entry is None or split_checksum(entry.checksum)[1] != video.slice_label:
+            return None
+        other_rate = not entry.error and entry.fps != video.frames_fps
+        return None if other_rate and video.path.is_dir() else entry
 
 
 def _finished_before(out: Path) -> Manifest | None:
@@ -154,10 +164,10 @@ def _finished_before(out: Path) -> Manifest | None:
 def _inspect(item: Item) -> Entry:
     video, before = item
     try:
-        status = video.path.stat()
-        same_size = before is not None and before.bytes == status.st_size
+        state = video_state(video.path)
+        same_size = before is not None and before.bytes == state.bytes
         if before is not None and same_size and before.checksum == video.checksum():
-            return replace(before, modified=status.st_mtime_ns)
+            return replace(before, modified=state.modified)
     except OSError:
         pass  # the inspection reports it
     return inspect_video(video)

@@ -80,7 +80,7 @@ def detect_all(
     people = PeopleFile.create(out, plan.made_by())
 
     def is_done(video: Video) -> bool:
-        return people.is_done(video.name, video.path, video.start_seconds, video.end_seconds)
+        return people.is_done(video.name, video.path, video.slice_label)
 
     def record(video: Video, result: VideoPeople | Failed) -> Failed | None:
         try:
@@ -140,7 +140,7 @@ def _detect(plan: DetectionPlan, video: Video) -> VideoPeople | Failed:
             video.path, video.name, detector,
             every=plan.every, batch_size=plan.batch_size, backend=plan.reader,
             start_seconds=video.start_seconds, end_seconds=video.end_seconds,
-            max_pixels=video.max_pixels,
+            max_pixels=video.max_pixels, frames_fps=video.frames_fps,
         )  # fmt: skip
     except VideoError as error:
         return Failed(str(error).removeprefix(f"{video.path}: "))

@@ -18,12 +18,18 @@ from stn_action.video.container import (
     frame_orientation,
     open_container,
 )
+from stn_action.video.content import video_state
+from stn_action.video.frame_folder import FrameFolderReader
+from stn_action.video.orientation import Orientation, photo_orientation
 from stn_action.video.packets import TIMED_CODECS, TIMED_CONTAINERS
 from stn_action.video.reader import VideoReader
 from stn_action.video.slice import SliceReader
 
 REMARK = "remark: "
 """Before parts of a note that tell of no damage."""
+
+FRAME_CODECS = {".jpeg": "mjpeg", ".jpg": "mjpeg", ".png": "png"}
+"""FFmpeg's names of the decoders of frames, by suffix."""
 
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 """FFmpeg's numbers (`color_trc`) of the curves of bright screens. Source: ITU-R BT.2100."""
@@ -42,14 +48,15 @@ def inspect_video(video: Video) -> Entry:
     """Decode every frame of a video, one at a time, and return its entry.
 
     A file that cannot be read, or whose frames change their size, gives an entry with `error`; one
-    that decodes in part an entry with the frames that decode and a `note`.
+    that decodes in part an entry with the frames that decode and a `note`. A folder of frames is
+    read completely or not at all: without one of them the others would be numbered wrongly.
     """
     try:
-        status = video.path.stat()
+        state = video_state(video.path)
         digest = video.checksum()
     except OSError as error:
         return entry_without_frames(video, f"the file cannot be read ({error.strerror})")
-    about = {"bytes": status.st_size, "modified": status.st_mtime_ns, "checksum": digest}
+    about = {**state._asdict(), "checksum": digest}
     try:
         with video.open() as reader:
             return _describe(video, reader, about)
@@ -168,6 +175,8 @@ class _Pass:
 def _describe(video: Video, reader: VideoReader, about: dict) -> Entry:
     height, width = reader.size_hw
     known = {"fps": reader.fps, "width": width, "height": height, **about}
+    if reader.backend == FrameFolderReader.backend:
+        return _describe_folder(video, reader, known)
     if reader.backend != "pyav":
         return Entry(
             video.name, len(reader), rotation=0, codec="", note=f"read by {reader.backend}", **known
@@ -184,6 +193,18 @@ def _describe(video: Video, reader: VideoReader, about: dict) -> Entry:
         note="; ".join(seen.damage() + seen.remarks(reader)),
         **known,
     )
+
+
+def _describe_folder(video: Video, reader: VideoReader, known: dict) -> Entry:
+    """Decode every frame of a folder, or of the slice of it."""
+    for _ in reader.stream():
+        pass
+    whole = reader.video if isinstance(reader, SliceReader) else reader
+    assert isinstance(whole, FrameFolderReader)
+    turned = photo_orientation(whole.first_frame) or Orientation()
+    codec = FRAME_CODECS[whole.first_frame.suffix.lower()]
+    rotation = 90 * turned.quarter_turns
+    return Entry(video.name, len(reader), rotation=rotation, codec=codec, **known)
 
 
 def _describe_slice(video: Video, reader: SliceReader, known: dict) -> Entry:

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stn_action.checksum import video_checksum
 from stn_action.geometry.boxes import box_sizes, clip_boxes
 from stn_action.person.detectors.detector_base import Detections, Detector
 from stn_action.person.tracker import track_people
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.backend_table import open_video
+from stn_action.video.content import video_checksum
 from stn_action.video.reader import VideoReader
-from stn_action.video.video_choices import MAX_PIXELS, Reader
+from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS, Reader
 
 NumberedImages = list[tuple[int, np.ndarray]]
 """Frame numbers and their images (H, W, 3)."""
@@ -32,11 +32,12 @@ def detect_people(
     start_seconds: float | None = None,
     end_seconds: float | None = None,
     max_pixels: int = MAX_PIXELS,
+    frames_fps: float = DEFAULT_FPS,
 ) -> VideoPeople:
     """Detect and track all people in a video.
 
     Args:
-        path: the file.
+        path: the file, or the folder of frames.
         name: of the video, as `VideoPeople.name`; a slice has a name of its own.
         detector: finds the persons in a frame.
         every: detect in frames 0, every, 2 * every, ...; between them boxes are interpolated.
@@ -46,6 +47,7 @@ def detect_people(
             are counted from its first frame.
         end_seconds: end of the slice.
         max_pixels: see `open_video`.
+        frames_fps: see `open_video`.
 
     Returns:
         A tube for each person detected at least twice, boxes clipped to the image.
@@ -57,10 +59,11 @@ def detect_people(
     with open_video(
         path, backend,
         start_seconds=start_seconds, end_seconds=end_seconds, max_pixels=max_pixels,
+        frames_fps=frames_fps,
     ) as reader:  # fmt: skip
         found = detect_frames(reader, detector, every=every, batch_size=batch_size)
         tubes = track_people(found, detections_per_second=reader.fps / every)
-        digest = video_checksum(path, start_seconds, end_seconds)
+        digest = video_checksum(path, start_seconds, end_seconds, frames_fps)
         return VideoPeople(
             name, tubes, reader.size_hw, len(reader), reader.fps, digest, source=str(path)
         )

@@ -35,7 +35,7 @@ class VideoPeople:
     fps: float | None = None
     """Frames per second on average; None: unknown."""
     checksum: str | None = None
-    """`checksum.video_checksum` of the file, and of the slice of it; None: unknown."""
+    """`video_checksum` of the file, and of the slice of it; None: unknown."""
     labels: tuple[str | None, ...] = field(default=())
     """Action of each tube's person, from annotations; empty: unknown."""
     source: str = ""

@@ -5,9 +5,10 @@ import math
 from pathlib import Path
 
 from stn_action.errors import InputError
+from stn_action.video.frame_folder import FrameFolderReader
 from stn_action.video.reader import RefusedVideoError, VideoError, VideoReader
 from stn_action.video.slice import SliceReader
-from stn_action.video.video_choices import MAX_PIXELS, Backend, Reader
+from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS, Backend, Reader
 
 BACKENDS: dict[Backend, tuple[str, str, str]] = {
     "pyav": ("stn_action.video.pyav", "PyAVReader", "av"),
@@ -26,17 +27,21 @@ def open_video(
     start_seconds: float | None = None,
     end_seconds: float | None = None,
     max_pixels: int = MAX_PIXELS,
+    frames_fps: float = DEFAULT_FPS,
 ) -> VideoReader:
     """Open a video, or a slice of one, for reading by frame index.
+
+    A video is a file, or a folder of numbered JPEG or PNG images, one each frame: see
+    `frame_names` in `frame_folder.py`. Its frames are numbered without gaps, from any number on.
 
     A slice holds the frames that are shown at times t with `start_seconds` <= t < `end_seconds`,
     counted from the file's first frame (see `VideoReader.frame_range`). Frame 0 is the first of
     them, and the times of frames count from it.
 
     Args:
-        path: the file.
+        path: the file, or the folder of frames.
         backend: "pyav", "opencv", "decord", or "auto": PyAV, and if that is not installed or cannot
-            open the file, the next one that can.
+            open the file, the next one that can. Folders of frames are read without it.
         num_frames: how many frames a complete pass has given (a manifest has it). It saves counting
             them in files whose packets do not give it (raw streams, AVI with B-frames). Where the
             packets promise another number, a complete pass decides: the file is damaged and is read
@@ -49,13 +54,14 @@ def open_video(
         end_seconds: end of the slice, may be beyond the file's; None: the file's end.
         max_pixels: largest number of pixels of a frame; videos with larger ones are refused before
             a frame is decoded.
+        frames_fps: frames per second of a folder of frames; not used for a file.
 
     Returns:
         The reader; use it in a `with` block or close it.
 
     Raises:
-        VideoError: the file is missing, empty or no video, its frames are too large, or the slice
-            holds no frame.
+        VideoError: the file is missing, empty or no video, a folder does not hold the frames of one
+            video, the frames are too large, or the slice holds no frame.
         InputError: there is no backend of that name, or it is not installed.
         ValueError: `num_frames` is below 1.
     """
@@ -73,8 +79,8 @@ def open_video(
             f"{start_seconds} and end_seconds {end_seconds}; correct the video's entry in its list"
         )
     if start == 0 and end == math.inf:
-        return _open_file(path, backend, num_frames, max_pixels)
-    video = _open_file(path, backend, None, max_pixels)
+        return _open_all(path, backend, num_frames, max_pixels, frames_fps)
+    video = _open_all(path, backend, None, max_pixels, frames_fps)
     try:
         return SliceReader(video, start_seconds, end_seconds, num_frames)
     except BaseException:
@@ -82,9 +88,18 @@ def open_video(
         raise
 
 
-def _open_file(path: Path, backend: Reader, num_frames: int | None, max_pixels: int) -> VideoReader:
+def _open_all(
+    path: Path, backend: Reader, num_frames: int | None, max_pixels: int, frames_fps: float
+) -> VideoReader:
+    """Open a file or a folder of frames, not a slice of it."""
     if not path.exists():
         raise VideoError(f"{path}: no such video file")
+    if path.is_dir():
+        return FrameFolderReader(path, num_frames, max_pixels, frames_fps)
+    return _open_file(path, backend, num_frames, max_pixels)
+
+
+def _open_file(path: Path, backend: Reader, num_frames: int | None, max_pixels: int) -> VideoReader:
     if not path.is_file():
         raise VideoError(f"{path}: is not a file")
     if path.stat().st_size == 0:

@@ -19,14 +19,11 @@ from stn_action.video.nal_units import refreshes
 from stn_action.video.orientation import Orientation, matrix_orientation, photo_orientation
 from stn_action.video.packets import FrameIndex, Packet, index_frames
 from stn_action.video.reader import RefusedVideoError, VideoError, too_large_error
-from stn_action.video.video_choices import MAX_PIXELS
+from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS
 
 REFUSED_FORMATS = {"tty"}
 """FFmpeg plays text files as terminal recordings; these are no videos to train on."""
 
-
-DEFAULT_FPS = 25.0
-"""Frames per second of a video that gives no rate, or none that can be believed."""
 
 BELIEVED_FPS = (0.001, 10_000.0)
 """From a frame in a quarter of an hour (time lapse) to fast cameras. Where the rate is another one,

@@ -10,7 +10,6 @@ from av.error import FFmpegError
 
 from stn_action.video.coded_order import OrderCheck, order_check
 from stn_action.video.container import (
-    DEFAULT_FPS,
     demux_packets,
     is_believed,
     measured_rate,
@@ -19,7 +18,7 @@ from stn_action.video.container import (
     stream_index,
 )
 from stn_action.video.packets import FrameIndex, Start
-from stn_action.video.video_choices import MAX_PIXELS
+from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS
 
 INTRA = 1
 """FFmpeg's number (`pict_type`) of frames that refer to no other one."""

@@ -1,4 +1,4 @@
-"""Suffixes of video files: one definition for data sets, tools and names."""
+"""Suffixes of video files and of frames: one definition for data sets, tools and names."""
 
 from pathlib import PurePath, PurePosixPath
 
@@ -11,6 +11,9 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 """What FFmpeg reads as video by itself; lower case. Not suffixes that are sound or still images as
 a rule (`.ogg`, `.apng`), nor raw pixels (`.yuv`), whose size no file tells."""
+FRAME_SUFFIXES = (".jpeg", ".jpg", ".png")
+"""Of images that are the frames of a video, one each; lower case."""
+FRAMES_IN_WORDS = "numbered .jpg, .jpeg or .png images, one for each frame"
 SUFFIXES_IN_WORDS = f".mp4, .avi, .mkv, .mov, .webm and {len(VIDEO_SUFFIXES) - 5} others"
 """For messages."""
 

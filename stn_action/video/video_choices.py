@@ -1,4 +1,4 @@
-"""Names of the libraries that decode videos, and the largest frame that they decode."""
+"""Names of the libraries that decode videos, the largest frame that they decode, and a rate."""
 
 from typing import Literal
 
@@ -10,3 +10,7 @@ Reader = Literal["auto", Backend]
 MAX_PIXELS = 50_000_000
 """Pixels of a frame; 8K has 35 million. A file of a few kilobytes can promise a thousand times as
 many, and decoding it would take that memory."""
+
+DEFAULT_FPS = 25.0
+"""Frames per second of what gives no rate, or none that can be believed: a file, or a folder of
+frames."""

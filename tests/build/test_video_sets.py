@@ -1,9 +1,11 @@
 import pytest
 
+from stn_action.build.data import load_listing
 from stn_action.build.video_sets import videos_of
 from stn_action.errors import InputError
-from tests.tiny import tiny_settings, write_config
+from tests.tiny import tiny_config, tiny_settings, write_config
 from tests.ucf101_tree import write_ucf101
+from tests.video.frame_folders import gray_frames, write_frames
 
 
 def test_a_configuration_gives_the_videos_of_both_lists_sorted(tiny_data, tmp_path):
@@ -53,3 +55,27 @@ def test_a_source_without_a_video_is_refused(tmp_path):
         videos_of(str(tmp_path), ["data.fold=2"])
     with pytest.raises(InputError, match=r"missing.yaml"):
         videos_of(str(tmp_path / "missing.yaml"))
+
+
+def test_a_folder_takes_the_rate_and_the_limit_of_its_frames(tmp_path):
+    write_frames(tmp_path / "videos/a", gray_frames(3))
+    given = ["data.frames_fps=12", "data.max_pixels=100"]
+    (video,) = videos_of(str(tmp_path / "videos"), given)
+    assert (video.name, video.frames_fps, video.max_pixels) == ("a", 12, 100)
+    with pytest.raises(
+        InputError, match=r"override .data.frames_fps=0.: data.frames_fps: expected"
+    ):
+        videos_of(str(tmp_path / "videos"), ["data.frames_fps=0"])
+    with pytest.raises(InputError, match=r"is one video itself; give the folder above it"):
+        videos_of(str(tmp_path / "videos/a"))
+
+
+def test_a_data_set_has_the_rate_of_its_configuration(tmp_path):
+    for part in ("train", "val", "test"):
+        write_frames(tmp_path / part / "wave/a", gray_frames(3))
+    config = tiny_config(tmp_path, "data.people=null", "data.frames_fps=12.5")
+    listing = load_listing(config)
+    parts = (listing.train, listing.val, listing.test)
+    assert [[video.frames_fps for video in videos] for videos in parts] == [[12.5]] * 3
+    file = write_config(tmp_path / "tiny.yaml", tiny_settings(tmp_path, "data.people=null"))
+    assert [video.frames_fps for video in videos_of(str(file))] == [25.0] * 3

@@ -14,6 +14,8 @@ from stn_action.data.video_files import (
     FoundFiles,
     find_video_files,
     has_namesake,
+    holds_frames,
+    is_present,
     name_files,
     passed_over_line,
 )
@@ -177,3 +179,60 @@ def test_files_of_one_name_in_different_folders_get_names_of_their_own(tmp_path)
     above = tmp_path.as_posix().lstrip("/")
     both = [f"{above}/{path}/train/wave/x" for path in "ab"]
     assert names == [*both, "train/wave/x.avi", "train/wave/x.mp4"]
+
+
+def test_a_folder_of_frames_is_one_video_and_its_files_are_not_passed_over(tmp_path):
+    touch(
+        tmp_path, "wave/a/00001.jpg", "wave/a/00002.jpg", "wave/a/Thumbs.db", "wave/b.v2/img_1.png",
+        "wave/c.avi/7.jpg", "wave/d/1.jpg", "wave/d/2.png", "images/cover.jpg", "both/1.jpg",
+        "both/x.mp4", "stills_1.jpg",
+    )  # fmt: skip
+    found = find_video_files(tmp_path)
+    names = [path.relative_to(tmp_path).as_posix() for path in found.videos]
+    assert names == ["both/x.mp4", "wave/a", "wave/b.v2", "wave/c.avi", "wave/d"]
+    assert found.passed_over == {".jpg": 3}
+    assert [video.name for video in videos_of(str(tmp_path))] == [
+        "both/x", "wave/a", "wave/b.v2", "wave/c", "wave/d",
+    ]  # fmt: skip
+    folders = ("wave/a", "wave/d", "wave", "both", "images")
+    assert [holds_frames(tmp_path / name) for name in folders] == [True, True, False, False, False]
+
+
+def test_a_class_folder_may_hold_folders_of_frames_but_is_none(tmp_path):
+    touch(tmp_path, "train/wave/a/1.jpg", "train/wave/a/2.jpg", "train/wave/b.mp4")
+    touch(tmp_path, "test/wave/0.5/1.jpg")
+    listing = load_dataset("folders", tmp_path)
+    assert listing.train.names() == listing.train.groups() == ["train/wave/a", "train/wave/b"]
+    assert (listing.test.names(), listing.passed_over) == (["test/wave/0.5"], {})
+    touch(tmp_path, "train/kick/1.jpg")
+    with pytest.raises(InputError, match=r"there is no video of the class kick; .*numbered .jpg"):
+        load_dataset("folders", tmp_path)
+
+
+def test_a_folder_of_frames_is_called_alike_alone_and_in_its_folder(tmp_path, monkeypatch):
+    touch(tmp_path, "train/wave/x.1/1.jpg", "train/wave/x.avi/1.jpg", "train/wave/y.mp4")
+    folder, config = tmp_path / "train/wave", tiny_config(tmp_path, "data.frames_fps=12")
+    videos = videos_named([str(folder)], config)
+    names = ["train/wave/x.1", "train/wave/x", "train/wave/y"]
+    assert [(video.name, video.frames_fps) for video in videos] == [(name, 12) for name in names]
+    alone = videos_named([str(folder / name) for name in ("x.1", "x.avi", "y.mp4")], config)
+    assert alone == videos
+    monkeypatch.chdir(folder / "x.1")
+    assert [video.name for video in videos_named(["."], config)] == names[:1]
+
+
+def test_files_and_folders_are_there_and_nothing_else(tmp_path):
+    touch(tmp_path, "frames/1.jpg")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "nowhere.mp4").symlink_to(tmp_path / "removed.mp4")
+    names = ("frames", "frames/1.jpg", "pipe.mp4", "nowhere.mp4", "none", "x\0")
+    found = [is_present(tmp_path / name) for name in names]
+    assert found == [True, True, False, False, False, False]
+
+
+def test_a_video_and_a_folder_of_frames_may_be_namesakes(tmp_path):
+    touch(tmp_path, "y.mp4", "y/1.jpg", "z.mp4", "z/notes.txt", "x.mp4", "x.jpg", "w.jpg")
+    names = ("y.mp4", "y", "z.mp4", "x.jpg", "w.jpg")
+    found = [has_namesake(tmp_path / name) for name in names]
+    assert found == [True, True, False, True, False]
+    assert [video.name for video in videos_of(str(tmp_path))] == ["x", "y", "y.mp4", "z"]

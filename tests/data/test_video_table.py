@@ -52,6 +52,24 @@ SLICES = [
 ]
 
 
+def test_the_rate_of_frames_goes_with_each_video():
+    rates = [12.0, 25.0, 30.5]
+    listed = [
+        dataclasses.replace(video, frames_fps=fps)
+        for video, fps in zip(VIDEOS, rates, strict=False)
+    ]
+    videos = VideoTable(listed)
+    for same in (
+        videos,
+        videos[:1] + videos[1:],
+        videos.select(range(3)),
+        pickle.loads(pickle.dumps(videos)),
+    ):
+        assert [video.frames_fps for video in same] == rates
+    assert [video.frames_fps for video in videos.with_frames_fps(12)] == [12.0] * 3
+    assert list(videos) == listed
+
+
 def test_slices_and_several_labels_come_back_as_they_were():
     videos = VideoTable(SLICES, num_classes=3)
     assert list(videos) == SLICES

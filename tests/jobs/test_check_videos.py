@@ -20,6 +20,7 @@ from stn_action.jobs.inspection import inspect_video
 from stn_action.video.backend_table import open_video
 from stn_action.workers.pool import CRASHED
 from tests.video.clips import CLIPS, write_clip
+from tests.video.frame_folders import gray_frames, write_frames
 
 
 def check(folder: Path, out: Path, *, workers: int = 0) -> CheckSummary:
@@ -229,3 +230,25 @@ def test_a_decoder_that_crashes_takes_nothing_along(folder, tmp_path):
     found = check_videos(videos, tmp_path / "m.tsv", workers=2, console=Console(file=StringIO()))
     assert found.entries == 6
     assert found.job.failures["down/1"] == CRASHED.reason
+
+
+def test_folders_of_frames_are_known_while_frames_and_rate_stay_as_they_were(tmp_path):
+    for name in "ab":
+        write_frames(tmp_path / "videos" / name, gray_frames(4))
+    out = tmp_path / "manifest.tsv"
+
+    def again(fps: float) -> list[str]:
+        videos = videos_of(str(tmp_path / "videos"), [f"data.frames_fps={fps}"])
+        return check_videos(videos, out, workers=0, console=Console(file=StringIO())).lines()
+
+    assert again(12)[:2] == [
+        "2 videos: 2 checked now, 0 known before, 0 failed",
+        "2 videos are folders of frames, taken for 12 frames per second (data.frames_fps)",
+    ]
+    assert again(12)[0].startswith("2 videos: 0 checked now, 2 known before")
+    os.utime(tmp_path / "videos/a/00002.png", (1, 1))
+    assert again(12)[0].startswith("2 videos: 0 checked now, 2 known before")
+    write_frames(tmp_path / "videos/b", gray_frames(5)[4:], first=5)
+    assert again(12)[0].startswith("2 videos: 1 checked now, 1 known before")
+    assert again(30)[0].startswith("2 videos: 2 checked now, 0 known before")
+    assert [(entry.frames, entry.fps) for entry in Manifest.open(out)] == [(4, 30), (5, 30)]

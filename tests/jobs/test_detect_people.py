@@ -17,8 +17,9 @@ from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.detect_people import DetectionPlan, detect_all, merge_files
 from stn_action.person.store.people_file import PeopleFile
-from tests.person.scene import crossing, standing, write_scene
+from tests.person.scene import crossing, draw, standing, write_scene
 from tests.person.store.test_people_file import same
+from tests.video.frame_folders import write_frames
 
 DETECTOR = "python:tests.person.scene:ColorDetector"
 PLAN = DetectionPlan(DETECTOR)
@@ -218,3 +219,21 @@ def test_files_of_several_machines_are_joined(videos, complete, tmp_path):
     assert lines[0].endswith("a.sqlite: 7 videos merged")
     assert lines[1].endswith("b.sqlite: 5 videos merged")
     assert_identical(PeopleFile(tmp_path / "all.sqlite"), complete)
+
+
+def test_people_are_found_in_folders_of_frames(tmp_path):
+    folder = write_frames(tmp_path / "videos/a", draw(standing(9)))
+    out = tmp_path / "people.sqlite"
+
+    def again(*settings: str) -> str:
+        videos = videos_of(str(tmp_path / "videos"), settings)
+        return detect_all(videos, out, PLAN, workers=0, console=quiet())[0]
+
+    assert again("data.frames_fps=30").startswith("1 videos: 1 searched for people now")
+    (found,) = PeopleFile(out)
+    assert (found.name, found.num_frames, found.fps, len(found.tubes)) == ("a", 9, 30.0, 1)
+    boxes = found.tubes[0].boxes_at(torch.arange(7))
+    torch.testing.assert_close(boxes, standing(7)[0], atol=1.0, rtol=0)
+    assert again().startswith("1 videos: 0 searched for people now, 1 known before")
+    write_frames(folder, draw(standing(1)), first=10)
+    assert again().startswith("1 videos: 1 searched for people now, 0 known before")

@@ -12,7 +12,9 @@ from stn_action.data.video_table import Video
 from stn_action.jobs import inspection
 from stn_action.jobs.inspection import inspect_video
 from stn_action.video.backend_table import open_video
+from stn_action.video.content import content_checksum, video_state
 from tests.video.clips import CLOSED, Clip, write_clip
+from tests.video.frame_folders import gray_frames, write_frames
 
 HDR = "colorprim=bt2020:colormatrix=bt2020nc:transfer="
 
@@ -133,3 +135,27 @@ def test_frames_that_a_decoder_leaves_out_silently_are_counted(tmp_path):
     with open_video(path) as video:
         assert sum(1 for _ in video.stream()) == entry.frames < 60
     assert f"frames that cannot be decoded: {60 - entry.frames}" in entry.note
+
+
+def test_a_folder_of_frames_is_described_at_the_rate_it_is_given(tmp_path):
+    folder = write_frames(tmp_path / "a", gray_frames(6, (12, 16)), pattern="img_{}.jpg")
+    entry = inspect_video(Video("a", folder, 0, "", frames_fps=12.5))
+    assert (entry.frames, entry.fps, entry.height, entry.width) == (6, 12.5, 12, 16)
+    assert (entry.codec, entry.rotation, entry.error, entry.note) == ("mjpeg", 0, "", "")
+    assert (entry.bytes, entry.modified) == video_state(folder)
+    assert entry.checksum == content_checksum(folder)
+    part = inspect_video(Video("a_1", folder, 0, "", 0.25, 1.0, frames_fps=4.0))
+    assert (part.frames, part.fps, part.checksum) == (3, 4, f"{entry.checksum} 0.25:1.0@4.0")
+
+
+def test_without_one_of_its_frames_a_folder_cannot_be_read(tmp_path):
+    folder = write_frames(tmp_path / "a", gray_frames(6))
+    content = (folder / "00004.png").read_bytes()
+    (folder / "00004.png").write_bytes(content[:40])
+    assert entry_of(folder).error.startswith("00004.png is no image that can be decoded; write")
+    (folder / "00004.png").unlink()
+    entry = entry_of(folder)
+    assert entry.error.startswith("frame 4 is missing: 00005.png comes after 00003.png")
+    assert (entry.frames, entry.bytes) == (0, video_state(folder).bytes)
+    write_frames(folder, gray_frames(1, (4, 4)), first=4)
+    assert entry_of(folder).error.startswith("00004.png is 4x4 pixels, 00001.png 12x16; bring all")

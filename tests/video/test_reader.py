@@ -146,9 +146,10 @@ def test_files_that_are_no_videos_are_named(backend, name, content, message, tmp
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_folder_is_no_video(tmp_path):
+def test_a_pipe_is_no_video(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(VideoError, match="is not a file"):
-        open_video(tmp_path)
+        open_video(tmp_path / "pipe.mp4")
 
 
 @pytest.mark.parametrize("backend", ["auto", *EXACT_BACKENDS])

@@ -17,6 +17,7 @@ from stn_action.data.datasets import (
     weizmann,
 )
 from stn_action.data.listing import Listing, require_separate_groups, require_videos
+from stn_action.data.video_files import is_present
 from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 
@@ -235,4 +236,4 @@ def load_dataset(
 
 
 def _present(videos: VideoTable) -> VideoTable:
-    return videos.select(index for index, video in enumerate(videos) if video.path.is_file())
+    return videos.select(index for index, video in enumerate(videos) if is_present(video.path))

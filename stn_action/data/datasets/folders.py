@@ -8,11 +8,11 @@ from stn_action.data.listing import Listing, require_folder
 from stn_action.data.video_files import find_video_files, name_files
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
-from stn_action.video.suffixes import SUFFIXES_IN_WORDS, has_video_suffix
+from stn_action.video.suffixes import FRAMES_IN_WORDS, SUFFIXES_IN_WORDS, has_video_suffix
 
 REMEDY = (
     "put videos into train/<class>/ and test/<class>/ of data.root "
-    f"(suffixes {SUFFIXES_IN_WORDS}); "
+    f"(suffixes {SUFFIXES_IN_WORDS}; or folders of frames: {FRAMES_IN_WORDS}); "
     "`python tools/make_sample.py` writes an example"
 )
 BESIDE = "videos outside of a class folder"
@@ -21,9 +21,10 @@ BESIDE = "videos outside of a class folder"
 def list_folders(root: str | Path, fold: int = 1) -> Listing:
     """List the videos of class folders; the classes are the folders of `train`, sorted.
 
-    Videos may be in folders below those of the classes. A video's name is its path below `root`
-    without suffix (with it, where two files differ in the suffix alone), and it is a group of its
-    own. Hidden files are ignored, files with another suffix counted. `val` is optional.
+    Videos, files or folders of frames, may be in folders below those of the classes. A video's name
+    is its path below `root` without suffix (with it, where two files differ in the suffix alone),
+    and it is a group of its own. Hidden files are ignored, files with another suffix counted. `val`
+    is optional.
 
     Args:
         root: the folder that holds `train`, `test` and perhaps `val`.

@@ -28,8 +28,9 @@ def list_jhmdb(root: str | Path, fold: int) -> Listing:
     The clips are in class folders in `root/ReCompress_Videos` or in `root`, the lists
     (`<class>_test_splitN.txt`, lines of `<name>.avi 1` to train on and `<name>.avi 2` to test on)
     in `root/splits`. A clip that was re-encoded may have another suffix than the `.avi` of the
-    lists. A clip is called `class/name`; its group is the source video of its class, since the
-    official splits keep the clips of a class from one video together, but not all scenes of a film.
+    lists, and one without a file may be a folder of frames, called as the file without its suffix.
+    A clip is called `class/name`; its group is the source video of its class, since the official
+    splits keep the clips of a class from one video together, but not all scenes of a film.
 
     Args:
         root: the folder of the data set.
@@ -50,7 +51,10 @@ def list_jhmdb(root: str | Path, fold: int) -> Listing:
         parts = _read_parts(lists[class_name])
         _require_listed(clips, parts, lists[class_name])
         for stem, part in parts.items():
-            path = clips.get(stem, folder / class_name / f"{stem}.avi")
+            frames = folder / class_name / stem
+            path = clips.get(stem) or (
+                frames if frames.is_dir() else frames.with_name(f"{stem}.avi")
+            )
             name = f"{class_name}/{stem}"
             video = Video(name, path, label, _group_of(class_name, stem))
             (train if part == 1 else test).append(video)

@@ -24,7 +24,8 @@ def list_ucf101(root: str | Path, fold: int) -> Listing:
 
     The videos are in class folders or all in one folder, in `root` or in `root/UCF-101`; the lists
     (`classInd.txt`, `trainlist0N.txt`, `testlist0N.txt`) in `ucfTrainTestlist` in or beside `root`.
-    A video that was re-encoded may have another suffix than the `.avi` of the lists.
+    A video that was re-encoded may have another suffix than the `.avi` of the lists, and one
+    without a file may be a folder of frames, called as the file without its suffix.
 
     Args:
         root: the folder of the data set.
@@ -78,8 +79,10 @@ def _read_list(path: Path, classes: Sequence[str], root: Path) -> VideoTable:
         if number and number != str(labels[folder] + 1):
             raise InputError(f"{path}: {line!r} does not carry the number of {folder} in classInd")
         folders = [base / part for base in bases for part in (folder, "")]
-        found = [files_in(place).get(Path(file_name).stem) for place in folders]
+        stem = Path(file_name).stem
+        found = [files_in(place).get(stem) for place in folders]
         candidates = [path for path in found if path is not None]
+        candidates = candidates or [place / stem for place in folders if (place / stem).is_dir()]
         video_path = min(candidates, key=preference, default=folders[0] / file_name)
         group = f"{folder}_{match['group']}"
         videos.append(Video(name.removesuffix(".avi"), video_path, labels[folder], group))

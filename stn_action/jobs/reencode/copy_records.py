@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from hashlib import blake2b
 from typing import Any, Self
 
-from stn_action.checksum import slice_label, split_checksum
+from stn_action.checksum import split_checksum
 from stn_action.config.fingerprint import Fingerprint
 from stn_action.data.video_table import Video
 from stn_action.disk.atomic_file import WriteError
@@ -16,6 +16,7 @@ from stn_action.jobs.reencode.plan import ReencodePlan
 from stn_action.jobs.reencode.reencoded_video import ReencodedVideo, people_in_copy
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.video_people import VideoPeople
+from stn_action.video.content import video_state
 from stn_action.workers.pool import Failed
 
 JOURNAL, PEOPLE = "reencoded.jsonl", "people.sqlite"
@@ -48,15 +49,16 @@ class CopyRecords:
         record = self._records.get(video.name)
         if record is None or "error" in record:
             return False
-        target, status = self.plan.target(video), video.path.stat()
+        target, state = self.plan.target(video), video_state(video.path)
         if not target.is_file() or target.stat().st_size != record["bytes"]:
             return False
         if record["boxes"] != _boxes_digest(self.plan.people_of(video)):
             return False
         _, label = split_checksum(record["source_checksum"])
-        state = [record["source_bytes"], record["source_modified"], label]
-        own_label = slice_label(video.start_seconds, video.end_seconds)
-        same = state == [status.st_size, status.st_mtime_ns, own_label]
+        if video.path.is_dir() and record["fps"] != video.frames_fps:
+            return False
+        then = record["source_bytes"], record["source_modified"], label
+        same = then == (*state, video.slice_label)
         return same or video.checksum() == record["source_checksum"]
 
     def record(self, video: Video, result: ReencodedVideo | Failed) -> Failed | None:

@@ -13,10 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from stn_action.data.video_files import is_present
 from stn_action.data.video_table import Video
 from stn_action.jobs.reencode.plan import ReencodeItem, ReencodePlan
 from stn_action.jobs.reencode.reencoded_video import Recipe, reencode_video
 from stn_action.person.image_crop import crop_frames
+from stn_action.video.content import video_state
 from stn_action.video.reader import VideoError
 from stn_action.workers.pool import Failed, run_pool
 
@@ -46,7 +48,9 @@ def forecast(plan: ReencodePlan, waiting: Sequence[Video], *, in_process: bool) 
         waiting: the videos that are not yet; at least one.
         in_process: work in this process, not in one that may crash.
     """
-    sizes = {video.path: video.path.stat().st_size for video in waiting if video.path.is_file()}
+    sizes = {
+        video.path: video_state(video.path).bytes for video in waiting if is_present(video.path)
+    }
     text = f"{len(waiting)} videos of {megabytes(sum(sizes.values()))} to re-encode"
     chosen = [waiting[place * len(waiting) // TRIALS] for place in range(TRIALS)]
     with tempfile.TemporaryDirectory() as folder:

@@ -23,6 +23,7 @@ from stn_action.geometry.boxes import clip_boxes, pad_boxes, union_box
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.container import packet_index
+from stn_action.video.content import video_state
 from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.writer import write_video
 
@@ -117,7 +118,7 @@ def reencode_video(
         WriteError: the copy cannot be written.
     """
     digest = _source_checksum(video, people)
-    status = video.path.stat()
+    state = video_state(video.path)
     unfinished = scratch / f"{os.getpid()}.mp4"
     try:
         with video.open() as reader:
@@ -130,7 +131,7 @@ def reencode_video(
             )  # fmt: skip
             _require_complete(unfinished, frames.number)
             copy = ReencodedVideo(
-                status.st_size, status.st_mtime_ns, digest, reader.size_hw, kept, shrunk_hw,
+                state.bytes, state.modified, digest, reader.size_hw, kept, shrunk_hw,
                 frames.number, reader.fps, unfinished.stat().st_size, checksum(unfinished),
             )  # fmt: skip
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stn_action.checksum import checksum, slice_label, split_checksum
+from stn_action.checksum import split_checksum
 from stn_action.disk.process_label import is_alive, process_label
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
@@ -25,6 +25,7 @@ from stn_action.person.store.people_sql import (
 )
 from stn_action.person.store.tube_folder import TubeFolder
 from stn_action.person.video_people import People, VideoPeople
+from stn_action.video.content import content_checksum, video_state
 from stn_action.video.reader import VideoError
 
 BATCH = 500
@@ -126,14 +127,14 @@ class PeopleFile:
         spans = self._spans("")
         return [None if name is None else spans[name] for name in stored]
 
-    def is_done(
-        self,
-        video_name: str,
-        path: Path,
-        start_seconds: float | None = None,
-        end_seconds: float | None = None,
-    ) -> bool:
-        """Return whether exactly this slice of this file was processed without an error."""
+    def is_done(self, video_name: str, path: Path, slice_label: str = "") -> bool:
+        """Return whether exactly this slice of this video was processed without an error.
+
+        Args:
+            video_name: its name.
+            path: the file, or the folder of frames.
+            slice_label: see `label_of`; empty: all of it.
+        """
         rows = self._file.query(
             "SELECT bytes, modified, checksum, error FROM videos WHERE name = ?", video_name
         )
@@ -143,9 +144,9 @@ class PeopleFile:
         if state == [None, None]:
             return True
         digest, label = split_checksum(known if isinstance(known, str) else "")
-        if label != slice_label(start_seconds, end_seconds):
+        if label != slice_label:
             return False
-        return state == _state(path) or checksum(path) == digest
+        return state == [*video_state(path)] or content_checksum(path) == digest
 
     def add(self, people: VideoPeople, path: Path | None = None, error: str | None = None) -> None:
         """Write the people of a video, replacing its previous entry, in one transaction.
@@ -159,7 +160,7 @@ class PeopleFile:
             InputError: the file cannot be written (the disk is full, for instance).
         """
         with self._file.writing() as connection:
-            insert_video(connection, people, _state(path) if path else [None, None], error)
+            insert_video(connection, people, [*video_state(path)] if path else [None, None], error)
         self._names = None
 
     def add_all(self, people: Iterable[VideoPeople]) -> int:
@@ -282,9 +283,3 @@ def open_people(path: Path) -> People:
         InputError: it is neither.
     """
     return TubeFolder(path) if path.is_dir() else PeopleFile(path)
-
-
-def _state(path: Path) -> list[int]:
-    """Return the size and modification time of a file."""
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]

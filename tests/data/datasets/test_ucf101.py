@@ -61,6 +61,21 @@ def test_every_official_layout_is_read(tmp_path, flat, below, beside):
     assert all(video.path.is_file() for video in (*listing.train, *listing.test))
 
 
+def test_a_video_may_be_a_folder_of_frames(tmp_path):
+    write_lists(tmp_path / "ucfTrainTestlist")
+    write_videos(tmp_path, flat=False)
+    paths = [tmp_path / folder_of(name) / f"{name}.avi" for name in (*TRAIN, *TEST)]
+    for path in paths[1:]:
+        path.unlink()
+        path.with_suffix("").mkdir()
+    listing = load_dataset("ucf101", tmp_path, 2, require_official=False)
+    found = [video.path for video in listing.all_videos]
+    assert found == [paths[0], *(path.with_suffix("") for path in paths[1:])]
+    paths[1].with_suffix("").rmdir()
+    with pytest.raises(InputError, match=rf"1 of 5 listed videos are missing: {paths[1].name}"):
+        load_dataset("ucf101", tmp_path, 2, require_official=False)
+
+
 def test_the_root_may_be_given_relative_to_the_working_folder(tmp_path, monkeypatch):
     (tmp_path / "UCF-101").mkdir()
     write_lists(tmp_path / "ucfTrainTestlist")

@@ -30,6 +30,7 @@ from stn_action.video.writer import write_video
 from tests.tiny import WITHOUT_PERSON, tiny_config, tiny_settings, write_config
 from tests.ucf101_tree import write_ucf101
 from tests.video.clips import images
+from tests.video.frame_folders import write_frames
 
 
 def reencode(plan: ReencodePlan, workers: int = 0) -> ReencodeSummary:
@@ -281,3 +282,24 @@ def test_workers_write_the_same_files_as_one_process(folder, tmp_path):
     assert (summary.job.done, len(summary.job.failures)) == (3, 1)
     for path in one.rglob("*.mp4"):
         assert path.read_bytes() == (two / path.relative_to(one)).read_bytes()
+
+
+def test_a_folder_of_frames_becomes_a_file_at_the_rate_it_is_given(tmp_path):
+    source = write_frames(tmp_path / "videos/kick/v.1", images(12, (48, 64)))
+    out = tmp_path / "out"
+
+    def again(fps: float) -> tuple[int, int]:
+        settings = [f"data.frames_fps={fps}"]
+        job = reencode(plan_reencode(str(tmp_path / "videos"), settings, out, Recipe(32), None)).job
+        return job.done, job.known
+
+    assert again(12) == (1, 0)
+    with open_video(out / "kick/v.1.mp4") as copy:
+        assert (copy.fps, copy.size_hw) == (12, (32, 42))
+        assert len(copy) == 12
+        corners = [image[2:8, 2:8].mean() for image in copy.read_images(range(12))]
+    np.testing.assert_allclose(corners, [20 + 3 * number for number in range(12)], atol=2)
+    assert again(12) == (0, 1)
+    os.utime(source / "00003.png", (1, 1))
+    assert again(12) == (0, 1)
+    assert again(24) == (1, 0)

@@ -12,12 +12,13 @@ import sys
 import pytest
 import torch
 
-from stn_action.checksum import checksum, video_checksum
+from stn_action.checksum import checksum, slice_label
 from stn_action.disk.process_label import process_label
 from stn_action.errors import InputError
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
+from stn_action.video.content import video_checksum
 
 MADE_BY = "colors 1, every 3 frames"
 
@@ -122,16 +123,16 @@ def test_a_slice_is_done_while_its_file_and_its_bounds_stay_as_they_were(file, t
     path.write_bytes(b"first")
     file.add(people("one_1", 3.0, checksum=video_checksum(path, 0.5, 2)), path)
     file.add(people("one_2", 3.0, checksum=video_checksum(path, 2)), path)
-    assert file.is_done("one_1", path, 0.5, 2.0)
-    assert file.is_done("one_2", path, 2.0)
+    assert file.is_done("one_1", path, slice_label(0.5, 2.0))
+    assert file.is_done("one_2", path, slice_label(2.0, None))
     for bounds in [(0.5, 2.5), (None, 2.0), (0.5, None), (None, None)]:
-        assert not file.is_done("one_1", path, *bounds)
+        assert not file.is_done("one_1", path, slice_label(*bounds))
     assert not file.is_done("one_2", path)
     os.utime(path, (1, 1))  # told by the checksum
-    assert file.is_done("one_1", path, 0.5, 2.0)
-    assert not file.is_done("one_1", path, 0.5, 2.5)
+    assert file.is_done("one_1", path, slice_label(0.5, 2.0))
+    assert not file.is_done("one_1", path, slice_label(0.5, 2.5))
     path.write_bytes(b"other, and longer")
-    assert not file.is_done("one_1", path, 0.5, 2.0)
+    assert not file.is_done("one_1", path, slice_label(0.5, 2.0))
 
 
 def test_a_whole_file_is_no_slice_of_itself(file, tmp_path):
@@ -139,8 +140,8 @@ def test_a_whole_file_is_no_slice_of_itself(file, tmp_path):
     path.write_bytes(b"first")
     file.add(people("one", 3.0, checksum=video_checksum(path)), path)
     assert file.is_done("one", path)
-    assert file.is_done("one", path, 0.0, None)
-    assert not file.is_done("one", path, 0.5, None)
+    assert file.is_done("one", path, slice_label(0.0, None))
+    assert not file.is_done("one", path, slice_label(0.5, None))
 
 
 def test_claims_hold_while_their_process_lives(file):
