@@ -9,11 +9,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from stn_action.batch import Item, collate
+from stn_action.build.augment_settings import augment_of
 from stn_action.build.crop_settings import crop_of, describe_boxes, mean_color_of
 from stn_action.build.people import people_of, tubes_of, with_people
 from stn_action.build.scene_pools import with_scenes
 from stn_action.config.schema import Config
-from stn_action.data.augment import Augment
 from stn_action.data.clips import TestClips, TrainClips
 from stn_action.data.data_choices import DIGIT_SETS
 from stn_action.data.datasets.dataset_table import DATASETS
@@ -157,7 +157,7 @@ def training_dataset(
     return TrainClips(
         selected,
         sampling=ClipSampling(**dict(config.data.clip)),
-        augment=Augment(**dict(config.data.augment)),
+        augment=augment_of(config),
         **{"seed": config.train.seed, **settings},
     )
 

@@ -35,6 +35,11 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    @classmethod
+    def expanded(cls, value: Any) -> Any:
+        """Return the settings that a short form of this section stands for, if it is one."""
+        return value
+
 
 def _number(value: Any) -> Any:
     """Convert text to a number: YAML 1.1 reads 1e-4 (no point before the e) as text."""

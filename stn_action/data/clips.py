@@ -105,7 +105,7 @@ class TrainClips(ClipDataset):
         Args:
             source: the videos and their people; a sample's `video` is an index into its table.
             sampling: which frames make a clip.
-            augment: random view, mirroring and colors; None: the center view.
+            augment: random view, mirroring and changes of pixels; None: the center view.
             views_per_video: clips drawn from a video each time it is opened.
             seed: of everything random.
             max_attempts: number of videos that one item may try.
@@ -178,7 +178,7 @@ class TrainClips(ClipDataset):
 
     def _read(self, item: int, views: RandomViews) -> list[ClipView]:
         video, person = self._items[item].tolist()
-        return views.recolor(self.source.read(video, views.choice, person))
+        return views.change(self.source.read(video, views.choice, person))
 
 
 class TestClips(ClipDataset):

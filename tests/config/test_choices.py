@@ -9,7 +9,15 @@ from pydantic import BaseModel
 
 import stn_action
 from stn_action.config.schema import Config
-from stn_action.data.data_choices import DatasetName, DistortionName, FrameSampling, ZoomFrom
+from stn_action.data.augment import PIXEL_STEPS
+from stn_action.data.data_choices import (
+    DatasetName,
+    DistortionName,
+    FixedCrops,
+    FrameSampling,
+    PixelStep,
+    ZoomFrom,
+)
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.digits.distortions import DISTORTIONS
 from stn_action.distributed import PRECISIONS
@@ -62,6 +70,8 @@ from stn_action.video.video_choices import Backend, Reader
 
 PACKAGE = Path(stn_action.__file__).parent
 CHOICES = {
+    "data.augment.multi_scale_crop.num_fixed_crops": FixedCrops,
+    "data.augment.order": PixelStep,
     "data.crop.aspect": Aspect,
     "data.crop.beyond": Beyond,
     "data.crop.motion": Motion,
@@ -95,6 +105,7 @@ CHOICES = {
 TABLES = [
     (DatasetName, DATASETS),
     (DistortionName, DISTORTIONS),
+    (PixelStep, PIXEL_STEPS),
     (TransformName, TRANSFORMS),
     (TransformName, TRANSFORM_NAMES),
     (Sampler, SAMPLERS),

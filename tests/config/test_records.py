@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from stn_action.build.augment_settings import STEPS
+from stn_action.config.augment_schema import AugmentConfig
 from stn_action.config.box_error_schema import BoxErrorConfig
-from stn_action.config.data_schema import AugmentConfig, ClipConfig, CropConfig, TubesConfig
+from stn_action.config.data_schema import ClipConfig, CropConfig, TubesConfig
 from stn_action.config.model_schema import FocusConfig, ModelConfig
-from stn_action.config.schema import OptimConfig
+from stn_action.config.sections import section_of
+from stn_action.config.train_schema import OptimConfig
 from stn_action.data.augment import Augment
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.geometry.family import Transform
@@ -35,6 +38,10 @@ RECORDS = [
     (BoxErrorConfig, BoxErrors),
     (ClipConfig, ClipSampling),
     (AugmentConfig, Augment),
+    *(
+        (section_of(AugmentConfig.model_fields[name].annotation), step)
+        for name, step in STEPS.items()
+    ),
     (TubesConfig, TubeChoice),
 ]
 """Section and record that are the same: `record(**dict(section))`."""

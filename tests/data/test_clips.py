@@ -13,6 +13,7 @@ from stn_action.batch import Batch, Sample, collate
 from stn_action.data.augment import Augment
 from stn_action.data.clips import ClipDataset, TestClips, TrainClips
 from stn_action.data.frame_sampling import ClipSampling
+from stn_action.data.photometric import ColorJitter
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -208,7 +209,9 @@ class TestTrainingItems:
     def test_change_colors_alike_in_all_frames(self, folder):
         settings = {"train": True, "views_per_video": 2}
         plain, _ = dataset_of(folder, "0", augment=Augment(), **settings)[0]
-        bright, _ = dataset_of(folder, "0", augment=Augment(color_jitter=0.9), **settings)[0]
+        bright, _ = dataset_of(
+            folder, "0", augment=Augment(color_jitter=ColorJitter(brightness=0.9)), **settings
+        )[0]
         assert torch.equal(plain[0].boxes, bright[0].boxes)
         ratios = bright[0].clip.double().mean((0, 2, 3)) / plain[0].clip.double().mean((0, 2, 3))
         assert ratios.std() < 0.02
@@ -316,7 +319,9 @@ class TestSlices:
 class TestWorkers:
     def test_change_nothing(self, folder):
         names = ["0", "empty", "2", "3", "text"]
-        dataset = dataset_of(folder, *names, train=True, augment=Augment(color_jitter=0.5))
+        dataset = dataset_of(
+            folder, *names, train=True, augment=Augment(color_jitter=ColorJitter(saturation=0.5))
+        )
         alone = everything(dataset)
         assert sum(len(batch.failures) for batch in alone) >= 2
         assert_equal_batches(
