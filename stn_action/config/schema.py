@@ -89,6 +89,24 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _mixes_clips_of_one_content(self) -> Self:
+        focus, mixes = self.model.focus, self.train.mixes
+        if mixes is None:
+            return self
+        if self.train.cache_features:
+            raise ValueError(
+                f"train.{mixes}: expected null with train.cache_features; the features of mixed "
+                "clips are not those of the clips, mixed"
+            )
+        if focus is not None and "foreground" in (focus.readout, focus.start):
+            key = "readout" if focus.readout == "foreground" else "start"
+            raise ValueError(
+                f"train.{mixes}: expected null with model.focus.{key} foreground, which "
+                "reads where the person of a clip is: a mixed clip shows two"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _zoom_has_pixels(self) -> Self:
         focus, size = self.model.focus, self.data.crop.size
         if focus is None or focus.look_size is None:

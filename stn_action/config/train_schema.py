@@ -1,6 +1,6 @@
 """The `optim` and `train` sections of a configuration."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,7 @@ from stn_action.config.types import (
     Number,
     PathText,
     Positive,
+    Probability,
     Section,
     Share,
     Switch,
@@ -79,6 +80,16 @@ class TrainConfig(Section):
     takes about half the time where the processor has it; elsewhere it is float32, as fp16 is."""
     grad_accum_steps: Count = 1
     """Batches whose gradients are accumulated for one optimizer step."""
+    mixup: Positive | None = None
+    """Mixup: alpha of the beta distribution of the weight by which the clips of a batch are mixed,
+    0.2 to 0.8; null: none. Training accuracy is then that of mixed clips."""
+    cutmix: Positive | None = None
+    """Cutmix: alpha of the beta distribution of the area that a clip keeps, usually 1; the rest of
+    all its frames is another clip's; null: none."""
+    mixup_prob: Probability = 1.0
+    """Probability that a batch is mixed, by mixup or cutmix."""
+    mixup_switch_prob: Probability = 0.5
+    """Probability that a batch is mixed by cutmix where there are both."""
     batch_norm: BatchNorm = "synchronized"
     """Statistics of batch norm: those of the clips of all processes, of each process's share
     (faster; the result depends on the number of processes), or those of the weights file."""
@@ -107,3 +118,10 @@ class TrainConfig(Section):
     """Metric that chooses best.pt on the validation videos; without any there is no best.pt."""
     output_dir: PathText | None = None
     """Run folder; null: a folder in runs/ named by data set, trunk and time."""
+
+    @property
+    def mixes(self) -> Literal["mixup", "cutmix"] | None:
+        """The setting by which clips are mixed; None: they are not."""
+        if self.mixup is not None:
+            return "mixup"
+        return None if self.cutmix is None else "cutmix"

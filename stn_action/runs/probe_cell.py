@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from stn_action.batch import Batch
-from stn_action.build.run import build_objective, build_step, configured_groups
+from stn_action.build.run import build_step, configured_groups
+from stn_action.build.training_loss import build_objective
 from stn_action.config.schema import Config
 from stn_action.data.probe_batches import ProbeBatches, probe_test_batches
 from stn_action.data.video_table import VideoTable

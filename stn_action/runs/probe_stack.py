@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stn_action.build.run import build_objective, build_step, configured_groups
+from stn_action.build.run import build_step, configured_groups
+from stn_action.build.training_loss import build_objective
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.probe_batches import ProbeBatches

@@ -14,7 +14,7 @@ from stn_action.config.box_error_schema import BoxErrorConfig
 from stn_action.config.data_schema import ClipConfig, CropConfig, TubesConfig
 from stn_action.config.model_schema import FocusConfig, ModelConfig
 from stn_action.config.sections import section_of
-from stn_action.config.train_schema import OptimConfig
+from stn_action.config.train_schema import OptimConfig, TrainConfig
 from stn_action.data.augment import Augment
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.geometry.family import Transform
@@ -25,6 +25,7 @@ from stn_action.models.readouts.readout_table import ReadoutSettings
 from stn_action.person.box_error import BoxErrors
 from stn_action.person.crop import CropSpec
 from stn_action.person.select import TubeChoice
+from stn_action.training.mixing import Mixing
 from stn_action.training.objective import ClassificationLoss
 from stn_action.training.optim import (
     DEFAULT_GAIN,
@@ -66,6 +67,7 @@ TAKES_PART = [
     (FocusConfig, ClassificationLoss, set(), "branch_loss random_glimpse_loss"),
     (ModelConfig, plug, set(), "dropout temporal"),
     (OptimConfig, ClassificationLoss, set(), "label_smoothing"),
+    (TrainConfig, Mixing, set(), "mixup cutmix mixup_prob mixup_switch_prob"),
     (OptimConfig, Clipping, set(), "clip_grad_norm clip_localization_norm"),
     (OptimConfig, build_optimizer, set(), "name momentum"),
     (OptimConfig, parameter_groups, set(), "lr relative_lr weight_decay"),

@@ -1,0 +1,47 @@
+"""What a configuration does to batches and the loss of them."""
+
+import pytest
+
+from stn_action.build.training_loss import batch_transforms
+from stn_action.config.schema import load_config
+from stn_action.data.listing import Listing
+from stn_action.data.video_table import Video, VideoTable
+from stn_action.errors import InputError
+from stn_action.training.mixing import Mixing
+
+MINIMAL = [
+    "data.name=sample", "data.root=data/sample", "model.backbone=small3d", "model.focus.at=stage3",
+]  # fmt: skip
+
+
+def listing_of(tmp_path, *labels) -> Listing:
+    positions = len(labels[0]) if isinstance(labels[0], tuple) else 1
+    rows = [Video(str(i), tmp_path / f"{i}.mp4", label, "") for i, label in enumerate(labels)]
+    videos = VideoTable(rows, positions=positions)
+    return Listing("tiny", ("a", "b"), videos, VideoTable(), videos)
+
+
+def test_clips_are_mixed_as_configured(tmp_path):
+    listing = listing_of(tmp_path, 0, 1)
+    assert batch_transforms(load_config(None, MINIMAL), listing) == ()
+    config = load_config(None, [*MINIMAL, "train.mixup=0.8", "train.mixup_prob=0.5"])
+    assert batch_transforms(config, listing) == (Mixing(2, 0.8, None, 0.5, 0.5),)
+
+
+def test_classes_at_several_positions_are_not_mixed(tmp_path):
+    config = load_config(None, [*MINIMAL, "train.cutmix=1"])
+    with pytest.raises(InputError, match=r"train\.cutmix: expected null with tiny, .* of 2 pos"):
+        batch_transforms(config, listing_of(tmp_path, (0, 1), (1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["train.cache_features=true", "model.freeze_until=stage3"], "with train.cache_features"),
+        (["model.focus.readout=foreground"], "model.focus.readout foreground"),
+        (["model.focus.start=foreground"], "model.focus.start foreground"),
+    ],
+)
+def test_mixing_is_refused_where_a_clip_must_show_one_person(settings, message):
+    with pytest.raises(InputError, match=rf"train\.mixup: expected null .*{message}"):
+        load_config(None, [*MINIMAL, "train.mixup=0.2", *settings])
