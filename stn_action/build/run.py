@@ -163,7 +163,9 @@ def build_run(
         curve_part="val" if listing.val else "test",
         curve_batches=curve,
         test_batches=full,
-        objective=build_objective(config, multi_label=listing.multi_label),
+        objective=build_objective(
+            config, listing.train, len(listing.classes), multi_label=listing.multi_label
+        ),
         transforms=batch_transforms(config, listing),
         step=step,
         save_schedule=_save_schedule(config.train.save_interval),

@@ -52,6 +52,12 @@ class OptimConfig(Section):
     """Epochs in which the heads keep their initial windows while trunk and classifiers train."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Share of the target that is distributed evenly over all classes."""
+    class_weights: Literal["balanced"] | None = None
+    """balanced: the loss of each class is weighted by how rare it is among the training videos, so
+    that all classes count alike; null: each by its videos."""
+    focal_gamma: Positive | None = None
+    """Focal loss (Lin et al. 2017): clips count the less the better they are classified, by the
+    factor (1 - probability)^gamma, usually 2; null: cross-entropy."""
     clip_grad_norm: Positive | None = None
     """Maximum gradient norm of everything but the localization networks; null: no clipping."""
     clip_localization_norm: Positive | None = 0.1

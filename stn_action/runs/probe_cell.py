@@ -89,7 +89,7 @@ def train_probe(
     batches = ProbeBatches(session.maps, views, train.batch_size, seed=seed, part="train")
     groups = configured_groups(config, network)
     learner, step = build_step(config, network, groups, len(batches), session.strategy, fused=True)
-    objective = build_objective(config)
+    objective = build_objective(config, videos, network.network.classifier.out_features)
     loss = float("nan")
     for epoch in range(1, train.epochs + 1):
         left = None

@@ -62,7 +62,9 @@ def run_stack(
 ) -> list[CellResult]:
     """Train and test cells that `stacks_of` has put together; otherwise as `run_cell`."""
     configs = [config_of_cell(session.config, cell.setting, cell.seed) for cell in cells]
-    if len(cells) == 1 or configs[0].train.grad_accum_steps > 1:
+    # Of weighted classes each cell has a loss of its own, as it has other videos.
+    apart = configs[0].train.grad_accum_steps > 1 or configs[0].optim.class_weights is not None
+    if len(cells) == 1 or apart:
         return [run_cell(session, cell, per_class=per_class) for cell in cells]
     network = session.network(cells[0].setting, cells[0].seed)
     splits = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stn_action.build.training_loss import batch_transforms
+from stn_action.build.training_loss import batch_transforms, build_objective
 from stn_action.config.schema import load_config
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video, VideoTable
@@ -30,7 +30,7 @@ def test_clips_are_mixed_as_configured(tmp_path):
 
 def test_classes_at_several_positions_are_not_mixed(tmp_path):
     config = load_config(None, [*MINIMAL, "train.cutmix=1"])
-    with pytest.raises(InputError, match=r"train\.cutmix: expected null with tiny, .* of 2 pos"):
+    with pytest.raises(InputError, match=r"train\.cutmix: expected null, .* each of 2 positions"):
         batch_transforms(config, listing_of(tmp_path, (0, 1), (1, 1)))
 
 
@@ -45,3 +45,13 @@ def test_classes_at_several_positions_are_not_mixed(tmp_path):
 def test_mixing_is_refused_where_a_clip_must_show_one_person(settings, message):
     with pytest.raises(InputError, match=rf"train\.mixup: expected null .*{message}"):
         load_config(None, [*MINIMAL, "train.mixup=0.2", *settings])
+
+
+def test_classes_are_weighted_by_the_videos_that_are_trained_on(tmp_path):
+    config = load_config(None, [*MINIMAL, "optim.class_weights=balanced", "optim.focal_gamma=2"])
+    loss = build_objective(config, listing_of(tmp_path, 0, 0, 0, 1).train, 2)
+    assert loss.class_weights == (4 / 6, 2.0)
+    assert loss.focal_gamma == 2
+    assert build_objective(load_config(None, MINIMAL)).class_weights is None
+    with pytest.raises(InputError, match=r"optim\.class_weights: expected null, .* of 2 positions"):
+        build_objective(config, listing_of(tmp_path, (0, 1)).train, 2)

@@ -66,7 +66,7 @@ TAKES_PART = [
     ),
     (FocusConfig, ClassificationLoss, set(), "branch_loss random_glimpse_loss"),
     (ModelConfig, plug, set(), "dropout temporal"),
-    (OptimConfig, ClassificationLoss, set(), "label_smoothing"),
+    (OptimConfig, ClassificationLoss, {"class_weights"}, "label_smoothing focal_gamma"),
     (TrainConfig, Mixing, set(), "mixup cutmix mixup_prob mixup_switch_prob"),
     (OptimConfig, Clipping, set(), "clip_grad_norm clip_localization_norm"),
     (OptimConfig, build_optimizer, set(), "name momentum"),
