@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Sequence, Sized
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import torch
@@ -19,7 +19,7 @@ from stn_action.data.data_choices import DIGIT_SETS
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.digits.digit_clips import DigitClips, holds_digits
 from stn_action.data.frame_sampling import ClipSampling
-from stn_action.data.global_batches import GlobalBatches
+from stn_action.data.global_batches import GlobalBatches, class_balanced_weights
 from stn_action.data.listing import Listing, hold_out_groups
 from stn_action.data.manifest import Manifest
 from stn_action.data.source import ClipSource
@@ -190,12 +190,16 @@ def training_loader(
 
     Its `batch_sampler` is a `GlobalBatches`: set the epoch there.
     """
+    train, weights = config.train, None
+    if train.sampling == "class_balanced":
+        weights = class_balanced_weights(cast(Any, dataset).targets)
     batches = GlobalBatches(
         len(cast(Sized, dataset)),
-        config.train.batch_size,
-        seed=config.train.seed,
+        train.batch_size // train.repeated,
+        seed=train.seed,
         rank=strategy.rank,
         num_processes=strategy.num_processes,
+        weights=weights,
     )
     return _loader(config, dataset, batches, workers=workers)
 

@@ -79,6 +79,15 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _cache_has_no_repeats(self) -> Self:
+        if self.train.cache_features and self.train.repeated > 1:
+            raise ValueError(
+                f"train.repeated {self.train.repeated}: expected 1 with train.cache_features, "
+                "where no video is decoded again; raise train.epochs"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _cache_has_one_person(self) -> Self:
         if self.train.cache_features and self.data.tubes.select == "all":
             raise ValueError(
@@ -169,6 +178,8 @@ class Config(Section):
                 "data.regions": (data.regions, None),
                 "eval.num_crops": (self.eval.num_crops, 1),
                 "train.cache_features": (self.train.cache_features, False),
+                "train.sampling": (self.train.sampling, "shuffled"),
+                "train.repeated": (self.train.repeated, 1),
             }
         for key, (value, expected) in wanted.items():
             if value != expected:

@@ -1,8 +1,8 @@
 """The `optim` and `train` sections of a configuration."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from stn_action.config.types import (
     BatchSize,
@@ -13,6 +13,7 @@ from stn_action.config.types import (
     PathText,
     Positive,
     Probability,
+    Repeats,
     Section,
     Share,
     Switch,
@@ -20,6 +21,7 @@ from stn_action.config.types import (
     Views,
     Whole,
 )
+from stn_action.data.data_choices import BatchSampling
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.precision_choices import CachePrecision, Precision
 from stn_action.training.training_choices import BatchNorm, OptimizerName, ScheduleName
@@ -79,6 +81,14 @@ class TrainConfig(Section):
     """Number of passes over the training videos."""
     batch_size: BatchSize = 16
     """Clips per batch, of all processes together: each takes its share of them."""
+    sampling: BatchSampling = "shuffled"
+    """shuffled: an epoch has each training video once; class_balanced: it has as many, drawn so
+    that all classes are equally frequent (of several labels, by the rarest one of a video), with
+    new random views of those that are drawn again."""
+    repeated: Repeats = 1
+    """Repeated augmentation (Hoffer et al. 2020, arXiv 1901.09335): a batch has this number of
+    random views of each of its videos, each decoded once; a divisor of `batch_size`. An epoch has
+    that many times as many clips."""
     seed: Whole = 0
     """Random seed."""
     precision: Precision = "auto"
@@ -124,6 +134,14 @@ class TrainConfig(Section):
     """Metric that chooses best.pt on the validation videos; without any there is no best.pt."""
     output_dir: PathText | None = None
     """Run folder; null: a folder in runs/ named by data set, trunk and time."""
+
+    @model_validator(mode="after")
+    def _whole_videos(self) -> Self:
+        if self.batch_size % self.repeated:
+            raise ValueError(
+                f"repeated {self.repeated}: expected a divisor of batch_size {self.batch_size}"
+            )
+        return self
 
     @property
     def mixes(self) -> Literal["mixup", "cutmix"] | None:

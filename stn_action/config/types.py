@@ -162,6 +162,7 @@ Frames = Annotated[
 ]
 Views = Annotated[int, Strict(), Field(ge=1, le=1000), AtMost("each view is a clip in memory")]
 BatchSize = Annotated[int, Strict(), Field(ge=1, le=65_536), AtMost("a batch is in memory")]
+Repeats = Annotated[int, Strict(), Field(ge=1, le=64), AtMost("a video's frames are in memory")]
 Workers = Annotated[
     int, Strict(), Field(ge=0, le=512), AtMost("each is a process of hundreds of megabytes")
 ]

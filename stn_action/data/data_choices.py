@@ -17,6 +17,8 @@ ZoomFrom = Literal["clip", "source"]
 """What glimpses of `zoom` are cut out of in tests: clips, or what these show in the source."""
 FrameSampling = Literal["dense", "segment"]
 """A run of frames, or one frame from each of equal parts of the video."""
+BatchSampling = Literal["shuffled", "class_balanced"]
+"""Which items an epoch has: each once, or drawn so that all classes are equally frequent."""
 PixelStep = Literal[
     "color_jitter", "rand_augment", "aug_mix", "grayscale", "blur", "random_erasing",
 ]  # fmt: skip

@@ -86,7 +86,9 @@ def train_probe(
     """
     seed, train = config.train.seed, config.train
     views = session.data.cache.train(videos, seed=seed)
-    batches = ProbeBatches(session.maps, views, train.batch_size, seed=seed, part="train")
+    batches = ProbeBatches(
+        session.maps, views, train.batch_size, seed=seed, part="train", sampling=train.sampling
+    )
     groups = configured_groups(config, network)
     learner, step = build_step(config, network, groups, len(batches), session.strategy, fused=True)
     objective = build_objective(config, videos, network.network.classifier.out_features)

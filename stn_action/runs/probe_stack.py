@@ -111,7 +111,7 @@ def train_stack(
     batches = [
         ProbeBatches(
             session.maps, session.data.cache.train(own, seed=seed), train.batch_size, seed=seed,
-            part="train",
+            part="train", sampling=train.sampling,
         )
         for own, seed in zip(videos, seeds, strict=True)
     ]  # fmt: skip

@@ -54,6 +54,7 @@ class Mixing:
         alpha = self.cutmix if cuts else self.mixup
         if alpha is None:
             return batch
+        batch = _views_apart(batch)
         # Of a `Video` torchvision takes five dimensions; which of them is time does not matter.
         if cuts:
             mix = v2.CutMix(alpha=alpha, num_classes=self.num_classes)
@@ -63,3 +64,11 @@ class Mixing:
             clip, target = mix(Video(batch.clip.float()), batch.target)
             clip = clip.round().to(batch.clip.dtype)
         return batch._replace(clip=clip.as_subclass(Tensor), target=target)
+
+
+def _views_apart(batch: Batch) -> Batch:
+    """Return a batch ordered by the number of the view, so that neighbors are of two videos."""
+    if int(batch.view.max()) == 0:
+        return batch
+    order = batch.view.argsort(stable=True)
+    return batch._replace(**{name: one[order] for name, one in batch.tensors().items()})

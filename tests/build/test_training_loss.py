@@ -47,6 +47,21 @@ def test_mixing_is_refused_where_a_clip_must_show_one_person(settings, message):
         load_config(None, [*MINIMAL, "train.mixup=0.2", *settings])
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["train.repeated=3"], r"train: repeated 3: expected a divisor of batch_size 16"),
+        (
+            ["train.repeated=2", "train.cache_features=true", "model.freeze_until=stage3"],
+            r"train\.repeated 2: expected 1 with train\.cache_features",
+        ),
+    ],
+)
+def test_repeats_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        load_config(None, [*MINIMAL, *settings])
+
+
 def test_classes_are_weighted_by_the_videos_that_are_trained_on(tmp_path):
     config = load_config(None, [*MINIMAL, "optim.class_weights=balanced", "optim.focal_gamma=2"])
     loss = build_objective(config, listing_of(tmp_path, 0, 0, 0, 1).train, 2)

@@ -11,6 +11,7 @@ import stn_action
 from stn_action.config.schema import Config
 from stn_action.data.augment import PIXEL_STEPS
 from stn_action.data.data_choices import (
+    BatchSampling,
     DatasetName,
     DistortionName,
     FixedCrops,
@@ -96,6 +97,7 @@ CHOICES = {
     "model.focus.padding": Padding,
     "optim.name": OptimizerName,
     "optim.schedule": ScheduleName,
+    "train.sampling": BatchSampling,
     "train.batch_norm": BatchNorm,
     "train.precision": Precision,
     "train.cache_precision": CachePrecision,

@@ -13,6 +13,7 @@ from stn_action.batch import Batch, Sample, collate
 from stn_action.data.augment import Augment
 from stn_action.data.clips import ClipDataset, TestClips, TrainClips
 from stn_action.data.frame_sampling import ClipSampling
+from stn_action.data.global_batches import Redraw
 from stn_action.data.photometric import ColorJitter
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
@@ -205,6 +206,14 @@ class TestTrainingItems:
         assert torch.equal(first(0, 0, 0), reference)
         for other in [(1, 0, 0), (0, 1, 0), (0, 0, 1)]:
             assert not torch.equal(first(*other), reference)
+
+    def test_are_other_ones_when_an_item_is_drawn_again(self, folder):
+        dataset = dataset_of(folder, "0", "1", train=True, augment=Augment())
+        samples = [dataset[index][0][0] for index in (0, Redraw(0, 1), Redraw(0, 2), Redraw(0, 1))]
+        assert {sample.video for sample in samples} == {0}
+        assert torch.equal(samples[1].boxes, samples[3].boxes)
+        assert len({tuple(sample.boxes[0].tolist()) for sample in samples}) == 3
+        assert dataset.targets.tolist() == [0, 1]
 
     def test_change_colors_alike_in_all_frames(self, folder):
         settings = {"train": True, "views_per_video": 2}

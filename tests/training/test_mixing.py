@@ -49,6 +49,15 @@ def test_cutmix_puts_the_same_rectangle_of_another_clip_into_all_frames(weight):
     assert mixed.target[1].tolist() == pytest.approx([share, 1 - share])
 
 
+def test_repeated_views_are_mixed_with_another_video(weight):
+    batch = batch_of(torch.tensor([0, 0, 1, 1]), clips=4)  # of levels 0, 100, 200 and 44
+    batch = batch._replace(video=torch.tensor([0, 0, 1, 1]), view=torch.tensor([0, 1, 0, 1]))
+    mixed = Mixing(num_classes=2, mixup=0.8)(batch)
+    assert mixed.video.tolist() == [0, 1, 0, 1]
+    assert mixed.view.tolist() == [0, 0, 1, 1]
+    assert mixed.target.tolist() == [[0.75, 0.25], [0.25, 0.75]] * 2
+
+
 def test_several_labels_are_mixed_one_by_one(weight):
     labels = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
     mixed = Mixing(num_classes=3, mixup=0.8)(batch_of(labels))
