@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 from torch.distributed.run import get_args_parser
 
-from stn_action.config.schema import TrainConfig, load_config
+from stn_action.config.schema import load_config
+from stn_action.config.train_schema import TrainConfig
 from stn_action.geometry.theta import AFFINE
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.training.training_choices import BatchNorm

@@ -2,24 +2,24 @@
 
 import importlib
 from collections.abc import Sequence, Sized
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from stn_action.batch import Item, collate
+from stn_action.build.augment_settings import augment_of
 from stn_action.build.crop_settings import crop_of, describe_boxes, mean_color_of
 from stn_action.build.people import people_of, tubes_of, with_people
 from stn_action.build.scene_pools import with_scenes
 from stn_action.config.schema import Config
-from stn_action.data.augment import Augment
 from stn_action.data.clips import TestClips, TrainClips
 from stn_action.data.data_choices import DIGIT_SETS
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.digits.digit_clips import DigitClips, holds_digits
 from stn_action.data.frame_sampling import ClipSampling
-from stn_action.data.global_batches import GlobalBatches
+from stn_action.data.global_batches import GlobalBatches, class_balanced_weights
 from stn_action.data.listing import Listing, hold_out_groups
 from stn_action.data.manifest import Manifest
 from stn_action.data.source import ClipSource
@@ -158,7 +158,7 @@ def training_dataset(
     return TrainClips(
         selected,
         sampling=ClipSampling(**dict(config.data.clip)),
-        augment=Augment(**dict(config.data.augment)),
+        augment=augment_of(config),
         **{"seed": config.train.seed, **settings},
     )
 
@@ -191,12 +191,16 @@ def training_loader(
 
     Its `batch_sampler` is a `GlobalBatches`: set the epoch there.
     """
+    train, weights = config.train, None
+    if train.sampling == "class_balanced":
+        weights = class_balanced_weights(cast(Any, dataset).targets)
     batches = GlobalBatches(
         len(cast(Sized, dataset)),
-        config.train.batch_size,
-        seed=config.train.seed,
+        train.batch_size // train.repeated,
+        seed=train.seed,
         rank=strategy.rank,
         num_processes=strategy.num_processes,
+        weights=weights,
     )
     return _loader(config, dataset, batches, workers=workers)
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from rich.console import Console
 
+from stn_action.build.augment_settings import absent_steps
 from stn_action.build.cache_filling import fill_arrays
 from stn_action.build.model import example_clip
 from stn_action.build.scene_pools import scene_keys, unused_keys
@@ -229,7 +230,9 @@ def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
     return Fingerprint.of(
         config,
         keys=(*DEPENDS_ON, *more, *scene_keys(config)),
-        without=(OF_PEOPLE if config.data.people is None else OF_LISTING) + unused_keys(config),
+        without=(OF_PEOPLE if config.data.people is None else OF_LISTING)
+        + unused_keys(config)
+        + absent_steps(config),
         extra={
             "videos": hashlib.sha256(lines.encode()).hexdigest()[:16],
             "precision": stored_precision(config),

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 import torch
 from rich.console import Console
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
@@ -17,6 +17,7 @@ from stn_action.batch import Batch
 from stn_action.build.data import evaluation_loader, full_test_loader, training_loader
 from stn_action.build.model import build_network, describe_groups
 from stn_action.build.run_data import RunData, build_run_data
+from stn_action.build.training_loss import batch_transforms, build_objective
 from stn_action.config.schema import Config
 from stn_action.config.types import split_interval
 from stn_action.data.global_batches import GlobalBatches
@@ -26,7 +27,6 @@ from stn_action.data.video_files import passed_over_line
 from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy
 from stn_action.models.network import FocusedNetwork
-from stn_action.models.prediction import Focus
 from stn_action.models.trunk_transformers import TransformerThetas, transformers_in
 from stn_action.training.batch_norm import synchronize_batch_norm
 from stn_action.training.epoch_totals import EpochTotals
@@ -46,7 +46,6 @@ from stn_action.training.optim import (
     warmup_cosine,
     warmup_step,
 )
-from stn_action.training.regularizers import DiversityLoss, InBoundsLoss
 from stn_action.training.save_schedule import SaveSchedule
 from stn_action.training.step import OptimizerStep
 
@@ -164,7 +163,10 @@ def build_run(
         curve_part="val" if listing.val else "test",
         curve_batches=curve,
         test_batches=full,
-        objective=build_objective(config, multi_label=listing.multi_label),
+        objective=build_objective(
+            config, listing.train, len(listing.classes), multi_label=listing.multi_label
+        ),
+        transforms=batch_transforms(config, listing),
         step=step,
         save_schedule=_save_schedule(config.train.save_interval),
         monitor=HeadMonitor(
@@ -216,23 +218,6 @@ def _learns_where_to_look(config: Config, network: FocusedNetwork) -> bool:
     if not own and (network.readout is None or not network.readout.learns):
         return False
     return config.optim.relative_lr > 0 or not network.localization_parameters()
-
-
-def build_objective(config: Config, *, multi_label: bool = False) -> ClassificationLoss:
-    """Return the configured training loss; terms of the heads only where there are heads."""
-    focus = config.model.focus
-    plain = ClassificationLoss(config.optim.label_smoothing, multi_label=multi_label)
-    if focus is None:
-        return replace(plain, branch_loss=0.0)
-    plain = replace(plain, branch_loss=focus.branch_loss)
-    if focus.heads == 0:
-        return plain
-    terms: list[Callable[[Focus], Tensor]] = []
-    if focus.diversity_loss:
-        terms.append(DiversityLoss(focus.diversity_loss))
-    if focus.in_bounds_loss:
-        terms.append(InBoundsLoss(focus.in_bounds_loss))
-    return replace(plain, random_glimpse_loss=focus.random_glimpse_loss, head_losses=tuple(terms))
 
 
 def announce(run: Run, console: Console) -> None:

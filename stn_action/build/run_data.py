@@ -27,7 +27,7 @@ class RunData(Protocol):
     """How many views of a video `test(quick=True)` has, in words."""
 
     def train(self, videos: VideoTable) -> Dataset[Item]:
-        """Return a data set with a random view of each video."""
+        """Return a data set with a random view of each video, or `train.repeated` of them."""
         ...
 
     def test(self, videos: VideoTable, *, quick: bool = False) -> Dataset[Item]:
@@ -48,7 +48,8 @@ class ClipData:
 
     def train(self, videos: VideoTable) -> Dataset[Item]:
         """Return random clips: see `RunData.train`."""
-        return training_dataset(self.config, videos, source=self.source)
+        views = self.config.train.repeated
+        return training_dataset(self.config, videos, source=self.source, views_per_video=views)
 
     def test(self, videos: VideoTable, *, quick: bool = False) -> Dataset[Item]:
         """Return test clips: see `RunData.test`."""

@@ -44,6 +44,11 @@ class BoxErrorConfig(Section):
     seed: Whole = 0
     """Random seed of the draws; train.seed does not change them."""
 
+    @classmethod
+    def expanded(cls, value: Any) -> Any:
+        """Return the settings that a name stands for."""
+        return cls.NAMED.get(value, value) if isinstance(value, str) else value
+
     @field_validator("looseness")
     @classmethod
     def _in_order(cls, looseness: tuple[float, float]) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from stn_action.config.augment_schema import AugmentConfig, allow_list
 from stn_action.config.box_error_schema import BoxErrorConfig, allow_names
 from stn_action.config.types import (
     Count,
@@ -13,7 +14,6 @@ from stn_action.config.types import (
     Number,
     OddCount,
     PathText,
-    Probability,
     Section,
     Share,
     SizeHW,
@@ -105,25 +105,6 @@ class ClipConfig(Section):
         return 3 * self.num_frames * size_hw[0] * size_hw[1]
 
 
-class AugmentConfig(Section):
-    """Random augmentation of training clips."""
-
-    hflip: Probability = 0.5
-    """Probability of mirroring a clip; 0 where left and right are different classes."""
-    scale: tuple[Share, Share] = (0.8, 1.0)
-    """Smallest and largest side of the training crop, as a share of the padded box's shorter
-    side."""
-    color_jitter: Annotated[Number, Field(ge=0, le=1)] = 0.0
-    """Strength of random brightness, contrast and saturation, drawn once per clip."""
-
-    @field_validator("scale")
-    @classmethod
-    def _in_order(cls, scale: tuple[float, float]) -> tuple[float, float]:
-        if scale[0] > scale[1]:
-            raise ValueError("expected [smallest, largest]")
-        return scale
-
-
 class DataConfig(Section):
     """The labeled videos and how clips are made from them."""
 
@@ -155,8 +136,8 @@ class DataConfig(Section):
     """The crop around the person."""
     clip: ClipConfig = ClipConfig()
     """The frames of a clip."""
-    augment: AugmentConfig = AugmentConfig()
-    """Random augmentation of training clips."""
+    augment: Annotated[AugmentConfig, Field(json_schema_extra=allow_list)] = AugmentConfig()
+    """Random augmentation of training clips: the settings of this section, or a list of steps."""
     reader: Reader = "auto"
     """Library that decodes the videos; auto: PyAV, or the next one that can open the file."""
     max_pixels: Count = MAX_PIXELS

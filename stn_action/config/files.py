@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from stn_action.config.sections import Key, annotation_at, expand_names
+from stn_action.config.sections import Key, annotation_at, expand_short_forms
 from stn_action.config.typed_text import read_typed_text, shown
 from stn_action.config.yaml_text import MAX_DEPTH, MAX_NODES, parse_yaml
 from stn_action.disk.regular_file import path_of_text, read_text_file
@@ -96,9 +96,9 @@ def settings_from(
     main = layers[-1][0] if layers else "configuration"
     settings = Settings(main)
     for source, tree in layers:
-        settings.overlay(expand_names(tree, schema), source, opener=main)
+        settings.overlay(expand_short_forms(tree, schema), source, opener=main)
     for text in overrides:
-        tree = expand_names(override_of(text, schema), schema)
+        tree = expand_short_forms(override_of(text, schema), schema)
         settings.overlay(tree, source_of_override(text))
     return settings
 

@@ -86,7 +86,7 @@ def config_markdown() -> str:
         lines += [f"## {name}", "", _one_line(section.__doc__ or ""), ""]
         lines += ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
         for key, field in section.model_fields.items():
-            if section_of(field.annotation) is None or _has_names(definition[key]):
+            if section_of(field.annotation) is None or _has_other_values(definition[key]):
                 values = _values(definition[key])
                 cells = f"`{key}`", values, _default(field), field.description or ""
                 lines.append(f"| {' | '.join(map(_one_line, cells))} |")
@@ -133,9 +133,9 @@ def _sections(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, t
             yield from _sections(inner, f"{path}{name}.")
 
 
-def _has_names(node: Mapping[str, Any]) -> bool:
-    """Return whether one of the values of a section, from its schema, is a name."""
-    return any("enum" in part for part in node.get("anyOf", ()))
+def _has_other_values(node: Mapping[str, Any]) -> bool:
+    """Return whether a section, from its schema, may be given as something else."""
+    return "anyOf" in node
 
 
 def _values(node: Mapping[str, Any]) -> str:

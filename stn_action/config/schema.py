@@ -7,123 +7,22 @@ declaration, which also gives its type and range; unknown keys and values out of
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError, model_validator
 
 from stn_action.config.data_schema import DataConfig
 from stn_action.config.explanation import explain
 from stn_action.config.files import Settings, Tree, check_tree, read_layers, settings_from
 from stn_action.config.model_schema import ModelConfig
-from stn_action.config.types import (
-    BatchSize,
-    Count,
-    Interval,
-    NotNegative,
-    Number,
-    PathText,
-    Positive,
-    Section,
-    Share,
-    Switch,
-    Text,
-    Views,
-    Whole,
-)
+from stn_action.config.train_schema import OptimConfig, TrainConfig
+from stn_action.config.types import BatchSize, Section, Switch, Views
 from stn_action.config.yaml_text import dump_yaml
 from stn_action.data.data_choices import DIGIT_SETS, IMAGE_SETS, ZoomFrom
 from stn_action.errors import InputError
-from stn_action.evaluation.evaluation_choices import MetricName
-from stn_action.precision_choices import CachePrecision, Precision
-from stn_action.training.training_choices import BatchNorm, OptimizerName, ScheduleName
 
 MAX_GIBIBYTES = 64
 """Of the clips of one batch, or of the views of one test video."""
-
-
-class OptimConfig(Section):
-    """The optimizer, its learning rates, regularization and gradient clipping."""
-
-    name: OptimizerName = "sgd"
-    """Optimizer."""
-    lr: Positive = 0.01
-    """Base learning rate, reached after warm-up."""
-    relative_lr: NotNegative = 1e-3
-    """Learning rate of the localization networks relative to `lr`, usually 1e-3 to 1e-5; 0 freezes
-    the heads at their initial windows."""
-    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9
-    """Momentum of SGD."""
-    weight_decay: NotNegative = 5e-4
-    """Weight decay, not applied to norms, biases and localization networks."""
-    schedule: ScheduleName = "cosine"
-    """Learning rate after warm-up: cosine decay to zero, step (times `gamma` at each of the
-    `milestones`), or constant."""
-    milestones: tuple[Share, ...] = (1 / 3, 2 / 3)
-    """Schedule step: where the rate changes, as shares of all optimizer steps, in order."""
-    gamma: Share = 0.1
-    """Schedule step: factor of the learning rate at each milestone."""
-    warmup_epochs: NotNegative = 0.0
-    """Epochs of linear warm-up from zero."""
-    head_warmup_epochs: NotNegative = 0.0
-    """Epochs in which the heads keep their initial windows while trunk and classifiers train."""
-    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    """Share of the target that is distributed evenly over all classes."""
-    clip_grad_norm: Positive | None = None
-    """Maximum gradient norm of everything but the localization networks; null: no clipping."""
-    clip_localization_norm: Positive | None = 0.1
-    """Maximum gradient norm of the localization networks, divided by their gain; null: no
-    clipping."""
-
-    @field_validator("milestones")
-    @classmethod
-    def _in_order(cls, milestones: tuple[float, ...]) -> tuple[float, ...]:
-        if list(milestones) != sorted(set(milestones)):
-            raise ValueError("expected shares in order, each larger than the one before")
-        return milestones
-
-
-class TrainConfig(Section):
-    """Length, precision, feature cache and output of a training run."""
-
-    epochs: Count = 30
-    """Number of passes over the training videos."""
-    batch_size: BatchSize = 16
-    """Clips per batch, of all processes together: each takes its share of them."""
-    seed: Whole = 0
-    """Random seed."""
-    precision: Precision = "auto"
-    """Numeric precision; auto: bf16 on a GPU that supports it, float32 otherwise. On a CPU bf16
-    takes about half the time where the processor has it; elsewhere it is float32, as fp16 is."""
-    grad_accum_steps: Count = 1
-    """Batches whose gradients are accumulated for one optimizer step."""
-    batch_norm: BatchNorm = "synchronized"
-    """Statistics of batch norm: those of the clips of all processes, of each process's share
-    (faster; the result depends on the number of processes), or those of the weights file."""
-    cache_features: Switch = False
-    """Store the features of the frozen stages on disk, with model.focus.glimpse zoom those of the
-    first look and the pixels; requires model.freeze_until."""
-    cache_at: Text | None = None
-    """Stage whose features are stored; null: model.freeze_until. An earlier one, for a read-out of
-    its map on a trunk that stays frozen behind it."""
-    cache_views: Views = 4
-    """Augmented views stored per training video."""
-    cache_precision: CachePrecision = "float32"
-    """Numeric precision of the trunk that computes the features; bf16 takes about half the time on
-    processors that have it and changes features by several percent; auto: bf16 on those."""
-    cache_folder: PathText | None = None
-    """Folder of the stored features; null: one in runs/cache named by data set, trunk and what the
-    features depend on, which all runs with the same features share."""
-    max_steps: Count | None = None
-    """Stop after this number of optimizer steps; null: no limit."""
-    eval_interval: Count = 5
-    """Epochs between evaluations; the last epoch is always evaluated."""
-    save_interval: Interval | None = "10 minutes"
-    """Time or optimizer steps between saves of the state inside an epoch: `10 minutes`, `200
-    steps`. A run that is killed loses no more than that; null: saved at the end of epochs only."""
-    monitor: MetricName = "top1"
-    """Metric that chooses best.pt on the validation videos; without any there is no best.pt."""
-    output_dir: PathText | None = None
-    """Run folder; null: a folder in runs/ named by data set, trunk and time."""
 
 
 class EvalConfig(Section):
@@ -180,12 +79,39 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _cache_has_no_repeats(self) -> Self:
+        if self.train.cache_features and self.train.repeated > 1:
+            raise ValueError(
+                f"train.repeated {self.train.repeated}: expected 1 with train.cache_features, "
+                "where no video is decoded again; raise train.epochs"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _cache_has_one_person(self) -> Self:
         if self.train.cache_features and self.data.tubes.select == "all":
             raise ValueError(
                 "train.cache_features: with data.tubes.select=all the number of samples differs "
                 "between videos, but a cache stores the same number for each; choose another "
                 "data.tubes.select, or set train.cache_features to false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _mixes_clips_of_one_content(self) -> Self:
+        focus, mixes = self.model.focus, self.train.mixes
+        if mixes is None:
+            return self
+        if self.train.cache_features:
+            raise ValueError(
+                f"train.{mixes}: expected null with train.cache_features; the features of mixed "
+                "clips are not those of the clips, mixed"
+            )
+        if focus is not None and "foreground" in (focus.readout, focus.start):
+            key = "readout" if focus.readout == "foreground" else "start"
+            raise ValueError(
+                f"train.{mixes}: expected null with model.focus.{key} foreground, which "
+                "reads where the person of a clip is: a mixed clip shows two"
             )
         return self
 
@@ -227,6 +153,16 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _digits_have_no_steps(self) -> Self:
+        steps = [name for name, value in self.data.augment if isinstance(value, Section)]
+        if self.data.name in DIGIT_SETS and steps:
+            raise ValueError(
+                f"data.augment.{steps[0]}: expected null with data.name {self.data.name}; its "
+                "digits are changed by data.distortion alone"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _images_have_one_frame(self) -> Self:
         data = self.data
         if data.name not in IMAGE_SETS:
@@ -242,6 +178,8 @@ class Config(Section):
                 "data.regions": (data.regions, None),
                 "eval.num_crops": (self.eval.num_crops, 1),
                 "train.cache_features": (self.train.cache_features, False),
+                "train.sampling": (self.train.sampling, "shuffled"),
+                "train.repeated": (self.train.repeated, 1),
             }
         for key, (value, expected) in wanted.items():
             if value != expected:

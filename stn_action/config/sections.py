@@ -5,30 +5,31 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from stn_action.config.types import Section
+
 Key = tuple[str, ...]
 
 
-def section_of(annotation: Any) -> type[BaseModel] | None:
+def section_of(annotation: Any) -> type[Section] | None:
     """Return the section in the annotation of a field, or None if the field is a plain setting."""
     for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+        if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
     return None
 
 
-def expand_names(tree: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
-    """Return nested settings in which sections that are given by a name have all their settings.
+def expand_short_forms(tree: Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
+    """Return nested settings in which sections that are given in short have all their settings.
 
-    The names of a section, if it has any, are those of its class attribute `NAMED`.
+    Each kind of section knows its own short forms, see `Section.expanded`.
     """
     expanded = {}
     for name, value in tree.items():
         field = schema.model_fields.get(name)
         inner = section_of(field.annotation) if field else None
-        if inner is not None and isinstance(value, dict):
-            value = expand_names(value, inner)
-        elif inner is not None and isinstance(value, str):
-            value = getattr(inner, "NAMED", {}).get(value, value)
+        if inner is not None:
+            value = inner.expanded(value)
+            value = expand_short_forms(value, inner) if isinstance(value, dict) else value
         expanded[name] = value
     return expanded
 

@@ -35,6 +35,11 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    @classmethod
+    def expanded(cls, value: Any) -> Any:
+        """Return the settings that a short form of this section stands for, if it is one."""
+        return value
+
 
 def _number(value: Any) -> Any:
     """Convert text to a number: YAML 1.1 reads 1e-4 (no point before the e) as text."""
@@ -158,6 +163,7 @@ Frames = Annotated[
 ]
 Views = Annotated[int, Strict(), Field(ge=1, le=1000), AtMost("each view is a clip in memory")]
 BatchSize = Annotated[int, Strict(), Field(ge=1, le=65_536), AtMost("a batch is in memory")]
+Repeats = Annotated[int, Strict(), Field(ge=1, le=64), AtMost("a video's frames are in memory")]
 Workers = Annotated[
     int, Strict(), Field(ge=0, le=512), AtMost("each is a process of hundreds of megabytes")
 ]

@@ -17,6 +17,7 @@ from stn_action.batch import Failure, Item, Sample
 from stn_action.data.augment import Augment
 from stn_action.data.footage import ClipView
 from stn_action.data.frame_sampling import ClipSampling
+from stn_action.data.global_batches import Redraw
 from stn_action.data.random_views import RandomViews, random_views
 from stn_action.data.source import ClipSource
 from stn_action.data.view_choice import ViewChoice, fixed_views
@@ -87,7 +88,8 @@ class TrainClips(ClipDataset):
     """Random clips of a video, or of one person in it if each is a sample.
 
     A video that cannot be read is reported and replaced by another item, drawn by the item's own
-    generator. What an item holds depends on (`seed`, epoch, index) only, not on workers or order.
+    generator. What an item holds depends on (`seed`, epoch, index) only, not on workers or order; a
+    `Redraw` is a further draw of an item.
     """
 
     def __init__(
@@ -105,7 +107,7 @@ class TrainClips(ClipDataset):
         Args:
             source: the videos and their people; a sample's `video` is an index into its table.
             sampling: which frames make a clip.
-            augment: random view, mirroring and colors; None: the center view.
+            augment: random view, mirroring and changes of pixels; None: the center view.
             views_per_video: clips drawn from a video each time it is opened.
             seed: of everything random.
             max_attempts: number of videos that one item may try.
@@ -131,14 +133,20 @@ class TrainClips(ClipDataset):
         """Return the items of a video: one, or one for each person."""
         return (self._items[:, 0] == video).nonzero().flatten().tolist()
 
-    def __getitem__(self, index: int) -> Item:
+    @property
+    def targets(self) -> Tensor:
+        """(items,), or (items, classes) of several labels: see `VideoTable.targets`."""
+        return self.source.videos.targets[self._items[:, 0]]
+
+    def __getitem__(self, index: int | Redraw) -> Item:
         """Return the samples of an item, replaced by another one if unreadable, and the failures.
 
         Raises:
             VideoError: `max_attempts` videos in a row cannot be used.
         """
-        self._require_item(index)
-        item, generator = index, self._generator(index)
+        item, number = index if isinstance(index, Redraw) else (index, 0)
+        self._require_item(item)
+        generator = self._generator(item, number)
         failures: list[Failure] = []
         tried: set[int] = set()
         while True:
@@ -166,8 +174,9 @@ class TrainClips(ClipDataset):
         """Return the choice of the views of item `index`, which are drawn when it is read."""
         return self._drawn_by(self._generator(index), keep_images=keep_images)
 
-    def _generator(self, item: int) -> torch.Generator:
-        entropy = np.random.SeedSequence([self.seed, int(self._epoch), item])
+    def _generator(self, item: int, number: int = 0) -> torch.Generator:
+        again = [number] if number else []
+        entropy = np.random.SeedSequence([self.seed, int(self._epoch), item, *again])
         return torch.Generator().manual_seed(int(entropy.generate_state(1)[0]))
 
     def _drawn_by(self, generator: torch.Generator, *, keep_images: bool = False) -> RandomViews:
@@ -178,7 +187,7 @@ class TrainClips(ClipDataset):
 
     def _read(self, item: int, views: RandomViews) -> list[ClipView]:
         video, person = self._items[item].tolist()
-        return views.recolor(self.source.read(video, views.choice, person))
+        return views.change(self.source.read(video, views.choice, person))
 
 
 class TestClips(ClipDataset):

@@ -1,4 +1,4 @@
-"""Names of the data sets, of the distortions of digits and of the ways to sample frames."""
+"""Names of the data sets, of distortions of digits, of steps of augmentation and of sampling."""
 
 from typing import Literal
 
@@ -17,3 +17,11 @@ ZoomFrom = Literal["clip", "source"]
 """What glimpses of `zoom` are cut out of in tests: clips, or what these show in the source."""
 FrameSampling = Literal["dense", "segment"]
 """A run of frames, or one frame from each of equal parts of the video."""
+BatchSampling = Literal["shuffled", "class_balanced"]
+"""Which items an epoch has: each once, or drawn so that all classes are equally frequent."""
+PixelStep = Literal[
+    "color_jitter", "rand_augment", "aug_mix", "grayscale", "blur", "random_erasing",
+]  # fmt: skip
+"""The steps of an augmentation that change pixels in place, in their usual order."""
+FixedCrops = Literal[5, 13]
+"""How many places a view of TSN can have."""

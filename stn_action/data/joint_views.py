@@ -45,7 +45,7 @@ class JointViews(Dataset[Item]):
             return [], [(index, str(error))]
         fixed, random = views[: self.num_test_views], views[self.num_test_views :]
         samples = self.test.samples(index, fixed)
-        return samples + self.train.samples(index, drawn.recolor(random)), []
+        return samples + self.train.samples(index, drawn.change(random)), []
 
 
 def joint_choice(first: ViewChoice, second: ViewChoice) -> ViewChoice:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from stn_action.batch import Batch
-from stn_action.data.global_batches import GlobalBatches
+from stn_action.data.data_choices import BatchSampling
+from stn_action.data.global_batches import GlobalBatches, class_balanced_weights
 from stn_action.data.stored_maps import StoredMaps
 from stn_action.data.stored_views import StoredViews
 
@@ -17,7 +18,14 @@ class ProbeBatches:
     """
 
     def __init__(
-        self, maps: StoredMaps, views: StoredViews, batch_size: int, *, seed: int, part: str
+        self,
+        maps: StoredMaps,
+        views: StoredViews,
+        batch_size: int,
+        *,
+        seed: int,
+        part: str,
+        sampling: BatchSampling = "shuffled",
     ) -> None:
         """Prepare the batches of some training videos.
 
@@ -27,9 +35,11 @@ class ProbeBatches:
             batch_size: clips of a batch.
             seed: of the order.
             part: name in `maps`.
+            sampling: which videos an epoch has.
         """
         self.maps, self.views, self.part = maps, views, part
-        self.order = GlobalBatches(len(views), batch_size, seed=seed)
+        weights = None if sampling == "shuffled" else class_balanced_weights(views.targets)
+        self.order = GlobalBatches(len(views), batch_size, seed=seed, weights=weights)
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""

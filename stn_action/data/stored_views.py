@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from stn_action.batch import Item, Sample
+from stn_action.data.global_batches import Redraw
 from stn_action.data.view_arrays import ViewArrays
 
 
@@ -61,31 +62,33 @@ class StoredViews(Dataset[Item]):
         """Choose the random views of an epoch."""
         self.epoch = epoch
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int | Redraw) -> Item:
         """Return one random view in training, all views in a test."""
-        if not 0 <= index < len(self.rows):
-            raise IndexError(f"index must be in [0, {len(self)}), got {index}")
-        message = self.failures.get(self.rows[index])
-        failures = [] if message is None else [(index, message)]
+        item = index.item if isinstance(index, Redraw) else index
+        if not 0 <= item < len(self.rows):
+            raise IndexError(f"index must be in [0, {len(self)}), got {item}")
+        message = self.failures.get(self.rows[item])
+        failures = [] if message is None else [(item, message)]
         if self.seed is None:
             views = [] if failures else range(self.num_views)
-            return [self._sample(index, view) for view in views], failures
+            return [self._sample(item, view) for view in views], failures
         drawn = self.draw(index)
         return [] if drawn is None else [self._sample(*drawn)], failures
 
-    def draw(self, index: int) -> tuple[int, int] | None:
+    def draw(self, index: int | Redraw) -> tuple[int, int] | None:
         """Return the item and the view that item `index` is in this epoch of training.
 
         Another item stands in for one that could not be read; None: none could.
         """
         assert self.seed is not None
-        if self.rows[index] not in self.failures:
-            return index, _drawn_view(self.seed, self.epoch, index, self.num_views)
+        place = index if isinstance(index, Redraw) else (index,)
+        if self.rows[place[0]] not in self.failures:
+            return place[0], _drawn_view(self.seed, self.epoch, place, self.num_views)
         if not self._readable:
             return None
-        draw = np.random.default_rng([self.seed, self.epoch, index])
-        index = self._readable[int(draw.integers(len(self._readable)))]
-        return index, int(draw.integers(self.num_views))
+        draw = np.random.default_rng([self.seed, self.epoch, *place])
+        item = self._readable[int(draw.integers(len(self._readable)))]
+        return item, int(draw.integers(self.num_views))
 
     def _sample(self, index: int, view: int) -> Sample:
         stored = self.arrays.view(self.rows[index], view)
@@ -96,6 +99,6 @@ class StoredViews(Dataset[Item]):
 
 
 @lru_cache(maxsize=1 << 17)
-def _drawn_view(seed: int, epoch: int, index: int, num_views: int) -> int:
+def _drawn_view(seed: int, epoch: int, place: tuple[int, ...], num_views: int) -> int:
     """Return the random view of an item, which many probes of one seed draw."""
-    return int(np.random.default_rng([seed, epoch, index]).integers(num_views))
+    return int(np.random.default_rng([seed, epoch, *place]).integers(num_views))

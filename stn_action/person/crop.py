@@ -107,6 +107,9 @@ class View:
     """Position within the margin: 0 at the left or top, 1 at the right or bottom."""
     mirror: bool = False
     """Whether the view is flipped horizontally."""
+    ratio: float = 1.0
+    """Width over height of the view (`free`: relative to those of the source box); `share` is the
+    geometric mean of both sides'."""
 
 
 def source_box(
@@ -154,8 +157,8 @@ def view_boxes(
     Args:
         boxes: (R, 4) xyxy, the source boxes.
         view: share and place; `mirror` has no effect here.
-        aspect: `square` gives squares of side share * min(width, height), `free` share * width by
-            share * height.
+        aspect: `square` gives sides of share * min(width, height), `free` share * width by share *
+            height; the ratio of the view then stretches both.
         inside_hw: height and width of the image that views are shifted into, pixels: rounding, or a
             source box larger than the image, may put them beyond it. None: they stay there.
 
@@ -163,11 +166,10 @@ def view_boxes(
         (R, 4) float32 xyxy, integers, at least one pixel wide and high.
     """
     extent = box_sizes(boxes)
-    if aspect == "square":
-        sizes = extent.amin(dim=1, keepdim=True).expand(-1, 2) * view.share
-    else:
-        sizes = extent * view.share
-    sizes = sizes.round().clamp(min=1)
+    whole = extent.amin(dim=1, keepdim=True) if aspect == "square" else extent
+    stretch = view.ratio**0.5
+    shares = boxes.new_tensor([view.share * stretch, view.share / stretch])
+    sizes = (whole * shares).round().clamp(min=1)
     corners = (boxes[:, :2] + (extent - sizes) * boxes.new_tensor(view.place_xy)).round()
     views = torch.cat([corners, corners + sizes], dim=1)
     return views if inside_hw is None else shift_boxes_inside(views, inside_hw).floor()

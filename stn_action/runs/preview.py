@@ -238,7 +238,7 @@ def _surroundings(source: ClipSource, index: int) -> list[str]:
 
 def _how(config: Config, part: Part) -> str:
     """Describe the frames and views of the clips."""
-    data, augment = config.data, config.data.augment
+    data = config.data
     frames = f"{data.clip.num_frames} frames, {data.clip.stride} apart"
     if data.clip.num_frames == 1:
         frames = "1 frame"
@@ -249,9 +249,4 @@ def _how(config: Config, part: Part) -> str:
             f"{part}: {frames}; {config.eval.num_clips} clips x {config.eval.num_crops} crops, "
             f"view {data.crop.view_share:g} of the region's shorter side"
         )
-    low, high = augment.scale
-    mirror = f"{augment.hflip:.0%} of the clips mirrored" if augment.hflip else "never mirrored"
-    return (
-        f"training: {frames}; view {low:g} to {high:g} of the region's shorter side, {mirror}, "
-        f"colors changed by up to {augment.color_jitter:g}"
-    )
+    return f"training: {frames}; {data.augment.describe()}"

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from stn_action.batch import Batch
-from stn_action.build.run import build_objective, build_step, configured_groups
+from stn_action.build.run import build_step, configured_groups
+from stn_action.build.training_loss import build_objective
 from stn_action.config.schema import Config
 from stn_action.data.probe_batches import ProbeBatches, probe_test_batches
 from stn_action.data.video_table import VideoTable
@@ -85,10 +86,12 @@ def train_probe(
     """
     seed, train = config.train.seed, config.train
     views = session.data.cache.train(videos, seed=seed)
-    batches = ProbeBatches(session.maps, views, train.batch_size, seed=seed, part="train")
+    batches = ProbeBatches(
+        session.maps, views, train.batch_size, seed=seed, part="train", sampling=train.sampling
+    )
     groups = configured_groups(config, network)
     learner, step = build_step(config, network, groups, len(batches), session.strategy, fused=True)
-    objective = build_objective(config)
+    objective = build_objective(config, videos, network.network.classifier.out_features)
     loss = float("nan")
     for epoch in range(1, train.epochs + 1):
         left = None

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stn_action.build.run import build_objective, build_step, configured_groups
+from stn_action.build.run import build_step, configured_groups
+from stn_action.build.training_loss import build_objective
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.probe_batches import ProbeBatches
@@ -61,7 +62,9 @@ def run_stack(
 ) -> list[CellResult]:
     """Train and test cells that `stacks_of` has put together; otherwise as `run_cell`."""
     configs = [config_of_cell(session.config, cell.setting, cell.seed) for cell in cells]
-    if len(cells) == 1 or configs[0].train.grad_accum_steps > 1:
+    # Of weighted classes each cell has a loss of its own, as it has other videos.
+    apart = configs[0].train.grad_accum_steps > 1 or configs[0].optim.class_weights is not None
+    if len(cells) == 1 or apart:
         return [run_cell(session, cell, per_class=per_class) for cell in cells]
     network = session.network(cells[0].setting, cells[0].seed)
     splits = [
@@ -108,7 +111,7 @@ def train_stack(
     batches = [
         ProbeBatches(
             session.maps, session.data.cache.train(own, seed=seed), train.batch_size, seed=seed,
-            part="train",
+            part="train", sampling=train.sampling,
         )
         for own, seed in zip(videos, seeds, strict=True)
     ]  # fmt: skip

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from torch import Tensor
-from torch.nn import functional as F
 
-from stn_action.batch import by_position
+from stn_action.batch import by_position, num_positions
 from stn_action.errors import InputError
 from stn_action.models.prediction import Focus, Prediction
+from stn_action.training.cross_entropy import binary_cross_entropy, cross_entropy
 
 
 class Objective(Protocol):
@@ -39,6 +40,11 @@ class ClassificationLoss:
     """Terms of the heads' windows; see `regularizers`."""
     multi_label: bool = False
     """Several labels per clip: binary cross-entropy of each class, mean over classes."""
+    class_weights: tuple[float, ...] | None = None
+    """Factor of the loss of each class, see `cross_entropy`; None: all classes count by their
+    clips."""
+    focal_gamma: float | None = None
+    """Focal loss: how much less clips count that are classified well; None: not less."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
@@ -49,6 +55,8 @@ class ClassificationLoss:
             raise InputError(
                 f"random_glimpse_loss must be at least 0, got {self.random_glimpse_loss}"
             )
+        if self.focal_gamma is not None and not self.focal_gamma >= 0:
+            raise InputError(f"focal_gamma must be at least 0, got {self.focal_gamma}")
 
     def __call__(self, prediction: Prediction, target: Tensor) -> Tensor:
         """Return the mean loss () of a batch, float32.
@@ -74,12 +82,15 @@ class ClassificationLoss:
         return loss
 
     def _cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
-        if self.multi_label:
-            smooth = (1 - self.label_smoothing) * target + self.label_smoothing / 2
-            return F.binary_cross_entropy_with_logits(logits.float(), smooth)
-        logits, smoothing = logits.float(), self.label_smoothing
-        if target.is_floating_point() or target.ndim == 1:
-            return F.cross_entropy(logits, target, label_smoothing=smoothing)
-        positions = target.shape[1]
+        logits = logits.float()
+        weights = None if self.class_weights is None else logits.new_tensor(self.class_weights)
+        loss = partial(
+            binary_cross_entropy if self.multi_label else cross_entropy,
+            label_smoothing=self.label_smoothing, class_weights=weights,
+            focal_gamma=self.focal_gamma,
+        )  # fmt: skip
+        positions = num_positions(target)
+        if positions == 1:
+            return loss(logits, target)
         rows = by_position(logits, positions).flatten(0, 1)  # (B * P, C)
-        return positions * F.cross_entropy(rows, target.flatten(), label_smoothing=smoothing)
+        return positions * loss(rows, target.flatten())

@@ -166,7 +166,8 @@ def test_settings_that_change_no_stored_map_share_a_cache(tiny_data, tmp_path):
 def test_settings_that_change_stored_maps_have_caches_of_their_own(tiny_data):
     settings = [
         "data.crop.looseness=0.5", "data.crop.size=40", "data.clip.stride=1", "data.max_pixels=9",
-        "data.augment.hflip=0", "data.tubes.select=union", "data.people=null", "train.seed=1",
+        "data.augment.hflip=0", "data.augment.blur={}", "data.tubes.select=union",
+        "data.people=null", "train.seed=1",
         "train.cache_views=3", "train.cache_precision=bf16", "eval.num_clips=3",
         "eval.num_crops=3", "model.freeze_until=stage1", "data.reader=pyav",
     ]  # fmt: skip

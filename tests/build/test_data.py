@@ -18,6 +18,7 @@ from stn_action.build.data import (
     training_dataset,
     training_loader,
 )
+from stn_action.build.run_data import ClipData
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -118,6 +119,19 @@ def test_a_loader_leaves_the_global_generator_alone(training, tiny_data, strateg
     for _ in training_batches if training else evaluation_loader(config, dataset, batch_size=3):
         pass
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_batch_has_several_views_of_each_video_and_balanced_classes(tiny_data, strategy):
+    config = tiny_config(tiny_data, "train.repeated=2", "train.sampling=class_balanced")
+    listing, source = open_data(config)
+    dataset = ClipData(config, source, None).train(listing.train)  # pyright: ignore
+    loader = training_loader(config, dataset, strategy, workers=0)
+    assert loader.batch_sampler.per_epoch == len(listing.train) / 2  # pyright: ignore
+    assert loader.batch_sampler.weights.tolist() == [0.25] * 12  # pyright: ignore
+    batch = next(iter(loader))
+    assert batch.view.tolist() == [0, 1, 0, 1]
+    assert batch.video[0] == batch.video[1]
+    assert not torch.equal(batch.clip[0], batch.clip[1])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,16 @@ from pydantic import BaseModel
 
 import stn_action
 from stn_action.config.schema import Config
-from stn_action.data.data_choices import DatasetName, DistortionName, FrameSampling, ZoomFrom
+from stn_action.data.augment import PIXEL_STEPS
+from stn_action.data.data_choices import (
+    BatchSampling,
+    DatasetName,
+    DistortionName,
+    FixedCrops,
+    FrameSampling,
+    PixelStep,
+    ZoomFrom,
+)
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.digits.distortions import DISTORTIONS
 from stn_action.distributed import PRECISIONS
@@ -62,6 +71,8 @@ from stn_action.video.video_choices import Backend, Reader
 
 PACKAGE = Path(stn_action.__file__).parent
 CHOICES = {
+    "data.augment.multi_scale_crop.num_fixed_crops": FixedCrops,
+    "data.augment.order": PixelStep,
     "data.crop.aspect": Aspect,
     "data.crop.beyond": Beyond,
     "data.crop.motion": Motion,
@@ -86,6 +97,7 @@ CHOICES = {
     "model.focus.padding": Padding,
     "optim.name": OptimizerName,
     "optim.schedule": ScheduleName,
+    "train.sampling": BatchSampling,
     "train.batch_norm": BatchNorm,
     "train.precision": Precision,
     "train.cache_precision": CachePrecision,
@@ -95,6 +107,7 @@ CHOICES = {
 TABLES = [
     (DatasetName, DATASETS),
     (DistortionName, DISTORTIONS),
+    (PixelStep, PIXEL_STEPS),
     (TransformName, TRANSFORMS),
     (TransformName, TRANSFORM_NAMES),
     (Sampler, SAMPLERS),

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from stn_action.build.augment_settings import STEPS
+from stn_action.config.augment_schema import AugmentConfig
 from stn_action.config.box_error_schema import BoxErrorConfig
-from stn_action.config.data_schema import AugmentConfig, ClipConfig, CropConfig, TubesConfig
+from stn_action.config.data_schema import ClipConfig, CropConfig, TubesConfig
 from stn_action.config.model_schema import FocusConfig, ModelConfig
-from stn_action.config.schema import OptimConfig
+from stn_action.config.sections import section_of
+from stn_action.config.train_schema import OptimConfig, TrainConfig
 from stn_action.data.augment import Augment
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.geometry.family import Transform
@@ -22,6 +25,7 @@ from stn_action.models.readouts.readout_table import ReadoutSettings
 from stn_action.person.box_error import BoxErrors
 from stn_action.person.crop import CropSpec
 from stn_action.person.select import TubeChoice
+from stn_action.training.mixing import Mixing
 from stn_action.training.objective import ClassificationLoss
 from stn_action.training.optim import (
     DEFAULT_GAIN,
@@ -35,6 +39,10 @@ RECORDS = [
     (BoxErrorConfig, BoxErrors),
     (ClipConfig, ClipSampling),
     (AugmentConfig, Augment),
+    *(
+        (section_of(AugmentConfig.model_fields[name].annotation), step)
+        for name, step in STEPS.items()
+    ),
     (TubesConfig, TubeChoice),
 ]
 """Section and record that are the same: `record(**dict(section))`."""
@@ -58,7 +66,8 @@ TAKES_PART = [
     ),
     (FocusConfig, ClassificationLoss, set(), "branch_loss random_glimpse_loss"),
     (ModelConfig, plug, set(), "dropout temporal"),
-    (OptimConfig, ClassificationLoss, set(), "label_smoothing"),
+    (OptimConfig, ClassificationLoss, {"class_weights"}, "label_smoothing focal_gamma"),
+    (TrainConfig, Mixing, set(), "mixup cutmix mixup_prob mixup_switch_prob"),
     (OptimConfig, Clipping, set(), "clip_grad_norm clip_localization_norm"),
     (OptimConfig, build_optimizer, set(), "name momentum"),
     (OptimConfig, parameter_groups, set(), "lr relative_lr weight_decay"),

@@ -13,6 +13,8 @@ from stn_action.batch import Batch, Sample, collate
 from stn_action.data.augment import Augment
 from stn_action.data.clips import ClipDataset, TestClips, TrainClips
 from stn_action.data.frame_sampling import ClipSampling
+from stn_action.data.global_batches import Redraw
+from stn_action.data.photometric import ColorJitter
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -205,10 +207,20 @@ class TestTrainingItems:
         for other in [(1, 0, 0), (0, 1, 0), (0, 0, 1)]:
             assert not torch.equal(first(*other), reference)
 
+    def test_are_other_ones_when_an_item_is_drawn_again(self, folder):
+        dataset = dataset_of(folder, "0", "1", train=True, augment=Augment())
+        samples = [dataset[index][0][0] for index in (0, Redraw(0, 1), Redraw(0, 2), Redraw(0, 1))]
+        assert {sample.video for sample in samples} == {0}
+        assert torch.equal(samples[1].boxes, samples[3].boxes)
+        assert len({tuple(sample.boxes[0].tolist()) for sample in samples}) == 3
+        assert dataset.targets.tolist() == [0, 1]
+
     def test_change_colors_alike_in_all_frames(self, folder):
         settings = {"train": True, "views_per_video": 2}
         plain, _ = dataset_of(folder, "0", augment=Augment(), **settings)[0]
-        bright, _ = dataset_of(folder, "0", augment=Augment(color_jitter=0.9), **settings)[0]
+        bright, _ = dataset_of(
+            folder, "0", augment=Augment(color_jitter=ColorJitter(brightness=0.9)), **settings
+        )[0]
         assert torch.equal(plain[0].boxes, bright[0].boxes)
         ratios = bright[0].clip.double().mean((0, 2, 3)) / plain[0].clip.double().mean((0, 2, 3))
         assert ratios.std() < 0.02
@@ -316,7 +328,9 @@ class TestSlices:
 class TestWorkers:
     def test_change_nothing(self, folder):
         names = ["0", "empty", "2", "3", "text"]
-        dataset = dataset_of(folder, *names, train=True, augment=Augment(color_jitter=0.5))
+        dataset = dataset_of(
+            folder, *names, train=True, augment=Augment(color_jitter=ColorJitter(saturation=0.5))
+        )
         alone = everything(dataset)
         assert sum(len(batch.failures) for batch in alone) >= 2
         assert_equal_batches(

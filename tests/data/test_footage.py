@@ -84,7 +84,7 @@ def test_views_are_cut_as_from_frames_that_are_kept(
     for number, place in itertools.product((2, 0, 1, 3), (0.0, 0.7)):
         boxes = footage.person_boxes(number)
         region = footage.region(boxes, generator)
-        view = View(share, (place, 1 - place), mirror)
+        view = View(share, (place, 1 - place), mirror, ratio=0.8 if mirror else 1.0)
         cuts.append(Cut(number, boxes, region, view))
     for reader in (FrameArray(frames), FramesThatAreRenumbered(frames)):
         views = read_views(reader, footage, cuts, keep_images=True)

@@ -1,9 +1,10 @@
 from itertools import chain
 
 import pytest
+import torch
 from torch.utils.data import DataLoader
 
-from stn_action.data.global_batches import GlobalBatches
+from stn_action.data.global_batches import GlobalBatches, Redraw, class_balanced_weights
 from stn_action.errors import InputError
 
 
@@ -63,6 +64,46 @@ def test_a_loader_gives_them_and_workers_see_the_next_epoch():
         batches.set_epoch(number, first_batch=1)
         assert len(loader) == 2
         assert [batch.tolist() for batch in loader] == epoch(number, first_batch=1)
+
+
+LABELS = torch.tensor([0] * 90 + [1] * 8 + [2] * 2)
+
+
+def balanced_epoch(number=1, **settings):
+    weights = class_balanced_weights(LABELS)
+    return epoch(number, num_items=len(LABELS), batch_size=8, weights=weights, **settings)
+
+
+def test_classes_are_equally_frequent_in_balanced_epochs():
+    drawn = list(chain(*chain(*(balanced_epoch(number) for number in range(1, 31)))))
+    items = [one.item if isinstance(one, Redraw) else one for one in drawn]
+    assert len(items) == 30 * len(LABELS)
+    shares = LABELS[items].bincount() / len(items)
+    assert (shares - 1 / 3).abs().max() < 0.03
+
+
+def test_an_item_that_is_drawn_again_tells_how_often_it_was_there():
+    drawn = list(chain(*balanced_epoch()))
+    seen: dict[int, int] = {}
+    for one in drawn:
+        item, number = one if isinstance(one, Redraw) else (one, 0)
+        assert number == seen.get(item, 0)
+        seen[item] = number + 1
+    assert max(seen.values()) > 5
+
+
+def test_balanced_epochs_are_shared_and_resumed_as_others():
+    shares = [balanced_epoch(rank=rank, num_processes=3) for rank in range(3)]
+    together = [list(chain(*batch)) for batch in zip(*shares, strict=True)]
+    assert together == balanced_epoch() != balanced_epoch(2)
+    assert balanced_epoch(first_batch=5) == balanced_epoch()[5:]
+
+
+def test_weights_of_several_labels_are_those_of_the_rarest_one():
+    rows = torch.tensor([[1.0, 0, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]])
+    assert class_balanced_weights(rows).tolist() == [1 / 3, 1, 1 / 3, 1 / 2, 1 / 2]
+    with pytest.raises(InputError, match=r"expected shuffled, .* at each of 2 positions"):
+        class_balanced_weights(torch.tensor([[0, 1]]))
 
 
 def test_wrong_numbers_are_refused():

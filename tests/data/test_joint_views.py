@@ -7,6 +7,7 @@ from stn_action.data.augment import Augment
 from stn_action.data.clips import TestClips, TrainClips
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.joint_views import JointViews
+from stn_action.data.photometric import ColorJitter
 from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.person.crop import CropSpec
@@ -37,7 +38,11 @@ def joint(tmp_path_factory) -> JointViews:
     return JointViews(
         TestClips(source, sampling=sampling, num_clips=2, num_crops=3),
         TrainClips(
-            source, sampling=sampling, augment=Augment(color_jitter=0.3), views_per_video=2, seed=7
+            source,
+            sampling=sampling,
+            augment=Augment(color_jitter=ColorJitter(contrast=0.3)),
+            views_per_video=2,
+            seed=7,
         ),
     )
 

@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 import torch
 
-from stn_action.config.schema import TrainConfig
+from stn_action.config.train_schema import TrainConfig
 from stn_action.errors import InputError
 from stn_action.evaluation.evaluation_choices import MetricName, Task
 from stn_action.evaluation.metrics import METRICS, TopK, check_monitor, score_videos, task_of

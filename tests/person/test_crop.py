@@ -139,6 +139,13 @@ class TestViews:
         region = boxes_of(10.0, 20.0, 50.0, 120.0)
         assert view_boxes(region, View(0.5, (0.0, 1.0)), "free").tolist() == [[10, 70, 30, 120]]
 
+    def test_a_ratio_stretches_a_view_and_keeps_its_area(self):
+        region = boxes_of(10.0, 20.0, 110.0, 70.0)
+        square = view_boxes(region, View(0.5, (1.0, 0.0), ratio=4.0), "square")
+        assert square.tolist() == [[60, 20, 110, 32]]  # 25 * 2 and 25 / 2 = 12.5, to even
+        free = view_boxes(region, View(0.4, (0.0, 1.0), ratio=4.0), "free")
+        assert free.tolist() == [[10, 60, 90, 70]]  # 40 * 2 and 20 / 2
+
     def test_a_view_has_whole_corners_and_at_least_a_pixel(self):
         region = boxes_of(10.3, 20.6, 10.9, 21.1)
         box = view_boxes(region, View(0.1), "square")

@@ -7,7 +7,7 @@ import torch
 from rich.console import Console
 
 from stn_action.build.model import build_network, example_clip
-from stn_action.build.run import build_objective
+from stn_action.build.training_loss import build_objective
 from stn_action.config.schema import load_config
 from stn_action.errors import InputError
 from stn_action.geometry.transforms import TRANSFORMS
