@@ -21,6 +21,7 @@ EXTRAS = {
     "accelerate": "train", "torchmetrics": "train", "tensorboard": "train",
     "trackers": "people", "supervision": "people", "scipy": "people",
     "h5py": "paper",
+    "requests": "download", "urllib3": "download",
 }  # fmt: skip
 """Packages, and the extra of `stn_action` that installs them."""
 

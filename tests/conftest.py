@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tests.tiny import Finished, tiny_config, write_tiny
 
-pytest_plugins = ["tests.full_disk", "tests.looking_network"]
+pytest_plugins = ["tests.full_disk", "tests.looking_network", "tests.range_server"]
 
 SHARED = Path(__file__).parents[2] / "shared"
 

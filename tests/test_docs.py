@@ -125,3 +125,16 @@ def test_images_are_small():
     assert len(sizes) == len(TRANSFORMS)
     assert max(sizes) < 35_000
     assert sum(sizes) < 220_000
+
+
+DATA = (DOCS / "data.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"python (tools/[^#`\n]+)", DATA))))
+def test_the_commands_of_the_data_page_name_tools_options_and_sets_that_exist(command):
+    tool, *arguments = shlex.split(command)
+    source = (ROOT / tool).read_text(encoding="utf-8")
+    for option in (argument for argument in arguments if argument.startswith("--")):
+        assert f'"{option}"' in source, f"{tool} has no {option}"
+    if arguments and not arguments[0].startswith("--"):
+        assert f"| `{arguments[0]}` |" in DATA

@@ -39,6 +39,7 @@ HEAVY = {
         "visualize/chart_figure.py", "visualize/charts.py", "visualize/confusion.py",
         "visualize/winner_maps.py",
     },
+    "requests": {"disk/download.py"},
     "pytorchvideo": {"models/backbones/pytorchvideo_trunks.py"},
     "tensorboard": {"training/curve_file.py"},
     "torch.utils.tensorboard": {"training/curve_file.py"},

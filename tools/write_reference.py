@@ -1,4 +1,4 @@
-"""Write configs/schema.json and docs/configuration.md from the settings' declarations."""
+"""Write configs/schema.json, docs/configuration.md and docs/data.md from what the code declares."""
 
 import argparse
 import json
@@ -22,13 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     from stn_action.config.reference import SCHEMA_NAME, config_json_schema, config_markdown
+    from stn_action.data.datasets.source_page import sources_markdown
     from stn_action.disk.atomic_file import write_file
 
     schema = options.root / "configs" / SCHEMA_NAME
     write_file(schema, json.dumps(config_json_schema(), indent=1) + "\n")
     page = options.root / "docs/configuration.md"
     write_file(page, config_markdown())
-    print(f"written: {schema}, {page}")
+    data_page = options.root / "docs/data.md"
+    write_file(data_page, sources_markdown())
+    print(f"written: {schema}, {page}, {data_page}")
 
 
 if __name__ == "__main__":

@@ -48,11 +48,11 @@ def with_setting(dotted: str, value: Any) -> str:
     return yaml.safe_dump(tree)
 
 
-def test_both_files_are_what_the_tool_writes(tmp_path, capsys):
+def test_all_files_are_what_the_tool_writes(tmp_path, capsys):
     (tmp_path / "configs").mkdir()
     (tmp_path / "docs").mkdir()
     assert write_reference(["--root", str(tmp_path)]) == 0
-    for name in ("configs/schema.json", "docs/configuration.md"):
+    for name in ("configs/schema.json", "docs/configuration.md", "docs/data.md"):
         written = (tmp_path / name).read_text(encoding="utf-8")
         assert written == (ROOT / name).read_text(encoding="utf-8"), (
             f"{name} is out of date: run python tools/write_reference.py"
