@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from stn_action.video.backend_table import open_video
-from stn_action.video.content import label_of, video_checksum
+from stn_action.video.content import video_checksum, video_slice_label
 from stn_action.video.reader import VideoReader
 from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS, Reader
 
@@ -64,7 +64,7 @@ class Video:
     @property
     def slice_label(self) -> str:
         """What `checksum` appends for a slice; empty if it is none."""
-        return label_of(self.path, self.start_seconds, self.end_seconds, self.frames_fps)
+        return video_slice_label(self.path, self.start_seconds, self.end_seconds, self.frames_fps)
 
     @property
     def labels(self) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from stn_action.video.video_choices import DEFAULT_FPS
 
 
 class VideoState(NamedTuple):
-    """The cheap signs of a change; where they are equal, nobody reads the content again."""
+    """The cheap signs of a change; while they stay equal, the content is not read again."""
 
     bytes: int
     """Size of the file, or of all frames."""
@@ -58,10 +58,10 @@ def video_checksum(
         OSError: it cannot be read.
     """
     path = Path(path)
-    return content_checksum(path) + label_of(path, start_seconds, end_seconds, frames_fps)
+    return content_checksum(path) + video_slice_label(path, start_seconds, end_seconds, frames_fps)
 
 
-def label_of(
+def video_slice_label(
     path: Path, start_seconds: float | None, end_seconds: float | None, frames_fps: float
 ) -> str:
     """Return the `slice_label` of a slice; that of a folder of frames depends on its rate."""

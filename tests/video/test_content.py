@@ -5,7 +5,12 @@ import os
 import pytest
 
 from stn_action.checksum import checksum
-from stn_action.video.content import content_checksum, label_of, video_checksum, video_state
+from stn_action.video.content import (
+    content_checksum,
+    video_checksum,
+    video_slice_label,
+    video_state,
+)
 from tests.video.frame_folders import gray_frames, write_frames
 
 
@@ -35,7 +40,7 @@ def test_a_slice_of_a_folder_is_known_by_its_rate_too(tmp_path):
     folder = write_frames(tmp_path / "a", gray_frames(3))
     assert video_checksum(folder, frames_fps=12) == content_checksum(folder)
     assert video_checksum(folder, 0.5, None, 12) == f"{content_checksum(folder)} 0.5:@12.0"
-    assert label_of(folder, 0.5, 2.0, 12.5) == " 0.5:2.0@12.5"
+    assert video_slice_label(folder, 0.5, 2.0, 12.5) == " 0.5:2.0@12.5"
 
 
 def test_the_state_of_a_folder_follows_its_frames(tmp_path):

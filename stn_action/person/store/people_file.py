@@ -133,7 +133,7 @@ class PeopleFile:
         Args:
             video_name: its name.
             path: the file, or the folder of frames.
-            slice_label: see `label_of`; empty: all of it.
+            slice_label: see `video_slice_label`; empty: all of it.
         """
         rows = self._file.query(
             "SELECT bytes, modified, checksum, error FROM videos WHERE name = ?", video_name

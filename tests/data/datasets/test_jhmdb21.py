@@ -83,6 +83,13 @@ def test_listed_clips_that_are_missing_are_counted_and_named(root):
         load(root)
 
 
+def test_a_clip_may_be_a_folder_of_frames(root):
+    clip = root / "ReCompress_Videos/sit/home.take.2.mp4"
+    clip.unlink()
+    clip.with_suffix("").mkdir()
+    assert load(root).test[1].path == clip.with_suffix("")
+
+
 def test_a_class_without_a_list_is_named(root):
     (root / "splits/sit_test_split2.txt").unlink()
     message = (
