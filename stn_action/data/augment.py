@@ -114,7 +114,7 @@ class Augment:
         steps = self._steps(drawn.factors, (clip.shape[2], clip.shape[3]), fill)
         if not steps:
             return clip
-        frames = Video(clip.transpose(0, 1))  # (T, 3, h, w)
+        frames: Tensor = Video(clip.transpose(0, 1))  # (T, 3, h, w)
         with seeded(drawn.seed):
             for step in steps:
                 frames = step(frames)
@@ -129,8 +129,8 @@ class Augment:
 
     def _steps(
         self, factors: Tensor, size_hw: tuple[int, int], fill: RGB
-    ) -> list[Callable[[Video], Video]]:
-        steps: dict[PixelStep, Callable[[Video], Video]] = {}
+    ) -> list[Callable[[Tensor], Tensor]]:
+        steps: dict[PixelStep, Callable[[Tensor], Tensor]] = {}
         if self.color_jitter is not None and self.color_jitter.changes:
             jitter = self.color_jitter
             steps["color_jitter"] = lambda frames: _jittered(frames, jitter, factors)
@@ -149,7 +149,7 @@ class Augment:
         return [steps[name] for name in order if name in steps]
 
 
-def _jittered(frames: Video, jitter: ColorJitter, factors: Tensor) -> Video:
+def _jittered(frames: Tensor, jitter: ColorJitter, factors: Tensor) -> Tensor:
     """Return frames with other colors; torchvision's transform draws the order too."""
     applies, hue = torch.rand(2).tolist()
     if applies >= jitter.p:
