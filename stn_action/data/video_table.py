@@ -191,7 +191,7 @@ class VideoTable(Sequence[Video]):
         selected = self._like(())
         sizes = self._ends.diff().reshape(-1, _COLUMNS)[rows].flatten()
         firsts, lasts = self._ends[::_COLUMNS][rows], self._ends[_COLUMNS::_COLUMNS][rows]
-        text = memoryview(self._text.numpy())
+        text = self._text.numpy().tobytes()
         joined = bytearray().join(
             text[first:last] for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
         )
