@@ -78,9 +78,15 @@ def check_before_start(config: Config) -> None:
     """Check for mistakes that would otherwise end a run after hours.
 
     Raises:
-        InputError: the reader is not installed, the folder of regions holds none, or one is
-            malformed.
+        InputError: videos are mirrored whose labels are not, the reader is not installed, the
+            folder of regions holds none, or one is malformed.
     """
+    hflip = config.data.augment.hflip
+    if hflip and DATASETS[config.data.name].mirrors_labels:
+        raise InputError(
+            f"data.augment.hflip={hflip:g}: a mirrored video of {config.data.name} shows another "
+            'class ("from left to right") than its label; set data.augment.hflip to 0'
+        )
     if config.data.reader != "auto":
         module, _, package = BACKENDS[config.data.reader]
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from stn_action.batch import class_text
-from stn_action.data.video_files import is_present
+from stn_action.data.video_files import existing_paths
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
@@ -46,7 +46,7 @@ class Listing:
     left_out_kind: str = ""
     """What they are."""
     unit: str = "videos"
-    """What its videos are, in messages and in the protocol line: `images`, `digits`."""
+    """What its videos are, in messages and in the protocol line: `images`, `sequences`."""
     subject: str = "person"
     """What person boxes are around."""
     dataset: str = ""
@@ -89,7 +89,7 @@ class Listing:
 def require_videos(
     videos: VideoTable, *, looked_in: str, remedy: str, unit: str = "videos"
 ) -> None:
-    """Check that all listed files and folders of frames exist.
+    """Check that all listed files, or folders of frames, exist.
 
     Args:
         videos: the list.
@@ -101,7 +101,7 @@ def require_videos(
         InputError: with the number of missing files and the first few names.
     """
     paths = videos.paths()
-    absent = {path for path in set(paths) if not is_present(Path(path))}
+    absent = set(paths) - existing_paths(paths)
     if not absent:
         return
     missing = [Path(path) for path in paths if path in absent]
@@ -126,6 +126,27 @@ def require_folder(root: str | Path, *, what: str, remedy: str) -> Path:
         state = "is a file, not a folder" if root.exists() else "does not exist"
         raise InputError(f"{what}: the folder {root} {state}; {remedy}")
     return root
+
+
+def require_unique_names(parts: Mapping[str, VideoTable], *, what: str) -> None:
+    """Check that no part lists a video twice.
+
+    Args:
+        parts: by their names, for the message.
+        what: the lists, for the message.
+
+    Raises:
+        InputError: with the number of such videos and the first few.
+    """
+    for part, videos in parts.items():
+        names = videos.names()
+        if len(set(names)) < len(names):
+            repeated = [name for name, times in Counter(names).items() if times > 1]
+            raise InputError(
+                f"{what}: {len(repeated)} {part} videos are listed more than once "
+                f"({', '.join(repeated[:NAMES_SHOWN])}); each would count several times: remove "
+                "the repeated lines, or get the official lists"
+            )
 
 
 def require_separate_groups(parts: Mapping[str, VideoTable], *, what: str) -> None:

@@ -3,7 +3,7 @@
 import glob
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -89,6 +89,29 @@ def files_by_stem(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(videos, key=preference, reverse=True)}
 
 
+def existing_paths(paths: Iterable[str]) -> set[str]:
+    """Return those of the paths that lead to a file or a folder.
+
+    Each folder is listed once, which is much faster than to ask for every file where the files are
+    far away, as on a network drive.
+    """
+    wanted: dict[str, set[str]] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        wanted.setdefault(folder, set()).add(name)
+    found: set[str] = set()
+    for folder, names in wanted.items():
+        try:
+            with os.scandir(folder or os.curdir) as entries:
+                there = {entry.name for entry in entries if entry.name in names and _leads(entry)}
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:  # it may be entered, but not listed
+            there = {name for name in names if os.path.exists(os.path.join(folder, name))}  # noqa: PTH110, PTH118
+        found.update(os.path.join(folder, name) for name in there)  # noqa: PTH118
+    return found
+
+
 def preference(path: Path) -> tuple[bool, bool, str]:
     """Return a key that sorts the files of one video: `.avi` as official lists have it, `.mp4`."""
     return path.suffix != ".avi", path.suffix != ".mp4", path.suffix
@@ -169,6 +192,14 @@ def _are_frames(entries: Sequence[os.DirEntry[str]]) -> bool:
     return len(others) < len(entries) and not any(
         _is_folder(entry) or has_video_suffix(Path(entry.name)) for entry in others
     )
+
+
+def _leads(entry: os.DirEntry[str]) -> bool:
+    """Return whether this is no broken link."""
+    try:
+        return entry.is_file() or entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

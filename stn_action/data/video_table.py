@@ -6,6 +6,7 @@ positions.
 """
 
 import math
+import operator
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -193,7 +194,27 @@ class VideoTable(Sequence[Video]):
         Raises:
             IndexError: there is no such video.
         """
-        return self._like(self[index] for index in indices)
+        length = len(self)
+        rows = [operator.index(index) for index in indices]
+        for row in rows:
+            if not -length <= row < length:
+                raise IndexError(f"index must be in [-{length}, {length}), got {row}")
+        rows = torch.tensor(rows, dtype=torch.int64) % max(length, 1)
+        selected = self._like(())
+        sizes = self._ends.diff().reshape(-1, _COLUMNS)[rows].flatten()
+        firsts, lasts = self._ends[::_COLUMNS][rows], self._ends[_COLUMNS::_COLUMNS][rows]
+        text = self._text.numpy().tobytes()
+        joined = bytearray().join(
+            text[first:last] for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
+        )
+        selected._text = torch.frombuffer(joined or bytearray(1), dtype=torch.uint8)
+        selected._ends = _running_ends(sizes)
+        counts = self._label_ends.diff()[rows]
+        selected._label_ends = _running_ends(counts)
+        shift = (self._label_ends[rows] - selected._label_ends[:-1]).repeat_interleave(counts)
+        selected._labels = self._labels[shift + torch.arange(len(shift))]
+        selected._seconds = self._seconds[rows]
+        return selected
 
     def with_frames_fps(self, frames_fps: float) -> "VideoTable":
         """Return the same videos, those that are folders of frames at another rate."""
@@ -275,6 +296,11 @@ class VideoTable(Sequence[Video]):
         ends = self._ends.tolist()
         for start in range(number, len(ends) - 1, _COLUMNS):
             yield os.fsdecode(text[ends[start] : ends[start + 1]])
+
+
+def _running_ends(sizes: Tensor) -> Tensor:
+    """Return where parts of these sizes end when they are joined, after a zero."""
+    return torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
 
 
 def _tensor(values: array, dtype: torch.dtype) -> Tensor:

@@ -1,5 +1,6 @@
 """Configurations to videos, datasets, loaders and the protocol line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ from stn_action.build.data import (
     training_loader,
 )
 from stn_action.build.run_data import ClipData
+from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -155,6 +157,15 @@ def test_the_protocol_is_one_line(tiny_data, settings, line):
         VideoTable([Video("v", Path("v.mp4"), 0, "v")] * 7), whole_frame=2,
     )  # fmt: skip
     assert protocol(tiny_config(tiny_data, *settings), listing, 1) == line
+
+
+def test_videos_whose_labels_depend_on_the_direction_are_not_mirrored(tiny_data, monkeypatch):
+    directed = replace(DATASETS["folders"], mirrors_labels=True)
+    monkeypatch.setitem(DATASETS, "folders", directed)
+    check_before_start(tiny_config(tiny_data, "data.augment.hflip=0"))
+    message = r"data.augment.hflip=0.5: a mirrored video of folders .* set data.augment.hflip to 0"
+    with pytest.raises(InputError, match=message):
+        check_before_start(tiny_config(tiny_data, "data.augment.hflip=0.5"))
 
 
 def test_what_would_end_a_run_late_is_checked_before(tiny_data, tmp_path):

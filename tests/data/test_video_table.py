@@ -73,7 +73,10 @@ def test_the_rate_of_frames_goes_with_each_video():
 def test_slices_and_several_labels_come_back_as_they_were():
     videos = VideoTable(SLICES, num_classes=3)
     assert list(videos) == SLICES
-    assert list(videos.select([2, 0])) == [SLICES[2], SLICES[0]]
+    assert list(videos.select([2, 0, -1])) == [SLICES[2], SLICES[0], SLICES[-1]]
+    assert list(videos.select([])) == []
+    with pytest.raises(IndexError, match=r"index must be in \[-\d, \d\), got 9"):
+        videos.select([0, 9])
     assert list(videos[:1] + videos[1:]) == SLICES
     assert videos.targets.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
     assert videos.targets.dtype == torch.float32

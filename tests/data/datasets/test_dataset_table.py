@@ -6,7 +6,8 @@ from typing import get_args
 import pytest
 
 from stn_action.data.data_choices import DatasetName
-from stn_action.data.datasets.dataset_table import DATASETS, Counts, DatasetSpec
+from stn_action.data.datasets.dataset_spec import Counts, DatasetSpec
+from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -71,6 +72,29 @@ def test_other_lists_are_refused_or_named_a_subset(root):
         SPEC.read(root, 3)
     name = SPEC.read(root, 3, require_official=False).name
     assert name == "toy 3 (subset: 2 train, 1 validation, 2 test videos)"
+
+
+def test_lists_of_several_releases_are_known_by_their_classes(root):
+    listing = replace(SPEC, official={"toy 3": Counts(2)}).read(root, 3)
+    assert listing.name == "toy 3"
+    other = replace(SPEC, official={"toy 3": Counts(4)})
+    with pytest.raises(InputError, match="2 test videos, expected 4 classes; get it"):
+        other.read(root, 3)
+
+
+def test_a_video_that_is_listed_twice_is_refused(root):
+    def twice(root, fold):
+        listing = made_up(root, fold)
+        return replace(listing, train=listing.train + listing.train)
+
+    message = r"toy 2: 2 training videos are listed more than once \(p, q\); each would count"
+    with pytest.raises(InputError, match=message):
+        replace(SPEC, list_videos=twice).read(root, 2, require_official=False)
+
+
+def test_sets_that_tell_left_from_right_say_so():
+    directed = {name for name, spec in DATASETS.items() if spec.mirrors_labels}
+    assert directed == {"something_v1", "something_v2"}
 
 
 @pytest.mark.parametrize("fold", [1, 4])
