@@ -4,9 +4,9 @@ from typing import Literal
 
 DatasetName = Literal[
     "ucf101", "jhmdb", "ut_interaction", "weizmann", "cub200", "svhn", "mnist", "mnist_addition",
-    "folders", "sample",
+    "folders", "csv", "sample",
 ]  # fmt: skip
-"""The data sets; `folders`: videos in folders named by class."""
+"""The data sets; `folders`: videos in folders named by class; `csv`: those that a file lists."""
 DIGIT_SETS: tuple[DatasetName, ...] = ("mnist", "mnist_addition")
 """Those of digits in idx files, which can be distorted."""
 IMAGE_SETS: tuple[DatasetName, ...] = ("cub200", "svhn", *DIGIT_SETS)

@@ -1,11 +1,9 @@
-"""The data sets by name, one row each: how videos are listed and what the lists must hold."""
+"""The data sets by name, one row each."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from stn_action.data.datasets import (
+    csv_file,
     cub200,
     folders,
     jhmdb21,
@@ -16,118 +14,8 @@ from stn_action.data.datasets import (
     ut_interaction,
     weizmann,
 )
-from stn_action.data.listing import Listing, require_separate_groups, require_videos
-from stn_action.data.video_table import VideoTable
-from stn_action.errors import InputError
-
-
-class Counts(NamedTuple):
-    """Numbers of an official fold."""
-
-    classes: int
-    train: int
-    test: int
-    val: int = 0
-
-    def words(self, unit: str) -> str:
-        """Return them as text; `unit` is that of the listing."""
-        val = f", {self.val} validation" if self.val else ""
-        return f"{self.classes} classes, {self.train} training{val} and {self.test} test {unit}"
-
-
-@dataclass(frozen=True)
-class DatasetSpec:
-    """A data set: one file that lists its videos, and this row."""
-
-    name: str
-    """As `data.name` gives it."""
-    list_videos: Callable[[Path, int], Listing]
-    """Root and fold to the videos that the lists name, whether or not the disk has them."""
-    remedy: str
-    """How to get the data, one sentence without a full stop."""
-    folds: tuple[int, ...] = (1,)
-    """Numbers of the official splits, or of the groups that are held out in turn."""
-    one_group_out: bool = False
-    """A fold holds one group out and trains on all others."""
-    multi_label: bool = False
-    """A video may have several labels."""
-    official: Mapping[str, Counts] = field(default_factory=dict)
-    """Official numbers by the name of the listing; none: the lists are the user's own."""
-    files_may_be_missing: bool = False
-    """Listed videos that the disk lacks are left out and counted, as is usual for Kinetics."""
-    lists_the_disk: bool = False
-    """The list is what the folders hold: nothing can be missing, though a file may be no video."""
-    searched: str = "{root}"
-    """Folders in which videos are searched, for messages."""
-    list_folder: str | None = None
-    """Folder of official lists, in the root or beside it."""
-
-    def read(self, root: str | Path, fold: int, *, require_official: bool = True) -> Listing:
-        """Return the videos that the lists name, whether or not the disk has them.
-
-        Args:
-            root: the folder of the data set.
-            fold: one of `folds`.
-            require_official: refuse lists whose counts are not the official ones; else the name
-                of a smaller one states that it is a subset.
-
-        Raises:
-            InputError: there is no such fold, the folder or the lists are missing, malformed or
-                not the official ones, or a group is in two parts.
-        """
-        if fold not in self.folds:
-            *first, last = map(str, self.folds)
-            expected = f"{', '.join(first)} or {last}" if first else last
-            raise InputError(f"data.fold of {self.name} must be {expected}, got {fold}")
-        listing = self.list_videos(Path(root), fold)
-        assert listing.multi_label == self.multi_label
-        parts = {"training": listing.train, "validation": listing.val, "test": listing.test}
-        left_out = listing.left_out
-        found = Counts(
-            len(listing.classes),
-            len(listing.train) + left_out.get("train", 0),
-            len(listing.test) + left_out.get("test", 0),
-            len(listing.val),
-        )
-        official = self.official[listing.name] if self.official else found
-        if require_official and found != official:
-            raise InputError(
-                f"{root}: not the official lists of {listing.name}: {found.words(listing.unit)}, "
-                f"expected {official.words(listing.unit)}; {self.remedy}"
-            )
-        require_separate_groups(parts, what=f"{root}, {listing.name}")
-        if found == official:
-            return listing
-        val = f", {found.val} validation" if found.val else ""
-        train, test = len(listing.train), len(listing.test)
-        subset = f"subset: {train} train{val}, {test} test {listing.unit}"
-        return replace(listing, name=f"{listing.name} ({subset})")
-
-    def keep_present(self, listing: Listing, root: str | Path) -> Listing:
-        """Return the listing with the videos that the disk has.
-
-        Raises:
-            InputError: videos are missing that may not be, or a part has none left.
-        """
-        if self.lists_the_disk:
-            return listing
-        if not self.files_may_be_missing:
-            searched = self.searched.format(root=root)
-            require_videos(
-                listing.all_videos, looked_in=searched, remedy=self.remedy, unit=listing.unit
-            )
-            return listing
-        parts = {"train": listing.train, "val": listing.val, "test": listing.test}
-        present = {part: _present(videos) for part, videos in parts.items()}
-        for part, videos in parts.items():
-            if videos and not present[part]:
-                raise InputError(
-                    f"all {len(videos)} {part} {listing.unit} of {listing.name} are missing: "
-                    f"{videos[0].path.name}, ...; looked in {self.searched.format(root=root)}; "
-                    f"{self.remedy}"
-                )
-        return replace(listing, **present, missing=len(listing.test) - len(present["test"]))
-
+from stn_action.data.datasets.dataset_spec import Counts, DatasetSpec
+from stn_action.data.listing import Listing
 
 DATASETS = {
     spec.name: spec
@@ -208,7 +96,17 @@ DATASETS = {
             mnist.REMEDY,
             official={"mnist addition": Counts(19, 60_000, 10_000)},
         ),
-        DatasetSpec("folders", folders.list_folders, folders.REMEDY, lists_the_disk=True),
+        DatasetSpec(
+            "folders", folders.list_folders, folders.REMEDY, user_folds=True, lists_the_disk=True
+        ),
+        DatasetSpec(
+            "csv",
+            csv_file.list_csv,
+            csv_file.REMEDY,
+            multi_label=None,
+            user_folds=True,
+            searched="{root}'s folder",
+        ),
         DatasetSpec("sample", sample.list_sample, folders.REMEDY, lists_the_disk=True),
     )
 }
@@ -232,7 +130,3 @@ def load_dataset(
     """
     spec = DATASETS[name]
     return spec.keep_present(spec.read(root, fold, require_official=require_official), root)
-
-
-def _present(videos: VideoTable) -> VideoTable:
-    return videos.select(index for index, video in enumerate(videos) if video.path.is_file())

@@ -6,7 +6,8 @@ from typing import get_args
 import pytest
 
 from stn_action.data.data_choices import DatasetName
-from stn_action.data.datasets.dataset_table import DATASETS, Counts, DatasetSpec
+from stn_action.data.datasets.dataset_spec import Counts, DatasetSpec
+from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError

@@ -281,3 +281,10 @@ def test_workers_write_the_same_files_as_one_process(folder, tmp_path):
     assert (summary.job.done, len(summary.job.failures)) == (3, 1)
     for path in one.rglob("*.mp4"):
         assert path.read_bytes() == (two / path.relative_to(one)).read_bytes()
+
+
+def test_a_list_of_videos_is_no_tree_to_copy(tmp_path):
+    (tmp_path / "own.csv").write_text("path,label\n/elsewhere/a.mp4,x")
+    file = write_config(tmp_path / "own.yaml", tiny_settings(tmp_path / "own.csv", "data.name=csv"))
+    with pytest.raises(InputError, match=r"own.csv lists files in any folder, but a copy keeps"):
+        plan_reencode(str(file), [], tmp_path / "out", Recipe(24), None)
