@@ -41,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def show_manifest(path: Path, number: int) -> None:
     """Load the manifest and find names in it."""
     table = Table("step", "seconds", "VmRSS grew by, MB", title=f"manifest of {number} videos")
-    before, start = _memory("status", "VmRSS"), time.perf_counter()
+    before, start = proc_kilobytes("status", "VmRSS"), time.perf_counter()
     manifest = Manifest.open(path)
-    seconds, grown = time.perf_counter() - start, _memory("status", "VmRSS") - before
+    seconds, grown = time.perf_counter() - start, proc_kilobytes("status", "VmRSS") - before
     table.add_row("load", f"{seconds:.2f}", f"{grown / MB:.0f}")
     names = [_name(index) for index in random.Random(0).sample(range(number), min(number, LOOKUPS))]
     start = time.perf_counter()
     found = [manifest.find(name) for name in names]
-    seconds, grown = time.perf_counter() - start, _memory("status", "VmRSS") - before
+    seconds, grown = time.perf_counter() - start, proc_kilobytes("status", "VmRSS") - before
     assert all(found)
     table.add_row(f"find {len(names)} names", f"{seconds:.2f}", f"{grown / MB:.0f}")
     Console().print(table)
@@ -112,11 +112,13 @@ def _forked(read: Callable[[int], object], number: int) -> Iterator[tuple[float,
 
 
 def _private() -> tuple[int, int]:
-    return _memory("smaps_rollup", "Private_Dirty"), _memory("smaps_rollup", "Private_Clean")
+    return proc_kilobytes("smaps_rollup", "Private_Dirty"), proc_kilobytes(
+        "smaps_rollup", "Private_Clean"
+    )
 
 
-def _memory(file: str, field: str) -> int:
-    """Return kilobytes by the kernel's count."""
+def proc_kilobytes(file: str, field: str) -> int:
+    """Return a number of kilobytes from a file of `/proc/self`."""
     for line in Path(f"/proc/self/{file}").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1])

@@ -38,3 +38,8 @@ def test_a_mistake_in_a_benchmark_ends_with_status_2(capsys):
     assert "none.onnx" in capsys.readouterr().err
     with pytest.raises(SystemExit, match=r"^2$"):
         benchmark(["timing"])
+
+
+def test_the_csv_benchmark_measures_every_step(capsys):
+    assert benchmark(["csv", "--videos", "60"]) == 0
+    assert capsys.readouterr().out.count("list") >= 5

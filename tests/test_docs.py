@@ -10,6 +10,7 @@ from torch.distributed.run import get_args_parser
 
 from stn_action.config.schema import load_config
 from stn_action.config.train_schema import TrainConfig
+from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.geometry.theta import AFFINE
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.training.training_choices import BatchNorm
@@ -118,6 +119,28 @@ def test_the_commands_of_the_paper_page_name_tools_options_and_settings_that_exi
         assert f'"{option}"' in source, f"{tool} has no {option}"
     if arguments[0].endswith(".yaml"):
         load_config(ROOT / arguments[0], [argument for argument in arguments if "=" in argument])
+
+
+OWN_VIDEOS = (DOCS / "own_videos.md").read_text(encoding="utf-8")
+
+
+def test_the_list_of_own_videos_is_read_and_split(tmp_path):
+    (block,) = re.findall(r"```csv\n(.*?)```", OWN_VIDEOS, re.DOTALL)
+    (tmp_path / "videos.csv").write_text(block, encoding="utf-8")
+    fold = DATASETS["csv"].read(tmp_path / "videos.csv", 1, folds="groups")
+    assert fold.classes == ("kick, high", "wave")
+    assert fold.test.names() == ["clips/ann_1", "clips/ann_2#t=0.5,2"]
+    assert fold.train.names()[2:] == ["clips/eve 1#t=1", "clips/eve 1#t=,1"]
+    for name in (fold.name, fold.test[1].name):
+        assert f"`{name}`" in OWN_VIDEOS
+
+
+@pytest.mark.parametrize(
+    "command", re.findall(r"^python tools/train.py (.+)$", OWN_VIDEOS, re.MULTILINE)
+)
+def test_the_commands_for_own_videos_name_settings_that_exist(command):
+    config, *settings = shlex.split(command)
+    assert load_config(ROOT / config, settings).data.folds is not None
 
 
 def test_images_are_small():

@@ -67,7 +67,10 @@ def read_listing(config: Config, *, require_files: bool = True) -> Listing:
     if data.fold == "all":
         raise InputError("data.fold=all: one fold is needed here; give its number (data.fold=N)")
     spec = DATASETS[data.name]
-    listing = spec.read(data.root, data.fold, require_official=data.official)
+    listing = spec.read(
+        data.root, data.fold, folds=data.folds, fold_seed=data.fold_seed,
+        require_official=data.official,
+    )  # fmt: skip
     listing = listing.with_frames_fps(data.frames_fps)
     if data.val_share and not listing.val:
         listing = hold_out_groups(listing, data.val_share, seed=config.train.seed)
@@ -113,14 +116,18 @@ def fold_configs(config: Config) -> list[Config]:
     """Return one configuration for every fold of `data.fold=all`, in order.
 
     Raises:
-        InputError: the data set has no folds.
+        InputError: the data set has no folds, or cannot be split into them.
     """
     spec = DATASETS[config.data.name]
-    if len(spec.folds) == 1:
-        raise InputError(f"data.fold=all: {spec.name} has one fold only; leave data.fold at 1")
+    numbers = spec.fold_numbers(config.data.root, config.data.folds)
+    if len(numbers) == 1:
+        remedy = ", or set data.folds" if spec.user_folds else ""
+        raise InputError(
+            f"data.fold=all: {spec.name} has one fold only; leave data.fold at 1{remedy}"
+        )
     return [
         config.model_copy(update={"data": config.data.model_copy(update={"fold": fold})})
-        for fold in spec.folds
+        for fold in numbers
     ]
 
 

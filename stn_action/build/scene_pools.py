@@ -22,7 +22,7 @@ def with_scenes(source: ClipSource, config: Config, listing: Listing) -> ClipSou
     Raises:
         InputError: a video is alone, or all folds are to share scenes that depend on the fold.
     """
-    crop, one_group_out = crop_of(config), DATASETS[config.data.name].one_group_out
+    crop, one_group_out = crop_of(config), _holds_one_group_out(config)
     if crop.beyond != "scene" or source.people is None:
         return source
     if config.data.fold == "all" and not one_group_out:
@@ -59,6 +59,11 @@ def unused_keys(config: Config) -> tuple[str, ...]:
 def scene_keys(config: Config) -> tuple[str, ...]:
     """Return the settings, besides those of the crop, that a video's scene depends on."""
     data = config.data
-    if data.crop.beyond != "scene" or data.people is None or DATASETS[data.name].one_group_out:
+    if data.crop.beyond != "scene" or data.people is None or _holds_one_group_out(config):
         return ()
-    return ("data.fold", "data.val_share", *(["train.seed"] if data.val_share else []))
+    own = ["data.folds", "data.fold_seed"] if data.folds is not None else []
+    return ("data.fold", "data.val_share", *own, *(["train.seed"] if data.val_share else []))
+
+
+def _holds_one_group_out(config: Config) -> bool:
+    return DATASETS[config.data.name].one_group_out or config.data.folds == "groups"

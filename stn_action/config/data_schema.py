@@ -109,11 +109,18 @@ class DataConfig(Section):
     """The labeled videos and how clips are made from them."""
 
     name: DatasetName
-    """The data set; folders: your own videos as <root>/{train,test}/<class>/**."""
+    """The data set; your own videos: folders (<root>/{train,test}/<class>/** or <root>/<class>/**)
+    or csv (a file with a row for each)."""
     root: PathText
-    """Folder of the data set, relative to the working directory."""
+    """Folder of the data set, of csv the file, relative to the working directory."""
     fold: Count | Literal["all"] = 1
-    """Official split or held-out group, by number; all: train on each and pool predictions."""
+    """Official split, held-out group or one of `folds`, by number; all: train on each and pool
+    predictions."""
+    folds: Annotated[Count, Field(ge=2)] | Literal["groups"] | None = None
+    """Own videos without a test part: number of folds into which their groups are split, each class
+    as evenly as they allow; groups: a fold for each group. null: the lists tell what to test on."""
+    fold_seed: Whole = 0
+    """Random seed of the folds; train.seed does not change them."""
     val_share: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Share of the training videos held out to choose the best checkpoint, in whole groups drawn by
     train.seed, if the data set has no validation part; 0: none."""

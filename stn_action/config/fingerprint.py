@@ -22,6 +22,8 @@ WITH_CONTENT = (
     "model.focus.localization_weights",
 )  # fmt: skip
 """Settings that may name a file or folder whose content changes results."""
+DATA_ROOT = "data.root"
+"""A list of videos, whose content counts, or a folder of them, which is not read."""
 KEYS = ("settings", "digests", "extra")
 FINGERPRINT_FILE = "fingerprint.json"
 """Its name in a run folder and beside other results."""
@@ -81,6 +83,8 @@ class Fingerprint:
         }
         named = {key: settings[key] for key in WITH_CONTENT if settings.get(key) is not None}
         digests = {key: path_checksum(path) for key, path in named.items() if Path(path).exists()}
+        if Path(settings.get(DATA_ROOT, "")).is_file():
+            digests[DATA_ROOT] = path_checksum(settings[DATA_ROOT])
         return cls(settings, digests, flatten(extra or {}))
 
     def compare(self, now: "Fingerprint") -> Differences:

@@ -6,19 +6,19 @@ positions.
 """
 
 import math
-import operator
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import overload
 
 import torch
 from torch import Tensor
 
+from stn_action.data.video_columns import VideoColumns
 from stn_action.video.backend_table import open_video
 from stn_action.video.content import video_checksum, video_slice_label
 from stn_action.video.reader import VideoReader
@@ -26,6 +26,8 @@ from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS, Reader
 
 _COLUMNS = 3
 """Texts of a video: name, path, group."""
+_AT_ONCE = 10_000
+"""Videos of which there are Python objects at a time."""
 
 
 @dataclass(frozen=True)
@@ -127,25 +129,35 @@ class VideoTable(Sequence[Video]):
         """P; 1: one class, or several labels."""
         self.num_classes = num_classes
         """L with several labels, else None."""
-        text, ends = bytearray(), array("q", [0])
-        labels, label_ends = array("i"), array("q", [0])
-        seconds, rates = array("d"), array("d")
-        for video in videos:
-            for part in (video.name, video.path, video.group):
-                text += os.fsencode(part)
-                ends.append(len(text))
-            self._check_target(video)
-            labels.extend(video.labels)
-            label_ends.append(len(labels))
-            for second in (video.start_seconds, video.end_seconds):
-                seconds.append(math.nan if second is None else second)
-            rates.append(video.frames_fps)
-        self._text = torch.frombuffer(text or bytearray(1), dtype=torch.uint8)  # name path group ..
-        self._ends = torch.frombuffer(ends, dtype=torch.int64)  # (3N + 1,)
-        self._labels = _tensor(labels, torch.int32)
-        self._label_ends = torch.frombuffer(label_ends, dtype=torch.int64)  # (N + 1,)
-        self._seconds = _tensor(seconds, torch.float64).reshape(-1, 2)
-        self._rates = _tensor(rates, torch.float64)  # (N,)
+        columns, rates, following = VideoColumns(), array("d"), iter(videos)
+        while some := list(islice(following, _AT_ONCE)):
+            for video in some:
+                self._check_target(video)
+            columns.extend(
+                [video.name for video in some],
+                [str(video.path) for video in some],
+                [video.group for video in some],
+                [video.labels for video in some],
+                [
+                    math.nan if second is None else second
+                    for video in some
+                    for second in (video.start_seconds, video.end_seconds)
+                ],
+            )
+            rates.extend(video.frames_fps for video in some)
+        self._set(columns, _tensor(rates, torch.float64))
+
+    @classmethod
+    def from_columns(cls, columns: VideoColumns, *, num_classes: int | None = None) -> "VideoTable":
+        """Return the table of videos that were never objects, which takes a fraction of the time.
+
+        Args:
+            columns: they become the table's, and must not grow afterwards.
+            num_classes: as in the constructor; None: each video has one label.
+        """
+        table = cls(num_classes=num_classes)
+        table._set(columns, torch.full((len(columns),), DEFAULT_FPS, dtype=torch.float64))
+        return table
 
     @property
     def targets(self) -> Tensor:
@@ -188,33 +200,34 @@ class VideoTable(Sequence[Video]):
         """Return the groups of all videos, in order."""
         return list(self._column(2))
 
+    def labels(self) -> list[tuple[int, ...]]:
+        """Return the indices of the classes of each video, in order."""
+        labels, ends = self._labels.tolist(), self._label_ends.tolist()
+        return [tuple(labels[first:last]) for first, last in pairwise(ends)]
+
     def select(self, indices: Iterable[int]) -> "VideoTable":
         """Return the table of the videos at `indices`, in this order.
 
         Raises:
             IndexError: there is no such video.
         """
-        length = len(self)
-        rows = [operator.index(index) for index in indices]
-        for row in rows:
-            if not -length <= row < length:
-                raise IndexError(f"index must be in [-{length}, {length}), got {row}")
-        rows = torch.tensor(rows, dtype=torch.int64) % max(length, 1)
-        selected = self._like(())
-        sizes = self._ends.diff().reshape(-1, _COLUMNS)[rows].flatten()
-        firsts, lasts = self._ends[::_COLUMNS][rows], self._ends[_COLUMNS::_COLUMNS][rows]
-        text = self._text.numpy().tobytes()
-        joined = bytearray().join(
-            text[first:last] for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
-        )
-        selected._text = torch.frombuffer(joined or bytearray(1), dtype=torch.uint8)
-        selected._ends = _running_ends(sizes)
+        rows = torch.tensor([self._row(index) for index in indices], dtype=torch.int64)
+        joined = self._like(())
+        text, view = bytearray(), self._text.numpy().data
+        starts, ends = (self._ends[_COLUMNS * (rows + step)].tolist() for step in (0, 1))
+        for start, end in zip(starts, ends, strict=True):
+            text += view[start:end]
+        joined._text = torch.frombuffer(text or bytearray(1), dtype=torch.uint8)
+        joined._ends = _ends_of(self._ends.diff().reshape(-1, _COLUMNS)[rows].flatten())
         counts = self._label_ends.diff()[rows]
-        selected._label_ends = _running_ends(counts)
-        shift = (self._label_ends[rows] - selected._label_ends[:-1]).repeat_interleave(counts)
-        selected._labels = self._labels[shift + torch.arange(len(shift))]
-        selected._seconds = self._seconds[rows]
-        return selected
+        joined._label_ends = _ends_of(counts)
+        skipped = self._label_ends[rows] - joined._label_ends[:-1]
+        joined._labels = self._labels[
+            torch.arange(int(counts.sum())) + skipped.repeat_interleave(counts)
+        ]
+        joined._seconds = self._seconds[rows]
+        joined._rates = self._rates[rows]
+        return joined
 
     def with_frames_fps(self, frames_fps: float) -> "VideoTable":
         """Return the same videos, those that are folders of frames at another rate."""
@@ -261,9 +274,7 @@ class VideoTable(Sequence[Video]):
         """
         if isinstance(index, slice):
             return self.select(range(*index.indices(len(self))))
-        row = index + len(self) if index < 0 else index
-        if not 0 <= row < len(self):
-            raise IndexError(f"index must be in [-{len(self)}, {len(self)}), got {index}")
+        row = self._row(index)
         ends = self._ends[_COLUMNS * row : _COLUMNS * (row + 1) + 1].tolist()
         text = self._text[ends[0] : ends[-1]].numpy().tobytes()
         name, path, group = (
@@ -276,6 +287,16 @@ class VideoTable(Sequence[Video]):
         target = labels[0] if single else tuple(labels)
         rate = float(self._rates[row])
         return Video(name, Path(path), target, group, start, end, frames_fps=rate)
+
+    def _set(self, columns: VideoColumns, rates: Tensor) -> None:
+        (self._text, self._ends, self._labels, self._label_ends, self._seconds) = columns.tensors()
+        self._rates = rates  # (N,) float64
+
+    def _row(self, index: int) -> int:
+        row = index + len(self) if index < 0 else index
+        if not 0 <= row < len(self):
+            raise IndexError(f"index must be in [-{len(self)}, {len(self)}), got {index}")
+        return row
 
     def _like(self, videos: Iterable[Video]) -> "VideoTable":
         """Return a table of other videos whose targets are of the same kind."""
@@ -292,15 +313,17 @@ class VideoTable(Sequence[Video]):
             raise TypeError(f"{video.name}: target must be {expected}, got {video.target!r}")
 
     def _column(self, number: int) -> Iterator[str]:
-        text = self._text.numpy().tobytes()
-        ends = self._ends.tolist()
-        for start in range(number, len(ends) - 1, _COLUMNS):
-            yield os.fsdecode(text[ends[start] : ends[start + 1]])
+        text = self._text.numpy().data
+        starts, ends = self._ends[number:-1:_COLUMNS], self._ends[number + 1 :: _COLUMNS]
+        for some in range(0, len(self), _AT_ONCE):  # no list of a million places
+            places = (column[some : some + _AT_ONCE].tolist() for column in (starts, ends))
+            for start, end in zip(*places, strict=True):
+                yield os.fsdecode(bytes(text[start:end]))
 
 
-def _running_ends(sizes: Tensor) -> Tensor:
-    """Return where parts of these sizes end when they are joined, after a zero."""
-    return torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+def _ends_of(lengths: Tensor) -> Tensor:
+    """Return where items of these lengths end, after a 0."""
+    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
 
 
 def _tensor(values: array, dtype: torch.dtype) -> Tensor:

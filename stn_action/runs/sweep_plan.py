@@ -16,7 +16,7 @@ from stn_action.runs.folds import FOLD_CHECKPOINTS
 from stn_action.training.checkpoint import load_checkpoint
 from stn_action.training.checkpoint_content import check_trained
 
-FIXED = ("model", "data.name", "data.fold")
+FIXED = ("model", "data.name", "data.fold", "data.folds", "data.fold_seed")
 """Sections and keys that a checkpoint was trained with, once and for all."""
 WITHOUT_EFFECT = (
     "optim", "train", "data.augment", "data.crop.box_jitter", "data.max_unreadable",

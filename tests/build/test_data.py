@@ -24,6 +24,7 @@ from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
+from stn_action.runs.folds import pooled_listing
 from tests.tiny import CLASSES, SHORT, WITHOUT_PERSON, tiny_config
 
 
@@ -71,6 +72,28 @@ def test_folds_have_their_numbers(tiny_data):
     assert {fold.model.backbone for fold in folds} == {"small3d"}
     with pytest.raises(InputError, match=r"sample has one fold only"):
         fold_configs(tiny_config(tiny_data, "data.name=sample", "data.fold=all"))
+
+
+def test_own_videos_are_split_into_folds_that_training_seeds_leave_alone(tmp_path):
+    rows = [f"{number}.mp4,{'ab'[number % 2]},g{number % 5}" for number in range(10)]
+    file = tmp_path / "own.csv"
+    file.write_text("\n".join(["path,label,group", *rows]))
+    for number in range(10):
+        (tmp_path / f"{number}.mp4").touch()
+    settings = ["data.name=csv", "data.people=null", "data.folds=5", "data.fold=all"]
+    folds = fold_configs(tiny_config(file, *settings))
+    assert [fold.data.fold for fold in folds] == [1, 2, 3, 4, 5]
+    tested = [load_listing(fold).test.names() for fold in folds]
+    assert sorted(name for names in tested for name in names) == list(map(str, range(10)))
+    other = [*settings, "train.seed=7", "data.val_share=0.2"]
+    listings = [load_listing(fold) for fold in fold_configs(tiny_config(file, *other))]
+    assert [listing.test.names() for listing in listings] == tested
+    assert listings[1].name == "csv, fold 2 of 5 by group"
+    assert (len(listings[1].train), len(listings[1].val)) == (6, 2)
+    reseeded = fold_configs(tiny_config(file, *settings, "data.fold_seed=1"))
+    assert [load_listing(fold).test.names() for fold in reseeded] != tested
+    pooled = pooled_listing(folds[0], listings)
+    assert (pooled.name, len(pooled.test)) == ("csv, 5 folds pooled", 10)
 
 
 def test_videos_without_boxes_are_counted_and_seen_whole(tiny_data):

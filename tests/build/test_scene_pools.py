@@ -129,6 +129,9 @@ def test_a_cache_depends_on_the_parts_where_scenes_do(tiny_data):
     assert scene_keys(tiny_config(tiny_data, *SCENE, "data.people=null")) == ()
     of_groups = tiny_config(tiny_data, *SCENE, "data.name=ut_interaction")
     assert scene_keys(of_groups) == ()
+    of_folds = ("data.fold", "data.val_share", "data.folds", "data.fold_seed")
+    assert scene_keys(tiny_config(tiny_data, *SCENE, "data.folds=3")) == of_folds
+    assert scene_keys(tiny_config(tiny_data, *SCENE, "data.folds=groups")) == ()
     keys = set(cache_fingerprint(tiny_config(tiny_data, *SCENE), []).settings)
     assert keys >= {"data.crop.beyond", "data.crop.scene_seed", "data.fold", "data.val_share"}
     for more in ([], [*SCENE, "data.people=null"]):

@@ -88,6 +88,19 @@ def test_edited_files_and_folders_are_noticed(tmp_path, key, kind):
     assert gone.compare(was).lines == (f"the file or folder of {key} ({path}) is new",)
 
 
+def test_an_edited_list_of_videos_is_noticed(tmp_path):
+    """A folder of videos has no digest: it is too large to read."""
+    file = tmp_path / "videos.csv"
+    file.write_text("path,label")
+    config = tiny_config(file)
+    was = Fingerprint.of(config)
+    file.write_text("path,label,group")
+    assert was.compare(Fingerprint.of(config)).lines == (
+        f"the content of data.root ({file}) has changed",
+    )
+    assert not Fingerprint.of(tiny_config(tmp_path)).digests
+
+
 def test_another_path_is_one_difference_even_with_other_content(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).write_text(name)
@@ -129,4 +142,4 @@ def test_every_path_in_the_configuration_is_digested_or_known_to_be_harmless():
                     sections.append((f"{name}{key}.", part))
                 if isinstance(part, type) and issubclass(part, Path):
                     paths.add(f"{name}{key}")
-    assert paths - {*WITH_CONTENT, *HARMLESS} == {"data.root"}  # the videos: too large to read
+    assert paths - {*WITH_CONTENT, *HARMLESS} == {"data.root"}  # a folder is too large to read

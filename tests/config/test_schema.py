@@ -347,8 +347,8 @@ def test_every_mistake_is_reported_at_once_with_its_own_source(tmp_path):
         load_config(path, ["optim.lrr=1"])
     lines = str(caught.value).splitlines()
     assert [line.removeprefix(str(path)) for line in lines] == [
-        ": data.root: missing, it has no default: Folder of the data set, relative to the "
-        "working directory.",
+        ": data.root: missing, it has no default: Folder of the data set, of csv the file, "
+        "relative to the working directory.",
         ": model: missing, it has no default: The trunk, its weights and its heads.",
         lines[2],
         ": train.epochs: expected a number greater than or equal to 1, got 0",

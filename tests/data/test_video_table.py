@@ -1,4 +1,5 @@
 import dataclasses
+import math
 import pickle
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from stn_action.data.video_columns import VideoColumns
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.video.writer import write_video
 
@@ -73,10 +75,9 @@ def test_the_rate_of_frames_goes_with_each_video():
 def test_slices_and_several_labels_come_back_as_they_were():
     videos = VideoTable(SLICES, num_classes=3)
     assert list(videos) == SLICES
-    assert list(videos.select([2, 0, -1])) == [SLICES[2], SLICES[0], SLICES[-1]]
-    assert list(videos.select([])) == []
-    with pytest.raises(IndexError, match=r"index must be in \[-\d, \d\), got 9"):
-        videos.select([0, 9])
+    assert list(videos.select([2, 0, -3])) == [SLICES[2], SLICES[0], SLICES[0]]
+    with pytest.raises(IndexError, match=r"index must be in \[-3, 3\), got 3"):
+        videos.select([0, 3])
     assert list(videos[:1] + videos[1:]) == SLICES
     assert videos.targets.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
     assert videos.targets.dtype == torch.float32
@@ -102,6 +103,27 @@ def test_a_class_at_each_position_comes_back_as_it_was():
         assert (other.positions, other.targets.tolist()) == (3, [[5, 10, 10], [2, 0, 10]])
     assert VideoTable(positions=3).targets.shape == (0, 3)
     assert pickle.loads(pickle.dumps(videos)).positions == 3
+
+
+def test_a_table_is_made_from_columns_without_objects():
+    columns = VideoColumns()
+    for some in (SLICES[:1], [], SLICES[1:]):
+        columns.extend(
+            [video.name for video in some],
+            [str(video.path) for video in some],
+            [video.group for video in some],
+            [video.labels for video in some],
+            [
+                math.nan if second is None else second
+                for video in some
+                for second in (video.start_seconds, video.end_seconds)
+            ],
+        )
+    assert len(columns) == 3
+    table = VideoTable.from_columns(columns, num_classes=3)
+    assert list(table) == SLICES
+    assert table.labels() == [(0, 2), (), (1,)]
+    assert list(VideoTable.from_columns(VideoColumns())) == []
 
 
 def test_single_labels_are_integers():

@@ -31,9 +31,10 @@ def list_arid(root: str | Path, fold: int) -> Listing:
     The lists are `ARID_splitN_train.txt` and `ARID_splitN_test.txt` in `root/list_cvt` or `root`,
     lines of `<number> <label> <class>/<class>_<group>_<clip>.avi`; the clips are in class folders
     in `root/data` or `root`, and may have another suffix, as in version 1.5. A group is that of the
-    names: of the lists of split 2, which were compared, none is in both parts. A third list (`other`) holds 673 of the 3784 clips, of groups of both parts, which a
-    split leaves out. The numbers are those of the authors' repository but for the test list of
-    split 1, which was not at hand: 823 are left of 3784 clips.
+    names: of the lists of split 2, which were compared, none is in both parts. A third list
+    (`other`) holds 673 of the 3784 clips, of groups of both parts, which a split leaves out. The
+    numbers are those of the authors' repository but for the test list of split 1, which was not at
+    hand: 823 are left of 3784 clips.
 
     Args:
         root: the folder of the data set.

@@ -1,10 +1,11 @@
 """What a data set is: how its videos are listed and what the lists must hold."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from stn_action.data.group_folds import NumFolds, hold_fold_out, number_of_folds
 from stn_action.data.listing import (
     Listing,
     require_separate_groups,
@@ -51,8 +52,10 @@ class DatasetSpec:
     """Numbers of the official splits, or of the groups that are held out in turn."""
     one_group_out: bool = False
     """A fold holds one group out and trains on all others."""
-    multi_label: bool = False
-    """A video may have several labels."""
+    multi_label: bool | None = False
+    """A video may have several labels; None: the list decides."""
+    user_folds: bool = False
+    """The list is the user's own: where it names no test videos, `data.folds` splits it."""
     official: Mapping[str, Counts] = field(default_factory=dict)
     """Official numbers by the name of the listing; none: the lists are the user's own."""
     files_may_be_missing: bool = False
@@ -66,12 +69,38 @@ class DatasetSpec:
     mirrors_labels: bool = False
     """A mirrored video may show another class: "from left to right". It must not be mirrored."""
 
-    def read(self, root: str | Path, fold: int, *, require_official: bool = True) -> Listing:
+    def fold_numbers(self, root: str | Path, folds: NumFolds | None = None) -> Sequence[int]:
+        """Return the numbers of all folds.
+
+        Args:
+            root: the folder of the data set, or the file that lists it.
+            folds: into which the user's own videos are split; None: the official ones.
+
+        Raises:
+            InputError: as `list_videos` and `number_of_folds`, or such a split is not to be made.
+        """
+        if folds is None:
+            return self.folds
+        pool = self._pool(root)
+        return range(1, 1 + number_of_folds(pool.train, folds))
+
+    def read(
+        self,
+        root: str | Path,
+        fold: int,
+        *,
+        folds: NumFolds | None = None,
+        fold_seed: int = 0,
+        require_official: bool = True,
+    ) -> Listing:
         """Return the videos that the lists name, whether or not the disk has them.
 
         Args:
-            root: the folder of the data set.
-            fold: one of `folds`.
+            root: the folder of the data set, or the file that lists it.
+            fold: one of `fold_numbers`.
+            folds: into which the user's own videos are split, see `hold_fold_out`; None: the lists
+                tell what to test on.
+            fold_seed: see `hold_fold_out`.
             require_official: refuse lists whose counts are not the official ones; else the name
                 of a smaller one states that it is a subset.
 
@@ -79,12 +108,10 @@ class DatasetSpec:
             InputError: there is no such fold, the folder or the lists are missing, malformed or
                 not the official ones, a video is listed twice, or a group is in two parts.
         """
-        if fold not in self.folds:
-            *first, last = map(str, self.folds)
-            expected = f"{', '.join(first)} or {last}" if first else last
-            raise InputError(f"data.fold of {self.name} must be {expected}, got {fold}")
-        listing = self.list_videos(Path(root), fold)
-        assert listing.multi_label == self.multi_label
+        if folds is not None:
+            listing = hold_fold_out(self._pool(root), fold, folds, seed=fold_seed)
+        else:
+            listing = self._listed(root, fold)
         parts = {"training": listing.train, "validation": listing.val, "test": listing.test}
         left_out = listing.left_out
         found = Counts(
@@ -132,6 +159,33 @@ class DatasetSpec:
                     f"{self.remedy}"
                 )
         return replace(listing, **present, missing=len(listing.test) - len(present["test"]))
+
+    def _listed(self, root: str | Path, fold: int) -> Listing:
+        """Return the parts that the lists name."""
+        if fold not in self.folds:
+            *first, last = map(str, self.folds)
+            expected = f"{', '.join(first)} or {last}" if first else last
+            raise InputError(f"data.fold of {self.name} must be {expected}, got {fold}")
+        listing = self.list_videos(Path(root), fold)
+        assert self.multi_label in (None, listing.multi_label)
+        if not listing.test:
+            raise InputError(
+                f"{root}: nothing tells what to test on; set data.folds=5 (data.fold=1 tests on a "
+                f"fifth of the groups, data.fold=all on each fifth in turn), or {self.remedy}"
+            )
+        return listing
+
+    def _pool(self, root: str | Path) -> Listing:
+        """Return the user's own videos before they are split into folds."""
+        if not self.user_folds:
+            raise InputError(f"data.folds: {self.name} has splits of its own; leave it at null")
+        pool = self.list_videos(Path(root), 1)
+        if pool.test:
+            raise InputError(
+                f"data.folds: {root} tells already which {len(pool.test)} videos to test on; leave "
+                f"data.folds at null, or give all videos without a split: {self.remedy}"
+            )
+        return pool
 
 
 def _present(videos: VideoTable) -> VideoTable:

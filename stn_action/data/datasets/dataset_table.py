@@ -4,6 +4,7 @@ from pathlib import Path
 
 from stn_action.data.datasets import (
     arid,
+    csv_file,
     cub200,
     diving48,
     folders,
@@ -167,7 +168,17 @@ DATASETS = {
             mnist.REMEDY,
             official={"mnist addition": Counts(19, 60_000, 10_000)},
         ),
-        DatasetSpec("folders", folders.list_folders, folders.REMEDY, lists_the_disk=True),
+        DatasetSpec(
+            "folders", folders.list_folders, folders.REMEDY, user_folds=True, lists_the_disk=True
+        ),
+        DatasetSpec(
+            "csv",
+            csv_file.list_csv,
+            csv_file.REMEDY,
+            multi_label=None,
+            user_folds=True,
+            searched="{root}'s folder",
+        ),
         DatasetSpec("sample", sample.list_sample, folders.REMEDY, lists_the_disk=True),
     )
 }

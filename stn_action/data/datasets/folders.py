@@ -1,4 +1,7 @@
-"""Your own videos: `root/train/<class>/**`, `root/test/<class>/**`, and `root/val` likewise."""
+"""Your own videos: `root/train/<class>/**`, `root/test/<class>/**`, and `root/val` likewise.
+
+Or `root/<class>/**`: then `data.folds` tells what to test on.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,8 +14,8 @@ from stn_action.errors import InputError
 from stn_action.video.suffixes import FRAMES_IN_WORDS, SUFFIXES_IN_WORDS, has_video_suffix
 
 REMEDY = (
-    "put videos into train/<class>/ and test/<class>/ of data.root "
-    f"(suffixes {SUFFIXES_IN_WORDS}; or folders of frames: {FRAMES_IN_WORDS}); "
+    "put videos into train/<class>/ and test/<class>/ of data.root, or into <class>/ for "
+    f"data.folds (suffixes {SUFFIXES_IN_WORDS}; or folders of frames: {FRAMES_IN_WORDS}); "
     "`python tools/make_sample.py` writes an example"
 )
 BESIDE = "videos outside of a class folder"
@@ -26,8 +29,11 @@ def list_folders(root: str | Path, fold: int = 1) -> Listing:
     and it is a group of its own. Hidden files are ignored, files with another suffix counted. `val`
     is optional.
 
+    A folder without `train`, `test` and `val` holds the class folders themselves. Its videos are
+    returned as training videos, and there are none to test on.
+
     Args:
-        root: the folder that holds `train`, `test` and perhaps `val`.
+        root: the folder that holds `train`, `test` and perhaps `val`, or the class folders.
         fold: there is only one.
 
     Raises:
@@ -36,14 +42,20 @@ def list_folders(root: str | Path, fold: int = 1) -> Listing:
     del fold
     root = require_folder(root, what="folders", remedy=REMEDY)
     passed_over: Counter[str] = Counter()
-    classes = _class_names(root / "train")
-    train = _videos(root, "train", classes, passed_over)
+    is_pool = not any((root / part).exists() for part in ("train", "val", "test"))
+    learned = "" if is_pool else "train"
+    classes = _class_names(root / learned)
+    train = _videos(root, learned, classes, passed_over)
     empty = [classes[label] for label in sorted(set(range(len(classes))) - _labels(train))]
     if empty:
         raise InputError(
-            f"{root / 'train'}: there is no video of the class {', '.join(empty)}; {REMEDY}"
+            f"{root / learned}: there is no video of the class {', '.join(empty)}; {REMEDY}"
         )
     val = VideoTable()
+    if is_pool and len(classes) == 1:
+        raise InputError(f"{root}: {classes[0]} is the only class folder in it; {REMEDY}")
+    if is_pool:
+        return Listing("folders", classes, train, val, VideoTable(), passed_over=passed_over)
     if (root / "val").exists():
         val = _known_videos(root, "val", classes, passed_over)
     test = _known_videos(root, "test", classes, passed_over)

@@ -97,8 +97,14 @@ def plan_reencode(
     Raises:
         InputError: one of them does not exist or is wrong.
     """
-    videos = videos_of(config_or_folder, overrides, announce=announce)
     root = Path(config_or_folder)
     if not root.is_dir():
         root = load_config(config_or_folder, overrides).data.root
+        if root.is_file():
+            raise InputError(
+                f"data.root: {root} lists files in any folder, but a copy keeps the tree below "
+                "one; re-encode that folder (FOLDER in place of CONFIG), and list the copies "
+                "(--out DIR: DIR/.../<name>.mp4) in a file of their own"
+            )
+    videos = videos_of(config_or_folder, overrides, announce=announce)
     return ReencodePlan(videos, root, out, recipe, None if people is None else open_people(people))

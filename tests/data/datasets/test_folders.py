@@ -1,6 +1,6 @@
 import pytest
 
-from stn_action.data.datasets.dataset_table import load_dataset
+from stn_action.data.datasets.dataset_table import DATASETS, load_dataset
 from stn_action.errors import InputError
 
 
@@ -61,7 +61,7 @@ def test_a_test_part_without_videos_is_refused(root):
 def test_a_wrong_layout_says_what_is_expected(tmp_path):
     with pytest.raises(InputError, match=r"nowhere does not exist; put videos into train/<class>/"):
         load_dataset("folders", tmp_path / "nowhere")
-    touch(tmp_path, "wave/a.mp4")
+    touch(tmp_path, "test/wave/a.mp4")
     with pytest.raises(InputError, match=r"train does not exist; put videos into train/<class>/"):
         load_dataset("folders", tmp_path)
     touch(tmp_path, "train/a.mp4")
@@ -88,3 +88,21 @@ def test_a_wrong_val_folder_is_refused(root, file, message):
     touch(root, file)
     with pytest.raises(InputError, match=message):
         load_dataset("folders", root)
+
+
+def test_class_folders_without_a_split_are_one_pool_for_folds(tmp_path):
+    touch(tmp_path, "wave/a.mp4", "wave/b.mp4", "kick/in/a.mp4", "kick/c.mp4", "wave/x.txt")
+    with pytest.raises(InputError, match=r"nothing tells what to test on; set data.folds=5 "):
+        load_dataset("folders", tmp_path)
+    fold = DATASETS["folders"].read(tmp_path, 2, folds=2)
+    assert (fold.name, fold.classes) == ("folders, fold 2 of 2 by group", ("kick", "wave"))
+    assert sorted(fold.train.targets.tolist()) == sorted(fold.test.targets.tolist()) == [0, 1]
+    names = {*fold.train.names(), *fold.test.names()}
+    assert names == {"wave/a", "wave/b", "kick/in/a", "kick/c"}
+    assert fold.passed_over == {".txt": 1}
+
+
+def test_a_pool_of_one_folder_is_a_root_too_high(tmp_path):
+    touch(tmp_path, "mine/train/wave/a.mp4")
+    with pytest.raises(InputError, match=r"mine is the only class folder in it; put videos into"):
+        load_dataset("folders", tmp_path)
