@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from stn_action.data.datasets import (
+    arid,
     cub200,
     diving48,
     folders,
@@ -102,6 +103,18 @@ DATASETS = {
             kth.REMEDY,
             official={"kth": Counts(6, 760, 863, 768)},
             searched="{root} and its class folders",
+        ),
+        DatasetSpec(
+            "arid",
+            arid.list_arid,
+            arid.REMEDY,
+            folds=(1, 2, 3),
+            official={
+                "arid split 1": Counts(11, 2288, 823),
+                "arid split 2": Counts(11, 2252, 859),
+                "arid split 3": Counts(11, 2259, 852),
+            },
+            searched="{root}/data or, without it, {root}, in their class folders",
         ),
         DatasetSpec(
             "ut_interaction",
