@@ -8,8 +8,9 @@ from typing import NamedTuple
 import torch
 from rich.console import Console
 
-from stn_action.build.data import evaluation_dataset, full_test_loader, protocol
+from stn_action.build.data import evaluation_dataset, full_test_loader
 from stn_action.build.model import example_clip
+from stn_action.build.protocol_line import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from stn_action.build.data import fold_configs, load_listing, protocol
+from stn_action.build.data import fold_configs, load_listing
+from stn_action.build.protocol_line import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import VideoTable

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from stn_action.build.data import protocol
+from stn_action.build.protocol_line import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import VideoTable

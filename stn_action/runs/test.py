@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from stn_action.batch import Batch
-from stn_action.build.data import protocol
+from stn_action.build.protocol_line import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video

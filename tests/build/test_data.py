@@ -15,10 +15,10 @@ from stn_action.build.data import (
     fold_configs,
     load_listing,
     open_data,
-    protocol,
     training_dataset,
     training_loader,
 )
+from stn_action.build.protocol_line import protocol
 from stn_action.build.run_data import ClipData
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.listing import Listing

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from stn_action.build.data import load_listing, protocol, read_listing, training_dataset
+from stn_action.build.data import load_listing, read_listing, training_dataset
 from stn_action.build.people import people_of
+from stn_action.build.protocol_line import protocol
 from stn_action.errors import InputError
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.store.tube_folder import TubeFolder

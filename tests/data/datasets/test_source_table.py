@@ -20,7 +20,11 @@ PARTS = SourceFile("https://a.org/400/train/paths.txt", "train", lists_archives=
 
 
 def test_every_public_data_set_has_a_source():
-    assert {spec.name for spec in DATASETS.values()} - {"folders", "csv", "sample"} <= SOURCES.keys()
+    assert {spec.name for spec in DATASETS.values()} - {
+        "folders",
+        "csv",
+        "sample",
+    } <= SOURCES.keys()
     assert [source.name for source in known_sources()] == [
         name for name in DATASETS if name in SOURCES
     ]
