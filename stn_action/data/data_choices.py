@@ -4,7 +4,7 @@ from typing import Literal
 
 DatasetName = Literal[
     "ucf101", "jhmdb", "ut_interaction", "weizmann", "cub200", "svhn", "mnist", "mnist_addition",
-    "folders", "sample",
+    "ava", "folders", "sample",
 ]  # fmt: skip
 """The data sets; `folders`: videos in folders named by class."""
 DIGIT_SETS: tuple[DatasetName, ...] = ("mnist", "mnist_addition")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stn_action.data.datasets import (
+    ava_v2,
     cub200,
     folders,
     jhmdb21,
@@ -16,6 +17,7 @@ from stn_action.data.datasets import (
     ut_interaction,
     weizmann,
 )
+from stn_action.data.key_frames import KeyFrameBoxes
 from stn_action.data.listing import Listing, require_separate_groups, require_videos
 from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
@@ -53,6 +55,8 @@ class DatasetSpec:
     """A video may have several labels."""
     official: Mapping[str, Counts] = field(default_factory=dict)
     """Official numbers by the name of the listing; none: the lists are the user's own."""
+    counted_groups: str | None = None
+    """What its groups are called, if the official numbers are those of groups; None: of videos."""
     files_may_be_missing: bool = False
     """Listed videos that the disk lacks are left out and counted, as is usual for Kinetics."""
     lists_the_disk: bool = False
@@ -61,6 +65,8 @@ class DatasetSpec:
     """Folders in which videos are searched, for messages."""
     list_folder: str | None = None
     """Folder of official lists, in the root or beside it."""
+    key_frames: Callable[[Path], KeyFrameBoxes] | None = None
+    """Root to the boxes of the test list, which the frame mAP is about; None: there are none."""
 
     def read(self, root: str | Path, fold: int, *, require_official: bool = True) -> Listing:
         """Return the videos that the lists name, whether or not the disk has them.
@@ -82,18 +88,13 @@ class DatasetSpec:
         listing = self.list_videos(Path(root), fold)
         assert listing.multi_label == self.multi_label
         parts = {"training": listing.train, "validation": listing.val, "test": listing.test}
-        left_out = listing.left_out
-        found = Counts(
-            len(listing.classes),
-            len(listing.train) + left_out.get("train", 0),
-            len(listing.test) + left_out.get("test", 0),
-            len(listing.val),
-        )
+        found = self._counts(listing)
         official = self.official[listing.name] if self.official else found
+        unit = self.counted_groups or listing.unit
         if require_official and found != official:
             raise InputError(
-                f"{root}: not the official lists of {listing.name}: {found.words(listing.unit)}, "
-                f"expected {official.words(listing.unit)}; {self.remedy}"
+                f"{root}: not the official lists of {listing.name}: {found.words(unit)}, "
+                f"expected {official.words(unit)}; {self.remedy}"
             )
         require_separate_groups(parts, what=f"{root}, {listing.name}")
         if found == official:
@@ -102,6 +103,20 @@ class DatasetSpec:
         train, test = len(listing.train), len(listing.test)
         subset = f"subset: {train} train{val}, {test} test {listing.unit}"
         return replace(listing, name=f"{listing.name} ({subset})")
+
+    def _counts(self, listing: Listing) -> Counts:
+        """Return what the official numbers are compared with."""
+        train, test = len(listing.train), len(listing.test)
+        if self.counted_groups is not None:
+            train, test = (len(set(part.groups())) for part in (listing.train, listing.test))
+            return Counts(len(listing.classes), train, test)
+        left_out = listing.left_out
+        return Counts(
+            len(listing.classes),
+            train + left_out.get("train", 0),
+            test + left_out.get("test", 0),
+            len(listing.val),
+        )
 
     def keep_present(self, listing: Listing, root: str | Path) -> Listing:
         """Return the listing with the videos that the disk has.
@@ -207,6 +222,17 @@ DATASETS = {
             mnist.list_mnist_addition,
             mnist.REMEDY,
             official={"mnist addition": Counts(19, 60_000, 10_000)},
+        ),
+        DatasetSpec(
+            "ava",
+            ava_v2.list_ava,
+            ava_v2.REMEDY,
+            multi_label=True,
+            official={"ava v2.2 val": Counts(60, 235, 64)},
+            counted_groups="films",
+            files_may_be_missing=True,
+            searched=f"{{root}}/{ava_v2.CUT} and {{root}}/{ava_v2.FULL}",
+            key_frames=ava_v2.read_key_frames,
         ),
         DatasetSpec("folders", folders.list_folders, folders.REMEDY, lists_the_disk=True),
         DatasetSpec("sample", sample.list_sample, folders.REMEDY, lists_the_disk=True),
