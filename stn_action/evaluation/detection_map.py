@@ -121,10 +121,8 @@ def matched(detections: ActionBoxes, truth: ActionBoxes, *, iou: float = AVA_IOU
         iou: threshold of a hit.
     """
     hits = torch.zeros(len(detections), dtype=torch.bool)
-    of_truth = _rows_of_pairs(truth)
-    for pair, rows in _rows_of_pairs(detections).items():
-        if pair not in of_truth:
-            continue
+    of_truth = _rows_of_pairs(truth, torch.arange(len(truth)))
+    for pair, rows in _rows_of_pairs(detections, _with_truth(detections, truth)).items():
         overlaps = box_iou(detections.boxes[rows].double(), truth.boxes[of_truth[pair]].double())
         largest, best = overlaps.max(1)
         taken: set[int] = set()
@@ -143,13 +141,25 @@ def _first_of_frames(boxes: ActionBoxes, number: int) -> ActionBoxes:
     return boxes.select(by_frame[places < number].sort().values)
 
 
-def _rows_of_pairs(boxes: ActionBoxes) -> dict[tuple[int, int], list[int]]:
-    """Return the rows of each frame and action."""
-    rows: dict[tuple[int, int], list[int]] = {}
-    pairs = zip(boxes.frame.tolist(), boxes.action.tolist(), strict=True)
-    for row, pair in enumerate(pairs):
-        rows.setdefault(pair, []).append(row)
-    return rows
+def _with_truth(detections: ActionBoxes, truth: ActionBoxes) -> Tensor:
+    """Return the rows (.,) of detections on frames that have a true box of their action.
+
+    All others are no hits. Where boxes are detections of every action, these are most.
+    """
+    frames = torch.cat([detections.frame, truth.frame]).unique(return_inverse=True)[1]
+    actions = torch.cat([detections.action, truth.action])
+    pairs = frames * (int(actions.max()) + 1) + actions if len(actions) else actions
+    number = len(detections)
+    return torch.isin(pairs[:number], pairs[number:]).nonzero().flatten()
+
+
+def _rows_of_pairs(boxes: ActionBoxes, rows: Tensor) -> dict[tuple[int, int], list[int]]:
+    """Return those of the rows that are of each frame and action."""
+    of_pairs: dict[tuple[int, int], list[int]] = {}
+    pairs = zip(boxes.frame[rows].tolist(), boxes.action[rows].tolist(), strict=True)
+    for row, pair in zip(rows.tolist(), pairs, strict=True):
+        of_pairs.setdefault(pair, []).append(row)
+    return of_pairs
 
 
 def _area(hits: Tensor, num_true: int) -> float:

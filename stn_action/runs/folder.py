@@ -224,10 +224,16 @@ def _class_rows(
     scores: Scores, videos: Sequence[Video], classes: tuple[str, ...]
 ) -> Iterator[list[object]]:
     numbers = Counter(label for video in videos for label in video.labels)
-    yield ["class", "videos", "average_precision"]
-    precisions = scores.artifacts["average_precisions"].tolist()
-    for label, (name, precision) in enumerate(zip(classes, precisions, strict=True)):
-        yield [name, numbers[label], "" if math.isnan(precision) else f"{precision:.6f}"]
+    columns = {
+        column: scores.artifacts[f"{column}s"].tolist()
+        for column in ("average_precision", "frame_average_precision")
+        if f"{column}s" in scores.artifacts
+    }
+    yield ["class", "videos", *columns]
+    for label, name in enumerate(classes):
+        precisions = [column[label] for column in columns.values()]
+        cells = ["" if math.isnan(precision) else f"{precision:.6f}" for precision in precisions]
+        yield [name, numbers[label], *cells]
 
 
 def _prediction_rows(
@@ -242,7 +248,7 @@ def _prediction_rows(
         top = row.reshape(positions, -1).argmax(1).tolist()
         predicted = "failed" if row.isnan().any() else class_text(classes, top)
         cells = [f"{value:.6f}" for value in _values(row)]
-        true = ", ".join(classes[label] for label in video.labels)
+        true = "; ".join(classes[label] for label in video.labels)
         true = class_text(classes, video.labels) if positions > 1 else true
         yield [video.name, video.group, true, predicted, *cells]
 
