@@ -43,7 +43,7 @@ def test_the_network_of_every_shipped_configuration_is_built(path):
         assert prediction.branch_logits.shape == (1, heads + 1, 7)
 
 
-@pytest.mark.parametrize("name", ["ut_interaction", "weizmann", "jhmdb"])
+@pytest.mark.parametrize("name", ["ut_interaction", "weizmann", "jhmdb", "ava"])
 def test_a_configuration_without_heads_is_that_with_heads_but_for_them(name):
     without, with_heads = (
         flatten(to_dict(load_config(CONFIGS[0].parent / f"{stem}.yaml")))
