@@ -261,4 +261,8 @@ def load_dataset(
 
 
 def _present(videos: VideoTable) -> VideoTable:
-    return videos.select(index for index, video in enumerate(videos) if video.path.is_file())
+    paths = videos.paths()
+    there = {path for path in set(paths) if Path(path).is_file()}  # many may be slices of one file
+    if len(there) == len(set(paths)):
+        return videos
+    return videos.select(index for index, path in enumerate(paths) if path in there)
