@@ -13,6 +13,7 @@ from tests.ava_tree import ACTIONS, SIZE_HW, write_ava, write_film
 from tests.tiny import rows_of, write_config
 from tools.convert_people import main as convert_tool
 from tools.evaluate import main as evaluate_tool
+from tools.predict import main as predict_tool
 from tools.preview import main as preview_tool
 from tools.train import main as train_tool
 
@@ -99,6 +100,12 @@ def test_a_predictor_gives_each_class_a_probability_of_its_own(run, root, config
     row = rows_of(run / "test_predictions.csv")[0]
     expected = torch.tensor([float(row[name]) for name in listing.classes])
     torch.testing.assert_close(found.probabilities, expected, atol=1e-4, rtol=0)
+
+
+def test_samples_of_one_film_are_predicted_under_their_own_names(run, capsys):
+    assert predict_tool(["--checkpoint", str(run / "last.pt"), "test", "--top", "1"]) == 0
+    names = [line.partition(": ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["1j20qq1JyX4/0902/0", "1j20qq1JyX4/0902/1", "1j20qq1JyX4/0903/2"]
 
 
 def test_a_sample_without_a_label_is_previewed(config_file, tmp_path):

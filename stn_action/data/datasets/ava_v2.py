@@ -57,8 +57,9 @@ def list_ava(root: str | Path, fold: int = 1) -> Listing:
     SlowFast does it, or complete in `root/videos`; the cut one counts where both are there.
 
     Checked on the real action and excluded lists, and on the first lines of the validation list;
-    the numbers of films, 235 to train on and 64 to validate on, are those of the ActivityNet
-    challenge's page. The number of persons is not published, so that films are counted.
+    the numbers of films, 235 to train on and 64 to validate on, are those of the page of the
+    ActivityNet challenge 2018, about v2.1; that v2.2 has the same films is known from memory. The
+    number of persons is not published, so that films are counted.
 
     Args:
         root: the folder of the data set.
