@@ -36,7 +36,7 @@ from stn_action.person.store.people_file import open_people
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
 from stn_action.training.checkpoint import load_checkpoint
-from stn_action.training.checkpoint_content import check_trained, positions_in
+from stn_action.training.checkpoint_content import check_trained, is_multi_label, positions_in
 from stn_action.video.frame_array import FrameArray
 from stn_action.video.reader import VideoError, VideoReader
 
@@ -58,6 +58,7 @@ class Predictor:
         config: Config,
         *,
         positions: int = 1,
+        multi_label: bool = False,
         people: People | None = None,
         trained_with: Path | None = None,
         device: torch.device | str | None = None,
@@ -70,6 +71,7 @@ class Predictor:
             config: how clips are made; how many views a video has. Scenes are of a data set: with
                 `data.crop.beyond=scene` crops are padded.
             positions: how many the network classifies; see `VideoPrediction.positions`.
+            multi_label: a video may have several labels: each class has a probability of its own.
             people: person boxes by the video's name; None: whole frames, unless tubes are given.
             trained_with: the person boxes of its training, for `whole_frame_note`; None: none.
             device: None: a GPU if there is one.
@@ -79,6 +81,7 @@ class Predictor:
         self.network = network.to(self.device).eval()
         self.classes = tuple(classes)
         self.positions = positions
+        self.multi_label = multi_label
         self.people = people
         self.trained_with = trained_with
         self.config = _without_scenes(config)
@@ -128,8 +131,9 @@ class Predictor:
         if given and config.data.people is None:
             trained_with = None  # whole frames are asked for
         return cls(
-            network, content["classes"], config, positions=positions_in(content), people=opened,
-            trained_with=trained_with, device=device,
+            network, content["classes"], config, positions=positions_in(content),
+            multi_label=is_multi_label(content), people=opened, trained_with=trained_with,
+            device=device,
         )  # fmt: skip
 
     def predict(
@@ -269,7 +273,10 @@ class Predictor:
             parts = [batch.rows(slice(i, i + size)) for i in range(0, len(batch.clip), size)]
             predictions = [self.network(**part.inputs(self.device)) for part in parts]
         logits = torch.cat([part.logits.float() for part in predictions])
-        views = class_probabilities(logits, self.positions).cpu()
+        views = (
+            logits.sigmoid() if self.multi_label else class_probabilities(logits, self.positions)
+        )
+        views = views.cpu()
         if not views.isfinite().all():
             raise InputError(
                 f"{video.name}: the network's output is not finite: its training diverged, or the "

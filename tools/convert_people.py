@@ -2,7 +2,7 @@
 
 Reads MOTChallenge, UCF101-24, JHMDB, AVA, COCO, CUB or CSV and writes a people file for
 data.people, or another format with --to. With --videos only boxes of these videos are kept, under
-their names.
+their names. AVA's samples: data/ava --from ava_samples --videos configs/ava_st.yaml.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--fps must be positive, got {options.fps:g}")
 
     from stn_action.build.video_sets import videos_of
-    from stn_action.jobs.convert_people import match_videos, read_people, write_people
+    from stn_action.jobs.convert_people import read_boxes, write_people
     from stn_action.jobs.job_spec import list_few
     from stn_action.progress import show_progress
 
@@ -47,9 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     videos = videos_of(options.videos) if options.videos else None
     ava = {"actions": options.actions, "excluded": options.excluded}
     ava |= {"start_seconds": options.start_seconds, "size_hw": options.size}
-    people = read_people(options.source, options.kind, videos=videos, fps=options.fps, ava=ava)
-    if videos is not None:
-        people = match_videos(people, videos, options.source, failures)
+    people = read_boxes(options.source, options.kind, videos, failures, fps=options.fps, ava=ava)
     made_by = f"{options.kind}: {options.source.name}"
     people = show_progress(people, total=None, what="converting")
     number = write_people(options.out, options.to, people, made_by=made_by)

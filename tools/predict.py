@@ -40,11 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for video, found in zip(videos, predictions, strict=True):
         is_read = isinstance(found, VideoPrediction)
         top, failure = (found.top(options.top), None) if is_read else ([], found.failure)
+        shown = video.name if video.is_slice else str(video.path)  # a file may have many slices
         if options.json:
-            print(json.dumps({"video": str(video.path), "top": top, "failure": failure}))
+            print(json.dumps({"video": shown, "top": top, "failure": failure}))
         else:
             classes = "  ".join(f"{name} {value:.1%}" for name, value in top)
-            print(f"{video.path}: {classes or failure}")
+            print(f"{shown}: {classes or failure}")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ class Listing:
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """Files in the data set's folders that are not called like a video: kinds and numbers."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Listed videos that the classes cannot express: numbers by part, train and test."""
+    """Listed videos that are not used, as their classes cannot be expressed or the list excludes
+    them: numbers by part, train and test."""
     left_out_kind: str = ""
     """What they are."""
     unit: str = "videos"
@@ -68,10 +69,13 @@ class Listing:
         return len(self.classes) * self.positions
 
     def label_text(self, video: Video) -> str:
-        """Return the names of a video's classes as one text."""
+        """Return the names of a video's classes as one text; of several labels there may be none.
+
+        Labels are separated by a semicolon, which no class of AVA has in its name.
+        """
         if self.positions > 1:
             return class_text(self.classes, video.labels)
-        return ", ".join(self.classes[label] for label in video.labels)
+        return "; ".join(self.classes[label] for label in video.labels) or "no label"
 
     def with_frames_fps(self, frames_fps: float) -> "Listing":
         """Return the same videos, those that are folders of frames at another rate."""

@@ -164,12 +164,18 @@ class MeanAveragePrecision(VideoMetric):
 
     def compute(self) -> dict[str, float]:
         """Return the mean over the classes that a video has; a failed video has no class."""
+        return {"mean_ap": float(self._of_classes().nanmean())}
+
+    def artifacts(self) -> dict[str, Tensor]:
+        """Return "average_precisions", (C,) float32; NaN for a class that no video has."""
+        return {"average_precisions": self._of_classes()}
+
+    def _of_classes(self) -> Tensor:
         probabilities, targets = self.probabilities.nan_to_num(0.0), self.targets.long()
-        precisions = [
-            binary_average_precision(probabilities[:, label], targets[:, label])
-            for label in targets.any(0).nonzero().flatten().tolist()
-        ]
-        return {"mean_ap": float(torch.stack(precisions).mean())}
+        precisions = torch.full((self.num_classes,), torch.nan)
+        for label in targets.any(0).nonzero().flatten().tolist():
+            precisions[label] = binary_average_precision(probabilities[:, label], targets[:, label])
+        return precisions
 
 
 class VideoProbabilities(VideoMetric):

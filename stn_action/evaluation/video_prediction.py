@@ -24,7 +24,8 @@ class VideoPrediction:
     classes: tuple[str, ...]
     """Names of the classes, C of them where there is one position."""
     probabilities: Tensor
-    """(C,) float32, the mean over the views; those of several positions stand side by side."""
+    """(C,) float32, the mean over the views; those of several positions stand side by side. They
+    add up to 1 (at each position), unless a video may have several labels."""
     view_probabilities: Tensor
     """(V, C) float32."""
     frame_indices: Tensor

@@ -8,6 +8,7 @@ from typing import Any
 
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
+from stn_action.jobs.key_frame_people import key_frame_people
 from stn_action.person.formats.ava import AvaVideo
 from stn_action.person.formats.format_table import FORMATS, find_format
 from stn_action.person.formats.motchallenge import read_mot_detections
@@ -21,7 +22,9 @@ PEOPLE_FILE = "sqlite"
 """The name of a people file's format."""
 DETECTIONS = "mot_det"
 """MOTChallenge's det.txt, boxes without identity: they are tracked when they are read."""
-READABLE = (PEOPLE_FILE, DETECTIONS, *FORMATS)
+KEY_FRAMES = "ava_samples"
+"""The folder of AVA's lists, a box for each sample of the data set."""
+READABLE = (PEOPLE_FILE, DETECTIONS, KEY_FRAMES, *FORMATS)
 WRITABLE = (PEOPLE_FILE, *(name for name, one in FORMATS.items() if one.write is not None))
 
 
@@ -37,7 +40,7 @@ def read_people(
 
     Args:
         path: the file or folder.
-        kind: one of `READABLE`.
+        kind: one of `READABLE`, but for that of samples.
         videos: their videos; None: not available.
         fps: frames per second of the videos, if the format needs it and `videos` is None.
         ava: further arguments of `read_ava`: `size_hw`, `start_seconds`, `actions`, `excluded`.
@@ -59,6 +62,35 @@ def read_people(
         case _:
             people = find_format(kind).read(path)
     return iter(people)
+
+
+def read_boxes(
+    path: Path,
+    kind: str,
+    videos: Sequence[Video] | None,
+    failures: dict[str, str],
+    **settings: Any,
+) -> Iterator[VideoPeople]:
+    """Read the boxes of a file or folder; where videos are given, only theirs: see `match_videos`.
+
+    Args:
+        path: see `read_people`.
+        kind: see `read_people`.
+        videos: their videos; None: not available.
+        failures: see `match_videos`.
+        settings: further arguments of `read_people`.
+
+    Raises:
+        InputError: as `read_people`, `match_videos` and `key_frame_people`.
+    """
+    if kind == KEY_FRAMES:
+        if videos is None:
+            raise InputError(
+                f"{path}: boxes in pixels need the films; give the data set with --videos CONFIG"
+            )
+        return key_frame_people(path, videos, failures)
+    people = read_people(path, kind, videos=videos, **settings)
+    return people if videos is None else match_videos(people, videos, path, failures)
 
 
 def write_people(path: Path, kind: str, people: Iterable[VideoPeople], *, made_by: str) -> int:

@@ -20,6 +20,7 @@ class NameIndex:
         """
         self.source = source
         self._by_stem: dict[str, list[str]] = {}
+        self._names = set(names := list(names))
         for name in names:
             self._by_stem.setdefault(PurePosixPath(name).name, []).append(name)
 
@@ -31,7 +32,7 @@ class NameIndex:
 
         The file names must be equal; if both have folders, these must be equal too, counted from
         the end: `train/wave/001.mp4` may be stored as `001`, `wave/001` or `boxes/train/wave/001`,
-        but never as `kick/001`. The longest match wins.
+        but never as `kick/001`. The longest match wins, the video's name itself first of all.
 
         Args:
             video_name: the video's name in its list, with or without a suffix, `/` between folders.
@@ -39,6 +40,8 @@ class NameIndex:
         Raises:
             InputError: several names match equally well.
         """
+        if video_name in self._names:  # people at key frames of films share a million short names
+            return video_name
         for candidate in (video_name, without_video_suffix(video_name)):
             stored = self._longest_match(PurePosixPath(candidate))
             if stored is not None:

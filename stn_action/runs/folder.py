@@ -2,10 +2,12 @@
 
 import csv
 import json
+import math
 import platform
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -161,6 +163,7 @@ def write_result(
 ) -> None:  # fmt: skip
     """Write metrics, confusion matrix (CSV, PNG and SVG) and the prediction of every video.
 
+    Of videos with several labels there is no matrix but a table of the classes' average precisions.
     The metrics are written last: where they are, the result is complete.
 
     Args:
@@ -174,6 +177,9 @@ def write_result(
     (folder / f"{name}.json").unlink(missing_ok=True)
     if "confusion" in scores.artifacts:
         _write_confusion(folder / f"{name}_confusion", scores, classes)
+    if "average_precisions" in scores.artifacts:
+        rows = _class_rows(scores, videos, classes)
+        write_csv(folder / f"{name}_classes.csv", rows)
     rows = _prediction_rows(scores, videos, classes)
     write_csv(folder / f"{name}_predictions.csv", rows)
     write_file(folder / f"{name}.json", json.dumps(result, indent=1))
@@ -214,6 +220,22 @@ def _write_confusion(path: Path, scores: Scores, classes: tuple[str, ...]) -> No
     save_figure(path.with_suffix(".png"), draw_confusion(confusion, classes))
 
 
+def _class_rows(
+    scores: Scores, videos: Sequence[Video], classes: tuple[str, ...]
+) -> Iterator[list[object]]:
+    numbers = Counter(label for video in videos for label in video.labels)
+    columns = {
+        column: scores.artifacts[f"{column}s"].tolist()
+        for column in ("average_precision", "frame_average_precision")
+        if f"{column}s" in scores.artifacts
+    }
+    yield ["class", "videos", *columns]
+    for label, name in enumerate(classes):
+        precisions = [column[label] for column in columns.values()]
+        cells = ["" if math.isnan(precision) else f"{precision:.6f}" for precision in precisions]
+        yield [name, numbers[label], *cells]
+
+
 def _prediction_rows(
     scores: Scores, videos: Sequence[Video], classes: tuple[str, ...]
 ) -> Iterator[list[str]]:
@@ -226,7 +248,7 @@ def _prediction_rows(
         top = row.reshape(positions, -1).argmax(1).tolist()
         predicted = "failed" if row.isnan().any() else class_text(classes, top)
         cells = [f"{value:.6f}" for value in _values(row)]
-        true = ", ".join(classes[label] for label in video.labels)
+        true = "; ".join(classes[label] for label in video.labels)
         true = class_text(classes, video.labels) if positions > 1 else true
         yield [video.name, video.group, true, predicted, *cells]
 

@@ -52,6 +52,7 @@ def save_run(
         "config": to_dict(run.config),
         "classes": list(run.listing.classes),
         "positions": run.listing.positions,
+        "multi_label": run.listing.multi_label,
         "listing": run.listing.name,
         "epoch": epoch,
         "batch": 0 if totals is None else totals.batches,

@@ -1,7 +1,7 @@
 """The test: predictions of a network for all views of the test videos, and their metrics."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from torch.utils.data import DataLoader
 from stn_action.batch import Batch
 from stn_action.build.protocol_line import protocol
 from stn_action.config.schema import Config
+from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.evaluation.attention import TargetScores, score_targets
 from stn_action.evaluation.evaluation_choices import MetricName
+from stn_action.evaluation.frame_scores import FrameScores, score_frames
 from stn_action.evaluation.metrics import METRICS, Scores, score_videos
 from stn_action.evaluation.places import places_of
 from stn_action.evaluation.views import ViewPredictions, evaluate, shuffled_theta
@@ -46,6 +48,8 @@ class TestResult:
     """The monitored metric with the windows of each video on another one."""
     failures: list[tuple[str, str]]
     """Names of the videos that could not be read, and why."""
+    frames: FrameScores | None = None
+    """The frame mAP, of samples that are persons at key frames."""
 
     __test__ = False
 
@@ -56,6 +60,8 @@ class TestResult:
             "monitor": self.monitor,
             **self.scores.numbers,
         }
+        if self.frames is not None:
+            numbers["frame_map"] = self.frames.mean
         if self.shuffled is not None:
             numbers[shuffled_name(self.monitor)] = self.shuffled
         if self.regions is not None:
@@ -67,6 +73,8 @@ class TestResult:
     def lines(self) -> list[str]:
         """Return the lines that a tool prints."""
         lines = [self.protocol, self.scores.line()]
+        if self.frames is not None:
+            lines.append(self.frames.line())
         if self.shuffled is not None:
             label = METRICS[self.monitor].label
             lines.append(f"{label} with theta shuffled across videos {self.shuffled:.1%}")
@@ -117,6 +125,11 @@ def run_test(
     )
     targets, num_classes = listing.test.targets, len(listing.classes)
     scores = score_videos(predictions, targets, num_classes)
+    key_frames, frames = DATASETS[config.data.name].key_frames, None
+    if key_frames is not None:
+        frames = score_frames(key_frames(config.data.root), listing.test, scores.probabilities)
+    if frames is not None:
+        scores = replace(scores, artifacts=scores.artifacts | frames.artifacts())
     regions = shuffled = None
     if predictions.focus and config.data.regions is not None:
         regions = attention_scores(predictions, listing.test, config.data.regions)
@@ -131,7 +144,8 @@ def run_test(
         shuffled = score_videos(again, targets, num_classes).numbers[config.train.monitor]
     failures = [(listing.test[index].name, message) for index, message in predictions.failures]
     line = protocol(config, listing, len(failures))
-    return TestResult(line, scores, config.train.monitor, regions, shuffled, failures)
+    monitor = config.train.monitor
+    return TestResult(line, scores, monitor, regions, shuffled, failures, frames)
 
 
 def shuffled_name(monitor: MetricName) -> str:

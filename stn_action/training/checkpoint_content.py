@@ -49,6 +49,11 @@ def positions_in(content: Mapping[str, Any]) -> int:
     return content.get("positions", 1)
 
 
+def is_multi_label(content: Mapping[str, Any]) -> bool:
+    """Return whether a video may have several labels; not so before checkpoints told it."""
+    return content.get("multi_label", False)
+
+
 def check_weights(weights: Mapping[str, Tensor], path: str | Path) -> None:
     """Check that weights hold neither NaN nor infinity.
 
@@ -89,6 +94,10 @@ def _is_class_names(value: Any) -> bool:
 
 def _is_positions(value: Any) -> bool:
     return type(value) is int and 1 <= value <= MAX_POSITIONS
+
+
+def _is_switch(value: Any) -> bool:
+    return type(value) is bool
 
 
 def _is_weights(value: Any) -> bool:
@@ -141,6 +150,7 @@ TRAINED = {
     "classes": Part("the names of its classes, a list of different texts", _is_class_names),
     "network": Part("the weights by name, plain tensors", _is_weights),
     "positions": Part("the number of positions with a class each", _is_positions, optional=True),
+    "multi_label": Part("whether videos have several labels", _is_switch, optional=True),
 }
 """What a prediction or a test needs."""
 RESUMED = {

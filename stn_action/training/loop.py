@@ -143,10 +143,11 @@ def _with_last(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
 def _num_correct(logits: Tensor, target: Tensor) -> Tensor:
     """Count () the clips whose most probable class is the target, or one of its largest.
 
-    Of several positions all must be right.
+    Of several positions all must be right. A clip without a label has no right class.
     """
     if not target.is_floating_point():
         predicted = by_position(logits, num_positions(target)).argmax(2)  # (B, P)
         return (predicted == target.view_as(predicted)).all(1).sum()
     predicted = logits.argmax(1)
-    return (target.gather(1, predicted[:, None])[:, 0] == target.amax(1)).sum()
+    found, largest = target.gather(1, predicted[:, None])[:, 0], target.amax(1)
+    return ((found == largest) & (largest > 0)).sum()

@@ -117,5 +117,5 @@ def test_the_scores_of_a_network_are_those_of_each_class_at_each_position():
     assert (listing.positions, listing.num_outputs) == (2, 6)
     assert [listing.label_text(video) for video in listing.train] == ["xz", "yy"]
     several = listing_of({"a": ((0, 2), ())}, 3)
-    assert [several.label_text(video) for video in several.train] == ["x, z", ""]
+    assert [several.label_text(video) for video in several.train] == ["x; z", "no label"]
     assert listing_of(GROUPS).label_text(listing_of(GROUPS).train[2]) == "y"

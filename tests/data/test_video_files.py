@@ -98,6 +98,8 @@ def test_a_name_ends_where_a_suffix_of_a_video_begins():
     names = ["a.mp4", "wave/x.mp4", "x.avi", "a.b", "x"]
     found = ["wave/a", "wave/x.mp4", "wave/x.avi", None, None]
     assert [index.find(name) for name in names] == found
+    index = NameIndex(["film/0902/1", "x/film/0902/1"], "boxes")
+    assert index.find("film/0902/1") == "film/0902/1"  # itself, though another one ends so
 
 
 def test_files_of_all_folders_are_found_and_the_others_counted(tmp_path):

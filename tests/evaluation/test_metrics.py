@@ -1,3 +1,4 @@
+import math
 from typing import get_args
 
 import pytest
@@ -127,8 +128,10 @@ def test_several_labels_are_scored_by_mean_average_precision():
 def test_a_class_without_a_video_has_no_average_precision():
     rows = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
     scores = torch.cat([SCORES, torch.ones(3, 1)], 1)
-    numbers = score_videos(views(torch.arange(3), scores, rows), rows, 3).numbers
-    assert numbers == pytest.approx({"mean_ap": ((1 + 2 / 3) / 2 + 1) / 2})
+    scores = score_videos(views(torch.arange(3), scores, rows), rows, 3)
+    assert scores.numbers == pytest.approx({"mean_ap": ((1 + 2 / 3) / 2 + 1) / 2})
+    of_classes = scores.artifacts["average_precisions"].tolist()
+    assert of_classes == pytest.approx([(1 + 2 / 3) / 2, 1, math.nan], nan_ok=True)
 
 
 def test_a_failed_video_with_labels_was_not_found():

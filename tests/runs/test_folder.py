@@ -5,11 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
+from stn_action.data.video_table import Video
 from stn_action.errors import InputError
+from stn_action.evaluation.metrics import score_videos
+from stn_action.evaluation.views import ViewPredictions
 from stn_action.runs.arms import run_arms
 from stn_action.runs.checkpoint_test import evaluate_checkpoint
-from stn_action.runs.folder import LOCK_FILE, locked_folder
+from stn_action.runs.folder import LOCK_FILE, locked_folder, write_result
 from stn_action.runs.folds import train_folds
 from stn_action.runs.test_sweep import sweep_checkpoints
 from stn_action.runs.train import train
@@ -59,3 +63,17 @@ def test_of_several_processes_without_a_strategy_the_main_one_holds_the_lock(tmp
     monkeypatch.setenv("RANK", "1")
     with locked_folder(tmp_path / "one"):
         assert not (tmp_path / "one").exists()
+
+
+def test_several_labels_have_a_table_of_average_precisions(tmp_path):
+    targets = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    views = ViewPredictions(
+        torch.arange(2), torch.zeros(2, dtype=torch.int64), targets, torch.rand(2, 2), []
+    )
+    videos = [Video(name, Path(name), (0,), name) for name in "ab"]
+    scores = score_videos(views, targets, 2)
+    write_result(tmp_path, "test", scores.numbers, scores, videos, ("sit", "talk, to a person"))
+    assert (tmp_path / "test_classes.csv").read_text().splitlines() == [
+        "class,videos,average_precision", "sit,2,1.000000", '"talk, to a person",0,',
+    ]  # fmt: skip
+    assert not (tmp_path / "test_confusion.csv").exists()

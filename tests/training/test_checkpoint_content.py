@@ -8,6 +8,7 @@ from stn_action.training.checkpoint_content import (
     check_resumable,
     check_trained,
     check_weights,
+    is_multi_label,
     positions_in,
 )
 
@@ -31,6 +32,14 @@ def test_the_number_of_positions_may_be_missing():
     for wrong in (0, True, "5", 10**9):
         with pytest.raises(InputError, match=r"^last\.pt: 'positions' .* the number of positions"):
             check_trained({**GOOD, "positions": wrong}, "last.pt")
+
+
+def test_a_checkpoint_tells_whether_videos_have_several_labels():
+    assert not is_multi_label(GOOD)  # as before there was such a key
+    check_trained({**GOOD, "multi_label": True}, "last.pt")
+    assert is_multi_label({**GOOD, "multi_label": True})
+    with pytest.raises(InputError, match=r"'multi_label' .* must be whether videos have several"):
+        check_trained({**GOOD, "multi_label": 1}, "last.pt")
 
 
 @pytest.mark.parametrize(

@@ -320,6 +320,8 @@ def test_the_accuracy_counts_the_largest_of_several_targets(looking_network, cli
     target = nn.functional.one_hot(predicted, 3).float()
     target[0] = target[0].roll(1)  # one of four is wrong
     assert run.epoch([batch._replace(target=target)], loss=nothing_to_learn).accuracy == 0.75
+    target[1] = 0  # one has no label
+    assert run.epoch([batch._replace(target=target)], loss=nothing_to_learn).accuracy == 0.5
 
 
 def test_a_clip_is_right_where_all_positions_are(looking_network, clips, strategy):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stn_action.data.group_folds import NumFolds, hold_fold_out, number_of_folds
+from stn_action.data.key_frames import KeyFrameBoxes
 from stn_action.data.listing import (
     Listing,
     require_separate_groups,
@@ -58,6 +59,8 @@ class DatasetSpec:
     """The list is the user's own: where it names no test videos, `data.folds` splits it."""
     official: Mapping[str, Counts] = field(default_factory=dict)
     """Official numbers by the name of the listing; none: the lists are the user's own."""
+    counted_groups: str | None = None
+    """What its groups are called, if the official numbers are those of groups; None: of videos."""
     files_may_be_missing: bool = False
     """Listed videos that the disk lacks are left out and counted, as is usual for Kinetics."""
     lists_the_disk: bool = False
@@ -66,6 +69,8 @@ class DatasetSpec:
     """Folders in which videos are searched, for messages."""
     list_folder: str | None = None
     """Folder of official lists, in the root or beside it."""
+    key_frames: Callable[[Path], KeyFrameBoxes] | None = None
+    """Root to the boxes of the test list, which the frame mAP is about; None: there are none."""
     mirrors_labels: bool = False
     """A mirrored video may show another class: "from left to right". It must not be mirrored."""
 
@@ -113,18 +118,13 @@ class DatasetSpec:
         else:
             listing = self._listed(root, fold)
         parts = {"training": listing.train, "validation": listing.val, "test": listing.test}
-        left_out = listing.left_out
-        found = Counts(
-            len(listing.classes),
-            len(listing.train) + left_out.get("train", 0),
-            len(listing.test) + left_out.get("test", 0),
-            len(listing.val),
-        )
+        found = self._counts(listing)
         official = self.official[listing.name] if self.official else found
+        unit = self.counted_groups or listing.unit
         if require_official and not official.fits(found):
             raise InputError(
-                f"{root}: not the official lists of {listing.name}: {found.words(listing.unit)}, "
-                f"expected {official.words(listing.unit)}; {self.remedy}"
+                f"{root}: not the official lists of {listing.name}: {found.words(unit)}, "
+                f"expected {official.words(unit)}; {self.remedy}"
             )
         require_unique_names(parts, what=f"{root}, {listing.name}")
         require_separate_groups(parts, what=f"{root}, {listing.name}")
@@ -134,6 +134,20 @@ class DatasetSpec:
         train, test = len(listing.train), len(listing.test)
         subset = f"subset: {train} train{val}, {test} test {listing.unit}"
         return replace(listing, name=f"{listing.name} ({subset})")
+
+    def _counts(self, listing: Listing) -> Counts:
+        """Return what the official numbers are compared with."""
+        train, test = len(listing.train), len(listing.test)
+        if self.counted_groups is not None:
+            train, test = (len(set(part.groups())) for part in (listing.train, listing.test))
+            return Counts(len(listing.classes), train, test)
+        left_out = listing.left_out
+        return Counts(
+            len(listing.classes),
+            train + left_out.get("train", 0),
+            test + left_out.get("test", 0),
+            len(listing.val),
+        )
 
     def keep_present(self, listing: Listing, root: str | Path) -> Listing:
         """Return the listing with the videos that the disk has.

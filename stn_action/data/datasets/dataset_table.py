@@ -4,6 +4,7 @@ from pathlib import Path
 
 from stn_action.data.datasets import (
     arid,
+    ava_v2,
     csv_file,
     cub200,
     diving48,
@@ -167,6 +168,17 @@ DATASETS = {
             mnist.list_mnist_addition,
             mnist.REMEDY,
             official={"mnist addition": Counts(19, 60_000, 10_000)},
+        ),
+        DatasetSpec(
+            "ava",
+            ava_v2.list_ava,
+            ava_v2.REMEDY,
+            multi_label=True,
+            official={"ava v2.2 val": Counts(60, 235, 64)},
+            counted_groups="films",
+            files_may_be_missing=True,
+            searched=f"{{root}}/{ava_v2.CUT} and {{root}}/{ava_v2.FULL}",
+            key_frames=ava_v2.read_key_frames,
         ),
         DatasetSpec(
             "folders", folders.list_folders, folders.REMEDY, user_folds=True, lists_the_disk=True

@@ -1,36 +1,30 @@
-"""AVA and AVA-Kinetics: actions of persons at single timestamps.
+"""AVA and AVA-Kinetics: actions of persons at single timestamps, as tubes of boxes and back.
 
-Convention: a line is `video_id,timestamp,x1,y1,x2,y2,action_id,person_id`, without a header. The
-timestamp is in seconds of the full film (AVA: 902 to 1798, once a second), the corners are shares
-of width and height, and a person has one line per action. A line that ends after the timestamp, or
-whose other cells are empty, means that no person is present (AVA-Kinetics).
+The files and their convention: `ava_lists.py`.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from stn_action.disk.regular_file import read_text_file
 from stn_action.errors import InputError
+from stn_action.person.formats.ava_lists import (
+    AvaLine,
+    read_ava_actions,
+    read_ava_excluded,
+    read_ava_lines,
+    timestamp_text,
+)
 from stn_action.person.formats.box_collector import (
     BoxCollector,
-    check_corners,
     parse_frame_index,
     parse_integer,
-    parse_number,
 )
-from stn_action.person.formats.text_files import csv_rows, format_float32, write_text
+from stn_action.person.formats.text_files import format_float32, write_text
 from stn_action.person.video_people import VideoPeople
 
 SEPARATOR = "; "
 """Between the actions of one person; no action's name contains it."""
-MAX_LIST_BYTES = 2**18
-"""Of a list of actions: AVA's has five thousand."""
-OUTSIDE = 0.01
-"""Corners may be outside the image by this share; more means a box in pixels."""
-_ENTRY = re.compile(r"(\w+)\s*\{([^{}]*)\}\s*")
-_FIELD = re.compile(r'(\w+)\s*:\s*("(?:[^"\\]|\\.)*"|\w+)\s*')
 
 
 class AvaVideo(NamedTuple):
@@ -84,22 +78,12 @@ def read_ava(
     names = None if actions is None else read_ava_actions(actions)
     skipped = set() if excluded is None else read_ava_excluded(excluded)
     videos: dict[str, tuple[AvaVideo, dict[int, _Person]]] = {}
-    is_empty = True
-    for where, cells in csv_rows(path):
-        is_empty = False
-        if len(cells) not in (2, 8) or not cells[0]:
-            raise InputError(
-                f"{where}: eight cells video_id,timestamp,x1,y1,x2,y2,action_id,person_id "
-                f"expected, or two if no person is present, got {len(cells)}"
-            )
-        if cells[0] not in videos:
-            videos[cells[0]] = (video if isinstance(video, AvaVideo) else video(cells[0]), {})
-        about, persons = videos[cells[0]]
-        seconds = parse_number(cells[1], where, "the timestamp")
-        if (cells[0], seconds) not in skipped and any(cells[2:]):
-            _add(persons, cells, _frame(seconds, about, where), about, where)
-    if is_empty:
-        raise InputError(f"{path}: the file has no lines; was it truncated?")
+    for where, line in read_ava_lines(path):
+        if line.video not in videos:
+            videos[line.video] = (video if isinstance(video, AvaVideo) else video(line.video), {})
+        about, persons = videos[line.video]
+        if (line.video, line.seconds) not in skipped and line.box is not None:
+            _add(persons, line, _frame(line.seconds, about, where), about, where)
     return [_people(path, name, *rest, names) for name, rest in videos.items()]
 
 
@@ -145,47 +129,6 @@ def write_ava(
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def read_ava_actions(path: str | Path) -> dict[int, str]:
-    """Read `ava_action_list_v2.2.pbtxt` or its subset `..._for_activitynet_2019.pbtxt`.
-
-    Returns:
-        Names by id, in the order of the file. Ids of the subset have gaps.
-
-    Raises:
-        InputError: the file is malformed, or an id or a name is duplicated.
-    """
-    text = read_text_file(path, max_bytes=MAX_LIST_BYTES, what="list of actions")
-    actions: dict[int, str] = {}
-    place = len(text) - len(text.lstrip())
-    while place < len(text):
-        where = f"{path}, line {text.count(chr(10), 0, place) + 1}"
-        entry = _ENTRY.match(text, place)
-        if entry is None or entry[1] not in ("label", "item"):
-            raise InputError(f"{where}: expected an entry label {{ name: ... label_id: ... }}")
-        key, name = _parse_action(entry[2], where)
-        if key in actions or name in actions.values():
-            raise InputError(f"{where}: the action {key} or the name {name!r} is duplicated")
-        actions[key] = name
-        place = entry.end()
-    if not actions:
-        raise InputError(f"{path}: the file has no action")
-    return actions
-
-
-def read_ava_excluded(path: str | Path) -> set[tuple[str, float]]:
-    """Read `ava_*_excluded_timestamps_v2.2.csv`: videos and seconds, without a header.
-
-    Raises:
-        InputError: the file is malformed. An empty file is valid: nothing is excluded.
-    """
-    excluded = set()
-    for where, cells in csv_rows(path):
-        if len(cells) != 2 or not cells[0]:
-            raise InputError(f"{where}: two cells video_id,timestamp expected, got {len(cells)}")
-        excluded.add((cells[0], parse_number(cells[1], where, "the timestamp")))
-    return excluded
-
-
 def _frame(seconds: float, video: AvaVideo, where: str) -> int:
     index = round(min((seconds - video.start_seconds) * video.fps, 1e15))  # may be infinite
     if index < 0:
@@ -196,28 +139,24 @@ def _frame(seconds: float, video: AvaVideo, where: str) -> int:
 
 
 def _add(
-    persons: dict[int, _Person], cells: list[str], frame: int, video: AvaVideo, where: str
+    persons: dict[int, _Person], line: AvaLine, frame: int, video: AvaVideo, where: str
 ) -> None:
-    shares = [parse_number(cell, where, "every corner") for cell in cells[2:6]]
-    corners = check_corners(shares, where)
-    if min(corners) < -OUTSIDE or max(corners) > 1 + OUTSIDE:
+    assert line.box is not None
+    person = persons.setdefault(line.person, _Person())
+    if (frame, line.action) in person.occurrences:
         raise InputError(
-            f"{where}: corners must be shares of the image from 0 to 1, got "
-            f"({', '.join(cells[2:6])}); boxes in pixels must be divided by its size"
+            f"{where}: person {line.person} does action {line.action} twice at "
+            f"{timestamp_text(line.seconds)} s"
         )
-    action, key = (
-        parse_integer(cells[6], where, "action_id", first=1),
-        parse_integer(cells[7], where, "person_id"),
-    )
-    person = persons.setdefault(key, _Person())
-    if (frame, action) in person.occurrences:
-        raise InputError(f"{where}: person {key} does action {action} twice at {cells[1]} s")
     height, width = video.size_hw
-    box = tuple(share * side for share, side in zip(corners, (width, height) * 2, strict=True))
+    box = tuple(share * side for share, side in zip(line.box, (width, height) * 2, strict=True))
     if person.boxes.setdefault(frame, (box, where))[0] != box:
-        raise InputError(f"{where}: person {key} has a second, different box at {cells[1]} s")
-    person.occurrences.add((frame, action))
-    person.actions.add(action)
+        raise InputError(
+            f"{where}: person {line.person} has a second, different box at "
+            f"{timestamp_text(line.seconds)} s"
+        )
+    person.occurrences.add((frame, line.action))
+    person.actions.add(line.action)
 
 
 def _people(
@@ -265,12 +204,3 @@ def _action_ids(label: str | None, ids: dict[str, str] | None, where: str) -> li
 
 def _seconds(frame: int, fps: float, start_seconds: float) -> str:
     return f"{start_seconds + frame / fps:.6f}".rstrip("0").rstrip(".").zfill(4)
-
-
-def _parse_action(body: str, where: str) -> tuple[int, str]:
-    body = body.strip()
-    fields = dict(_FIELD.findall(body))
-    name, key = fields.get("name", ""), fields.get("label_id", fields.get("id"))
-    if _FIELD.sub("", body) or len(name) < 3 or not name.startswith('"') or key is None:
-        raise InputError(f"{where}: an entry needs a name in quotes and a label_id or id")
-    return parse_integer(key, where, "label_id", first=1), name[1:-1].replace('\\"', '"')

@@ -7,13 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stn_action.errors import InputError
-from stn_action.person.formats.ava import (
-    AvaVideo,
-    read_ava,
-    read_ava_actions,
-    read_ava_excluded,
-    write_ava,
-)
+from stn_action.person.formats.ava import AvaVideo, read_ava, write_ava
 from stn_action.person.video_people import VideoPeople
 from tests.person.formats.made_people import assert_same, tube, videos
 
@@ -67,21 +61,6 @@ def test_excluded_moments_are_passed_over(tmp_path):
     (video,) = read_ava(stored(tmp_path, CSV), VIDEO, excluded=excluded)
     assert [one.frame_indices.tolist() for one in video.tubes] == [[100]]
     assert video.labels == ("12",)
-
-
-def test_the_official_lists(shared):
-    folder = shared / "data/annotations/ava"
-    actions = read_ava_actions(folder / "ava_action_list_v2.2.pbtxt")
-    assert list(actions) == list(range(1, 81))
-    assert (actions[1], actions[80]) == ("bend/bow (at the waist)", "watch (a person)")
-    subset = read_ava_actions(folder / "ava_action_list_v2.2_for_activitynet_2019.pbtxt")
-    assert len(subset) == 60
-    assert subset.items() <= actions.items()
-    for part, count in (("train", 161), ("val", 37), ("test", 66)):
-        excluded = read_ava_excluded(folder / f"ava_{part}_excluded_timestamps_v2.2.csv")
-        assert len(excluded) == count
-        assert all(902 <= seconds <= 1798 for _, seconds in excluded)
-    assert ("-FLn0aeA6EU", 913) in excluded
 
 
 def inside(box):
@@ -149,34 +128,6 @@ def test_a_moment_beyond_the_video_is_refused(tmp_path):
     message = r"line 4: frame 100 is beyond the video, whose 100 frames are 0 to 99"
     with pytest.raises(InputError, match=message):
         read_ava(stored(tmp_path, CSV), VIDEO._replace(num_frames=100))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", r"the file has no action"),
-        ("hello", r"line 1: expected an entry label \{ name"),
-        ("\nlabel {\n name: ", r"line 2: expected an entry label \{ name"),
-        ("label { }", r"line 1: an entry needs a name in quotes and a label_id or id"),
-        ('label { name: "a" }', r"an entry needs a name in quotes"),
-        ("label { name: a label_id: 1 }", r"an entry needs a name in quotes"),
-        ('label { name: "a" label_id: x }', r"label_id must be a number, got 'x'"),
-        ('label { name: "a" id: 1 ! }', r"an entry needs a name in quotes"),
-        ('item { name: "a" id: 1 }\n' * 2, r"line 2: the action 1 or the name 'a' is duplicated"),
-    ],
-)
-def test_a_broken_list_of_actions_is_refused(tmp_path, text, message):
-    with pytest.raises(InputError, match=rf"list\.pbtxt.*{message}"):
-        read_ava_actions(stored(tmp_path, text, "list.pbtxt"))
-
-
-def test_a_broken_list_of_excluded_moments_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"excluded.csv, line 1: two cells .*, got 1"):
-        read_ava_excluded(stored(tmp_path, "a0902\n", "excluded.csv"))
-    with pytest.raises(InputError, match=r"excluded.csv, line 2: the timestamp must be a number"):
-        read_ava_excluded(stored(tmp_path, "a,0902\na,x\n", "excluded.csv"))
-    with pytest.raises(InputError, match=r"cannot be read: it is a folder, expected a reg"):
-        read_ava_excluded(tmp_path)
 
 
 @pytest.mark.parametrize(

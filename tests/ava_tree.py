@@ -1,0 +1,49 @@
+"""A tiny AVA in its official layout: lists, and films cut at 900 s of a few seconds each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stn_action.video.writer import write_video
+
+ACTIONS = {1: "bend/bow (at the waist)", 12: "stand", 79: "talk to (e.g., self, a person)"}
+"""Three of the sixty; the lists have action 2 besides."""
+TRAIN = """-5KQ66BBWC4,0902,0.1,0.2,0.5,0.8,12,1
+-5KQ66BBWC4,0902,0.1,0.2,0.5,0.8,79,1
+-5KQ66BBWC4,0902,0.6,0.2,0.9,0.9,2,0
+-5KQ66BBWC4,0903,0.1,0.2,0.5,0.8,12,1
+053oq2xB3oU,0902,0.2,0.1,0.8,1.002,1,5
+053oq2xB3oU,0904,0.2,0.1,0.8,1.0,12,5
+"""
+VAL = """1j20qq1JyX4,0902,0.002,0.118,0.714,0.977,12,1
+1j20qq1JyX4,0902,0.002,0.118,0.714,0.977,79,1
+1j20qq1JyX4,0902,0.744,0.054,0.992,0.990,12,0
+1j20qq1JyX4,0903,0.020,0.069,0.985,0.985,1,2
+2qQs3Y9OJX0,0902,0.1,0.1,0.5,0.5,12,0
+"""
+"""The second film is not on the disk."""
+FPS, SIZE_HW = 8, (48, 64)
+
+
+def write_ava(root: Path, *, films: Sequence[str] = ("-5KQ66BBWC4", "053oq2xB3oU", "1j20qq1JyX4")):
+    """Write the lists, and films of seven seconds; one training sample is at an excluded time."""
+    lists = root / "annotations"
+    lists.mkdir(parents=True)
+    entries = [f'item {{\n  name: "{name}"\n  id: {key}\n}}\n' for key, name in ACTIONS.items()]
+    (lists / "ava_action_list_v2.2_for_activitynet_2019.pbtxt").write_text("".join(entries))
+    (lists / "ava_train_v2.2.csv").write_text(TRAIN)
+    (lists / "ava_val_v2.2.csv").write_text(VAL)
+    (lists / "ava_train_excluded_timestamps_v2.2.csv").write_text("053oq2xB3oU,0904\nother,0902\n")
+    (lists / "ava_val_excluded_timestamps_v2.2.csv").write_text("")
+    for seed, film in enumerate(films):
+        write_film(root / "videos_15min" / f"{film}.mp4", seed)
+    return root
+
+
+def write_film(path: Path, seed: int, seconds: int = 7) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    noise = np.random.default_rng(seed)
+    images = (noise.integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8) for _ in range(seconds * FPS))
+    write_video(path, images, fps=FPS)
+    return path
