@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def test_every_kind_of_import_is_seen(source, rooms):
 
 @pytest.mark.parametrize("path", files(), ids=name_of)
 def test_imports_are_absolute_and_name_the_defining_file(path):
-    names = imported_names(path.read_text(encoding="utf-8"))
+    names = names_imported_by(path)
     assert not [name for name in names if name.startswith(".")]
     if path.name != "__init__.py":
         from_packages = {
@@ -162,11 +163,16 @@ def test_only_packages_are_without_code():
             assert len(ast.parse(path.read_text(encoding="utf-8")).body) == 1, path
 
 
+@cache
+def names_imported_by(path: Path) -> set[str]:
+    return imported_names(path.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("package", HEAVY)
 def test_a_heavy_dependency_is_imported_by_its_adapters_alone(package):
     users = {
         path.relative_to(PACKAGE).as_posix()
         for path in files()
-        if any(f"{name}.".startswith(f"{package}.") for name in imported_names(path.read_text()))
+        if any(f"{name}.".startswith(f"{package}.") for name in names_imported_by(path))
     }
     assert users == HEAVY[package]

@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,15 @@ def test_no_two_public_functions_or_classes_share_a_name(kind):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_file_is_long(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+def test_no_folder_of_tests_is_passed_over(request):
+    patterns = request.config.getini("norecursedirs")
+    tests = Path(__file__).parent
+    folders = {path.parent.relative_to(tests.parent) for path in tests.rglob("test_*.py")}
+    assert Path("tests/build") in folders
+    assert not [
+        folder
+        for folder in folders
+        if any(fnmatch(part, pattern) for part in folder.parts for pattern in patterns)
+    ]

@@ -76,6 +76,11 @@ class VideoColumns:
         )
 
 
+def ends_of(lengths: Tensor) -> Tensor:
+    """Return where items of these lengths (N,) end, after a 0: (N + 1,)."""
+    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+
+
 def _ends_after(ends: array, lengths: Iterable[int]) -> Iterable[int]:
     """Return the places where further items of these lengths end."""
     following = accumulate(lengths, initial=ends[-1])

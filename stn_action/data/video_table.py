@@ -18,7 +18,7 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from stn_action.data.video_columns import VideoColumns
+from stn_action.data.video_columns import VideoColumns, ends_of
 from stn_action.video.backend_table import open_video
 from stn_action.video.content import video_checksum, video_slice_label
 from stn_action.video.reader import VideoReader
@@ -145,7 +145,7 @@ class VideoTable(Sequence[Video]):
                 ],
             )
             rates.extend(video.frames_fps for video in some)
-        self._set(columns, _tensor(rates, torch.float64))
+        self._set(columns, torch.tensor(rates, dtype=torch.float64))
 
     @classmethod
     def from_columns(cls, columns: VideoColumns, *, num_classes: int | None = None) -> "VideoTable":
@@ -218,9 +218,9 @@ class VideoTable(Sequence[Video]):
         for start, end in zip(starts, ends, strict=True):
             text += view[start:end]
         joined._text = torch.frombuffer(text or bytearray(1), dtype=torch.uint8)
-        joined._ends = _ends_of(self._ends.diff().reshape(-1, _COLUMNS)[rows].flatten())
+        joined._ends = ends_of(self._ends.diff().reshape(-1, _COLUMNS)[rows].flatten())
         counts = self._label_ends.diff()[rows]
-        joined._label_ends = _ends_of(counts)
+        joined._label_ends = ends_of(counts)
         skipped = self._label_ends[rows] - joined._label_ends[:-1]
         joined._labels = self._labels[
             torch.arange(int(counts.sum())) + skipped.repeat_interleave(counts)
@@ -240,16 +240,12 @@ class VideoTable(Sequence[Video]):
 
     def __add__(self, other: "VideoTable") -> "VideoTable":
         """Return the videos of both tables."""
-        if self.num_classes != other.num_classes:
-            raise ValueError(
-                f"the tables must have the same labels, got {self.num_classes} and "
-                f"{other.num_classes} classes"
-            )
-        if self.positions != other.positions:
-            raise ValueError(
-                f"the tables must have the same labels, got {self.positions} and {other.positions} "
-                "positions"
-            )
+        for what, own, others in (
+            ("classes", self.num_classes, other.num_classes),
+            ("positions", self.positions, other.positions),
+        ):
+            if own != others:
+                raise ValueError(f"tables must have the same labels, got {own} and {others} {what}")
         joined = self._like(())
         size = int(self._ends[-1])
         joined._text = torch.cat([self._text[:size], other._text])
@@ -285,8 +281,9 @@ class VideoTable(Sequence[Video]):
         start, end = (None if math.isnan(s) else s for s in self._seconds[row].tolist())
         single = self.num_classes is None and self.positions == 1
         target = labels[0] if single else tuple(labels)
-        rate = float(self._rates[row])
-        return Video(name, Path(path), target, group, start, end, frames_fps=rate)
+        return Video(
+            name, Path(path), target, group, start, end, frames_fps=float(self._rates[row])
+        )
 
     def _set(self, columns: VideoColumns, rates: Tensor) -> None:
         (self._text, self._ends, self._labels, self._label_ends, self._seconds) = columns.tensors()
@@ -319,13 +316,3 @@ class VideoTable(Sequence[Video]):
             places = (column[some : some + _AT_ONCE].tolist() for column in (starts, ends))
             for start, end in zip(*places, strict=True):
                 yield os.fsdecode(bytes(text[start:end]))
-
-
-def _ends_of(lengths: Tensor) -> Tensor:
-    """Return where items of these lengths end, after a 0."""
-    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-
-
-def _tensor(values: array, dtype: torch.dtype) -> Tensor:
-    """Share the memory of an array, which may be empty."""
-    return torch.frombuffer(values, dtype=dtype) if values else torch.zeros(0, dtype=dtype)

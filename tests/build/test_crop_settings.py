@@ -26,7 +26,7 @@ def compare_boxes(dataset: ClipDataset, workers: int, error_of: Callable[[str], 
     """
     number = 0
     loader = DataLoader(dataset, batch_size=3, collate_fn=collate, num_workers=workers)
-    for sample in (sample for batch in loader for sample in zip(*batch[:-1], strict=True)):
+    for sample in (sample for batch in loader for sample in zip(*batch[:7], strict=True)):
         _, _, video, _, frame_indices, edges, extents = sample
         size = (edges[:, 2:] - edges[:, :2]).repeat(1, 2)
         boxes = edges[:, :2].repeat(1, 2) + (extents[:, 1] + 1) / 2 * size

@@ -10,6 +10,12 @@ from stn_action.models.readouts.window_readout import WindowReadout
 from stn_action.models.spatial_transformer import SpatialTransformer
 
 CLIP = (2, 5, 3, 8, 6)
+QUICK = ("attention", "tps", "volumetric")
+"""Families of which one is of each kind: separable, by a grid, in space and time."""
+
+
+def slow(name):
+    return pytest.param(name, marks=pytest.mark.slow)
 
 
 def moved(heads):
@@ -36,7 +42,7 @@ def assert_equal(results, expected):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("name", [name if name in QUICK else slow(name) for name in TRANSFORMS])
 def test_heads_are_exported(name):
     module = Glimpses(name).eval()
     exported = torch.export.export(module, (torch.randn(CLIP),)).module()
@@ -45,7 +51,7 @@ def test_heads_are_exported(name):
         assert_equal(exported(features), module(features))
 
 
-@pytest.mark.parametrize("name", ["attention", "affine", "tps"])
+@pytest.mark.parametrize("name", ["attention", slow("affine"), slow("tps")])
 def test_heads_are_traced_whole(name):
     module = Glimpses(name)
     compiled = torch.compile(module, backend="aot_eager", fullgraph=True)

@@ -110,6 +110,7 @@ def strokes(count):
     return images, labels
 
 
+@pytest.mark.slow
 def test_several_in_one_network_learn_to_find_a_sign():
     network = nn.Sequential(
         SpatialTransformer(channels=1, transform="translation", padding="border"),

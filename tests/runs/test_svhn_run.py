@@ -169,7 +169,9 @@ def test_what_is_for_one_class_a_video_refuses_numbers(run, config_file, tmp_pat
     assert "videos have several positions; a probe needs one label each" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("name", "own"), [("svhn_st_single", 1), ("svhn_st_multi", 4)])
+@pytest.mark.parametrize(("name", "own"), [
+    pytest.param("svhn_st_single", 1, marks=pytest.mark.slow), ("svhn_st_multi", 4),
+])  # fmt: skip
 def test_a_configuration_of_the_paper_trains_is_tested_and_predicts(
     name, own, root, people, tmp_path, capsys
 ):
