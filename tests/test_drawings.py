@@ -1,5 +1,6 @@
 """The drawings of docs/ that scripts of the project make: they say what source and tables say."""
 
+import math
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from docs.draw_evidence import draw_evidence
+from docs.draw_results import draw_evidence, draw_look_twice
 from docs.draw_rooms import (
     HEIGHT,
     WIDTH,
@@ -113,6 +114,25 @@ def test_the_evidence_chart_shows_the_table():
     assert draw_evidence((DOCS / "results.md").read_text(encoding="utf-8")).axes
 
 
+def test_look_twice_is_drawn_at_its_cost():
+    page = """
+| look twice | look mean | zoom |
+| --- | --- | --- |
+| weizmann, loose_1 | 83.3 ± 1.0 | 85.0 ± 2.0 |
+| weizmann, loose_0.25 | 84.3 ± 1.0 | – |
+| jhmdb, loose_1 | 43.3 ± 1.0 | 47.0 ± 2.0 |
+| weizmann, billion multiplications a clip | 0.5 | 1.1 |
+| jhmdb, billion multiplications a clip | 0.6 | 1.2 |
+"""
+    first, second = draw_look_twice(page).axes
+    points = [bars.lines[0].get_xydata()[0] for bars in first.containers]
+    assert [y for _, y in points] == pytest.approx([83.3, 85, 84.3, math.nan], nan_ok=True)
+    assert points[0][0] == pytest.approx(0.5, rel=0.05)
+    assert points[1][0] == pytest.approx(1.1, rel=0.05)
+    assert [text.get_text() for text in second.get_xticklabels()] == ["0.6", "1.2"]
+    assert draw_look_twice((DOCS / "results.md").read_text(encoding="utf-8")).axes
+
+
 def test_drawings_are_small():
-    for name in ("evidence.png", "rooms.png", "rooms.svg"):
+    for name in ("evidence.png", "look_twice.png", "rooms.png", "rooms.svg"):
         assert (DOCS / name).stat().st_size < 60_000
