@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from stn_action.checksum import path_checksum
 from stn_action.config.schema import Config, to_dict
+from stn_action.config.sections import default_at
 from stn_action.disk.atomic_file import write_file
 from stn_action.disk.json_file import read_json
 from stn_action.errors import InputError
@@ -88,8 +89,13 @@ class Fingerprint:
         return cls(settings, digests, flatten(extra or {}))
 
     def compare(self, now: "Fingerprint") -> Differences:
-        """Return how a later fingerprint differs from this one."""
-        lines = [*_changed(self.settings, now.settings), *_changed(self.extra, now.extra)]
+        """Return how a later fingerprint differs from this one.
+
+        A setting that this one lacks is newer than it; it had what is its default now.
+        """
+        newer = now.settings.keys() - self.settings.keys()
+        before = {**{key: default_at(key.split("."), Config) for key in newer}, **self.settings}
+        lines = [*_changed(before, now.settings), *_changed(self.extra, now.extra)]
         for key in sorted(self.digests.keys() & now.digests.keys()):
             if self.digests[key] != now.digests[key] and self.settings[key] == now.settings[key]:
                 lines.append(f"the content of {key} ({now.settings[key]}) has changed")

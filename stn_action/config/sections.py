@@ -46,6 +46,25 @@ def annotation_at(names: Sequence[str], schema: type[BaseModel]) -> Any:
     return annotation
 
 
+def default_at(names: Sequence[str], schema: type[BaseModel]) -> Any:
+    """Return the default of a setting, a plain one of no section, in JSON types.
+
+    None where there is none, as inside of a section that is null by default.
+    """
+    value: Any = schema
+    for name in names:
+        if isinstance(value, BaseModel):
+            value = value.model_dump(mode="json").get(name)
+        elif isinstance(value, dict):
+            value = value.get(name)
+        else:
+            field = None if value is None else value.model_fields.get(name)
+            if field is None:
+                return None
+            value = section_of(field.annotation) if field.is_required() else field.default
+    return list(value) if isinstance(value, tuple) else value
+
+
 def locate(
     schema: type[BaseModel], loc: tuple[int | str, ...]
 ) -> tuple[Key, type[BaseModel], bool]:

@@ -1,6 +1,7 @@
 """Fingerprints: which settings, files and folders count, and the differences reported."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -41,6 +42,24 @@ def test_differences_name_the_key_and_both_values():
     assert found
     assert not was.compare(was)
     assert str(Differences(("a was 1, is 2",))) == "a was 1, is 2"
+
+
+def test_settings_that_are_newer_than_a_run_had_their_defaults(tmp_path):
+    def without(fingerprint: Fingerprint, *keys: str) -> Fingerprint:
+        kept = {key: v for key, v in fingerprint.settings.items() if not is_within(key, keys)}
+        assert len(kept) < len(fingerprint.settings)
+        return replace(fingerprint, settings=kept)
+
+    now = Fingerprint.of(tiny_config(tmp_path))
+    newer = ("data.frames_fps", "optim.milestones", "data.augment.scale", "data.augment.blur")
+    assert not without(now, *newer).compare(now)
+    for setting, line in (
+        ("data.frames_fps=12", "data.frames_fps was 25.0, is 12.0"),
+        ("data.augment.blur={}", "data.augment.blur.p was None, is 0.5 (and 1 more)"),
+    ):
+        changed = Fingerprint.of(tiny_config(tmp_path, setting))
+        assert str(without(now, *newer).compare(changed)) == line
+    assert str(without(now, "data.root").compare(now)).startswith("data.root was None, is '")
 
 
 def test_where_a_run_writes_and_how_it_loads_makes_no_difference(tmp_path):
