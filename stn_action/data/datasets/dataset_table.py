@@ -19,6 +19,7 @@ from stn_action.data.datasets import (
     svhn,
     ucf101,
     ut_interaction,
+    utd_mhad,
     weizmann,
 )
 from stn_action.data.datasets.dataset_spec import Counts, DatasetSpec
@@ -139,6 +140,14 @@ DATASETS = {
             official={
                 f"weizmann, {person} held out": Counts(10, 80, 10) for person in weizmann.PEOPLE
             },
+        ),
+        DatasetSpec(
+            "utd_mhad",
+            utd_mhad.list_utd_mhad,
+            utd_mhad.REMEDY,
+            official={"utd_mhad": Counts(27, 431, 430)},
+            searched=f"{{root}}/{utd_mhad.VIDEOS} or, without it, {{root}}",
+            mirrors_labels=True,
         ),
         DatasetSpec(
             "cub200",

@@ -10,6 +10,7 @@ as the official page states them where it could be read (HMDB51), else as others
 from dataclasses import replace
 
 from stn_action.data.datasets.image_sources import IMAGE_SOURCES
+from stn_action.data.datasets.indoor_sources import INDOOR_SOURCES
 from stn_action.data.datasets.source_record import NOT_STATED, DataSource, SourceFile
 from stn_action.errors import InputError
 
@@ -182,6 +183,7 @@ _ROWS = (
         ),
     ),
     *IMAGE_SOURCES,
+    *INDOOR_SOURCES,
     _KINETICS_400,
     replace(
         _KINETICS_400,
