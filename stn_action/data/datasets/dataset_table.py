@@ -1,5 +1,6 @@
 """The data sets by name, one row each."""
 
+from functools import partial
 from pathlib import Path
 
 from stn_action.data.datasets import (
@@ -14,6 +15,7 @@ from stn_action.data.datasets import (
     kinetics,
     kth,
     mnist,
+    ntu_rgbd,
     sample,
     something_something,
     svhn,
@@ -148,6 +150,21 @@ DATASETS = {
             official={"utd_mhad": Counts(27, 431, 430)},
             searched=f"{{root}}/{utd_mhad.VIDEOS} or, without it, {{root}}",
             mirrors_labels=True,
+        ),
+        *(
+            DatasetSpec(
+                name,
+                partial(ntu_rgbd.list_ntu_rgbd, name=name),
+                ntu_rgbd.REMEDY,
+                official={name: counts},
+                lists_the_disk=True,
+            )
+            for name, counts in (
+                ("ntu60_xsub", Counts(60, 40_320, 16_560)),
+                ("ntu60_xview", Counts(60, 37_920, 18_960)),
+                ("ntu120_xsub", Counts(120, 63_360, 51_120)),
+                ("ntu120_xset", Counts(120, 54_720, 59_760)),
+            )
         ),
         DatasetSpec(
             "cub200",
