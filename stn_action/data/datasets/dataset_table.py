@@ -17,6 +17,7 @@ from stn_action.data.datasets import (
     mnist,
     ntu_rgbd,
     sample,
+    smarthome,
     something_something,
     svhn,
     ucf101,
@@ -165,6 +166,16 @@ DATASETS = {
                 ("ntu120_xsub", Counts(120, 63_360, 51_120)),
                 ("ntu120_xset", Counts(120, 54_720, 59_760)),
             )
+        ),
+        *(
+            DatasetSpec(
+                name,
+                partial(smarthome.list_smarthome, name=name),
+                smarthome.REMEDY,
+                official={name: Counts(len(protocol.classes))},
+                lists_the_disk=True,
+            )
+            for name, protocol in smarthome.PROTOCOLS.items()
         ),
         DatasetSpec(
             "cub200",

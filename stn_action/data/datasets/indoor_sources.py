@@ -35,6 +35,19 @@ _NTU120 = replace(
     classes=120,
     remarks=f"The videos of NTU RGB+D and those of its extension in one folder. {_NTU60.remarks}",
 )
+_INRIA = "https://project.inria.fr/toyotasmarthome/"
+_SMARTHOME = DataSource(
+    "smarthome_xsub",
+    "Toyota Smarthome, trimmed, cross-subject",
+    _INRIA,
+    year=2019,
+    videos=None,
+    classes=31,
+    terms="research, after registration",
+    needs_account=True,
+    by_hand=f"ask for access at {_INRIA} and unpack the trimmed videos as mp4/*.mp4 of data.root",
+    remarks="About 16,000 clips; how many a protocol uses is not published.",
+)
 
 INDOOR_SOURCES = (
     DataSource(
@@ -51,4 +64,14 @@ INDOOR_SOURCES = (
     replace(_NTU60, name="ntu60_xview", title="NTU RGB+D, cross-view"),
     _NTU120,
     replace(_NTU120, name="ntu120_xset", title="NTU RGB+D 120, cross-setup"),
+    _SMARTHOME,
+    *(
+        replace(
+            _SMARTHOME,
+            name=f"smarthome_xview{number}",
+            title=f"Toyota Smarthome, trimmed, cross-view {number}",
+            classes=19,
+        )
+        for number in (1, 2)
+    ),
 )
