@@ -10,6 +10,7 @@ from stn_action.data.datasets import (
     cub200,
     diving48,
     folders,
+    haa500,
     hmdb51,
     jhmdb21,
     kinetics,
@@ -176,6 +177,13 @@ DATASETS = {
                 lists_the_disk=True,
             )
             for name, protocol in smarthome.PROTOCOLS.items()
+        ),
+        DatasetSpec(
+            "haa500",
+            haa500.list_haa500,
+            haa500.REMEDY,
+            official={"haa500": Counts(500, 8_000, 1_500, 500)},
+            lists_the_disk=True,
         ),
         DatasetSpec(
             "cub200",

@@ -270,6 +270,19 @@ _ROWS = (
         remarks="Samples are the people of its key frames; boxes: `tools/convert_people.py`.",
     ),
     DataSource(
+        "haa500",
+        "HAA500 (v1.1)",
+        "https://github.com/a6o/HAA500",
+        year=2021,
+        videos=10_000,
+        classes=500,
+        terms="MIT license of the repository; the videos are YouTube's, of their uploaders",
+        by_hand=(
+            "follow the link to v1.1 (raw, video) on https://github.com/a6o/HAA500 and unpack it "
+            "as video/<class>/<class>_<000-019>.mp4 of data.root"
+        ),
+    ),
+    DataSource(
         "arid",
         "ARID, actions in the dark",
         "https://xuyu0010.github.io/arid.html",
