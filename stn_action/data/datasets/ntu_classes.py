@@ -1,6 +1,7 @@
 """The actions of NTU RGB+D as its authors' repository names them, in the order A001 to A120.
 
-A slash is written as "or", since names of classes become names of files.
+A slash is written as "or", since names of classes become names of files; A067 and A119 are
+worded anew.
 """
 
 CLASSES = (
@@ -36,6 +37,6 @@ CLASSES = (
     "shoot at other person with a gun", "step on foot", "high-five", "cheers and drink",
     "carry something with other person", "take a photo of other person", "follow other person",
     "whisper in other person's ear", "exchange things with other person",
-    "support somebody with one's hand",
+    "support other person with hand",
     "finger-guessing game (playing rock-paper-scissors)",
 )  # fmt: skip

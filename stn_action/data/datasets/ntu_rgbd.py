@@ -28,7 +28,7 @@ REMEDY = (
 _STEM = re.compile(r"(S(\d{3})C(\d{3})P(\d{3})R\d{3}A(\d{3}))_rgb")
 
 
-class Sample(NamedTuple):
+class NtuSample(NamedTuple):
     """What the name of a file tells; numbers are counted from 1."""
 
     name: str
@@ -38,33 +38,33 @@ class Sample(NamedTuple):
     action: int
 
 
-class Protocol(NamedTuple):
+class NtuProtocol(NamedTuple):
     """How the samples are split."""
 
     actions: int
     """The first 60, or all 120."""
-    is_training: Callable[[Sample], bool]
-    group: Callable[[Sample], str]
+    is_training: Callable[[NtuSample], bool]
+    group: Callable[[NtuSample], str]
     """A sample's group, of which the training and the test part share none."""
 
 
 PROTOCOLS = {
-    "ntu60_xsub": Protocol(
+    "ntu60_xsub": NtuProtocol(
         60,
         lambda sample: sample.person in TRAINING_SUBJECTS_60,
         lambda sample: f"P{sample.person:03}",
     ),
-    "ntu60_xview": Protocol(
+    "ntu60_xview": NtuProtocol(
         60,
         lambda sample: sample.camera in TRAINING_CAMERAS,
         lambda sample: f"P{sample.person:03} {'2 3' if sample.camera in TRAINING_CAMERAS else '1'}",
     ),
-    "ntu120_xsub": Protocol(
+    "ntu120_xsub": NtuProtocol(
         120,
         lambda sample: sample.person in TRAINING_SUBJECTS_120,
         lambda sample: f"P{sample.person:03}",
     ),
-    "ntu120_xset": Protocol(
+    "ntu120_xset": NtuProtocol(
         120,
         lambda sample: sample.setup % 2 == 0,
         lambda sample: f"S{sample.setup:03}",
@@ -115,7 +115,7 @@ def list_ntu_rgbd(root: str | Path, fold: int = 1, *, name: str) -> Listing:
     return Listing(name, CLASSES[: protocol.actions], train, VideoTable(), test)
 
 
-def _samples(folder: Path, name: str) -> Iterator[tuple[Path, Sample]]:
+def _samples(folder: Path, name: str) -> Iterator[tuple[Path, NtuSample]]:
     files = files_by_stem(folder)
     samples = {stem: _read_name(stem) for stem in sorted(files)}
     strange = [files[stem].name for stem, sample in samples.items() if sample is None]
@@ -128,9 +128,9 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[Path, Sample]]:
     return ((files[stem], sample) for stem, sample in samples.items() if sample is not None)
 
 
-def _read_name(stem: str) -> Sample | None:
+def _read_name(stem: str) -> NtuSample | None:
     match = _STEM.fullmatch(stem)
     if match is None or not 1 <= int(match[5]) <= len(CLASSES):
         return None
     setup, camera, person, action = map(int, match.groups()[1:])
-    return Sample(match[1], setup, camera, person, action)
+    return NtuSample(match[1], setup, camera, person, action)

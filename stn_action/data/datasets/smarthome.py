@@ -33,7 +33,7 @@ REMEDY = (
 _STEM = re.compile(r"(?P<action>[A-Za-z.]+)_p(?P<person>\d\d)_r\d\d_[a-z]?\d\d_c(?P<camera>\d\d)")
 
 
-class Protocol(NamedTuple):
+class SmarthomeProtocol(NamedTuple):
     """How the clips are split."""
 
     classes: tuple[str, ...]
@@ -55,9 +55,11 @@ def _by_camera(training: tuple[int, ...]) -> Callable[[int, int], str | None]:
 
 
 PROTOCOLS = {
-    "smarthome_xsub": Protocol(CLASSES, _by_person, group_has_part=False),
-    "smarthome_xview1": Protocol(CROSS_VIEW_CLASSES, _by_camera((1,)), group_has_part=True),
-    "smarthome_xview2": Protocol(
+    "smarthome_xsub": SmarthomeProtocol(CLASSES, _by_person, group_has_part=False),
+    "smarthome_xview1": SmarthomeProtocol(
+        CROSS_VIEW_CLASSES, _by_camera((1,)), group_has_part=True
+    ),
+    "smarthome_xview2": SmarthomeProtocol(
         CROSS_VIEW_CLASSES, _by_camera((1, 3, 4, 6, 7)), group_has_part=True
     ),
 }
@@ -75,9 +77,9 @@ def list_smarthome(root: str | Path, fold: int = 1, *, name: str) -> Listing:
     are means over classes, since some classes have many more clips than others.
 
     Scheme, classes and protocols are those of the authors' and several other public loaders, which
-    agree; no video was at hand and no number of clips of a part is known, so that a download which
-    lacks some clips cannot be told. The authors' own list of validation clips of the cross-subject
-    protocol is not used: `data.val_share` holds people out.
+    agree; no video was at hand. How many clips a part has is not published: a download that lacks
+    some is not noticed. The authors' list of validation clips of the cross-subject protocol is not
+    used: `data.val_share` holds people out.
 
     Args:
         root: the folder of `mp4/`, or of the clips; re-encoded ones may have another suffix.
