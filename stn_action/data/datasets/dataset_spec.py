@@ -23,7 +23,7 @@ class Counts(NamedTuple):
 
     classes: int
     train: int | None = None
-    """Videos; None: the lists were released several times, with other numbers."""
+    """Videos; None: released several times, with other numbers, or none is published."""
     test: int | None = None
     val: int = 0
 

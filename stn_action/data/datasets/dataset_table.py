@@ -1,5 +1,6 @@
 """The data sets by name, one row each."""
 
+from functools import partial
 from pathlib import Path
 
 from stn_action.data.datasets import (
@@ -9,16 +10,20 @@ from stn_action.data.datasets import (
     cub200,
     diving48,
     folders,
+    haa500,
     hmdb51,
     jhmdb21,
     kinetics,
     kth,
     mnist,
+    ntu_rgbd,
     sample,
+    smarthome,
     something_something,
     svhn,
     ucf101,
     ut_interaction,
+    utd_mhad,
     weizmann,
 )
 from stn_action.data.datasets.dataset_spec import Counts, DatasetSpec
@@ -139,6 +144,46 @@ DATASETS = {
             official={
                 f"weizmann, {person} held out": Counts(10, 80, 10) for person in weizmann.PEOPLE
             },
+        ),
+        DatasetSpec(
+            "utd_mhad",
+            utd_mhad.list_utd_mhad,
+            utd_mhad.REMEDY,
+            official={"utd_mhad": Counts(27, 431, 430)},
+            searched=f"{{root}}/{utd_mhad.VIDEOS} or, without it, {{root}}",
+            mirrors_labels=True,
+        ),
+        *(
+            DatasetSpec(
+                name,
+                partial(ntu_rgbd.list_ntu_rgbd, name=name),
+                ntu_rgbd.REMEDY,
+                official={name: counts},
+                lists_the_disk=True,
+            )
+            for name, counts in (
+                ("ntu60_xsub", Counts(60, 40_320, 16_560)),
+                ("ntu60_xview", Counts(60, 37_920, 18_960)),
+                ("ntu120_xsub", Counts(120, 63_360, 51_120)),
+                ("ntu120_xset", Counts(120, 54_720, 59_760)),
+            )
+        ),
+        *(
+            DatasetSpec(
+                name,
+                partial(smarthome.list_smarthome, name=name),
+                smarthome.REMEDY,
+                official={name: Counts(len(protocol.classes))},
+                lists_the_disk=True,
+            )
+            for name, protocol in smarthome.PROTOCOLS.items()
+        ),
+        DatasetSpec(
+            "haa500",
+            haa500.list_haa500,
+            haa500.REMEDY,
+            official={"haa500": Counts(500, 8_000, 1_500, 500)},
+            lists_the_disk=True,
         ),
         DatasetSpec(
             "cub200",

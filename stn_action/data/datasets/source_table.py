@@ -10,6 +10,7 @@ as the official page states them where it could be read (HMDB51), else as others
 from dataclasses import replace
 
 from stn_action.data.datasets.image_sources import IMAGE_SOURCES
+from stn_action.data.datasets.indoor_sources import INDOOR_SOURCES
 from stn_action.data.datasets.source_record import NOT_STATED, DataSource, SourceFile
 from stn_action.errors import InputError
 
@@ -182,6 +183,7 @@ _ROWS = (
         ),
     ),
     *IMAGE_SOURCES,
+    *INDOOR_SOURCES,
     _KINETICS_400,
     replace(
         _KINETICS_400,
@@ -266,6 +268,19 @@ _ROWS = (
             f"from {_AVA}/trainval/<name> into videos/"
         ),
         remarks="Samples are the people of its key frames; boxes: `tools/convert_people.py`.",
+    ),
+    DataSource(
+        "haa500",
+        "HAA500 (v1.1)",
+        "https://github.com/a6o/HAA500",
+        year=2021,
+        videos=10_000,
+        classes=500,
+        terms="MIT license of the repository; the videos are YouTube's, of their uploaders",
+        by_hand=(
+            "follow the link to v1.1 (raw, video) on https://github.com/a6o/HAA500 and unpack it "
+            "as video/<class>/<class>_<000-019>.mp4 of data.root"
+        ),
     ),
     DataSource(
         "arid",

@@ -94,7 +94,7 @@ def test_a_video_that_is_listed_twice_is_refused(root):
 
 def test_sets_that_tell_left_from_right_say_so():
     directed = {name for name, spec in DATASETS.items() if spec.mirrors_labels}
-    assert directed == {"something_v1", "something_v2"}
+    assert directed == {"something_v1", "something_v2", "utd_mhad"}
 
 
 @pytest.mark.parametrize("fold", [1, 4])
