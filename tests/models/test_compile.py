@@ -18,6 +18,12 @@ def slow(name):
     return pytest.param(name, marks=pytest.mark.slow)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_compiled_before():
+    """The compiler counts what it compiled of one function in all tests together."""
+    torch.compiler.reset()
+
+
 def moved(heads):
     nn.init.normal_(heads.localization.output.weight, std=0.3)
     return heads
