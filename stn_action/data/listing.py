@@ -191,7 +191,7 @@ def hold_out_groups(listing: Listing, share: float, *, seed: int) -> Listing:
     rows: dict[str, list[int]] = {}
     for row, group in enumerate(listing.train.groups()):
         rows.setdefault(group, []).append(row)
-    labels = [video.labels for video in listing.train]
+    labels = listing.train.labels()
     left = Counter(label for of_video in labels for label in of_video)
     names, wanted = sorted(rows), math.ceil(share * len(labels) - 1e-9)
     held_out: list[int] = []

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from stn_action.data.datasets.list_file import read_list_lines
+from stn_action.data.datasets.named_files import subfolder
 from stn_action.data.listing import Listing, require_folder
 from stn_action.data.video_files import files_by_stem
 from stn_action.data.video_table import Video, VideoTable
@@ -44,7 +45,7 @@ def list_arid(root: str | Path, fold: int) -> Listing:
         InputError: the folder or a list is missing, or a list is malformed.
     """
     root = require_folder(root, what="arid", remedy=REMEDY)
-    lists, folder = (root / name if (root / name).is_dir() else root for name in (LISTS, VIDEOS))
+    lists, folder = (subfolder(root, name) for name in (LISTS, VIDEOS))
     train, test = (
         _read_part(lists / f"ARID_split{fold}_{part}.txt", folder) for part in ("train", "test")
     )

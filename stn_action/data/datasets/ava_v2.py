@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from stn_action.data.datasets.named_files import subfolder
 from stn_action.data.key_frames import KeyFrameBoxes
 from stn_action.data.listing import Listing, require_folder
 from stn_action.data.video_files import files_by_stem
@@ -134,7 +135,7 @@ class _Samples:
 
 
 def _list_folder(root: Path) -> Path:
-    return root / LISTS if (root / LISTS).is_dir() else root
+    return subfolder(root, LISTS)
 
 
 def _list(folder: Path, name: str) -> Path:

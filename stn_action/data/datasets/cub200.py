@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from stn_action.data.datasets.named_files import subfolder
 from stn_action.data.listing import Listing, require_folder
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.disk.numbered_lines import (
@@ -37,7 +38,7 @@ def list_cub200(root: str | Path, fold: int = 1) -> Listing:
     """
     del fold
     root = require_folder(root, what="cub200", remedy=REMEDY)
-    folder = root / FOLDER if (root / FOLDER).is_dir() else root
+    folder = subfolder(root, FOLDER)
     try:
         images = read_image_names(folder / IMAGES)
         labels = _read(folder / LABELS, "<id> <class>")

@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from stn_action.data.datasets.list_file import first_names
+from stn_action.data.datasets.named_files import read_file_names, subfolder
 from stn_action.data.listing import Listing, require_folder
-from stn_action.data.video_files import files_by_stem
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
@@ -39,7 +38,7 @@ def list_haa500(root: str | Path, fold: int = 1) -> Listing:
     """
     del fold
     root = require_folder(root, what="haa500", remedy=REMEDY)
-    folder = root / VIDEOS if (root / VIDEOS).is_dir() else root
+    folder = subfolder(root, VIDEOS)
     classes = tuple(
         sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[:1].isalnum())
     )
@@ -54,14 +53,10 @@ def list_haa500(root: str | Path, fold: int = 1) -> Listing:
 
 def _clips(folder: Path, label: int) -> Iterator[tuple[int, Video]]:
     """Yield the places of a class's clips, from 0, and the clips."""
-    files = files_by_stem(folder)
-    matches = {stem: re.fullmatch(rf"{re.escape(folder.name)}_(\d+)", stem) for stem in files}
-    strange = [files[stem].name for stem in sorted(files) if matches[stem] is None]
-    if strange:
-        raise InputError(
-            f"haa500: expected clips {folder.name}_<000-019>.mp4 in {folder}, got "
-            f"{len(strange)} others: {first_names(strange)}; {REMEDY}"
-        )
-    for stem, match in sorted(matches.items()):
-        assert match is not None
-        yield int(match[1]), Video(f"{folder.name}/{stem}", files[stem], label, stem)
+    clips = read_file_names(
+        folder, re.compile(rf"{re.escape(folder.name)}_(\d+)").fullmatch,
+        expected=f"clips {folder.name}_<000-019>.mp4", name="haa500", remedy=REMEDY,
+        may_be_empty=True,
+    )  # fmt: skip
+    for path, match in clips:
+        yield int(match[1]), Video(f"{folder.name}/{match[0]}", path, label, match[0])

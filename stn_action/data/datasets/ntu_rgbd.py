@@ -1,16 +1,14 @@
 """NTU RGB+D, 60 and 120 actions, by its four official protocols (Shahroudy 2016, Liu 2019)."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from stn_action.data.datasets.list_file import first_names
+from stn_action.data.datasets.named_files import read_file_names, subfolder
 from stn_action.data.datasets.ntu_classes import CLASSES
 from stn_action.data.listing import Listing, require_folder
-from stn_action.data.video_files import files_by_stem
 from stn_action.data.video_table import Video, VideoTable
-from stn_action.errors import InputError
 
 VIDEOS = "nturgb+d_rgb"
 TRAINING_CAMERAS = (2, 3)
@@ -105,27 +103,17 @@ def list_ntu_rgbd(root: str | Path, fold: int = 1, *, name: str) -> Listing:
     del fold
     protocol = PROTOCOLS[name]
     root = require_folder(root, what=name, remedy=REMEDY)
-    folder = root / VIDEOS if (root / VIDEOS).is_dir() else root
+    folder = subfolder(root, VIDEOS)
     parts: dict[bool, list[Video]] = {True: [], False: []}
-    for path, sample in _samples(folder, name):
+    form = f"videos S<NNN>C<NNN>P<NNN>R<NNN>A<001-{len(CLASSES)}>_rgb.avi"
+    for path, sample in read_file_names(
+        folder, _read_name, expected=form, name=name, remedy=REMEDY
+    ):
         if sample.action <= protocol.actions:
             video = Video(sample.name, path, sample.action - 1, protocol.group(sample))
             parts[protocol.is_training(sample)].append(video)
     train, test = VideoTable(parts[True]), VideoTable(parts[False])
     return Listing(name, CLASSES[: protocol.actions], train, VideoTable(), test)
-
-
-def _samples(folder: Path, name: str) -> Iterator[tuple[Path, NtuSample]]:
-    files = files_by_stem(folder)
-    samples = {stem: _read_name(stem) for stem in sorted(files)}
-    strange = [files[stem].name for stem, sample in samples.items() if sample is None]
-    if strange or not files:
-        found = f"{len(strange)} others: {first_names(strange)}" if files else "none"
-        raise InputError(
-            f"{name}: expected videos S<NNN>C<NNN>P<NNN>R<NNN>A<001-{len(CLASSES)}>_rgb.avi in "
-            f"{folder}, got {found}; {REMEDY}"
-        )
-    return ((files[stem], sample) for stem, sample in samples.items() if sample is not None)
 
 
 def _read_name(stem: str) -> NtuSample | None:

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from stn_action.data.datasets.list_file import first_names, labels_by_name
+from stn_action.data.datasets.list_file import labels_by_name
+from stn_action.data.datasets.named_files import read_file_names, subfolder
 from stn_action.data.listing import Listing, require_folder
-from stn_action.data.video_files import files_by_stem
 from stn_action.data.video_table import Video, VideoTable
-from stn_action.errors import InputError
 
 CLASSES = (
     "Cook.Cleandishes", "Cook.Cleanup", "Cook.Cut", "Cook.Stir", "Cook.Usestove", "Cutbread",
@@ -92,10 +91,11 @@ def list_smarthome(root: str | Path, fold: int = 1, *, name: str) -> Listing:
     del fold
     protocol = PROTOCOLS[name]
     root = require_folder(root, what=name, remedy=REMEDY)
-    folder = root / VIDEOS if (root / VIDEOS).is_dir() else root
+    folder = subfolder(root, VIDEOS)
     labels = labels_by_name(protocol.classes)
     parts: dict[str, list[Video]] = {"train": [], "val": [], "test": []}
-    for path, match in _clips(folder, name):
+    form = f"clips <class>_p<NN>_r<NN>_v<NN>_c<NN>.mp4 of {len(CLASSES)} classes"
+    for path, match in read_file_names(folder, _read_name, expected=form, name=name, remedy=REMEDY):
         part = protocol.part(int(match["person"]), int(match["camera"]))
         if part is not None and match["action"] in labels:
             group = f"p{match['person']}{f' {part}' if protocol.group_has_part else ''}"
@@ -104,15 +104,6 @@ def list_smarthome(root: str | Path, fold: int = 1, *, name: str) -> Listing:
     return Listing(name, protocol.classes, train, val, test)
 
 
-def _clips(folder: Path, name: str) -> list[tuple[Path, re.Match[str]]]:
-    files = files_by_stem(folder)
-    matches = [(files[stem], _STEM.fullmatch(stem)) for stem in sorted(files)]
-    clips = [(path, match) for path, match in matches if match and match["action"] in CLASSES]
-    if len(clips) < len(files) or not files:
-        strange = sorted({path.name for path, _ in matches} - {path.name for path, _ in clips})
-        found = f"{len(strange)} others: {first_names(strange)}" if files else "none"
-        raise InputError(
-            f"{name}: expected clips <class>_p<NN>_r<NN>_v<NN>_c<NN>.mp4 of {len(CLASSES)} classes "
-            f"in {folder}, got {found}; {REMEDY}"
-        )
-    return clips
+def _read_name(stem: str) -> re.Match[str] | None:
+    match = _STEM.fullmatch(stem)
+    return match if match and match["action"] in CLASSES else None

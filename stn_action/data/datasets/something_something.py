@@ -15,6 +15,7 @@ from stn_action.data.datasets.list_file import (
     read_list_lines,
     safe_name,
 )
+from stn_action.data.datasets.named_files import subfolder
 from stn_action.data.listing import Listing, require_folder
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -97,7 +98,7 @@ def list_something_v2(root: str | Path, fold: int = 1) -> Listing:
         return [(where, video, _without_brackets(text)) for where, (video, text) in records]
 
     classes = _numbered_classes(find("labels"))
-    folder = root / VIDEOS_V2 if (root / VIDEOS_V2).is_dir() else root
+    folder = subfolder(root, VIDEOS_V2)
     suffix = ".webm" if folder != root else ".mp4"
     return _listing(
         "something_v2", classes, find("labels"), read, lambda video: folder / f"{video}{suffix}"

@@ -3,6 +3,7 @@
 from itertools import product
 from pathlib import Path
 
+from stn_action.data.datasets.named_files import subfolder
 from stn_action.data.listing import Listing, require_folder
 from stn_action.data.video_files import files_by_stem
 from stn_action.data.video_table import Video, VideoTable
@@ -47,7 +48,7 @@ def list_utd_mhad(root: str | Path, fold: int = 1) -> Listing:
     """
     del fold
     root = require_folder(root, what="utd_mhad", remedy=REMEDY)
-    folder = root / VIDEOS if (root / VIDEOS).is_dir() else root
+    folder = subfolder(root, VIDEOS)
     files = files_by_stem(folder)
     parts: tuple[list[Video], list[Video]] = ([], [])
     for label, subject, repetition in product(

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from stn_action.data.datasets.named_files import subfolder
 from stn_action.data.listing import NAMES_SHOWN, Listing, require_folder
 from stn_action.data.video_files import files_by_stem
 from stn_action.data.video_table import Video, VideoTable
@@ -32,7 +33,7 @@ def list_weizmann(root: str | Path, fold: int) -> Listing:
         InputError: the folder or that of a class is missing, or a file is not named like a clip.
     """
     root = require_folder(root, what="weizmann", remedy=REMEDY)
-    folder = root / VIDEOS if (root / VIDEOS).is_dir() else root
+    folder = subfolder(root, VIDEOS)
     videos = [video for label in range(len(CLASSES)) for video in _videos_of(folder, label)]
     person = PEOPLE[fold - 1]
     return Listing(
