@@ -171,7 +171,7 @@ def build_run(
         save_schedule=_save_schedule(config.train.save_interval),
         monitor=HeadMonitor(
             frozen_on_purpose=not _learns_where_to_look(config, network),
-            reduce=strategy.sum,
+            reduce=strategy.sum if strategy.num_processes > 1 else None,
             further=TransformerThetas(data.learner.trunk),
         ),
         groups=described,

@@ -58,7 +58,8 @@ class GradientGuard:
         gradients = {name: p.grad for name, p in trained.items() if p.grad is not None}
         if not gradients:
             return
-        largest = torch.stack([gradient.abs().amax().float() for gradient in gradients.values()])
+        norms = [torch.linalg.vector_norm(gradient, torch.inf) for gradient in gradients.values()]
+        largest = torch.stack([norm.float() for norm in norms])
         for name, value in zip(gradients, largest.tolist(), strict=True):  # one transfer
             at_zero = value == 0 and not resting
             self._steps_at_zero[name] = self._steps_at_zero[name] + 1 if at_zero else 0

@@ -1,7 +1,9 @@
-"""Sums over the clips of a batch, of which the monitor of the heads makes its statistics.
+"""Sums over the clips of batches, of which the monitor of the heads makes its statistics.
 
 K heads (or other descriptions), D axes of a window's center: 2, of a volumetric theta 3.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -18,49 +20,66 @@ from stn_action.geometry.theta import (
 from stn_action.models.prediction import Focus
 
 
-def focus_sums(focus: Focus) -> Tensor:
-    """Return sums over the clips of a batch: (K, 5 + 2 D), float64, detached.
+def focus_sums(batches: Sequence[Focus]) -> Tensor:
+    """Return sums over the clips of each of N batches: (N, K, 5 + 2 D), float64, detached.
 
-    Count, squared displacement, share in bounds, scale, overlap; centers, squared centers.
+    Count, squared displacement, share in bounds, scale, overlap; centers, squared centers. Windows
+    of several batches cost hardly more than those of one: most of it is starting the operations.
 
     Args:
-        focus: of one placement.
+        batches: placements of one stage, one for each batch.
     """
-    if focus.theta is None:
-        return _weight_sums(focus.places.detach())
-    return _window_sums(focus.theta.detach(), focus.base)
+    if any(focus.theta is None for focus in batches):
+        return torch.stack([_of_weights(focus.places.detach()).sum(1) for focus in batches])
+    thetas = [focus.theta.detach() for focus in batches if focus.theta is not None]
+    counts = torch.tensor([len(theta) for theta in thetas])
+    values = _of_windows(torch.cat(thetas), _bases(batches))  # (K, B, 5 + 2 D)
+    sums = values.new_zeros(len(counts), *values[:, 0].shape)
+    batch_of = torch.arange(len(counts)).repeat_interleave(counts).to(values.device)
+    return sums.index_add_(0, batch_of, values.transpose(0, 1))
 
 
-def _weight_sums(weights: Tensor) -> Tensor:
-    """Return the sums of weights (B, K, S, H, W); see `HeadStatistics`."""
+def _of_weights(weights: Tensor) -> Tensor:
+    """Return the values (K, B * S, 5 + 2 D) of weights (B, K, S, H, W); see `HeadStatistics`."""
     weights = weights.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, H, W)
     H, W = weights.shape[2:]
     x, y = ((torch.arange(n, device=weights.device) * 2 + 1) / n - 1 for n in (W, H))
     centers = torch.stack([weights.sum(2) @ x.double(), weights.sum(3) @ y.double()], dim=-1)
     from_equal = (weights - 1 / (H * W)).abs().sum((2, 3)) / 2
-    count = torch.full_like(from_equal[:, 0], weights.shape[1])
     common = torch.stack([one.minimum(weights).sum((2, 3)) for one in weights])  # (K, K, B * S)
-    scale = effective_area(weights).sqrt()
-    sums = [count, from_equal.square().sum(1), count, scale.sum(1), _of_others(common).sum(1)]
-    return torch.cat([torch.stack(sums, 1), centers.sum(1), centers.square().sum(1)], 1)
+    ones, scale = torch.ones_like(from_equal), effective_area(weights).sqrt()
+    values = torch.stack([ones, from_equal.square(), ones, scale, _of_others(common)], dim=-1)
+    return torch.cat([values, centers, centers.square()], dim=-1)
 
 
-def _window_sums(theta: Tensor, base: Tensor | None) -> Tensor:
-    """Return the sums of theta (B, K, S, *kind), base (K, *kind) or (B, K, *kind)."""
-    start = theta if base is None else base.detach().unsqueeze(-3)
-    moved = (theta.double() - start.double()).square().mean((3, 4))  # (B, K, S)
+def _bases(batches: Sequence[Focus]) -> Tensor | None:
+    """Return the base of each clip of all batches, (B, K, *kind); None: there are none."""
+    bases = []
+    for focus in batches:
+        if focus.base is None or focus.theta is None:
+            return None
+        theta = focus.theta
+        bases.append(focus.base.detach().expand(*theta.shape[:2], *theta.shape[3:]))
+    return torch.cat(bases)
+
+
+def _of_windows(theta: Tensor, base: Tensor | None) -> Tensor:
+    """Return the values of theta (B, K, S, *kind), base (B, K, *kind): (K, B, 5 + 2 D).
+
+    Each is the sum over the steps S of a clip.
+    """
+    start = theta if base is None else base.unsqueeze(2)
+    moved = (theta.double() - start.double()).square().mean((3, 4)).transpose(0, 1)  # (K, B, S)
     centers = _centers(theta.double())  # (B, K, S, D)
     if base is not None:  # where each clip has its own, only what is learned tells clips apart
         centers = centers - _centers(start.double())
-    centers = centers.transpose(0, 1).flatten(1, 2)  # (K, B * S, D)
-    theta = theta.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, *kind)
+    centers = centers.transpose(0, 1)  # (K, B, S, D)
+    theta = theta.double().transpose(0, 1)  # (K, B, S, *kind)
     boxes = enclosing_boxes(theta)
-    displacement = moved.sum((0, 2))
-    count = torch.full_like(displacement, theta.shape[1])
-    in_bounds = (_share_inside(boxes) * _share_of_time_inside(theta)).sum(1)
-    scale = window_scales(theta).sum(1)
-    sums = [count, displacement, in_bounds, scale, _overlap(boxes).sum(1)]
-    return torch.cat([torch.stack(sums, 1), centers.sum(1), centers.square().sum(1)], 1)
+    in_bounds = _share_inside(boxes) * _share_of_time_inside(theta)
+    overlap = _overlap(boxes.flatten(1, 2)).view_as(moved)
+    values = [torch.ones_like(moved), moved, in_bounds, window_scales(theta), overlap]
+    return torch.cat([torch.stack(values, dim=-1), centers, centers.square()], dim=-1).sum(2)
 
 
 def _centers(theta: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ axes of a window's center: 2, of a volumetric theta 3.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +19,8 @@ from stn_action.training.step import StepRecord
 MOVING, FROZEN, FROZEN_ON_PURPOSE = "moving", "frozen", "frozen on purpose"
 CONSTANT, COLLAPSED, ESCAPED = "ignores its input", "collapsed", "escaped"
 NOT_FINITE = "not finite"
+BATCHES_AT_ONCE = 32
+"""Batches whose windows wait to be summed together: the statistics are read once in an epoch."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class HeadMonitor:
                 trunk's own transformers (`TransformerThetas`).
         """
         self._further = further
-        self._reduce = reduce or (lambda sums: sums)
+        self._reduce = reduce
         self.frozen_on_purpose = frozen_on_purpose
         self.thresholds = thresholds or HeadThresholds()
         self._since: dict[str, tuple[str, int]] = {}
@@ -125,6 +127,7 @@ class HeadMonitor:
     def reset(self) -> None:
         """Drop the statistics at the start of an epoch; keep the epochs in which states began."""
         self._sums: dict[str, Tensor] = {}
+        self._waiting: dict[str, list[tuple[Focus, bool]]] = {}
         self._min_scales: dict[str, float] = {}
         self._grad_norms: list[float] = []
 
@@ -143,17 +146,18 @@ class HeadMonitor:
             counted: False: the clips stand in for none; those of other processes are added.
         """
         for placement in focus:
-            sums = focus_sums(placement)
-            sums = _batch_sums(self._reduce(sums if counted else torch.zeros_like(sums)))
             self._min_scales[placement.stage] = placement.min_scale
-            before = self._sums.get(placement.stage)
-            # After a resumption the sums are on the CPU.
-            self._sums[placement.stage] = sums if before is None else before.to(sums.device) + sums
+            waiting = self._waiting.setdefault(placement.stage, [])
+            waiting.append((_detached(placement), counted))
+            # Weights are large, and processes that wait for each other do so at each batch.
+            if placement.theta is None or self._reduce or len(waiting) == BATCHES_AT_ONCE:
+                self._add_waiting(placement.stage)
         if localization_grad_norm is not None:
             self._grad_norms.append(localization_grad_norm)
 
     def compute(self) -> HeadReport:
         """Return the statistics since `reset`."""
+        self._add_all()
         heads = []
         for stage, sums in self._sums.items():
             rows = enumerate(sums.tolist())
@@ -184,6 +188,7 @@ class HeadMonitor:
 
     def state_dict(self) -> dict[str, Any]:
         """Return plain types for a checkpoint: statistics so far, and when states began."""
+        self._add_all()
         return {
             "since": {key: [state, epoch] for key, (state, epoch) in self._since.items()},
             "sums": {stage: sums.cpu() for stage, sums in self._sums.items()},
@@ -195,9 +200,25 @@ class HeadMonitor:
         """Restore the result of `state_dict`."""
         since = state["since"].items()
         self._since = {key: (str(name), int(epoch)) for key, (name, epoch) in since}
-        self._sums = dict(state["sums"])
+        self._sums, self._waiting = dict(state["sums"]), {}
         self._min_scales = dict(state["min_scales"])
         self._grad_norms = list(state["grad_norms"])
+
+    def _add_all(self) -> None:
+        for stage in list(self._waiting):
+            self._add_waiting(stage)
+
+    def _add_waiting(self, stage: str) -> None:
+        """Add the batches of a stage that wait to its sums. Collective if the sums are."""
+        waiting = self._waiting.pop(stage)
+        sums = focus_sums([placement for placement, _ in waiting])  # (N, K, 5 + 2 D)
+        for batch, (_, counted) in enumerate(waiting):
+            if not counted:
+                sums[batch] = 0
+        sums = _batch_sums(self._reduce(sums) if self._reduce else sums).sum(0)
+        before = self._sums.get(stage)
+        # After a resumption the sums are on the CPU.
+        self._sums[stage] = sums if before is None else before.to(sums.device) + sums
 
     def _statistics(self, stage: str, head: int, sums: list[float]) -> HeadStatistics:
         count, freedom, displacement, in_bounds, scale, overlap, *deviations = sums
@@ -234,6 +255,12 @@ class HeadMonitor:
         return MOVING
 
 
+def _detached(focus: Focus) -> Focus:
+    """Return the part of a placement that `focus_sums` reads, without gradients."""
+    theta = None if focus.theta is None else focus.theta.detach()
+    return replace(focus, theta=theta)
+
+
 def _warning(head: HeadStatistics, since: int) -> str:
     what, remedy = {
         FROZEN: (
@@ -265,8 +292,8 @@ def _warning(head: HeadStatistics, since: int) -> str:
 
 
 def _batch_sums(sums: Tensor) -> Tensor:
-    """Return sums (K, 6 + D) for `_statistics`, of those over the clips of a batch."""
-    count, others, moments = sums[:, :1], sums[:, 1:5], sums[:, 5:]
-    total, squares = moments.chunk(2, dim=1)
+    """Return sums (N, K, 6 + D) for `_statistics`, of those over the clips of each batch."""
+    count, others, moments = sums[..., :1], sums[..., 1:5], sums[..., 5:]
+    total, squares = moments.chunk(2, dim=-1)
     deviations = (squares - total.square() / count).clamp_min(0)
-    return torch.cat([count, count - 1, others, deviations], 1)
+    return torch.cat([count, count - 1, others, deviations], dim=-1)

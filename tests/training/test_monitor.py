@@ -376,3 +376,11 @@ def test_windows_with_a_start_for_each_clip_are_compared_with_it():
     base[1, 0, 0, 2] += 0.6
     head = after(Focus(theta, base, "layer3", CELLS)).compute().heads[0]
     assert head.displacement == pytest.approx(math.sqrt(0.36 / 6 / 2))
+
+
+def test_batches_that_are_summed_together_count_like_single_ones():
+    batches = [one_head([math.sin(n + k) for k in range(1 + n % 3)]) for n in range(70)]
+    alone = after(*batches, reduce=lambda sums: sums).compute().heads[0]
+    together = after(*batches).compute().heads[0]
+    for name in ("spread", "displacement", "in_bounds", "scale", "overlap"):
+        assert getattr(together, name) == pytest.approx(getattr(alone, name), rel=1e-12)
