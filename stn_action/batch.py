@@ -85,8 +85,13 @@ class Batch(NamedTuple):
         return self._replace(**parts, sources=sources)
 
 
-def collate(items: Sequence[Item]) -> Batch:
-    """Collate the samples of several items into one batch; without any sample, B and T are 0."""
+def collate(items: Sequence[Item] | Batch) -> Batch:
+    """Collate the samples of several items into one batch; without any sample, B and T are 0.
+
+    A batch stays as it is: a data set that reads many items at once may make it itself.
+    """
+    if isinstance(items, Batch):
+        return items
     samples = [sample for item in items for sample in item[0]]
     failures = [failure for item in items for failure in item[1]]
     if not samples:

@@ -45,22 +45,39 @@ def generate_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
     N, K = theta.shape[:2]
     kind = kind_of(theta)
     theta = _with_nowhere(theta, kind)
-    if kind in (AFFINE, VOLUMETRIC):
-        grid = F.affine_grid(theta.flatten(0, 1), [N * K, 1, *size], align_corners=False)
-        return grid.unflatten(0, (N, K))
-    places = pixel_centers(size, theta)  # (h, w, 2)
     if kind == SPLINE:
-        basis = spline_basis(places.flatten(0, 1))
-        return (basis @ theta).unflatten(-2, tuple(size))
+        basis = spline_basis(pixel_centers(size, theta).flatten(0, 1))  # (h * w, 16)
+        # one product: as one for each window it would be as many small ones
+        mapped = basis @ theta.movedim(-2, 0).flatten(1)  # (h * w, N * K * 2)
+        return mapped.view(*size, N, K, 2).movedim((2, 3), (0, 1))
+    mapped = _linear_grid(theta, size)
+    if kind in (AFFINE, VOLUMETRIC):
+        return mapped
     assert kind == PROJECTIVE
-    ones = torch.ones_like(places[..., :1])
-    mapped = torch.cat([places, ones], dim=-1).flatten(0, 1) @ theta.transpose(-1, -2)
     # points on the horizon or behind it have no image
     depth = mapped[..., 2:]
     visible = depth > torch.finfo(depth.dtype).eps
     mapped = mapped[..., :2] / torch.where(visible, depth, 1)  # never by 0: that has no gradient
     visible = visible & (mapped.abs() < FAR)
-    return torch.where(visible, mapped, NOWHERE).unflatten(-2, tuple(size))
+    return torch.where(visible, mapped, NOWHERE)
+
+
+def _linear_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
+    """Apply the rows of theta (N, K, R, D + 1) to the pixel centers: (N, K, *size, R).
+
+    A sum over axes of what each line of pixels adds: one operation on the entire grid for all but
+    the last, where a product of matrices for each window would be slow.
+    """
+    D = len(size)
+    grid = theta[..., D].view(*theta.shape[:2], *[1] * D, theta.shape[2])
+    for axis, n in enumerate(size):  # of the slowest coordinate, which is the last of theta, first
+        line = _line(n, theta).view(n, *[1] * (D - axis))
+        grid = grid + line * theta[..., D - 1 - axis].view(*theta.shape[:2], *[1] * D, -1)
+    return grid
+
+
+def _line(n: int, like: Tensor) -> Tensor:
+    return (torch.arange(n, dtype=like.dtype, device=like.device) * 2 + 1) / n - 1
 
 
 def _with_nowhere(theta: Tensor, kind: tuple[int, int]) -> Tensor:
@@ -73,8 +90,7 @@ def _with_nowhere(theta: Tensor, kind: tuple[int, int]) -> Tensor:
 
 def pixel_centers(size: Sequence[int], like: Tensor) -> Tensor:
     """Return the centers of an output's pixels: (h, w, 2), normalized x and y."""
-    lines = [(torch.arange(n, dtype=like.dtype, device=like.device) * 2 + 1) / n - 1 for n in size]
-    y, x = torch.meshgrid(*lines, indexing="ij")
+    y, x = torch.meshgrid(*[_line(n, like) for n in size], indexing="ij")
     return torch.stack([x, y], dim=-1)
 
 

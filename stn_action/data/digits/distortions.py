@@ -117,7 +117,7 @@ def clutter(digits: Tensor, uniform: Tensor, size_hw: tuple[int, int], others: T
     _require_canvas(digits, size_hw)
     B, h, w = digits.shape
     canvas = digits.new_zeros(B, *size_hw)
-    _paste(canvas, digits, _places(uniform[:, :2], size_hw, (h, w)))
+    canvas[_pixels(_places(uniform[:, :2], size_hw, (h, w)), (h, w))] = digits
     patch_hw = PATCH_SIZE, PATCH_SIZE
     for first in range(2, uniform.shape[1], 5):
         numbers = uniform[:, first : first + 5]
