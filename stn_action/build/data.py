@@ -214,6 +214,9 @@ def training_loader(
         num_processes=strategy.num_processes,
         weights=weights,
     )
+    alone = (config.data.num_workers if workers is None else workers) == 0
+    if alone and isinstance(dataset, DigitClips):
+        dataset.compute_on(strategy.device)
     return _loader(config, dataset, batches, workers=workers)
 
 

@@ -58,9 +58,17 @@ class DigitClips(ClipDataset):
         self.distortion: DistortionName | None = distortion
         self.size_hw = source.crop.size
         self.seed, self.fixed = seed, fixed
+        self._device = torch.device("cpu")
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._drawn: tuple[int, list[Draws]] | None = None
         self._clips(torch.tensor([0]))  # refuses a small canvas now
+
+    def compute_on(self, device: torch.device) -> None:
+        """Distort on a device, where the clips then are; the random draws stay the same.
+
+        On a GPU, which other processes cannot share, it is for a loader without workers.
+        """
+        self._device, self.images = device, self.images.to(device)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -106,7 +114,7 @@ class DigitClips(ClipDataset):
         if views is not None and 0 not in views:
             return []
         ((sample,), _) = self[index]
-        image = sample.clip[:, 0].permute(1, 2, 0).contiguous().numpy()  # (H, W, 3)
+        image = sample.clip[:, 0].permute(1, 2, 0).contiguous().cpu().numpy()  # (H, W, 3)
         return [ClipTrace(sample, [image], None, sample.boxes[0])]
 
     def _clips(self, rows: Tensor) -> Tensor:
@@ -120,10 +128,10 @@ class DigitClips(ClipDataset):
 
     def _canvases(self, numbers: Tensor, place: int) -> Tensor:
         """Return the distorted digits (B, H, W) uint8 that are the first or second of items."""
-        digits = self.images[numbers]
+        digits = self.images[numbers.to(self._device)]
         if self.distortion is None:
             return centered(digits, self.size_hw)
-        draws = self._draws()[place].select(numbers)
+        draws = Draws(*(one.to(self._device) for one in self._draws()[place].select(numbers)))
         return distort(self.distortion, digits, draws, self.size_hw, self.images)
 
     def _draws(self) -> list[Draws]:

@@ -228,9 +228,11 @@ def _places(uniform: Tensor, size_hw: tuple[int, int], part_hw: tuple[int, int])
 
 def _pixels(places: Tensor, part_hw: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """Return image, row and column of each pixel of the parts, which broadcast to (B, h, w)."""
-    images = torch.arange(len(places))[:, None, None]
-    rows = places[:, 0, None, None] + torch.arange(part_hw[0])[:, None]
-    return images, rows, places[:, 1, None, None] + torch.arange(part_hw[1])
+    images, rows, columns = (
+        torch.arange(n, device=places.device) for n in (len(places), *part_hw)
+    )  # fmt: skip
+    first = places[:, :, None, None]
+    return images[:, None, None], first[:, 0] + rows[:, None], first[:, 1] + columns
 
 
 def _cut(images: Tensor, places: Tensor, part_hw: tuple[int, int]) -> Tensor:

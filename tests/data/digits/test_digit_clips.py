@@ -8,6 +8,7 @@ import torch
 from stn_action.batch import collate
 from stn_action.data.datasets.mnist import list_mnist, list_mnist_addition
 from stn_action.data.digits.digit_clips import DigitClips, digit_numbers, holds_digits
+from stn_action.data.digits.distortions import DISTORTIONS
 from stn_action.data.source import ClipSource
 from stn_action.errors import InputError
 from stn_action.person.crop import CropSpec
@@ -101,3 +102,12 @@ def test_names_tell_digits(tmp_path):
     assert holds_digits(tmp_path / "train-images-idx3-ubyte.gz")
     assert holds_digits(tmp_path / "train-images-idx3-ubyte")
     assert not holds_digits(tmp_path / "train-labels-idx1-ubyte")
+
+
+@pytest.mark.parametrize("distortion", DISTORTIONS)
+def test_digits_are_distorted_on_the_device_that_computes(source, distortion):
+    """On the device without values, every tensor that is left behind is an error."""
+    dataset = DigitClips(source, distortion=distortion)
+    dataset.compute_on(torch.device("meta"))
+    clip = clips_of(dataset).clip
+    assert (clip.device.type, clip.shape) == ("meta", (20, 3, 1, 30, 42))
