@@ -22,6 +22,7 @@ from stn_action.data.datasets import (
     something_something,
     svhn,
     ucf101,
+    ucf101_tubes,
     ut_interaction,
     utd_mhad,
     weizmann,
@@ -44,6 +45,14 @@ DATASETS = {
             },
             searched="{root}, {root}/UCF-101 and their class folders",
             list_folder=ucf101.LISTS,
+        ),
+        DatasetSpec(
+            "ucf101_24",
+            ucf101_tubes.list_ucf101_24,
+            ucf101_tubes.REMEDY,
+            official={"ucf101_24 split 1": Counts(24, 3_143, 1_315)},
+            searched="{root}, {root}/UCF-101, {root}/rgb-images and their class folders",
+            of_tubes=True,
         ),
         DatasetSpec(
             "hmdb51",
