@@ -9,6 +9,7 @@ from stn_action.data.datasets import (
     csv_file,
     cub200,
     diving48,
+    finegym99,
     folders,
     haa500,
     hmdb51,
@@ -112,6 +113,14 @@ DATASETS = {
             diving48.REMEDY,
             official={"diving48 v2": Counts(48, 15_027, 1_970)},
             searched="{root}/rgb or, without it, {root}/videos or {root}",
+        ),
+        DatasetSpec(
+            "finegym99",
+            finegym99.list_finegym99,
+            finegym99.REMEDY,
+            official={"finegym99 val": Counts(99)},
+            files_may_be_missing=True,
+            searched="{root}/subactions, {root}/events, {root}/videos and {root}",
         ),
         DatasetSpec(
             "kth",

@@ -21,6 +21,7 @@ _JHMDB = "https://files.is.tue.mpg.de/jhmdb"
 _UT = "https://cvrc.ece.utexas.edu/SDHA2010/videos/competition_1"
 _WEIZMANN = "http://www.wisdom.weizmann.ac.il/~vision/VideoAnalysis/Demos/SpaceTimeActions/DB"
 _DIVING = "http://www.svcl.ucsd.edu/projects/resound"
+_FINEGYM = "https://sdolivia.github.io/FineGym/resources/dataset/"
 _KTH = "https://www.csc.kth.se/cvap/actions"
 _KINETICS = "https://s3.amazonaws.com/kinetics"
 _QUALCOMM = "https://www.qualcomm.com/developer/software/something-something-v-2-dataset"
@@ -240,6 +241,22 @@ _ROWS = (
             ),
         ),
         size="about 10 GB",
+    ),
+    DataSource(
+        "finegym99",
+        "FineGym99, elements of gymnastics",
+        "https://sdolivia.github.io/FineGym/",
+        year=2020,
+        videos=None,
+        classes=99,
+        terms="annotations CC BY-NC 4.0; the videos are YouTube's, of their uploaders",
+        by_hand=(
+            f"get gym99_train_element_v1.1.txt, gym99_val_element.txt, gym99_categories.txt and "
+            f"finegym_annotation_info_v1.1.json from {_FINEGYM} into annotations/ of data.root, "
+            "and the videos that they name from YouTube into videos/<id>.mp4, or elements of them "
+            "that were cut already into subactions/<video>_E_<start>_<end>_A_<start>_<end>.mp4"
+        ),
+        remarks="Elements whose video is gone from YouTube are left out and counted.",
     ),
     DataSource(
         "kth",
