@@ -7,7 +7,7 @@ DatasetName = Literal[
     "something_v1", "something_v2", "diving48", "finegym99", "kth", "arid", "ut_interaction",
     "weizmann", "utd_mhad", "ntu60_xsub", "ntu60_xview", "ntu120_xsub", "ntu120_xset",
     "smarthome_xsub", "smarthome_xview1", "smarthome_xview2", "haa500", "cub200", "svhn", "mnist",
-    "mnist_addition", "ava", "folders", "csv", "sample",
+    "mnist_addition", "ava", "ava_detected80", "ava_detected90", "folders", "csv", "sample",
 ]  # fmt: skip
 """The data sets; `folders`: videos in folders named by class; `csv`: those that a file lists."""
 DIGIT_SETS: tuple[DatasetName, ...] = ("mnist", "mnist_addition")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from stn_action.data.datasets import (
     arid,
+    ava_detected,
     ava_v2,
     csv_file,
     cub200,
@@ -242,6 +243,20 @@ DATASETS = {
             files_may_be_missing=True,
             searched=f"{{root}}/{ava_v2.CUT} and {{root}}/{ava_v2.FULL}",
             key_frames=ava_v2.read_key_frames,
+        ),
+        *(
+            DatasetSpec(
+                name,
+                partial(ava_detected.list_ava_detected, min_score=score),
+                ava_detected.REMEDY,
+                multi_label=True,
+                official={f"ava v2.2 val, detected boxes (score {score:g})": Counts(60, 235, 64)},
+                counted_groups="films",
+                files_may_be_missing=True,
+                searched=f"{{root}}/{ava_v2.CUT} and {{root}}/{ava_v2.FULL}",
+                key_frames=partial(ava_detected.read_detected_frames, min_score=score),
+            )
+            for name, score in (("ava_detected80", 0.8), ("ava_detected90", 0.9))
         ),
         DatasetSpec(
             "folders", folders.list_folders, folders.REMEDY, user_folds=True, lists_the_disk=True
