@@ -46,8 +46,8 @@ def list_ava_detected(root: str | Path, fold: int = 1, *, min_score: float) -> L
     A sample of the test is a box of `ava_detection_val_boxes_and_labels.csv` with a score of at
     least `min_score`, called `<film>/<timestamp>/d<number>`, the number among the boxes of that
     key frame whatever their scores. Boxes at excluded timestamps are left out, as in `list_ava`.
-    Published results take 0.9 (pytorchvideo, mmaction2, SlowFast's Slow-R50) or 0.8 (SlowFast-R101
-    of SlowFast).
+    Published results take 0.9 (pytorchvideo, mmaction2, Slow-R50 of SlowFast) or 0.8 (SlowFast-R101
+    there).
 
     The frame mAP of a result is that of the published evaluation: each box is a detection of every
     action with its probability, and persons that the detector missed are missed. Labels, which the

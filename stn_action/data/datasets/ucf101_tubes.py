@@ -92,15 +92,16 @@ def _videos(people: Collection[VideoPeople], root: Path, boxes: Path) -> Iterato
     folders = [*video_folders(root), *([root / FRAMES] if (root / FRAMES).is_dir() else [])]
     files_in = cache(files_by_stem)
     for one in people:
-        name, (label,) = _video_of(one.name), one.labels
+        name, labels = _video_of(one.name), one.labels
         match = re.fullmatch(_NAME, name)
-        if match is None or match["action"] != label:
+        if match is None or labels != (match["action"],):
             raise InputError(
                 f"{boxes}: expected videos '<class>/v_<class>_gNN_cNN' with tubes of their class, "
-                f"got {name!r} with {label}; {REMEDY}"
+                f"got {name!r} with {labels[0]}; {REMEDY}"
             )
-        path = find_class_video(folders, label, Path(name).name, files_in)
-        yield Video(one.name, path, CLASSES.index(label), f"{label}_{match['group']}")
+        action = match["action"]
+        path = find_class_video(folders, action, Path(name).name, files_in)
+        yield Video(one.name, path, CLASSES.index(action), f"{action}_{match['group']}")
 
 
 def _video_of(name: str) -> str:
