@@ -23,6 +23,15 @@ VAL = """1j20qq1JyX4,0902,0.002,0.118,0.714,0.977,12,1
 2qQs3Y9OJX0,0902,0.1,0.1,0.5,0.5,12,0
 """
 """The second film is not on the disk."""
+DETECTED = """1j20qq1JyX4,0903,0.02,0.07,0.98,0.98,-1,0.95
+1j20qq1JyX4,0902,0.0,0.1,0.7,0.95,12,0.99
+1j20qq1JyX4,0902,0.0,0.1,0.7,0.95,79,0.99
+1j20qq1JyX4,0902,0.3,0.3,0.4,0.4,,0.5
+1j20qq1JyX4,0902,0.7,0.1,0.9,0.3,,0.85
+2qQs3Y9OJX0,0902,0.1,0.1,0.5,0.6,,0.9
+"""
+"""Boxes of a detector in the films of `VAL`: at 0902 two with a high score, of which one is the
+person 1, and one with a low score."""
 FPS, SIZE_HW = 8, (48, 64)
 
 
@@ -39,6 +48,13 @@ def write_ava(root: Path, *, films: Sequence[str] = ("-5KQ66BBWC4", "053oq2xB3oU
     for seed, film in enumerate(films):
         write_film(root / "videos_15min" / f"{film}.mp4", seed)
     return root
+
+
+def write_detections(root: Path, text: str = DETECTED) -> Path:
+    path = root / "annotations/person_box_67091280_iou90/ava_detection_val_boxes_and_labels.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
 
 
 def write_film(path: Path, seed: int, seconds: int = 7) -> Path:

@@ -80,11 +80,17 @@ def check_before_start(config: Config) -> None:
     """Check for mistakes that would otherwise end a run after hours.
 
     Raises:
-        InputError: videos are mirrored whose labels are not, the reader is not installed, the
-            folder of regions holds none, or one is malformed.
+        InputError: videos are mirrored whose labels are not, clips of tubes would not show them,
+            the reader is not installed, the folder of regions holds none, or one is malformed.
     """
-    hflip = config.data.augment.hflip
-    if hflip and DATASETS[config.data.name].mirrors_labels:
+    hflip, spec = config.data.augment.hflip, DATASETS[config.data.name]
+    select = config.data.tubes.select
+    if spec.of_tubes and config.data.people is not None and select != "all":
+        raise InputError(
+            f"data.tubes.select={select}: a sample of {spec.name} is a tube, and its clips would "
+            "show other frames of the video; set data.tubes.select to all"
+        )
+    if hflip and spec.mirrors_labels:
         raise InputError(
             f"data.augment.hflip={hflip:g}: a mirrored video of {config.data.name} shows another "
             'class ("from left to right") than its label; set data.augment.hflip to 0'

@@ -3,11 +3,11 @@
 from typing import Literal
 
 DatasetName = Literal[
-    "ucf101", "hmdb51", "jhmdb", "kinetics400", "kinetics600", "kinetics700", "something_v1",
-    "something_v2", "diving48", "kth", "arid", "ut_interaction", "weizmann", "utd_mhad",
-    "ntu60_xsub", "ntu60_xview", "ntu120_xsub", "ntu120_xset",
-    "smarthome_xsub", "smarthome_xview1", "smarthome_xview2", "haa500",
-    "cub200", "svhn", "mnist", "mnist_addition", "ava", "folders", "csv", "sample",
+    "ucf101", "ucf101_24", "hmdb51", "jhmdb", "kinetics400", "kinetics600", "kinetics700",
+    "something_v1", "something_v2", "diving48", "finegym99", "kth", "arid", "ut_interaction",
+    "weizmann", "utd_mhad", "ntu60_xsub", "ntu60_xview", "ntu120_xsub", "ntu120_xset",
+    "smarthome_xsub", "smarthome_xview1", "smarthome_xview2", "haa500", "cub200", "svhn", "mnist",
+    "mnist_addition", "ava", "ava_detected80", "ava_detected90", "folders", "csv", "sample",
 ]  # fmt: skip
 """The data sets; `folders`: videos in folders named by class; `csv`: those that a file lists."""
 DIGIT_SETS: tuple[DatasetName, ...] = ("mnist", "mnist_addition")

@@ -24,3 +24,7 @@ class KeyFrameBoxes:
     """(L,) int64, the sample that each action is of."""
     action: Tensor
     """(L,) int64, indices of classes."""
+    detected: "KeyFrameBoxes | None" = None
+    """The boxes of a detector that samples are cut around; None: they are the annotated persons."""
+    kind: str = "ground truth boxes"
+    """What samples are cut around, in words."""

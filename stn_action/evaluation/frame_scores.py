@@ -31,6 +31,8 @@ class FrameScores:
     missing_frames: int
     """Those of films that the disk lacks, left out."""
     missing_films: int
+    boxes: str
+    """What was classified, as `KeyFrameBoxes.kind`."""
 
     @property
     def mean(self) -> float:
@@ -49,7 +51,7 @@ class FrameScores:
             else ""
         )
         return (
-            f"frame mAP {self.mean:.1%} (IoU {AVA_IOU:g}, ground truth boxes, {self.num_frames} "
+            f"frame mAP {self.mean:.1%} (IoU {AVA_IOU:g}, {self.boxes}, {self.num_frames} "
             f"frames{missing})"
         )
 
@@ -60,9 +62,9 @@ def score_frames(
     """Return the frame mAP; None where no person has an action of the classes.
 
     Args:
-        listed: the boxes and actions of the list.
-        videos: the N samples, called like some of the list. What the list has besides is missed in
-            films that one of them is from, and left out in others.
+        listed: the boxes and actions of the list, and the detected boxes, if samples are these.
+        videos: the N samples, called like some of these boxes. What the list has besides is missed
+            in films that one of them is from, and left out in others.
         probabilities: (N, C), of each action; a sample whose row is NaN detects nothing.
     """
     there = set(videos.groups())
@@ -72,13 +74,14 @@ def score_frames(
     truth = ActionBoxes(listed.frame[person], listed.action[true], listed.boxes[person])
     if not len(truth):
         return None
-    detections, scores = _detections(listed, videos.names(), probabilities)
+    detections, scores = _detections(listed.detected or listed, videos.names(), probabilities)
     absent = ~present
     return FrameScores(
         average_precisions(detections, scores, truth, probabilities.shape[1]),
         num_frames=len(listed.frame[present].unique()),
         missing_frames=len(listed.frame[absent].unique()),
         missing_films=len(set(listed.groups) - there),
+        boxes=listed.kind,
     )
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import torch
 
+from stn_action.data.datasets.ava_detected import find_detections, read_detected_frames
 from stn_action.data.datasets.ava_v2 import PARTS, read_key_frames
+from stn_action.data.key_frames import KeyFrameBoxes
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.person.tube import Tube
@@ -37,13 +39,16 @@ def key_frame_people(
     boxes: dict[str, Shares] = {}
     for part in PARTS:
         listed = read_key_frames(root, part)
-        boxes |= dict(zip(listed.names, map(tuple, listed.boxes.tolist()), strict=True))
+        boxes |= _boxes_by_name(listed)
+    if any(video.name not in boxes for video in videos) and find_detections(root) is not None:
+        detected = read_detected_frames(root, min_score=0).detected
+        boxes |= _boxes_by_name(detected) if detected is not None else {}
     known = [video for video in videos if video.name in boxes]
     if not known:
         raise InputError(
             f"{root}: none of the {len(videos)} videos is a person in its lists; the first is "
             f"called {videos[0].name!r}, expected <film>/<timestamp>/<person_id>, as data.name=ava "
-            "calls them"
+            "calls them, or d<number> for a detected person"
         )
     any_there = False
     for path, of_film in groupby(known, key=lambda video: video.path):
@@ -55,6 +60,10 @@ def key_frame_people(
             f"{root}: the films of all {len(known)} videos are missing, the first is "
             f"{known[0].path}; the size of a film is needed for boxes in pixels"
         )
+
+
+def _boxes_by_name(listed: KeyFrameBoxes) -> dict[str, Shares]:
+    return dict(zip(listed.names, map(tuple, listed.boxes.tolist()), strict=True))
 
 
 def _people_of_film(

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,6 +50,20 @@ def test_who_failed_or_is_no_sample_is_missed_in_films_that_are_there():
     assert found is not None
     assert (found.num_frames, found.missing_films) == (3, 0)
     assert found.line().endswith("ground truth boxes, 3 frames)")
+
+
+def test_detected_boxes_find_the_annotated_persons_they_overlap():
+    detected = KeyFrameBoxes(
+        ["a/0902/d0", "a/0902/d1"], ["a", "a"], torch.tensor([902, 902]),
+        torch.tensor([[0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 0.1, 0.1]], dtype=torch.float64),
+        torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64),
+    )  # fmt: skip
+    listed = replace(LISTED, detected=detected, kind="detected boxes")
+    found = score_frames(listed, samples("a/0902/d1", "a/0902/d0"), torch.rand(2, 3).sort(0).values)
+    assert found is not None
+    # the left person by the higher score; the right one, and that at the next frame, are missed
+    assert found.precisions[:2].tolist() == [0.5, 0]
+    assert "(IoU 0.5, detected boxes, 2 frames;" in found.line()
 
 
 def test_without_a_true_box_there_is_no_frame_map():

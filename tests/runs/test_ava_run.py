@@ -9,7 +9,7 @@ from stn_action import Predictor
 from stn_action.build.data import evaluation_dataset, load_listing
 from stn_action.config.schema import load_config
 from stn_action.person.store.people_file import PeopleFile
-from tests.ava_tree import ACTIONS, SIZE_HW, write_ava, write_film
+from tests.ava_tree import ACTIONS, SIZE_HW, write_ava, write_detections, write_film
 from tests.tiny import rows_of, write_config
 from tools.convert_people import main as convert_tool
 from tools.evaluate import main as evaluate_tool
@@ -91,6 +91,27 @@ def test_a_test_of_the_checkpoint_prints_the_frame_map_and_what_it_is_of(run, ca
         f"frame mAP {frame_map:.1%} (IoU 0.5, ground truth boxes, 2 frames; 1 frames of 1 missing"
     )
     assert line in capsys.readouterr().out
+
+
+def test_a_checkpoint_is_tested_on_detected_boxes(run, root, tmp_path, capsys):
+    write_detections(root)
+    people = tmp_path / "detected.sqlite"
+    settings = ["data.name=ava_detected80", f"data.people={people}"]
+    config = str(write_config(tmp_path / "ava.yaml", [*SMALL, f"data.root={root}", *settings]))
+    out = ["--videos", config, "--out", str(people)]
+    assert convert_tool([str(root), "--from", "ava_samples", *out]) == 0
+    box = PeopleFile(people).find("1j20qq1JyX4/0902/d0").tubes[0].boxes
+    torch.testing.assert_close(box, torch.tensor([[0, 0.1 * 48, 0.7 * 64, 0.95 * 48]]))
+    folder = tmp_path / "test"
+    checkpoint = ["--checkpoint", str(run / "last.pt"), "--out", str(folder)]
+    assert evaluate_tool([*checkpoint, *settings]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "detected boxes (score 0.8) (subset: 4 train, 4 test boxes): 3 boxes, 0 failed" in printed
+    )
+    assert "(IoU 0.5, detected boxes of score 0.8 or more, 2 frames; 1 frames of 1 miss" in printed
+    names = [row["video"] for row in rows_of(folder / "test_predictions.csv")]
+    assert names == ["1j20qq1JyX4/0902/d0", "1j20qq1JyX4/0902/d2", "1j20qq1JyX4/0903/d0"]
 
 
 def test_a_predictor_gives_each_class_a_probability_of_its_own(run, root, config_file):

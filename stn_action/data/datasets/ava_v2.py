@@ -3,7 +3,7 @@
 Letters: M lines of a list, N samples: persons at a key frame, L labels of all samples together.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,8 @@ PARTS = ("train", "val")
 NUM_ACTIONS = 80
 """Of the lists; published results are about 60 of them."""
 FIRST_SECOND, LAST_SECOND = 902, 1798
+FRAMES_OF_FILM = LAST_SECOND + 1
+"""Numbers that the key frames of a film may have."""
 CUT_START = 900.0
 """Time in the full film of the first frame of a film in `videos_15min`."""
 SLICE_SECONDS = 3.0
@@ -72,15 +74,14 @@ def list_ava(root: str | Path, fold: int = 1) -> Listing:
     """
     del fold
     root = require_folder(root, what="ava", remedy=REMEDY)
-    actions = _read_actions(_list_folder(root))
-    train, test = (_read_samples(_list_folder(root), part, actions) for part in PARTS)
-    films = _find_films(root)
+    actions = _read_actions(ava_list_folder(root))
+    train, test = (read_ava_samples(ava_list_folder(root), part) for part in PARTS)
     return Listing(
         "ava v2.2 val",
         tuple(actions.values()),
-        train=VideoTable(_videos(train, films, root), num_classes=len(actions)),
+        train=VideoTable(train.videos(root), num_classes=len(actions)),
         val=VideoTable(num_classes=len(actions)),
-        test=VideoTable(_videos(test, films, root), num_classes=len(actions)),
+        test=VideoTable(test.videos(root), num_classes=len(actions)),
         multi_label=True,
         left_out={"train": train.left_out, "test": test.left_out},
         left_out_kind="boxes at excluded timestamps",
@@ -98,20 +99,13 @@ def read_key_frames(root: str | Path, part: str = "val") -> KeyFrameBoxes:
     Raises:
         InputError: as `list_ava`.
     """
-    folder = _list_folder(require_folder(root, what="ava", remedy=REMEDY))
-    samples = _read_samples(folder, part, _read_actions(folder))
-    return KeyFrameBoxes(
-        samples.names(),
-        samples.films,
-        torch.from_numpy(samples.frames),
-        torch.from_numpy(samples.boxes),
-        torch.repeat_interleave(torch.from_numpy(np.diff(samples.label_ends))),
-        torch.from_numpy(samples.labels),
-    )
+    return read_ava_samples(ava_list_folder(root), part).key_frames()
 
 
 @dataclass(frozen=True, eq=False)
-class _Samples:
+class AvaSamples:
+    """Persons at key frames."""
+
     films: list[str]
     """N."""
     seconds: np.ndarray
@@ -128,14 +122,52 @@ class _Samples:
     """(N + 1,) int64, places in `labels`."""
     left_out: int
     """Samples at excluded timestamps."""
+    prefix: str = ""
+    """What the number of a person begins with, in the names."""
 
     def names(self) -> list[str]:
+        """Return `<film>/<timestamp>/<person>` of each sample."""
         rows = zip(self.films, self.seconds.tolist(), self.persons.tolist(), strict=True)
-        return [f"{film}/{timestamp_text(second)}/{person}" for film, second, person in rows]
+        return [
+            f"{film}/{timestamp_text(second)}/{self.prefix}{person}"
+            for film, second, person in rows
+        ]
+
+    def key_frames(self) -> KeyFrameBoxes:
+        """Return the boxes of the samples with their actions."""
+        return KeyFrameBoxes(
+            self.names(),
+            self.films,
+            torch.from_numpy(self.frames),
+            torch.from_numpy(self.boxes),
+            torch.repeat_interleave(torch.from_numpy(np.diff(self.label_ends))),
+            torch.from_numpy(self.labels),
+        )
+
+    def videos(self, root: Path) -> Iterator[Video]:
+        """Yield a slice of the film for each sample, whether or not the disk has it."""
+        films = _find_films(root)
+        known = {
+            film: films.get(film, (root / FULL / f"{film}.mp4", 0.0))
+            for film in dict.fromkeys(self.films)
+        }  # a path for each film, not for each of many samples
+        labels, ends = self.labels.tolist(), self.label_ends.tolist()
+        rows = zip(self.names(), self.films, self.seconds.tolist(), strict=True)
+        for row, (name, film, second) in enumerate(rows):
+            path, start = known[film]
+            middle, target = second - start, tuple(labels[ends[row] : ends[row + 1]])
+            yield Video(
+                name, path, target, film, middle - SLICE_SECONDS / 2, middle + SLICE_SECONDS / 2
+            )
 
 
-def _list_folder(root: Path) -> Path:
-    return subfolder(root, LISTS)
+def ava_list_folder(root: str | Path) -> Path:
+    """Return the folder of the lists.
+
+    Raises:
+        InputError: there is no such root.
+    """
+    return subfolder(require_folder(root, what="ava", remedy=REMEDY), LISTS)
 
 
 def _list(folder: Path, name: str) -> Path:
@@ -148,24 +180,31 @@ def _read_actions(folder: Path) -> dict[int, str]:
     return read_ava_actions(_list(folder, ACTIONS))
 
 
-def _read_samples(folder: Path, part: str, actions: Mapping[int, str]) -> _Samples:
+def read_ava_samples(folder: Path, part: str) -> AvaSamples:
+    """Read the annotated persons of a part.
+
+    Args:
+        folder: of the lists.
+        part: one of `PARTS`.
+
+    Raises:
+        InputError: as `list_ava`.
+    """
+    actions = _read_actions(folder)
     path = _list(folder, BOXES.format(part=part))
-    excluded = read_ava_excluded(_list(folder, EXCLUDED.format(part=part)))
     lines = read_ava_columns(path)
+    require_ava_seconds(lines.videos, lines.seconds, path)
     _require_known(lines, path)
     numbers = {film: number for number, film in enumerate(dict.fromkeys(lines.videos))}
     film = np.array([numbers[one] for one in lines.videos], dtype=np.int64)
     seconds = lines.seconds.astype(np.int64)
-    frames = (LAST_SECOND + 1) * film + seconds
+    frames = FRAMES_OF_FILM * film + seconds
     people, person = np.unique(lines.persons, return_inverse=True)
     _, first, sample = np.unique(
         frames * len(people) + person, return_index=True, return_inverse=True
     )
     _require_one_box(lines, first, sample, path)
-    left_out = np.isin(
-        frames[first],
-        [(LAST_SECOND + 1) * numbers[one] + when for one, when in excluded if one in numbers],
-    )
+    left_out = are_excluded(frames[first], numbers, folder, part)
     place = np.cumsum(~left_out) - 1  # of each sample among those that stay
     index = np.full(NUM_ACTIONS + 1, -1)
     index[list(actions)] = range(len(actions))
@@ -174,7 +213,7 @@ def _read_samples(folder: Path, part: str, actions: Mapping[int, str]) -> _Sampl
     pairs = np.unique(place[sample[used]] * len(actions) + label[used])
     first = first[~left_out]
     counts = np.bincount(pairs // len(actions), minlength=len(first))
-    return _Samples(
+    return AvaSamples(
         [lines.videos[row] for row in first],
         lines.seconds[first],
         frames[first],
@@ -186,15 +225,42 @@ def _read_samples(folder: Path, part: str, actions: Mapping[int, str]) -> _Sampl
     )
 
 
-def _require_known(lines: AvaColumns, path: Path) -> None:
-    """Check timestamps and actions."""
-    seconds, actions = lines.seconds, lines.actions
+def are_excluded(
+    frames: np.ndarray, numbers: Mapping[str, int], folder: Path, part: str
+) -> np.ndarray:
+    """Return which of the frames (N,) are at excluded timestamps, (N,) bool.
+
+    Args:
+        frames: as `AvaSamples.frames`.
+        numbers: of the films.
+        folder: of the lists.
+        part: one of `PARTS`.
+
+    Raises:
+        InputError: the list of these timestamps is missing or malformed.
+    """
+    excluded = read_ava_excluded(_list(folder, EXCLUDED.format(part=part)))
+    return np.isin(
+        frames, [FRAMES_OF_FILM * numbers[one] + when for one, when in excluded if one in numbers]
+    )
+
+
+def require_ava_seconds(films: Sequence[str], seconds: np.ndarray, path: Path) -> None:
+    """Check the timestamps (M,) of a list.
+
+    Raises:
+        InputError: one is none of AVA's.
+    """
     wrong = (seconds < FIRST_SECOND) | (seconds > LAST_SECOND) | (seconds != seconds.round())
     for row in wrong.nonzero()[0][:1]:
         raise InputError(
-            f"{path}: the timestamp {seconds[row]:g} of {lines.videos[row]} is outside of the "
+            f"{path}: the timestamp {seconds[row]:g} of {films[row]} is outside of the "
             f"film's annotated part, whole seconds from {FIRST_SECOND} to {LAST_SECOND}; {REMEDY}"
         )
+
+
+def _require_known(lines: AvaColumns, path: Path) -> None:
+    actions = lines.actions
     for row in (actions > NUM_ACTIONS).nonzero()[0][:1]:
         raise InputError(
             f"{path}: {_where(lines, row)} has the unknown action {actions[row]}, AVA's are 1 to "
@@ -223,20 +289,3 @@ def _find_films(root: Path) -> dict[str, tuple[Path, float]]:
         **{film: (path, 0.0) for film, path in full.items()},
         **{film: (path, CUT_START) for film, path in cut.items()},
     }
-
-
-def _videos(
-    samples: _Samples, films: Mapping[str, tuple[Path, float]], root: Path
-) -> Iterator[Video]:
-    known = {
-        film: films.get(film, (root / FULL / f"{film}.mp4", 0.0))
-        for film in dict.fromkeys(samples.films)
-    }  # a path for each film, not for each of many samples
-    labels, ends = samples.labels.tolist(), samples.label_ends.tolist()
-    rows = zip(samples.names(), samples.films, samples.seconds.tolist(), strict=True)
-    for row, (name, film, second) in enumerate(rows):
-        path, start = known[film]
-        middle, target = second - start, tuple(labels[ends[row] : ends[row + 1]])
-        yield Video(
-            name, path, target, film, middle - SLICE_SECONDS / 2, middle + SLICE_SECONDS / 2
-        )

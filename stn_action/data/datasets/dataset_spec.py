@@ -71,6 +71,8 @@ class DatasetSpec:
     """Folder of official lists, in the root or beside it."""
     key_frames: Callable[[Path], KeyFrameBoxes] | None = None
     """Root to the boxes of the test list, which the frame mAP is about; None: there are none."""
+    of_tubes: bool = False
+    """A sample is a tube in its video: its clips show it with `data.tubes.select=all` alone."""
     mirrors_labels: bool = False
     """A mirrored video may show another class: "from left to right". It must not be mirrored."""
 

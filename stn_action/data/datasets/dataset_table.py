@@ -5,10 +5,12 @@ from pathlib import Path
 
 from stn_action.data.datasets import (
     arid,
+    ava_detected,
     ava_v2,
     csv_file,
     cub200,
     diving48,
+    finegym99,
     folders,
     haa500,
     hmdb51,
@@ -22,6 +24,7 @@ from stn_action.data.datasets import (
     something_something,
     svhn,
     ucf101,
+    ucf101_tubes,
     ut_interaction,
     utd_mhad,
     weizmann,
@@ -44,6 +47,14 @@ DATASETS = {
             },
             searched="{root}, {root}/UCF-101 and their class folders",
             list_folder=ucf101.LISTS,
+        ),
+        DatasetSpec(
+            "ucf101_24",
+            ucf101_tubes.list_ucf101_24,
+            ucf101_tubes.REMEDY,
+            official={"ucf101_24 split 1": Counts(24, 3_143, 1_315)},
+            searched="{root}, {root}/UCF-101, {root}/rgb-images and their class folders",
+            of_tubes=True,
         ),
         DatasetSpec(
             "hmdb51",
@@ -103,6 +114,14 @@ DATASETS = {
             diving48.REMEDY,
             official={"diving48 v2": Counts(48, 15_027, 1_970)},
             searched="{root}/rgb or, without it, {root}/videos or {root}",
+        ),
+        DatasetSpec(
+            "finegym99",
+            finegym99.list_finegym99,
+            finegym99.REMEDY,
+            official={"finegym99 val": Counts(99)},
+            files_may_be_missing=True,
+            searched="{root}/subactions, {root}/events, {root}/videos and {root}",
         ),
         DatasetSpec(
             "kth",
@@ -224,6 +243,20 @@ DATASETS = {
             files_may_be_missing=True,
             searched=f"{{root}}/{ava_v2.CUT} and {{root}}/{ava_v2.FULL}",
             key_frames=ava_v2.read_key_frames,
+        ),
+        *(
+            DatasetSpec(
+                name,
+                partial(ava_detected.list_ava_detected, min_score=score),
+                ava_detected.REMEDY,
+                multi_label=True,
+                official={f"ava v2.2 val, detected boxes (score {score:g})": Counts(60, 235, 64)},
+                counted_groups="films",
+                files_may_be_missing=True,
+                searched=f"{{root}}/{ava_v2.CUT} and {{root}}/{ava_v2.FULL}",
+                key_frames=partial(ava_detected.read_detected_frames, min_score=score),
+            )
+            for name, score in (("ava_detected80", 0.8), ("ava_detected90", 0.9))
         ),
         DatasetSpec(
             "folders", folders.list_folders, folders.REMEDY, user_folds=True, lists_the_disk=True

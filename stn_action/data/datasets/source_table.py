@@ -9,6 +9,7 @@ as the official page states them where it could be read (HMDB51), else as others
 
 from dataclasses import replace
 
+from stn_action.data.datasets.detection_sources import DETECTION_SOURCES
 from stn_action.data.datasets.image_sources import IMAGE_SOURCES
 from stn_action.data.datasets.indoor_sources import INDOOR_SOURCES
 from stn_action.data.datasets.source_record import NOT_STATED, DataSource, SourceFile
@@ -20,7 +21,7 @@ _JHMDB = "https://files.is.tue.mpg.de/jhmdb"
 _UT = "https://cvrc.ece.utexas.edu/SDHA2010/videos/competition_1"
 _WEIZMANN = "http://www.wisdom.weizmann.ac.il/~vision/VideoAnalysis/Demos/SpaceTimeActions/DB"
 _DIVING = "http://www.svcl.ucsd.edu/projects/resound"
-_AVA = "https://s3.amazonaws.com/ava-dataset"
+_FINEGYM = "https://sdolivia.github.io/FineGym/resources/dataset/"
 _KTH = "https://www.csc.kth.se/cvap/actions"
 _KINETICS = "https://s3.amazonaws.com/kinetics"
 _QUALCOMM = "https://www.qualcomm.com/developer/software/something-something-v-2-dataset"
@@ -184,6 +185,7 @@ _ROWS = (
     ),
     *IMAGE_SOURCES,
     *INDOOR_SOURCES,
+    *DETECTION_SOURCES,
     _KINETICS_400,
     replace(
         _KINETICS_400,
@@ -241,6 +243,22 @@ _ROWS = (
         size="about 10 GB",
     ),
     DataSource(
+        "finegym99",
+        "FineGym99, elements of gymnastics",
+        "https://sdolivia.github.io/FineGym/",
+        year=2020,
+        videos=None,
+        classes=99,
+        terms="annotations CC BY-NC 4.0; the videos are YouTube's, of their uploaders",
+        by_hand=(
+            f"get gym99_train_element_v1.1.txt, gym99_val_element.txt, gym99_categories.txt and "
+            f"finegym_annotation_info_v1.1.json from {_FINEGYM} into annotations/ of data.root, "
+            "and the videos that they name from YouTube into videos/<id>.mp4, or elements of them "
+            "that were cut already into subactions/<video>_E_<start>_<end>_A_<start>_<end>.mp4"
+        ),
+        remarks="Elements whose video is gone from YouTube are left out and counted.",
+    ),
+    DataSource(
         "kth",
         "KTH actions",
         f"{_KTH}/",
@@ -253,21 +271,6 @@ _ROWS = (
             SourceFile(f"{_KTH}/00sequences.txt", packed=False),
         ),
         remarks="The list cuts its videos into 2391 sequences.",
-    ),
-    DataSource(
-        "ava",
-        "AVA v2.2, people at key frames",
-        "https://github.com/cvdfoundation/ava-dataset",
-        year=2018,
-        videos=299,
-        classes=60,
-        terms="lists CC BY 4.0; the films are YouTube's, of their uploaders",
-        by_hand=(
-            f"unpack {_AVA}/annotations/ava_v2.2.zip as annotations/*.csv and *.pbtxt of data.root "
-            f"and fetch each film that {_AVA}/annotations/ava_file_names_trainval_v2.1.txt names "
-            f"from {_AVA}/trainval/<name> into videos/"
-        ),
-        remarks="Samples are the people of its key frames; boxes: `tools/convert_people.py`.",
     ),
     DataSource(
         "haa500",

@@ -1,7 +1,7 @@
 """UCF101 in its official layout and with its official three splits (Soomro et al. 2012)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +42,33 @@ def list_ucf101(root: str | Path, fold: int) -> Listing:
     return Listing(f"ucf101 split {fold}", classes, train, VideoTable(), test)
 
 
+def video_folders(root: Path) -> list[Path]:
+    """Return the folders that may hold class folders or videos."""
+    nested = root / "UCF-101"
+    return [nested, root] if nested.is_dir() else [root]
+
+
+def find_class_video(
+    bases: Sequence[Path],
+    class_name: str,
+    stem: str,
+    files_in: Callable[[Path], Mapping[str, Path]],
+) -> Path:
+    """Return the file of a video, or the folder of its frames; if there is none, where it belongs.
+
+    Args:
+        bases: folders that may hold class folders or videos.
+        class_name: of its class folder.
+        stem: name of the file without suffix.
+        files_in: `files_by_stem`, each folder listed once.
+    """
+    folders = [base / part for base in bases for part in (class_name, "")]
+    found = [files_in(folder).get(stem) for folder in folders]
+    candidates = [path for path in found if path is not None]
+    candidates = candidates or [folder / stem for folder in folders if (folder / stem).is_dir()]
+    return min(candidates, key=preference, default=folders[0] / f"{stem}.avi")
+
+
 def _find_lists(root: Path) -> Path:
     candidates = [root / LISTS, root.absolute().parent / LISTS]
     for folder in candidates:
@@ -65,7 +92,7 @@ def _read_classes(path: Path) -> tuple[str, ...]:
 
 def _read_list(path: Path, classes: Sequence[str], root: Path) -> VideoTable:
     labels = {name: label for label, name in enumerate(classes)}
-    bases = _video_folders(root)
+    bases = video_folders(root)
     files_in = cache(files_by_stem)
     videos = []
     for line in read_list_lines(path, remedy=REMEDY):
@@ -78,18 +105,7 @@ def _read_list(path: Path, classes: Sequence[str], root: Path) -> VideoTable:
             )
         if number and number != str(labels[folder] + 1):
             raise InputError(f"{path}: {line!r} does not carry the number of {folder} in classInd")
-        folders = [base / part for base in bases for part in (folder, "")]
-        stem = Path(file_name).stem
-        found = [files_in(place).get(stem) for place in folders]
-        candidates = [path for path in found if path is not None]
-        candidates = candidates or [place / stem for place in folders if (place / stem).is_dir()]
-        video_path = min(candidates, key=preference, default=folders[0] / file_name)
+        video_path = find_class_video(bases, folder, Path(file_name).stem, files_in)
         group = f"{folder}_{match['group']}"
         videos.append(Video(name.removesuffix(".avi"), video_path, labels[folder], group))
     return VideoTable(videos)
-
-
-def _video_folders(root: Path) -> list[Path]:
-    """Return the folders that may hold class folders or videos."""
-    nested = root / "UCF-101"
-    return [nested, root] if nested.is_dir() else [root]

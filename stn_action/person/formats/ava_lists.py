@@ -5,7 +5,12 @@ timestamp is in seconds of the full film (AVA: 902 to 1798, once a second), the 
 of width and height, and a person has one line per action. A line that ends after the timestamp, or
 whose other cells are empty, means that no person is present (AVA-Kinetics).
 
-Letters: M lines with a person.
+Detected boxes, as SlowFast and others publish them, are lines
+`video_id,timestamp,x1,y1,x2,y2,action_id,score`: the action is empty or -1, or a box has one line
+for each of several. The columns are those that SlowFast's `ava_helper.py` reads; no such file was
+at hand.
+
+Letters: M lines with a person, D lines of detections.
 """
 
 import re
@@ -59,6 +64,20 @@ class AvaColumns:
     """(M,) int64."""
 
 
+@dataclass(frozen=True, eq=False)
+class AvaDetections:
+    """The lines of a list of detected boxes, by column."""
+
+    videos: list[str]
+    """D ids of videos."""
+    seconds: np.ndarray
+    """(D,) float64, timestamps in the full film."""
+    boxes: np.ndarray
+    """(D, 4) float64, corners as in `AvaLine.box`."""
+    scores: np.ndarray
+    """(D,) float64, confidence of the detector, from 0 to 1."""
+
+
 def read_ava_lines(path: str | Path) -> Iterator[tuple[str, AvaLine]]:
     """Yield `<file>, line <n>` and the content of every line of `ava_train_v2.2.csv` or alike.
 
@@ -95,6 +114,35 @@ def read_ava_columns(path: str | Path) -> AvaColumns:
     return AvaColumns(
         videos, numbers[:, 0], numbers[:, 1:5], *numbers[:, 5:].astype(np.int64).T
     )  # fmt: skip
+
+
+def read_ava_detections(path: str | Path) -> AvaDetections:
+    """Read `ava_detection_val_boxes_and_labels.csv` or alike; the actions in it are passed over.
+
+    Raises:
+        InputError: the file has no line, or one is malformed, its box not in shares of the image or
+            its score not from 0 to 1.
+    """
+    videos, numbers = [], []
+    for where, cells in csv_rows(path):
+        if len(cells) != 8 or not cells[0]:
+            raise InputError(
+                f"{where}: eight cells video_id,timestamp,x1,y1,x2,y2,action_id,score expected, "
+                f"got {len(cells)}"
+            )
+        score = parse_number(cells[7], where, "the score")
+        if not 0 <= score <= 1:
+            raise InputError(
+                f"{where}: the score must be from 0 to 1, got {score:g}; is this the list of "
+                "annotated persons, whose last column is the number of the person?"
+            )
+        videos.append(cells[0])
+        second = parse_number(cells[1], where, "the timestamp")
+        numbers.append((second, *_parse_shares(cells[2:6], where), score))
+    if not videos:
+        raise InputError(f"{path}: the file has no lines; was it truncated?")
+    columns = np.array(numbers, dtype=np.float64)
+    return AvaDetections(videos, columns[:, 0], columns[:, 1:5], columns[:, 5])
 
 
 def read_ava_actions(path: str | Path) -> dict[int, str]:
@@ -156,18 +204,21 @@ def _parse_line(where: str, cells: list[str]) -> AvaLine:
     seconds = parse_number(cells[1], where, "the timestamp")
     if not any(cells[2:]):
         return AvaLine(cells[0], seconds, None, 0, 0)
-    shares = [parse_number(cell, where, "every corner") for cell in cells[2:6]]
-    corners = check_corners(shares, where)
-    if min(corners) < -OUTSIDE or max(corners) > 1 + OUTSIDE:
-        raise InputError(
-            f"{where}: corners must be shares of the image from 0 to 1, got "
-            f"({', '.join(cells[2:6])}); boxes in pixels must be divided by its size"
-        )
     return AvaLine(
-        cells[0], seconds, corners,
+        cells[0], seconds, _parse_shares(cells[2:6], where),
         parse_integer(cells[6], where, "action_id", first=1),
         parse_integer(cells[7], where, "person_id"),
     )  # fmt: skip
+
+
+def _parse_shares(cells: list[str], where: str) -> tuple[float, float, float, float]:
+    corners = check_corners([parse_number(cell, where, "every corner") for cell in cells], where)
+    if min(corners) < -OUTSIDE or max(corners) > 1 + OUTSIDE:
+        raise InputError(
+            f"{where}: corners must be shares of the image from 0 to 1, got "
+            f"({', '.join(cells)}); boxes in pixels must be divided by its size"
+        )
+    return corners
 
 
 def _is_valid(numbers: np.ndarray) -> bool:

@@ -17,7 +17,7 @@ from stn_action.person.formats.plain_csv import (
     write_long_csv,
     write_tube_folder,
 )
-from stn_action.person.formats.ucf101_24 import read_ucf101_24
+from stn_action.person.formats.ucf101_24 import read_ucf101_24, read_ucf101_24_tubes
 from stn_action.person.video_people import VideoPeople
 
 
@@ -41,6 +41,7 @@ FORMATS: dict[str, Format] = {
     "coco": Format(read_coco, write_coco, "a JSON file of COCO-VID"),
     "ava": Format(read_ava, write_ava, "AVA's csv; needs size, frame rate and start of the videos"),
     "ucf101_24": Format(read_ucf101_24, None, "pyannot.pkl of corrected-UCF101-Annots"),
+    "ucf101_24_tubes": Format(read_ucf101_24_tubes, None, "the same, a sample for each tube"),
     "cub": Format(read_cub, None, "bounding_boxes.txt of CUB-200-2011, images.txt beside it"),
     "svhn": Format(read_svhn, None, "SVHN's folder of train/ and test/, or one digitStruct.mat"),
     "jhmdb": Format(read_jhmdb, None, "a zip of one text file per frame"),

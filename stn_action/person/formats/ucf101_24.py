@@ -7,6 +7,7 @@ x0 = x - 1 and x1 = x + w, and alike for y. Other evaluation scripts use (x, y, 
 which differs by one pixel at the left and the top.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,26 @@ def read_ucf101_24(path: str | Path) -> list[VideoPeople]:
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: expected a dictionary from video names to annotations")
     return [_video(name, value, f"{path}, key {name!r}") for name, value in content.items()]
+
+
+def read_ucf101_24_tubes(path: str | Path) -> list[VideoPeople]:
+    """Read the official boxes, each tube as a sample of its own.
+
+    Args:
+        path: see `read_ucf101_24`.
+
+    Returns:
+        One per tube, named `Basketball/v_Basketball_g01_c01/0`: the video, and the number of the
+        tube among those of the video.
+
+    Raises:
+        InputError: as `read_ucf101_24`.
+    """
+    return [
+        replace(video, name=f"{video.name}/{number}", tubes=(tube,), labels=(label,))
+        for video in read_ucf101_24(path)
+        for number, (tube, label) in enumerate(zip(video.tubes, video.labels, strict=True))
+    ]
 
 
 def _video(name: Any, value: Any, where: str) -> VideoPeople:

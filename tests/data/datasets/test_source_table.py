@@ -15,6 +15,7 @@ from stn_action.errors import InputError
 OTHER_COUNTS = {
     "svhn": "the class of an empty position is one of the code, not of the data set",
     "kth": "its samples are parts of the videos",
+    "ucf101_24": "its samples are tubes in the videos",
 }
 PARTS = SourceFile("https://a.org/400/train/paths.txt", "train", lists_archives=True)
 
