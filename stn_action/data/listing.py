@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -151,6 +151,24 @@ def require_unique_names(parts: Mapping[str, VideoTable], *, what: str) -> None:
                 f"({', '.join(repeated[:NAMES_SHOWN])}); each would count several times: remove "
                 "the repeated lines, or get the official lists"
             )
+
+
+def require_unique_classes(classes: Sequence[str], *, what: str) -> None:
+    """Check that no two classes have one name.
+
+    Args:
+        classes: names.
+        what: the lists, for the message.
+
+    Raises:
+        InputError: with the first few that several have.
+    """
+    repeated = [name for name, times in Counter(classes).items() if times > 1]
+    if repeated:
+        raise InputError(
+            f"{what}: several of the {len(classes)} classes have the same name "
+            f"({', '.join(repeated[:NAMES_SHOWN])}); is the list of classes the official one?"
+        )
 
 
 def require_separate_groups(parts: Mapping[str, VideoTable], *, what: str) -> None:

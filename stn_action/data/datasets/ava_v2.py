@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from stn_action.data.datasets.list_file import safe_name
 from stn_action.data.datasets.named_files import subfolder
 from stn_action.data.key_frames import KeyFrameBoxes
 from stn_action.data.listing import Listing, require_folder
@@ -153,7 +154,8 @@ def _read_samples(folder: Path, part: str, actions: Mapping[int, str]) -> _Sampl
     excluded = read_ava_excluded(_list(folder, EXCLUDED.format(part=part)))
     lines = read_ava_columns(path)
     _require_known(lines, path)
-    numbers = {film: number for number, film in enumerate(dict.fromkeys(lines.videos))}
+    films = dict.fromkeys(lines.videos)
+    numbers = {safe_name(film, where=str(path)): number for number, film in enumerate(films)}
     film = np.array([numbers[one] for one in lines.videos], dtype=np.int64)
     seconds = lines.seconds.astype(np.int64)
     frames = (LAST_SECOND + 1) * film + seconds

@@ -53,8 +53,9 @@ def list_csv(root: str | Path, fold: int = 1) -> Listing:
     """
     del fold
     file = Path(root)
-    if file.is_dir():
-        raise InputError(f"data.root: {file} is a folder, expected a CSV file; {REMEDY}")
+    if not file.is_file():
+        found = "is a folder, expected a CSV file" if file.is_dir() else "is no file"
+        raise InputError(f"data.root: {file} {found}; {REMEDY}")
     content = _Content(file)
     if content.names_differ:
         return content.listing()

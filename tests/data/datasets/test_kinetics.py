@@ -89,7 +89,7 @@ def test_only_the_classes_of_later_releases_are_counted(tmp_path):
             r"line 3: the class 'c' is none of",
         ),
         ("train", "a,x,17,7,train,0\n", r"train.csv, line 2: expected a start and an end after it"),
-        ("train", "a,../../x,1,7,train,0\n", r"line 2: expected the name of a video below its"),
+        ("train", "a,../../x,1,7,train,0\n", r"line 2: expected the name of a video or a c"),
         (
             "train",
             KINETICS_TRAIN + KINETICS_TRAIN,

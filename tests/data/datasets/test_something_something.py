@@ -52,7 +52,7 @@ def test_missing_frames_and_other_numbers_are_refused(version_1):
     [
         ("train", "1\n", r"train.csv, entry 1: expected '<id>;<class>', got '1'"),
         ("train", "1;Nothing\n", r"the class 'Nothing' is none of the 2 of .*v1-labels.csv"),
-        ("validation", "../1;Nothing\n", r"entry 1: expected the name of a video below its folder"),
+        ("validation", "../1;Nothing\n", r"entry 1: expected the name of a video or a class, b"),
     ],
 )
 def test_malformed_lists_of_version_1_are_named(version_1, part, text, message):
