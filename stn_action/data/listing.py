@@ -11,6 +11,7 @@ import torch
 
 from stn_action.batch import class_text
 from stn_action.data.video_files import existing_paths
+from stn_action.data.video_groups import may_repeat
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
@@ -142,10 +143,10 @@ def require_unique_names(parts: Mapping[str, VideoTable], *, what: str) -> None:
     Raises:
         InputError: with the number of such videos and the first few.
     """
+    if not may_repeat(parts.values(), "name", within=True):
+        return
     for part, videos in parts.items():
-        names = videos.names()
-        if len(set(names)) < len(names):
-            repeated = [name for name, times in Counter(names).items() if times > 1]
+        if repeated := [name for name, times in Counter(videos.names()).items() if times > 1]:
             raise InputError(
                 f"{what}: {len(repeated)} {part} videos are listed more than once "
                 f"({', '.join(repeated[:NAMES_SHOWN])}); each would count several times: remove "
@@ -181,6 +182,8 @@ def require_separate_groups(parts: Mapping[str, VideoTable], *, what: str) -> No
     Raises:
         InputError: with the number of shared groups and the first few.
     """
+    if not may_repeat(parts.values(), "group", within=False):
+        return
     groups = {part: set(videos.groups()) for part, videos in parts.items()}
     for one, other in combinations(parts, 2):
         shared = sorted(groups[one] & groups[other])

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
 
@@ -12,6 +11,7 @@ from stn_action.build.data import fold_configs, load_listing
 from stn_action.build.protocol_line import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
+from stn_action.data.video_groups import numbered_groups
 from stn_action.data.video_table import VideoTable
 from stn_action.disk.atomic_file import write_file
 from stn_action.disk.json_file import read_json
@@ -154,7 +154,7 @@ def pooled_result(
     if "top1" in scores.numbers:  # not with several labels
         top1 = TopK(targets, len(pooled.classes), 1)
         top1.update(predictions)
-        _, groups = np.unique(pooled.test.groups(), return_inverse=True)
+        _, groups = numbered_groups(pooled.test)
         generator = torch.Generator().manual_seed(INTERVAL_SEED)
-        interval = share_interval(top1.correct(), torch.from_numpy(groups), generator=generator)
+        interval = share_interval(top1.correct(), groups, generator=generator)
     return TestResult(line, scores, config.train.monitor, None, None, failures, interval=interval)
