@@ -68,8 +68,10 @@ class DatasetSpec:
     """The list is what the folders hold: nothing can be missing, though a file may be no video."""
     searched: str = "{root}"
     """Folders in which videos are searched, for messages."""
-    list_folder: str | None = None
-    """Folder of official lists, in the root or beside it."""
+    list_folders: tuple[str, ...] = ()
+    """Folders of official lists in the root."""
+    lists_beside: bool = False
+    """These folders may be beside the root."""
     key_frames: Callable[[Path], KeyFrameBoxes] | None = None
     """Root to the boxes of the test list, which the frame mAP is about; None: there are none."""
     mirrors_labels: bool = False
