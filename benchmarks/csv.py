@@ -1,6 +1,6 @@
 """A CSV file of a million videos: seconds and memory to list them, and to split them into folds.
 
-python tools/benchmark.py csv [--videos 1000000]
+python tools/benchmark.py csv [--videos 1000000] [--folds 5]
 """
 
 import argparse
@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, write two lists, measure, print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=int, default=1_000_000)
-    number = parser.parse_args(arguments).videos
+    parser.add_argument("--folds", type=int, default=5)
+    options = parser.parse_args(arguments)
+    number, folds = options.videos, options.folds
     table = Table(
         "step", "seconds", "of them processor", "peak of VmRSS grew by, MB",
         title=f"lists of {number} videos",
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "list files": lambda: list_csv(files),
             "list files, check the splits": lambda: csv.read(files, 1),
             "list slices": lambda: list_csv(pool),
-            "list slices, hold out fold 1 of 5": lambda: csv.read(pool, 1, folds=5),
+            f"list slices, hold out fold 1 of {folds}": lambda: csv.read(pool, 1, folds=folds),
         }
         for name, step in steps.items():
             table.add_row(name, *measure(step))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from stn_action.video.writer import write_video
+from tests.tree_files import Put
 
 ACTIONS = {1: "bend/bow (at the waist)", 12: "stand", 79: "talk to (e.g., self, a person)"}
 """Three of the sixty; the lists have action 2 besides."""
@@ -35,7 +36,10 @@ person 1, and one with a low score."""
 FPS, SIZE_HW = 8, (48, 64)
 
 
-def write_ava(root: Path, *, films: Sequence[str] = ("-5KQ66BBWC4", "053oq2xB3oU", "1j20qq1JyX4")):
+def write_ava(
+    root: Path, *, films: Sequence[str] = ("-5KQ66BBWC4", "053oq2xB3oU", "1j20qq1JyX4"),
+    put: Put | None = None,
+) -> Path:  # fmt: skip
     """Write the lists, and films of seven seconds; one training sample is at an excluded time."""
     lists = root / "annotations"
     lists.mkdir(parents=True)
@@ -46,7 +50,8 @@ def write_ava(root: Path, *, films: Sequence[str] = ("-5KQ66BBWC4", "053oq2xB3oU
     (lists / "ava_train_excluded_timestamps_v2.2.csv").write_text("053oq2xB3oU,0904\nother,0902\n")
     (lists / "ava_val_excluded_timestamps_v2.2.csv").write_text("")
     for seed, film in enumerate(films):
-        write_film(root / "videos_15min" / f"{film}.mp4", seed)
+        path = root / "videos_15min" / f"{film}.mp4"
+        put(path) if put else write_film(path, seed)
     return root
 
 

@@ -9,6 +9,7 @@ from stn_action.data.digits.idx_file import write_idx
 
 def write_digits(root: Path, *, train: int, test: int) -> Path:
     """Write digits whose class is the row of a bright bar, one class after the other."""
+    root.mkdir(parents=True, exist_ok=True)
     for part, count in {"train": train, "t10k": test}.items():
         labels = (torch.arange(count) % 10).byte()
         images = torch.randint(0, 60, (count, 28, 28), dtype=torch.uint8)

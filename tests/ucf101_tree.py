@@ -5,6 +5,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from tests.tree_files import Put
+
 _NAMES = """
 ApplyEyeMakeup ApplyLipstick Archery BabyCrawling BalanceBeam BandMarching BaseballPitch
 Basketball BasketballDunk BenchPress Biking Billiards BlowDryHair BlowingCandles
@@ -31,7 +33,9 @@ VIDEOS = {
 """The training and test videos of split 1; in split 2 they change places."""
 
 
-def write_ucf101(root: Path, *, flat: bool = False, num_tests: int = 2) -> Path:
+def write_ucf101(
+    root: Path, *, flat: bool = False, num_tests: int = 2, put: Put | None = None
+) -> Path:
     """Lists in `ucfTrainTestlist`, videos in class folders or flat, H.264 and MPEG-4 by turns."""
     parts = {"train": VIDEOS["train"], "test": VIDEOS["test"][:num_tests]}
     lists = root / "ucfTrainTestlist"
@@ -46,7 +50,9 @@ def write_ucf101(root: Path, *, flat: bool = False, num_tests: int = 2) -> Path:
     for number, name in enumerate([*parts["train"], *parts["test"]]):
         path = root / ("" if flat else _folder(name)) / f"v_{name}.avi"
         path.parent.mkdir(exist_ok=True)
-        write_avi(path, "libx264" if number % 2 else "mpeg4", 40 + number, seed=number)
+        put(path) if put else write_avi(
+            path, "libx264" if number % 2 else "mpeg4", 40 + number, seed=number
+        )
     return root
 
 

@@ -1,12 +1,17 @@
-"""Folds of your own videos: whole groups, each class spread as evenly as they allow."""
+"""Folds of your own videos: whole groups, each class spread as evenly as they allow.
 
-from collections import Counter
-from dataclasses import replace
+Letters: N videos, G groups, F folds, Q pairs of a group and a class that it has.
+"""
+
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from stn_action.data.listing import NAMES_SHOWN, Listing
+from stn_action.data.video_groups import numbered_groups
 from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 
@@ -20,14 +25,8 @@ def number_of_folds(videos: VideoTable, folds: NumFolds) -> int:
     Raises:
         InputError: there are fewer groups than folds, or a single one.
     """
-    num_groups = len(set(videos.groups()))
-    number = num_groups if folds == "groups" else folds
-    if not 2 <= number <= num_groups:
-        raise InputError(
-            f"data.folds={folds}: the {len(videos)} videos have {num_groups} groups, "
-            f"expected at least {max(2, number)}: a group is never divided"
-        )
-    return number
+    names, _ = numbered_groups(videos)
+    return _number_of_folds(len(names), len(videos), folds)
 
 
 def fold_of_groups(videos: VideoTable, folds: NumFolds, *, seed: int) -> dict[str, int]:
@@ -48,15 +47,9 @@ def fold_of_groups(videos: VideoTable, folds: NumFolds, *, seed: int) -> dict[st
     Raises:
         InputError: as `number_of_folds`.
     """
-    number = number_of_folds(videos, folds)
-    counts: dict[str, Counter[int]] = {}
-    for group, labels in zip(videos.groups(), videos.labels(), strict=True):
-        counts.setdefault(group, Counter()).update(labels)
-    names = sorted(counts)
-    if folds == "groups":
-        return {name: fold for fold, name in enumerate(names, start=1)}
-    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
-    return _spread({names[place]: counts[names[place]] for place in order}, number)
+    names, group = numbered_groups(videos)
+    _number_of_folds(len(names), len(videos), folds)
+    return dict(zip(names, _fold_numbers(videos, group, folds, seed).tolist(), strict=True))
 
 
 def hold_fold_out(listing: Listing, fold: int, folds: NumFolds, *, seed: int) -> Listing:
@@ -72,16 +65,14 @@ def hold_fold_out(listing: Listing, fold: int, folds: NumFolds, *, seed: int) ->
         InputError: as `number_of_folds`; there is no such fold, or training would lack a class.
     """
     videos = listing.train
-    number = number_of_folds(videos, folds)
+    names, group = numbered_groups(videos)
+    number = _number_of_folds(len(names), len(videos), folds)
     if fold > number:
         raise InputError(f"data.fold must be 1 to {number}, or all, got {fold}")
-    groups, fold_of = videos.groups(), fold_of_groups(videos, folds, seed=seed)
-    parts: dict[bool, list[int]] = {True: [], False: []}
-    for row, group in enumerate(groups):
-        parts[fold_of[group] == fold].append(row)
-    test, train = (videos.select(parts[held_out]) for held_out in (True, False))
-    trained = {label for labels in train.labels() for label in labels}
-    untrained = sorted({label for labels in test.labels() for label in labels} - trained)
+    is_tested = (_fold_numbers(videos, group, folds, seed) == fold)[group]
+    is_tested_label = is_tested.repeat_interleave(videos.label_counts)
+    tested, trained = (videos.label_indices[mask] for mask in (is_tested_label, ~is_tested_label))
+    untrained = sorted(set(tested.unique().tolist()) - set(trained.unique().tolist()))
     if untrained:
         shown = ", ".join(listing.classes[label] for label in untrained[:NAMES_SHOWN])
         raise InputError(
@@ -92,32 +83,85 @@ def hold_fold_out(listing: Listing, fold: int, folds: NumFolds, *, seed: int) ->
     which = f"fold {fold} of {number} by group"
     dataset = listing.name
     if folds == "groups":
-        which = f"{next(name for name, k in fold_of.items() if k == fold)} held out"
+        which = f"{names[fold - 1]} held out"
     elif seed:
         dataset = f"{listing.name} (fold seed {seed})"
+    test, train = (videos.select(mask.nonzero().flatten()) for mask in (is_tested, ~is_tested))
     return replace(listing, name=f"{dataset}, {which}", train=train, test=test, dataset=dataset)
 
 
-def _spread(counts: dict[str, Counter[int]], number: int) -> dict[str, int]:
-    """Return the fold of each group, from 1; `counts` are the labels of each, in random order."""
-    total: Counter[int] = Counter()
-    for labels in counts.values():
-        total.update(labels)
-    weights = {
-        name: {label: count / total[label] ** 2 for label, count in labels.items()}
-        for name, labels in counts.items()
-    }
-    sizes = {name: sum(w * counts[name][c] for c, w in weights[name].items()) for name in counts}
-    filled = {label: [0] * number for label in total}
-    in_fold = [0] * number
-    fold_of: dict[str, int] = {}
-    for name in sorted(counts, key=sizes.__getitem__, reverse=True):  # stable: ties stay shuffled
-        added = [0.0] * number
-        for label, weight in weights[name].items():
-            added = [sum_ + f * weight for sum_, f in zip(added, filled[label], strict=True)]
-        _, _, fold = min(zip(added, in_fold, range(number), strict=True))
-        for label, count in counts[name].items():
-            filled[label][fold] += count
-        in_fold[fold] += counts[name].total()
-        fold_of[name] = fold + 1
+def _number_of_folds(num_groups: int, num_videos: int, folds: NumFolds) -> int:
+    number = num_groups if folds == "groups" else folds
+    if not 2 <= number <= num_groups:
+        raise InputError(
+            f"data.folds={folds}: the {num_videos} videos have {num_groups} groups, "
+            f"expected at least {max(2, number)}: a group is never divided"
+        )
+    return number
+
+
+def _fold_numbers(videos: VideoTable, group: Tensor, folds: NumFolds, seed: int) -> Tensor:
+    """Return (G,) int64, the fold of each group, from 1; `group` (N,) int64 is that of a video."""
+    num_groups = int(group.max()) + 1
+    if folds == "groups":
+        return torch.arange(1, num_groups + 1)
+    order = torch.randperm(num_groups, generator=torch.Generator().manual_seed(seed))
+    return torch.tensor(_spread(_counted(videos, group, num_groups), order, folds))
+
+
+@dataclass(frozen=True)
+class _ClassCounts:
+    """How many videos of its classes each group has."""
+
+    ends: list[int]
+    """G + 1 places: the classes of a group follow each other."""
+    label: list[int]
+    """Q, those of a group in the order in which its videos have them."""
+    count: list[int]
+    """Q."""
+    weight: list[float]
+    """Q, count / n^2 with the n videos of the class in all groups."""
+    size: Tensor
+    """(G,) float64, the sum of weight x count."""
+
+
+def _counted(videos: VideoTable, group: Tensor, num_groups: int) -> _ClassCounts:
+    """Count the classes of groups; `group` is (N,) int64."""
+    labels = videos.label_indices.long()
+    total = torch.bincount(labels)
+    keys = group.repeat_interleave(videos.label_counts) * len(total) + labels
+    ordered, place = keys.sort(stable=True)
+    starts = (ordered.diff(prepend=ordered[:1] - 1) != 0).nonzero().flatten()
+    count = starts.diff(append=torch.tensor([len(keys)]))
+    by_place = place[starts].argsort()  # as the labels of a group appear
+    by_place = by_place[(ordered[starts][by_place] // len(total)).sort(stable=True).indices]
+    pairs, count = ordered[starts][by_place], count[by_place]
+    of_group, label = pairs // len(total), pairs % len(total)
+    weight = count.double() / total[label].double() ** 2
+    size = np.bincount(of_group, (weight * count).numpy(), minlength=num_groups)
+    ends = torch.searchsorted(of_group, torch.arange(num_groups + 1))
+    return _ClassCounts(
+        ends.tolist(), label.tolist(), count.tolist(), weight.tolist(), torch.from_numpy(size)
+    )
+
+
+def _spread(counts: _ClassCounts, order: Tensor, number: int) -> list[int]:
+    """Return the fold of each group, from 1; `order` (G,) is random."""
+    ends, labels = counts.ends, counts.label
+    filled = [[0] * number for _ in range(max(labels, default=0) + 1)]
+    in_fold, places = [0] * number, range(number)
+    fold_of = [0] * len(order)
+    by_size = order[counts.size[order].argsort(descending=True, stable=True)]
+    for group in by_size.tolist():  # stable: ties stay shuffled
+        first, last = ends[group], ends[group + 1]
+        added = filled[labels[first]] if last == first + 1 else [0.0] * number
+        if last > first + 1:  # the weight of a single class would not change the order
+            for pair in range(first, last):
+                weight, shares = counts.weight[pair], filled[labels[pair]]
+                added = [sum_ + f * weight for sum_, f in zip(added, shares, strict=True)]
+        _, _, fold = min(zip(added, in_fold, places, strict=True))
+        for pair in range(first, last):
+            filled[labels[pair]][fold] += counts.count[pair]
+            in_fold[fold] += counts.count[pair]
+        fold_of[group] = fold + 1
     return fold_of

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch
 
 from stn_action.batch import class_text
 from stn_action.data.video_files import existing_paths
+from stn_action.data.video_groups import may_repeat
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
@@ -142,15 +143,33 @@ def require_unique_names(parts: Mapping[str, VideoTable], *, what: str) -> None:
     Raises:
         InputError: with the number of such videos and the first few.
     """
+    if not may_repeat(parts.values(), "name", within=True):
+        return
     for part, videos in parts.items():
-        names = videos.names()
-        if len(set(names)) < len(names):
-            repeated = [name for name, times in Counter(names).items() if times > 1]
+        if repeated := [name for name, times in Counter(videos.names()).items() if times > 1]:
             raise InputError(
                 f"{what}: {len(repeated)} {part} videos are listed more than once "
                 f"({', '.join(repeated[:NAMES_SHOWN])}); each would count several times: remove "
                 "the repeated lines, or get the official lists"
             )
+
+
+def require_unique_classes(classes: Sequence[str], *, what: str) -> None:
+    """Check that no two classes have one name.
+
+    Args:
+        classes: names.
+        what: the lists, for the message.
+
+    Raises:
+        InputError: with the first few that several have.
+    """
+    repeated = [name for name, times in Counter(classes).items() if times > 1]
+    if repeated:
+        raise InputError(
+            f"{what}: several of the {len(classes)} classes have the same name "
+            f"({', '.join(repeated[:NAMES_SHOWN])}); is the list of classes the official one?"
+        )
 
 
 def require_separate_groups(parts: Mapping[str, VideoTable], *, what: str) -> None:
@@ -163,6 +182,8 @@ def require_separate_groups(parts: Mapping[str, VideoTable], *, what: str) -> No
     Raises:
         InputError: with the number of shared groups and the first few.
     """
+    if not may_repeat(parts.values(), "group", within=False):
+        return
     groups = {part: set(videos.groups()) for part, videos in parts.items()}
     for one, other in combinations(parts, 2):
         shared = sorted(groups[one] & groups[other])

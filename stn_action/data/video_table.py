@@ -2,32 +2,34 @@
 
 A Python object is written to whenever it is used (its reference count), so that every forked worker
 ends with its own copy of a list of objects; tensors are shared. Letters: N videos, L classes, P
-positions.
+positions, M labels of all videos together.
 """
 
 import math
-import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import overload
 
 import torch
 from torch import Tensor
 
-from stn_action.data.video_columns import VideoColumns, ends_of
+from stn_action.data.video_columns import (
+    AT_ONCE,
+    TextColumn,
+    VideoColumns,
+    selected_labels,
+    selected_texts,
+    texts_of,
+    texts_of_video,
+)
 from stn_action.video.backend_table import open_video
 from stn_action.video.content import video_checksum, video_slice_label
 from stn_action.video.reader import VideoReader
 from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS, Reader
-
-_COLUMNS = 3
-"""Texts of a video: name, path, group."""
-_AT_ONCE = 10_000
-"""Videos of which there are Python objects at a time."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class VideoTable(Sequence[Video]):
         self.num_classes = num_classes
         """L with several labels, else None."""
         columns, rates, following = VideoColumns(), array("d"), iter(videos)
-        while some := list(islice(following, _AT_ONCE)):
+        while some := list(islice(following, AT_ONCE)):
             for video in some:
                 self._check_target(video)
             columns.extend(
@@ -188,43 +190,51 @@ class VideoTable(Sequence[Video]):
             return torch.tensor(target)
         return torch.zeros(self.num_classes).index_fill_(0, torch.tensor(target).long(), 1)
 
+    @property
+    def label_indices(self) -> Tensor:
+        """(M,) int32: the indices of the classes of all videos, one video after the other."""
+        return self._labels
+
+    @property
+    def label_counts(self) -> Tensor:
+        """(N,) int64: how many of them each video has."""
+        return self._label_ends.diff()
+
     def names(self) -> list[str]:
         """Return the names of all videos, in order."""
-        return list(self._column(0))
+        return list(chain.from_iterable(self.texts("name")))
 
     def paths(self) -> list[str]:
         """Return the paths of all videos' files, in order."""
-        return list(self._column(1))
+        return list(chain.from_iterable(self.texts("path")))
 
     def groups(self) -> list[str]:
         """Return the groups of all videos, in order."""
-        return list(self._column(2))
+        return list(chain.from_iterable(self.texts("group")))
+
+    def texts(self, column: TextColumn) -> Iterator[list[str]]:
+        """Yield a text of all videos, in order, some thousand at a time."""
+        return texts_of(self._text, self._ends, column)
 
     def labels(self) -> list[tuple[int, ...]]:
         """Return the indices of the classes of each video, in order."""
         labels, ends = self._labels.tolist(), self._label_ends.tolist()
         return [tuple(labels[first:last]) for first, last in pairwise(ends)]
 
-    def select(self, indices: Iterable[int]) -> "VideoTable":
+    def select(self, indices: Iterable[int] | Tensor) -> "VideoTable":
         """Return the table of the videos at `indices`, in this order.
 
         Raises:
             IndexError: there is no such video.
         """
-        rows = torch.tensor([self._row(index) for index in indices], dtype=torch.int64)
+        given = indices if isinstance(indices, Tensor) else list(indices)
+        rows = torch.as_tensor(given, dtype=torch.int64)
+        for wrong in rows[(rows < -len(self)) | (rows >= len(self))].tolist():
+            self._row(wrong)  # raises
+        rows = rows % max(1, len(self))
         joined = self._like(())
-        text, view = bytearray(), self._text.numpy().data
-        starts, ends = (self._ends[_COLUMNS * (rows + step)].tolist() for step in (0, 1))
-        for start, end in zip(starts, ends, strict=True):
-            text += view[start:end]
-        joined._text = torch.frombuffer(text or bytearray(1), dtype=torch.uint8)
-        joined._ends = ends_of(self._ends.diff().reshape(-1, _COLUMNS)[rows].flatten())
-        counts = self._label_ends.diff()[rows]
-        joined._label_ends = ends_of(counts)
-        skipped = self._label_ends[rows] - joined._label_ends[:-1]
-        joined._labels = self._labels[
-            torch.arange(int(counts.sum())) + skipped.repeat_interleave(counts)
-        ]
+        joined._text, joined._ends = selected_texts(self._text, self._ends, rows)
+        joined._labels, joined._label_ends = selected_labels(self._labels, self._label_ends, rows)
         joined._seconds = self._seconds[rows]
         joined._rates = self._rates[rows]
         return joined
@@ -271,11 +281,7 @@ class VideoTable(Sequence[Video]):
         if isinstance(index, slice):
             return self.select(range(*index.indices(len(self))))
         row = self._row(index)
-        ends = self._ends[_COLUMNS * row : _COLUMNS * (row + 1) + 1].tolist()
-        text = self._text[ends[0] : ends[-1]].numpy().tobytes()
-        name, path, group = (
-            os.fsdecode(text[start - ends[0] : end - ends[0]]) for start, end in pairwise(ends)
-        )
+        name, path, group = texts_of_video(self._text, self._ends, row)
         first, last = self._label_ends[row : row + 2].tolist()
         labels = self._labels[first:last].tolist()
         start, end = (None if math.isnan(s) else s for s in self._seconds[row].tolist())
@@ -308,11 +314,3 @@ class VideoTable(Sequence[Video]):
         found = len(video.target) if isinstance(video.target, tuple) else None
         if found != wanted:
             raise TypeError(f"{video.name}: target must be {expected}, got {video.target!r}")
-
-    def _column(self, number: int) -> Iterator[str]:
-        text = self._text.numpy().data
-        starts, ends = self._ends[number:-1:_COLUMNS], self._ends[number + 1 :: _COLUMNS]
-        for some in range(0, len(self), _AT_ONCE):  # no list of a million places
-            places = (column[some : some + _AT_ONCE].tolist() for column in (starts, ends))
-            for start, end in zip(*places, strict=True):
-                yield os.fsdecode(bytes(text[start:end]))

@@ -1,9 +1,12 @@
-"""Paired bootstrap over groups of videos: is one arm better than another?"""
+"""Bootstrap over groups of videos: is one arm better than another, and how sure is a share?"""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+_DRAWS_AT_ONCE = 2**22
+"""Groups that are drawn at a time; all at once, those of a large data set would fill a memory."""
 
 
 class PairedDifference(NamedTuple):
@@ -66,8 +69,10 @@ def paired_bootstrap(
         group_of, sizes = torch.arange(len(groups)), torch.ones_like(groups)
     group_gains = torch.zeros(len(sizes), dtype=torch.float64).index_add_(0, group_of, gained)
 
-    drawn = torch.randint(len(sizes), (num_samples, len(sizes)), generator=generator)
-    resampled = group_gains[drawn].sum(1) / sizes[drawn].sum(1)
+    resampled = torch.empty(num_samples, dtype=torch.float64)
+    for some in resampled.split(max(1, _DRAWS_AT_ONCE // len(sizes))):
+        drawn = torch.randint(len(sizes), (len(some), len(sizes)), generator=generator)
+        some[:] = group_gains[drawn].sum(1) / sizes[drawn].sum(1)
     # Sums of shares differ from 0 by rounding: what is that small is 0 and counts for both sides.
     resampled[resampled.abs() < 1e-12] = 0.0
     low, high = torch.quantile(resampled, torch.tensor([0.025, 0.975], dtype=torch.float64))
@@ -79,6 +84,49 @@ def paired_bootstrap(
         high=float(high),
         p=min(1.0, 2 * float(torch.minimum(below, above))),
     )
+
+
+class ShareInterval(NamedTuple):
+    """Where a share of videos is, other groups of videos considered."""
+
+    low: float
+    """Lower end of the 95 % percentile interval."""
+    high: float
+    """Upper end of the 95 % percentile interval."""
+    units: str
+    """What was resampled, in words."""
+
+    def line(self, label: str) -> str:
+        """Return the interval as a tool prints it; `label` is the share's."""
+        return (
+            f"{label} from {self.low:.1%} to {self.high:.1%}: 95 % interval of a bootstrap over "
+            f"{self.units}"
+        )
+
+
+def share_interval(
+    correct: Tensor,
+    groups: Tensor,
+    num_samples: int = 10_000,
+    generator: torch.Generator | None = None,
+) -> ShareInterval:
+    """Return the interval of a share of videos by resampling whole groups.
+
+    It is about other videos of such groups, not about other seeds or splits: networks that were
+    trained on other folds count as one.
+
+    Args:
+        correct: (N,) bool, or numbers.
+        groups: (N,) int64, the group of each video.
+        num_samples: see `paired_bootstrap`.
+        generator: see `paired_bootstrap`.
+
+    Raises:
+        ValueError: as `paired_bootstrap`.
+    """
+    nothing = torch.zeros_like(correct)
+    _, low, high, _ = paired_bootstrap(nothing, correct, groups, num_samples, generator)
+    return ShareInterval(low, high, resampled_units(groups))
 
 
 def resampled_units(groups: Tensor) -> str:

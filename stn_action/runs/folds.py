@@ -11,12 +11,14 @@ from stn_action.build.data import fold_configs, load_listing
 from stn_action.build.protocol_line import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
+from stn_action.data.video_groups import numbered_groups
 from stn_action.data.video_table import VideoTable
 from stn_action.disk.atomic_file import write_file
 from stn_action.disk.json_file import read_json
 from stn_action.distributed import build_strategy
 from stn_action.errors import InputError
-from stn_action.evaluation.metrics import score_videos
+from stn_action.evaluation.bootstrap import share_interval
+from stn_action.evaluation.metrics import TopK, score_videos
 from stn_action.evaluation.views import ViewPredictions
 from stn_action.runs.folder import (
     check_folder,
@@ -32,6 +34,8 @@ from stn_action.runs.run_checkpoint import has_checkpoint, has_fold_checkpoint
 from stn_action.runs.test import TestResult
 from stn_action.runs.train import train
 
+INTERVAL_SEED = 0
+"""Of the groups that are drawn for the interval of the accuracy."""
 FOLD_CHECKPOINTS = "fold_*/last.pt"
 """The checkpoints in the folder of a run over folds."""
 
@@ -132,7 +136,7 @@ def pooled_listing(config: Config, listings: Sequence[Listing]) -> Listing:
 def pooled_result(
     config: Config, pooled: Listing, probabilities: torch.Tensor, failures: list[tuple[str, str]]
 ) -> TestResult:
-    """Return the test of all folds together.
+    """Return the test of all folds together, with the interval of its top-1 accuracy by group.
 
     Args:
         config: of any fold.
@@ -146,4 +150,11 @@ def pooled_result(
     predictions = ViewPredictions(seen, view, targets[seen], probabilities[seen], failures=[])
     scores = score_videos(predictions, targets, len(pooled.classes))
     line = protocol(config, pooled, len(failures))
-    return TestResult(line, scores, config.train.monitor, None, None, failures)
+    interval = None
+    if "top1" in scores.numbers:  # not with several labels
+        top1 = TopK(targets, len(pooled.classes), 1)
+        top1.update(predictions)
+        _, groups = numbered_groups(pooled.test)
+        generator = torch.Generator().manual_seed(INTERVAL_SEED)
+        interval = share_interval(top1.correct(), groups, generator=generator)
+    return TestResult(line, scores, config.train.monitor, None, None, failures, interval=interval)

@@ -10,6 +10,7 @@ from torch import Tensor
 from stn_action.build.protocol_line import protocol
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
+from stn_action.data.video_groups import numbered_groups
 from stn_action.data.video_table import VideoTable
 from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap, resampled_units
 from stn_action.runs.folds import pooled_listing
@@ -92,9 +93,7 @@ class ProbeResults:
     @property
     def groups(self) -> Tensor:
         """Return (N,) int64: videos that may resemble each other have one number."""
-        names = self.videos.groups()
-        numbers = {name: number for number, name in enumerate(sorted(set(names)))}
-        return torch.tensor([numbers[name] for name in names])
+        return numbered_groups(self.videos)[1]
 
     def difference(self, row: ProbeRow, against: ProbeRow) -> PairedDifference:
         """Return the gain of a row, by a paired bootstrap over groups, seeds averaged per video."""

@@ -19,6 +19,7 @@ from stn_action.data.video_table import Video
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.evaluation.attention import TargetScores, score_targets
+from stn_action.evaluation.bootstrap import ShareInterval
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.frame_scores import FrameScores, score_frames
 from stn_action.evaluation.metrics import METRICS, Scores, score_videos
@@ -50,6 +51,8 @@ class TestResult:
     """Names of the videos that could not be read, and why."""
     frames: FrameScores | None = None
     """The frame mAP, of samples that are persons at key frames."""
+    interval: ShareInterval | None = None
+    """Of the top-1 accuracy, where several folds are pooled."""
 
     __test__ = False
 
@@ -62,6 +65,8 @@ class TestResult:
         }
         if self.frames is not None:
             numbers["frame_map"] = self.frames.mean
+        if self.interval is not None:
+            numbers["top1_interval"] = list(self.interval[:2])
         if self.shuffled is not None:
             numbers[shuffled_name(self.monitor)] = self.shuffled
         if self.regions is not None:
@@ -73,6 +78,8 @@ class TestResult:
     def lines(self) -> list[str]:
         """Return the lines that a tool prints."""
         lines = [self.protocol, self.scores.line()]
+        if self.interval is not None:
+            lines.append(self.interval.line(METRICS["top1"].label))
         if self.frames is not None:
             lines.append(self.frames.line())
         if self.shuffled is not None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from stn_action.data import video_columns
 from stn_action.data.video_columns import VideoColumns
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.video.writer import write_video
@@ -137,6 +138,24 @@ def test_names_and_groups_are_read_alone():
     assert videos.names() == [video.name for video in VIDEOS]
     assert videos.groups() == [video.group for video in VIDEOS]
     assert VideoTable().names() == []
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_texts_come_some_at_a_time(at_once, monkeypatch):
+    monkeypatch.setattr(video_columns, "AT_ONCE", at_once)
+    texts = list(VideoTable(VIDEOS).texts("group"))
+    assert [len(some) for some in texts] == {1: [1, 1, 1, 1], 2: [2, 2], 5: [4]}[at_once]
+    assert [one for some in texts for one in some] == ["g1", "", "group\n2", "g2"]
+    assert VideoTable(VIDEOS).paths()[2] == "/data/走/ä \udcff.mkv"
+
+
+def test_videos_are_selected_in_any_order_and_more_than_once():
+    videos = VideoTable(VIDEOS)
+    for rows in ([2, 3, 0, 1, 1], [-1, -4], []):
+        expected = [VIDEOS[row] for row in rows]
+        assert list(videos.select(rows)) == list(videos.select(torch.tensor(rows))) == expected
+    with pytest.raises(IndexError, match=r"index must be in \[-4, 4\), got -5"):
+        videos.select([0, -5])
 
 
 def test_one_kind_of_label_is_expected():

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from stn_action.evaluation.bootstrap import paired_bootstrap, resampled_units
+from stn_action.evaluation import bootstrap
+from stn_action.evaluation.bootstrap import paired_bootstrap, resampled_units, share_interval
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -82,3 +83,22 @@ def test_of_a_single_group_the_videos_are_drawn_and_the_words_tell():
     assert one == paired_bootstrap(zeros, gains, torch.arange(4), 4000, generator())
     assert resampled_units(torch.full((4,), 7)).startswith("4 test videos of one group: too narrow")
     assert resampled_units(torch.tensor([7, 7, 3, 3])) == "2 groups of test videos"
+
+
+def test_draws_in_parts_are_those_of_one_go(monkeypatch):
+    gains, groups = torch.tensor([1.0, -1.0, 1.0, 0.0, 1.0]), torch.tensor([0, 0, 1, 2, 2])
+    whole = paired_bootstrap(torch.zeros(5), gains, groups, 50, generator())
+    monkeypatch.setattr(bootstrap, "_DRAWS_AT_ONCE", 20)
+    assert paired_bootstrap(torch.zeros(5), gains, groups, 50, generator()) == whole
+
+
+def test_the_interval_of_a_share_is_about_its_groups():
+    correct = torch.tensor([True, False])
+    interval = share_interval(correct, torch.tensor([0, 1]), 2000, generator())
+    assert interval == (0.0, 1.0, "2 groups of test videos")
+    assert interval.line("top-1") == (
+        "top-1 from 0.0% to 100.0%: 95 % interval of a bootstrap over 2 groups of test videos"
+    )
+    together = torch.tensor([True, False] * 40)
+    pairs = torch.arange(40).repeat_interleave(2)  # each group has the share of all
+    assert share_interval(together, pairs, 500, generator())[:2] == (0.5, 0.5)

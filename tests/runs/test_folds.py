@@ -36,7 +36,11 @@ def test_the_predictions_of_all_folds_are_pooled(config, tmp_path):
         "ucf101, 2 folds pooled: 6 videos, 0 failed; 4x2 frames of 32x32, 2 clips x 1 crops, "
         "whole frame"
     )
-    assert json.loads((run / "test.json").read_text())["protocol"] == result.protocol
+    written = json.loads((run / "test.json").read_text())
+    assert written["protocol"] == result.protocol
+    low, high = written["top1_interval"]
+    assert 0 <= low <= result.scores.numbers["top1"] <= high <= 1
+    assert result.lines()[2].endswith("interval of a bootstrap over 6 groups of test videos")
     pooled = rows_of(run / "test_predictions.csv")
     apart = [row for fold in (1, 2) for row in rows_of(run / f"fold_{fold}/test_predictions.csv")]
     assert pooled == apart

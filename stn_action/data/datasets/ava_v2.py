@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from stn_action.data.datasets.list_file import safe_name
 from stn_action.data.datasets.named_files import subfolder
 from stn_action.data.key_frames import KeyFrameBoxes
 from stn_action.data.listing import Listing, require_folder
@@ -195,7 +196,8 @@ def read_ava_samples(folder: Path, part: str) -> AvaSamples:
     lines = read_ava_columns(path)
     require_ava_seconds(lines.videos, lines.seconds, path)
     _require_known(lines, path)
-    numbers = {film: number for number, film in enumerate(dict.fromkeys(lines.videos))}
+    films = dict.fromkeys(lines.videos)
+    numbers = {safe_name(film, where=str(path)): number for number, film in enumerate(films)}
     film = np.array([numbers[one] for one in lines.videos], dtype=np.int64)
     seconds = lines.seconds.astype(np.int64)
     frames = FRAMES_OF_FILM * film + seconds

@@ -6,6 +6,7 @@ import difflib
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,11 +57,11 @@ def read_csv_columns(
             header = _header_of(rows.pop(0), f"{file}, line {first}", required, optional)
             first += 1
         lines: Sequence[int] = range(first, first + len(rows))
-        if not {len(row) for row in rows} <= {len(header)}:
+        if not set(map(len, rows)) <= {len(header)}:
             lines, rows = _filled_rows(file, first, rows, header)
         if rows:
             has_rows = True
-            columns = [[cell.strip() for cell in column] for column in zip(*rows, strict=True)]
+            columns = [list(map(str.strip, column)) for column in zip(*rows, strict=True)]
             yield CsvRows(file, lines, dict(zip(header, columns, strict=True)))
     if not has_rows:
         raise InputError(f"{file}: there is no row in this {what}, expected a header and rows")
@@ -83,12 +84,14 @@ def _rows_of(file: Path, what: str) -> Iterator[tuple[int, list[list[str]]]]:
         reader = csv.reader(text, strict=True, skipinitialspace=True)
         first, rows = 1, []
         try:
-            for row in reader:
-                rows.append(row)
-                if len(rows) == AT_ONCE:
-                    _check_lines(file, first, rows, reader.line_num)
-                    yield first, rows
-                    first, rows = reader.line_num + 1, []
+            while True:
+                rows = []
+                rows.extend(islice(reader, AT_ONCE))  # keeps those before an error
+                if not rows:
+                    return
+                _check_lines(file, first, rows, reader.line_num)
+                yield first, rows
+                first = reader.line_num + 1
         except csv.Error as error:
             _check_lines(file, first, rows, reader.line_num)
             reason = f"this is not CSV: {error}"
@@ -102,9 +105,6 @@ def _rows_of(file: Path, what: str) -> Iterator[tuple[int, list[list[str]]]]:
             raise InputError(
                 f"{file}, line {_line_not_utf8(file)}: this is not UTF-8; save the file as UTF-8"
             ) from None
-    _check_lines(file, first, rows, reader.line_num)
-    if rows:
-        yield first, rows
 
 
 def _check_lines(file: Path, first: int, rows: list[list[str]], last: int) -> None:

@@ -53,8 +53,9 @@ def list_csv(root: str | Path, fold: int = 1) -> Listing:
     """
     del fold
     file = Path(root)
-    if file.is_dir():
-        raise InputError(f"data.root: {file} is a folder, expected a CSV file; {REMEDY}")
+    if not file.is_file():
+        found = "is a folder, expected a CSV file" if file.is_dir() else "is no file"
+        raise InputError(f"data.root: {file} {found}; {REMEDY}")
     content = _Content(file)
     if content.names_differ:
         return content.listing()
@@ -229,15 +230,22 @@ def _places_of_parts(rows: CsvRows) -> Mapping[str, Sequence[int]]:
 
 def _stems(paths: Sequence[str], with_suffix: frozenset[str]) -> list[str]:
     """Return the names of files: see `list_csv`."""
+    together = "\n".join(("", *paths))
+    if any(odd in together for odd in ("\n.", "\n/", "/.", "//")):
+        paths = list(map(_below, paths))
     stems = []
     for path in paths:
-        below = path
-        if path[0] in "./" or "/." in path or "//" in path:
-            below = _OUTSIDE.sub("", normpath(path))
-        stem, _, suffix = below.rpartition(".")
-        is_known = suffix.lower() in _SUFFIXES and stem not in with_suffix
-        stems.append(stem if is_known and stem[-1:] not in ("", "/") else below)
+        stem, _, suffix = path.rpartition(".")
+        is_known = (suffix in _SUFFIXES or suffix.lower() in _SUFFIXES) and stem not in with_suffix
+        stems.append(stem if is_known and stem[-1:] not in ("", "/") else path)
     return stems
+
+
+def _below(path: str) -> str:
+    """Return a path as it is written, but without detours and steps upwards at its start."""
+    if path[0] in "./" or "/." in path or "//" in path:
+        return _OUTSIDE.sub("", normpath(path))
+    return path
 
 
 def _named_alike(file: Path) -> frozenset[str]:

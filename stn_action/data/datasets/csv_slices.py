@@ -1,6 +1,7 @@
 """Slices of files in a list of videos: their bounds and names. Letter: N rows."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def slice_seconds(rows: CsvRows) -> np.ndarray:
     for place, column in enumerate(("start_seconds", "end_seconds")):
         cells = rows.columns.get(column, ())
         if any(cells):
-            seconds[:, place] = [_parsed(cell) for cell in cells]
+            seconds[:, place] = _numbers(cells)
             for row in (seconds[:, place] < 0).nonzero()[0][:1]:
                 raise InputError(
                     f"{rows.where(row)}: {column} must be a number of seconds from 0 on, or empty, "
@@ -31,6 +32,17 @@ def slice_seconds(rows: CsvRows) -> np.ndarray:
             f"{np.nan_to_num(start):g}"
         )
     return seconds
+
+
+def _numbers(cells: Sequence[str]) -> Sequence[float]:
+    """Return the seconds of cells: see `_parsed`."""
+    try:
+        numbers = [float(cell) if cell else math.nan for cell in cells]
+    except ValueError:
+        return [_parsed(cell) for cell in cells]
+    if np.isfinite(numbers).sum() + cells.count("") == len(cells):
+        return numbers
+    return [_parsed(cell) for cell in cells]
 
 
 def _parsed(cell: str) -> float:
@@ -66,5 +78,5 @@ def _fragment(start: float, end: float) -> str:
     ('#t=1.5,3', '#t=,3', '#t=1.5', '')
     """
     first = f"{start:.15g}" if start > 0 else ""
-    last = "" if math.isnan(end) else f",{end:.15g}"
+    last = "" if end != end else f",{end:.15g}"
     return f"#t={first}{last}" if first or last else ""

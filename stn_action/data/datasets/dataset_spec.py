@@ -10,6 +10,7 @@ from stn_action.data.key_frames import KeyFrameBoxes
 from stn_action.data.listing import (
     Listing,
     require_separate_groups,
+    require_unique_classes,
     require_unique_names,
     require_videos,
 )
@@ -67,8 +68,10 @@ class DatasetSpec:
     """The list is what the folders hold: nothing can be missing, though a file may be no video."""
     searched: str = "{root}"
     """Folders in which videos are searched, for messages."""
-    list_folder: str | None = None
-    """Folder of official lists, in the root or beside it."""
+    list_folders: tuple[str, ...] = ()
+    """Folders of official lists in the root."""
+    lists_beside: bool = False
+    """These folders may be beside the root."""
     key_frames: Callable[[Path], KeyFrameBoxes] | None = None
     """Root to the boxes of the test list, which the frame mAP is about; None: there are none."""
     of_tubes: bool = False
@@ -113,7 +116,8 @@ class DatasetSpec:
 
         Raises:
             InputError: there is no such fold, the folder or the lists are missing, malformed or
-                not the official ones, a video is listed twice, or a group is in two parts.
+                not the official ones, a class or a video is listed twice, or a group is in two
+                parts.
         """
         if folds is not None:
             listing = hold_fold_out(self._pool(root), fold, folds, seed=fold_seed)
@@ -128,6 +132,7 @@ class DatasetSpec:
                 f"{root}: not the official lists of {listing.name}: {found.words(unit)}, "
                 f"expected {official.words(unit)}; {self.remedy}"
             )
+        require_unique_classes(listing.classes, what=f"{root}, {listing.name}")
         require_unique_names(parts, what=f"{root}, {listing.name}")
         require_separate_groups(parts, what=f"{root}, {listing.name}")
         if official.fits(found):

@@ -46,7 +46,8 @@ DATASETS = {
                 "ucf101 split 3": Counts(101, 9624, 3696),
             },
             searched="{root}, {root}/UCF-101 and their class folders",
-            list_folder=ucf101.LISTS,
+            list_folders=(ucf101.LISTS,),
+            lists_beside=True,
         ),
         DatasetSpec(
             "ucf101_24",
@@ -85,6 +86,7 @@ DATASETS = {
                 official={f"{name} val": counts},
                 files_may_be_missing=True,
                 searched="{root}/train and {root}/val, or those of {root}/videos",
+                list_folders=(kinetics.LISTS,),
             )
             for name, list_videos, counts in (
                 ("kinetics400", kinetics.list_kinetics400, Counts(400, 246_534, 19_906)),
@@ -98,6 +100,7 @@ DATASETS = {
             something_something.REMEDY_V1,
             official={"something_v1 validation": Counts(174, 86_017, 11_522)},
             searched=f"{{root}}/{something_something.FRAMES_V1}",
+            list_folders=something_something.LIST_FOLDERS[1:],
             mirrors_labels=True,
         ),
         DatasetSpec(
@@ -106,6 +109,7 @@ DATASETS = {
             something_something.REMEDY_V2,
             official={"something_v2 validation": Counts(174, 168_913, 24_777)},
             searched=f"{{root}}/{something_something.VIDEOS_V2} or, without it, {{root}}",
+            list_folders=something_something.LIST_FOLDERS[1:],
             mirrors_labels=True,
         ),
         DatasetSpec(
@@ -114,6 +118,7 @@ DATASETS = {
             diving48.REMEDY,
             official={"diving48 v2": Counts(48, 15_027, 1_970)},
             searched="{root}/rgb or, without it, {root}/videos or {root}",
+            list_folders=(diving48.LISTS,),
         ),
         DatasetSpec(
             "finegym99",
@@ -242,6 +247,7 @@ DATASETS = {
             counted_groups="films",
             files_may_be_missing=True,
             searched=f"{{root}}/{ava_v2.CUT} and {{root}}/{ava_v2.FULL}",
+            list_folders=(ava_v2.LISTS,),
             key_frames=ava_v2.read_key_frames,
         ),
         *(

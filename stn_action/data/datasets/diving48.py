@@ -10,7 +10,7 @@ from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
 TRAIN, TEST, CLASSES = "Diving48_V2_train.json", "Diving48_V2_test.json", "Diving48_vocab.json"
-VIDEOS = ("rgb", "videos")
+LISTS, VIDEOS = "annotations", ("rgb", "videos")
 REMEDY = (
     f"get Diving48_rgb.tar.gz, {TRAIN}, {TEST} and {CLASSES} from "
     "http://www.svcl.ucsd.edu/projects/resound/dataset.html and unpack them in data.root"
@@ -38,7 +38,7 @@ def list_diving48(root: str | Path, fold: int = 1) -> Listing:
     """
     del fold
     root = require_folder(root, what="diving48", remedy=REMEDY)
-    lists = root if (root / TRAIN).exists() else root / "annotations"
+    lists = root if (root / TRAIN).exists() else root / LISTS
     if not (lists / TRAIN).exists():
         lists = root  # named in the message
     classes = _read_classes(lists / CLASSES)

@@ -117,6 +117,7 @@ def _read_rows(path: Path, part: _Part) -> list[_Row]:
                 "is this the list of another part?"
             )
         first, last = read_span(start, end, where=where)
+        safe_name(label, where=where)  # a video is called by it, and files by the video
         stem = f"{safe_name(youtube_id, where=where)}_{first:06}_{last:06}"
         rows.append(_Row(where, label, youtube_id, stem))
     return rows

@@ -61,7 +61,7 @@ def list_kth(root: str | Path, fold: int = 1) -> Listing:
 
 def _sequences(path: Path, files: Mapping[str, Mapping[str, Path]], root: Path) -> Iterator[Video]:
     for line in read_list_lines(path, remedy=REMEDY):
-        if not re.match(r"person\d+_", line):  # the head
+        if not re.search(r"person\d+_", line):  # the head
             continue
         match = _LINE.fullmatch(line)
         if match is None or not 1 <= int(match["person"]) <= 25:

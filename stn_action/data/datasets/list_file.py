@@ -99,7 +99,7 @@ def read_json_list(path: Path, kind: type, *, remedy: str) -> Any:
 
 
 def safe_name(name: str, *, where: str) -> str:
-    """Return the name of a video in a list: a path that stays below the folder of the videos.
+    """Return a name in a list: of a video or a class, a path that stays below its folder.
 
     Raises:
         InputError: it is empty or absolute, leads upwards, or no file can be called so.
@@ -107,7 +107,8 @@ def safe_name(name: str, *, where: str) -> str:
     parts = name.replace("\\", "/").split("/")  # not a Path: there may be half a million names
     if not parts[0] or parts[0].endswith(":") or ".." in parts:
         raise InputError(
-            f"{where}: expected the name of a video below its folder, without '..', got {name!r}"
+            f"{where}: expected the name of a video or a class, below its folder and without '..', "
+            f"got {name!r}"
         )
     try:
         name.encode()

@@ -39,8 +39,9 @@ def list_something_v1(root: str | Path, fold: int = 1) -> Listing:
 
     The lists are `something-something-v1-labels.csv`, a class a line, and `-train.csv` and
     `-validation.csv`, lines of `<id>;<class>`, in `root`, `root/labels` or `root/annotations`; the
-    frames `20bn-something-something-v1/<id>/00001.jpg` and so on. Labels count the lines of the
-    list of classes. The lists do not name the people: each video is a group of its own.
+    frames `20bn-something-something-v1/<id>/00001.jpg` and so on, or, re-encoded, `<id>.mp4` there.
+    Labels count the lines of the list of classes. The lists do not name the people: each video is a
+    group of its own.
 
     Args:
         root: the folder of the data set.
@@ -66,7 +67,10 @@ def list_something_v1(root: str | Path, fold: int = 1) -> Listing:
         return rows
 
     folder = root / FRAMES_V1
-    return _listing("something_v1", classes, classes_list, read, lambda video: folder / video)
+    suffix = ".mp4" if _is_reencoded(folder) else ""
+    return _listing(
+        "something_v1", classes, classes_list, read, lambda video: folder / f"{video}{suffix}"
+    )
 
 
 def list_something_v2(root: str | Path, fold: int = 1) -> Listing:
@@ -76,8 +80,8 @@ def list_something_v2(root: str | Path, fold: int = 1) -> Listing:
     and `validation.json`, lists of objects whose `template` without its square brackets is the
     class of `id`; as published first they were called `something-something-v2-train.json` and so
     on. They are in `root`, `root/labels` or `root/annotations`, the videos
-    `20bn-something-something-v2/<id>.webm` or, re-encoded, `<id>.mp4` in `root`. The lists do not
-    name the people: each video is a group of its own.
+    `20bn-something-something-v2/<id>.webm` or, re-encoded, `<id>.mp4` there or in `root`. The lists
+    do not name the people: each video is a group of its own.
 
     Args:
         root: the folder of the data set.
@@ -99,10 +103,14 @@ def list_something_v2(root: str | Path, fold: int = 1) -> Listing:
 
     classes = _numbered_classes(find("labels"))
     folder = subfolder(root, VIDEOS_V2)
-    suffix = ".webm" if folder != root else ".mp4"
+    suffix = ".mp4" if folder == root or _is_reencoded(folder) else ".webm"
     return _listing(
         "something_v2", classes, find("labels"), read, lambda video: folder / f"{video}{suffix}"
     )
+
+
+def _is_reencoded(folder: Path) -> bool:
+    return next(folder.glob("*.mp4"), None) is not None
 
 
 def _find(root: Path, files: tuple[str, ...], name: str, remedy: str) -> Path:

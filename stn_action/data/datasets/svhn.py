@@ -5,6 +5,7 @@ from pathlib import Path
 from stn_action.batch import NO_CLASS
 from stn_action.data.listing import Listing, require_folder
 from stn_action.data.video_table import Video, VideoTable
+from stn_action.errors import InputError
 from stn_action.person.formats.digit_struct import (
     DIGIT_STRUCT,
     NUMBER_PARTS,
@@ -46,6 +47,8 @@ def list_svhn(root: str | Path, fold: int = 1) -> Listing:
         if part == "extra" and not has_extra:
             continue
         folder = require_folder(root / part, what="svhn", remedy=REMEDY)
+        if not (folder / DIGIT_STRUCT).is_file():
+            raise InputError(f"svhn: there is no {DIGIT_STRUCT} in {folder}; {REMEDY}")
         listed = "test" if part == "test" else "train"
         for number in read_digit_struct(folder / DIGIT_STRUCT, with_boxes=False):
             if len(number.digits) > POSITIONS:

@@ -1,11 +1,11 @@
 """UTD-MHAD's videos: 27 actions of eight people, split by person (Chen et al. 2015)."""
 
+import re
 from itertools import product
 from pathlib import Path
 
-from stn_action.data.datasets.named_files import subfolder
+from stn_action.data.datasets.named_files import read_file_names, subfolder
 from stn_action.data.listing import Listing, require_folder
-from stn_action.data.video_files import files_by_stem
 from stn_action.data.video_table import Video, VideoTable
 
 CLASSES = (
@@ -24,6 +24,7 @@ SUBJECTS, REPETITIONS = 8, 4
 CORRUPTED = ("a8_s1_t4", "a23_s6_t4", "a27_s8_t4")
 """Sequences that the authors left out."""
 VIDEOS = "RGB"
+_STEM = re.compile(rf"(a([1-9]\d?)_s[1-{SUBJECTS}]_t[1-{REPETITIONS}])_color")
 REMEDY = (
     "get RGB.zip from https://personal.utdallas.edu/~kehtar/UTD-MHAD.html and unpack it as "
     f"{VIDEOS}/a<action>_s<subject>_t<repetition>_color.avi of data.root"
@@ -44,19 +45,30 @@ def list_utd_mhad(root: str | Path, fold: int = 1) -> Listing:
         fold: 1; there is one.
 
     Raises:
-        InputError: the folder is missing.
+        InputError: the folder is missing, or holds a video that is not named so.
     """
     del fold
     root = require_folder(root, what="utd_mhad", remedy=REMEDY)
     folder = subfolder(root, VIDEOS)
-    files = files_by_stem(folder)
+    files = {
+        name: path
+        for path, name in read_file_names(
+            folder, _read_name, expected="videos a<1-27>_s<1-8>_t<1-4>_color.avi",
+            name="utd_mhad", remedy=REMEDY, may_be_empty=True,
+        )
+    }  # fmt: skip
     parts: tuple[list[Video], list[Video]] = ([], [])
     for label, subject, repetition in product(
         range(len(CLASSES)), range(1, SUBJECTS + 1), range(1, REPETITIONS + 1)
     ):
         name = f"a{label + 1}_s{subject}_t{repetition}"
         if name not in CORRUPTED:
-            file = files.get(f"{name}_color", folder / f"{name}_color.avi")
+            file = files.get(name, folder / f"{name}_color.avi")
             parts[(subject + 1) % 2].append(Video(name, file, label, f"s{subject}"))
     train, test = map(VideoTable, parts)
     return Listing("utd_mhad", CLASSES, train, VideoTable(), test)
+
+
+def _read_name(stem: str) -> str | None:
+    match = _STEM.fullmatch(stem)
+    return match[1] if match and int(match[2]) <= len(CLASSES) else None

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from stn_action.data.datasets.list_file import first_names
 from stn_action.data.datasets.named_files import subfolder
 from stn_action.data.listing import NAMES_SHOWN, Listing, require_folder
 from stn_action.data.video_files import files_by_stem
@@ -30,10 +31,21 @@ def list_weizmann(root: str | Path, fold: int) -> Listing:
             are trained on.
 
     Raises:
-        InputError: the folder or that of a class is missing, or a file is not named like a clip.
+        InputError: the folder or that of a class is missing, or a file is not named like a clip, or
+            a folder of clips not like a class.
     """
     root = require_folder(root, what="weizmann", remedy=REMEDY)
     folder = subfolder(root, VIDEOS)
+    others = sorted(
+        path.name
+        for path in folder.glob("[!.]*")
+        if path.name not in CLASSES and files_by_stem(path)
+    )
+    if others:
+        raise InputError(
+            f"weizmann: {folder} holds folders of clips that are no class: {first_names(others)}; "
+            f"classes are {', '.join(CLASSES)}"
+        )
     videos = [video for label in range(len(CLASSES)) for video in _videos_of(folder, label)]
     person = PEOPLE[fold - 1]
     return Listing(

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stn_action.data.datasets.csv_copy import list_of_copies
 from stn_action.data.datasets.dataset_table import DATASETS
+from stn_action.data.datasets.list_file import MAX_LIST_BYTES
 from stn_action.data.video_table import Video
 from stn_action.disk.atomic_file import WriteError, unwritable, write_file
 from stn_action.errors import InputError
@@ -20,9 +22,7 @@ from stn_action.jobs.reencode.reencoded_video import Recipe, ReencodedVideo, ree
 from stn_action.workers.pool import Failed
 
 REPORT, SCRATCH = "report.tsv", ".unfinished"
-LIST_SUFFIXES = (".csv", ".json", ".txt")
-LARGEST_LIST = 20_000_000
-"""Bytes of a file that is still taken for a list."""
+LIST_SUFFIXES = (".csv", ".json", ".txt", ".pbtxt")
 CONTINUES = "make room, then give the same command again: what is done stays done"
 
 
@@ -47,13 +47,14 @@ class ReencodeSummary:
         if self.job.failures:
             lines.append(f"all failures are in {out / REPORT}")
         slices = sum(video.is_slice for video in self.plan.videos)
-        if slices:
+        if slices and not self.plan.is_list:
             lines.append(
                 f"{slices} videos are slices: each is a file of its own now, {out}/NAME.mp4, which "
                 "a list names without start and end"
             )
         people = f" data.people={out / PEOPLE}" if self.plan.people is not None else ""
-        return [*lines, f"written to {out}; train with data.root={out}{people}"]
+        root = out / self.plan.root.name if self.plan.is_list else out
+        return [*lines, f"written to {out}; train with data.root={root}{people}"]
 
 
 def reencode_dataset(
@@ -94,7 +95,11 @@ def reencode_dataset(
         )
     try:
         _write_report(plan, job.failures)
-        copy_lists(plan.root, plan.out)
+        if plan.is_list:
+            list_file = plan.out / plan.root.name
+            write_file(list_file, list_of_copies(plan.root), remedy=CONTINUES)
+        else:
+            copy_lists(plan.root, plan.out)
     except OSError as error:
         raise InputError(f"{error.filename or plan.out}: {error.strerror}; {CONTINUES}") from error
     return ReencodeSummary(plan, job, uncropped=0 if plan.recipe.margin is None else full)
@@ -103,9 +108,9 @@ def reencode_dataset(
 def copy_lists(root: Path, out: Path) -> None:
     """Copy the small files beside a data set's videos that its loader needs.
 
-    These are text files in `root` itself, and folders that hold nothing but `.txt` files. A folder
-    of official lists may also be beside `root`; its copy is in `out`. Folders of CSV files are
-    left out: they hold boxes, which do not fit other frames.
+    These are text files in `root` itself, folders that hold nothing but `.txt` files, and those
+    called like a folder of official lists. UCF101's may also be beside `root`; its copy is in
+    `out`. Other folders of CSV files are left out: they hold boxes, which do not fit other frames.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -120,17 +125,26 @@ def _lists(root: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file, and its path in the copy."""
     entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     for path in entries:
-        small = path.is_file() and path.stat().st_size <= LARGEST_LIST
-        if small and path.suffix in LIST_SUFFIXES:
+        if _is_list(path):
             yield path, path.name
     folders = [path for path in entries if path.is_dir()]
-    for name in {spec.list_folder for spec in DATASETS.values() if spec.list_folder}:
-        if root / name not in folders:
-            folders.append(root.absolute().parent / name)
+    for spec in DATASETS.values():
+        for name in spec.list_folders if spec.lists_beside else ():
+            if root / name not in folders:
+                folders.append(root.absolute().parent / name)
+    of_lists = {name for spec in DATASETS.values() for name in spec.list_folders}
     for folder in folders:
         files = sorted(folder.iterdir()) if folder.is_dir() else []
-        if all(path.suffix == ".txt" for path in files):
+        if folder.name in of_lists:
+            files = list(filter(_is_list, files))
+        if all(path.suffix == ".txt" or folder.name in of_lists for path in files):
             yield from ((path, f"{folder.name}/{path.name}") for path in files)
+
+
+def _is_list(path: Path) -> bool:
+    if path.suffix not in LIST_SUFFIXES or not path.is_file():
+        return False
+    return path.stat().st_size <= MAX_LIST_BYTES
 
 
 def _reencode(recipe: Recipe, scratch: Path, item: ReencodeItem) -> ReencodedVideo | Failed:

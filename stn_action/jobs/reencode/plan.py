@@ -30,7 +30,7 @@ class ReencodePlan:
 
     videos: Sequence[Video]
     root: Path
-    """The data set's folder; the tree below it is kept."""
+    """The data set's folder; the tree below it is kept. Or a list of files in any folders."""
     out: Path
     """The folder of the copy."""
     recipe: Recipe
@@ -38,8 +38,21 @@ class ReencodePlan:
     """Boxes of people; they are rewritten for the copy."""
 
     def __post_init__(self) -> None:
-        if self.out.resolve().is_relative_to(self.root.resolve()):
+        out = self.out.resolve()
+        if out.is_relative_to(self.root.resolve()):
             raise InputError(f"--out: {self.out} is in {self.root}; choose a folder outside of it")
+        folders = dict.fromkeys(video.path.parent for video in self.videos) if self.is_list else ()
+        for folder in folders:
+            if folder.resolve().is_relative_to(out):
+                raise InputError(
+                    f"--out: {self.out} holds videos that are to be re-encoded, in {folder}; "
+                    "choose another folder"
+                )
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the data set is a list, of which the copy has one of its own."""
+        return self.root.is_file()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -50,9 +63,9 @@ class ReencodePlan:
     def target(self, video: Video) -> Path:
         """Return the path of a video's copy: the same tree and stem, `.mp4`.
 
-        A slice becomes a file of its own, by its name.
+        A slice becomes a file of its own, by its name, and so does each video of a list.
         """
-        if video.is_slice:
+        if video.is_slice or self.is_list:
             return self.out / f"{video.name}.mp4"
         below = video.path.absolute().relative_to(self.root.absolute())
         name = below.name if video.name.endswith(below.name) else below.stem
@@ -100,11 +113,5 @@ def plan_reencode(
     root = Path(config_or_folder)
     if not root.is_dir():
         root = load_config(config_or_folder, overrides).data.root
-        if root.is_file():
-            raise InputError(
-                f"data.root: {root} lists files in any folder, but a copy keeps the tree below "
-                "one; re-encode that folder (FOLDER in place of CONFIG), and list the copies "
-                "(--out DIR: DIR/.../<name>.mp4) in a file of their own"
-            )
     videos = videos_of(config_or_folder, overrides, announce=announce)
     return ReencodePlan(videos, root, out, recipe, None if people is None else open_people(people))

@@ -225,6 +225,10 @@ def _plain_errors(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError:  # of the text of an error of SQLite, which quotes the file
         raise InputError(f"{path}: damaged: what should be text in it is not") from None
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{path}: names are stored in UTF-8, {error.object!r} is not: rename the video"
+        ) from None
     except sqlite3.Error as error:
         said = " ".join(str(error).split())[:200]
         if said == "interrupted":

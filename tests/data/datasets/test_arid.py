@@ -4,26 +4,14 @@ import pytest
 
 from stn_action.data.datasets.dataset_table import DATASETS, load_dataset
 from stn_action.errors import InputError
-
-TRAIN = "0\t0\tDrink/Drink_12_1.avi\n1\t10\tWave/Wave_10_1.avi\n2\t10\tWave/Wave_10_2.avi\n"
-TEST = "0\t0\tDrink/Drink_9_1.avi\n"
-
-
-def write(lists, videos, suffix):
-    lists.mkdir(exist_ok=True)
-    for part, text in (("train", TRAIN), ("test", TEST)):
-        (lists / f"ARID_split2_{part}.txt").write_text(text)
-        for line in text.splitlines():
-            path = (videos / line.split("\t")[2]).with_suffix(suffix)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
+from tests.listed_trees import ARID_TEST, write_arid
 
 
 @pytest.mark.parametrize(
     ("lists", "videos", "suffix"), [("list_cvt", "data", ".avi"), ("", "", ".mp4")]
 )
 def test_clips_are_listed_in_both_layouts(tmp_path, lists, videos, suffix):
-    write(tmp_path / lists, tmp_path / videos, suffix)
+    write_arid(tmp_path, folds=[2], lists=lists, videos=videos, suffix=suffix)
     listing = load_dataset("arid", tmp_path, 2, require_official=False)
     assert listing.name == "arid split 2 (subset: 3 train, 1 test videos)"
     assert listing.train.targets.tolist() == [0, 10, 10]
@@ -46,7 +34,7 @@ def test_a_split_leaves_the_same_number_of_clips_out():
     ],
 )
 def test_wrong_lines_are_named(tmp_path, line, message):
-    write(tmp_path, tmp_path, ".avi")
-    (tmp_path / "ARID_split2_test.txt").write_text(TEST + line)
+    write_arid(tmp_path, folds=[2], lists="", videos="")
+    (tmp_path / "ARID_split2_test.txt").write_text(ARID_TEST + line)
     with pytest.raises(InputError, match=message):
         DATASETS["arid"].read(tmp_path, 2, require_official=False)

@@ -142,7 +142,7 @@ def test_each_mistake_has_a_message_with_its_line(tmp_path, text, message):
 def test_what_is_no_list_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"is a folder, expected a CSV file; list the videos in"):
         list_csv(tmp_path)
-    with pytest.raises(InputError, match=r"none.csv: no such list of videos"):
+    with pytest.raises(InputError, match=r"none.csv is no file; list the videos in data"):
         list_csv(tmp_path / "none.csv")
 
 

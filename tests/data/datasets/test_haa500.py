@@ -4,28 +4,23 @@ import pytest
 
 from stn_action.data.datasets.dataset_table import DATASETS, load_dataset
 from stn_action.errors import InputError
-
-CLASSES = ("abseiling", "play_cello", "yoga_tree")
+from tests.named_trees import HAA_CLASSES, write_haa500
 
 
 @pytest.fixture
 def root(tmp_path):
-    for name in CLASSES:
-        (tmp_path / "video" / name).mkdir(parents=True)
-        for place in range(20):
-            (tmp_path / "video" / name / f"{name}_{place:03}.mp4").touch()
-    return tmp_path
+    return write_haa500(tmp_path)
 
 
 def test_the_clips_of_a_class_are_split_by_their_numbers(root):
     listing = load_dataset("haa500", root, require_official=False)
-    assert listing.classes == CLASSES
+    assert listing.classes == HAA_CLASSES
     assert [len(part) for part in (listing.train, listing.val, listing.test)] == [48, 3, 9]
     assert listing.val.names()[1] == "play_cello/play_cello_016"
     tested = [f"play_cello/play_cello_{place:03}" for place in (17, 18, 19)]
     assert listing.test.names()[3:6] == tested
     assert listing.test[3].path == root / "video/play_cello/play_cello_017.mp4"
-    assert [listing.label_text(video) for video in listing.val] == list(CLASSES)
+    assert [listing.label_text(video) for video in listing.val] == list(HAA_CLASSES)
 
 
 def test_incomplete_haa500_is_refused(root):

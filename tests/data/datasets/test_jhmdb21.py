@@ -6,29 +6,12 @@ import pytest
 
 from stn_action.data.datasets.dataset_table import DATASETS, load_dataset
 from stn_action.errors import InputError
-
-CLIPS = {
-    "kick_ball": {
-        "Amazing_Soccer_@2_kick_ball_f_cm_np1_le_bad_2": 1,
-        "Amazing_Soccer_@2_kick_ball_f_cm_np1_le_bad_10": 1,
-        "Film_kick_ball_u_nm_np1_fr_goo_0": 2,
-    },
-    "sit": {"Film_sit_f_nm_np1_ri_med_0": 1, "home.take.2": 2},
-}
+from tests.listed_trees import JHMDB_CLIPS, write_jhmdb
 
 
 @pytest.fixture
 def root(tmp_path):
-    """Five clips of two classes, in the official layout, re-encoded."""
-    (tmp_path / "splits").mkdir()
-    for class_name, parts in CLIPS.items():
-        folder = tmp_path / "ReCompress_Videos" / class_name
-        folder.mkdir(parents=True)
-        for stem in parts:
-            (folder / f"{stem}.mp4").touch()
-        lines = [f"{stem}.avi {part}\n" for stem, part in parts.items()]
-        (tmp_path / f"splits/{class_name}_test_split2.txt").write_text("".join(lines))
-    return tmp_path
+    return write_jhmdb(tmp_path, fold=2)
 
 
 def load(root, fold=2):
@@ -50,7 +33,7 @@ def test_clips_are_listed_by_class_and_grouped_by_their_source_video(root):
 
 
 def test_class_folders_may_be_in_the_root(root):
-    for class_name in CLIPS:
+    for class_name in JHMDB_CLIPS:
         (root / "ReCompress_Videos" / class_name).rename(root / class_name)
     (root / "ReCompress_Videos").rmdir()
     (root / "puppet_mask").mkdir()

@@ -3,49 +3,14 @@
 import pytest
 
 from stn_action.data.datasets.dataset_table import DATASETS, load_dataset
-from stn_action.data.datasets.kth import CLASSES, PEOPLE
+from stn_action.data.datasets.kth import PEOPLE
 from stn_action.errors import InputError
-
-SHORT = ("person11_boxing_d4", "person13_handwaving_d3", "person14_handwaving_d3",
-         "person15_boxing_d4", "person22_boxing_d1")  # fmt: skip
-MISSING = "person13_handclapping_d3"
-HEAD = (
-    "This database contains sequences\n\nTraining:   person11, 12, 13, 14, 15, 16, 17, 18\n"
-    "Test:       person22, 02, 03, 05, 06, 07, 08, 09, 10 \n\n"
-)
-
-
-def lines_of(person: int) -> list[str]:
-    """Lines like the official ones; in the real list five videos have three sequences."""
-    lines = []
-    for action in CLASSES:
-        for scene in range(1, 5):
-            stem = f"person{person:02}_{action}_d{scene}"
-            spans = ["1-95", "96-185", "186-245"] + ([] if stem in SHORT else ["246-360"])
-            lines.append(f"{stem}\t\tframes\t{', '.join(spans)}")
-            if stem == MISSING:
-                lines[-1] = f"{stem}\t*missing*"
-    return lines
+from tests.listed_trees import write_kth, write_kth_list
 
 
 @pytest.fixture
 def root(tmp_path):
-    people = range(1, 26)
-    text = "\n\n".join("\n".join(lines_of(person)) for person in people)
-    (tmp_path / "00sequences.txt").write_text(HEAD + text)
-    return tmp_path
-
-
-def touch(root, name="{action}/{stem}_uncomp.avi", people=(11, 19, 22)):
-    lines = [line for person in people for line in lines_of(person)]
-    (root / "00sequences.txt").write_text(HEAD + "\n".join(lines))
-    for person in people:
-        for action in CLASSES:
-            for scene in range(1, 5):
-                stem = f"person{person:02}_{action}_d{scene}"
-                path = root / name.format(action=action, stem=stem)
-                path.parent.mkdir(exist_ok=True)
-                path.touch()
+    return write_kth_list(tmp_path, range(1, 26))
 
 
 def test_the_official_numbers_are_those_of_the_split_by_person(root):
@@ -59,7 +24,7 @@ def test_the_official_numbers_are_those_of_the_split_by_person(root):
 
 
 def test_a_sequence_is_a_slice_of_its_video(root):
-    touch(root)
+    write_kth(root)
     listing = load_dataset("kth", root, require_official=False)
     second = listing.train[1]
     assert second.name == "boxing/person11_boxing_d1_2"
@@ -69,7 +34,7 @@ def test_a_sequence_is_a_slice_of_its_video(root):
 
 @pytest.mark.parametrize("name", ["{stem}_uncomp.avi", "{stem}.mp4", "{action}/{stem}.mp4"])
 def test_videos_may_be_in_one_folder_and_have_short_names(root, name):
-    touch(root, name)
+    write_kth(root, name=name)
     assert len(load_dataset("kth", root, require_official=False).val) == 96
 
 
@@ -91,7 +56,7 @@ def test_wrong_lines_are_named(root, line, message):
 
 
 def test_missing_videos_are_named(root):
-    touch(root)
+    write_kth(root)
     (root / "boxing/person11_boxing_d1_uncomp.avi").unlink()
     message = (
         r"4 of 286 listed sequences are missing: boxing/person11_boxing_d1_uncomp.avi, .*; get"

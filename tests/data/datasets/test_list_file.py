@@ -85,7 +85,7 @@ def test_a_name_may_have_folders_and_dots():
     "name", ["", "/etc/x", "../x", "a/../../x", "C:/x", "C:\\x", "\\\\host\\x", "..\\x"]
 )
 def test_a_name_that_leaves_its_folder_is_refused(name):
-    with pytest.raises(InputError, match=r"line 3: expected the name of a video below its folder"):
+    with pytest.raises(InputError, match=r"line 3: expected the name of a video or a class, be"):
         safe_name(name, where="line 3")
 
 

@@ -6,20 +6,12 @@ from stn_action.data.datasets.dataset_table import DATASETS, load_dataset
 from stn_action.data.datasets.ntu_classes import CLASSES
 from stn_action.data.datasets.ntu_rgbd import PROTOCOLS, VIDEOS
 from stn_action.errors import InputError
-
-NAMES = (
-    "S001C001P001R001A001", "S001C002P001R001A001", "S002C003P003R002A060",
-    "S002C001P003R002A060", "S018C002P045R001A061", "S018C001P041R001A120",
-    "S019C002P041R002A119", "S019C003P103R001A090",
-)  # fmt: skip
+from tests.named_trees import NTU_NAMES, write_ntu_rgbd
 
 
 @pytest.fixture
 def root(tmp_path):
-    (tmp_path / VIDEOS).mkdir()
-    for name in NAMES:
-        (tmp_path / VIDEOS / f"{name}_rgb.avi").touch()
-    return tmp_path
+    return write_ntu_rgbd(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -33,16 +25,16 @@ def root(tmp_path):
 )
 def test_a_protocol_splits_by_the_names(root, name, train, test):
     listing = load_dataset(name, root, require_official=False)
-    assert sorted(listing.train.names()) == sorted(NAMES[place] for place in train)
-    assert sorted(listing.test.names()) == sorted(NAMES[place] for place in test)
+    assert sorted(listing.train.names()) == sorted(NTU_NAMES[place] for place in train)
+    assert sorted(listing.test.names()) == sorted(NTU_NAMES[place] for place in test)
     assert not listing.val
     assert listing.classes == CLASSES[: PROTOCOLS[name].actions]
 
 
 def test_a_sample_has_the_label_of_its_number(root):
     listing = load_dataset("ntu120_xset", root, require_official=False)
-    video = next(video for video in listing.train if video.name == NAMES[5])
-    assert video.path == root / VIDEOS / f"{NAMES[5]}_rgb.avi"
+    video = next(video for video in listing.train if video.name == NTU_NAMES[5])
+    assert video.path == root / VIDEOS / f"{NTU_NAMES[5]}_rgb.avi"
     assert listing.label_text(video).startswith("finger-guessing game")
     assert video.group == "S018"
 

@@ -5,19 +5,12 @@ import pytest
 from stn_action.data.datasets.dataset_table import DATASETS, load_dataset
 from stn_action.data.datasets.smarthome import CLASSES, CROSS_VIEW_CLASSES, VIDEOS
 from stn_action.errors import InputError
-
-NAMES = (
-    "Cook.Cleandishes_p02_r00_v02_c03", "Walk_p03_r01_v15_c01", "Walk_p03_r01_v15_c02",
-    "Enter_p10_r00_v00_c07", "WatchTV_p25_r12_v15_c02", "Sitdown_p20_r07_v09_c05",
-)  # fmt: skip
+from tests.named_trees import SMARTHOME_NAMES, write_smarthome
 
 
 @pytest.fixture
 def root(tmp_path):
-    (tmp_path / VIDEOS).mkdir()
-    for name in NAMES:
-        (tmp_path / VIDEOS / f"{name}.mp4").touch()
-    return tmp_path
+    return write_smarthome(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +24,7 @@ def root(tmp_path):
 def test_a_protocol_of_smarthome_splits_by_the_names(root, name, parts):
     listing = load_dataset(name, root)
     found = [sorted(part.names()) for part in (listing.train, listing.val, listing.test)]
-    assert found == [sorted(NAMES[place] for place in part) for part in parts]
+    assert found == [sorted(SMARTHOME_NAMES[place] for place in part) for part in parts]
     for video in listing.all_videos:
         assert listing.label_text(video) == video.name.partition("_")[0]
 

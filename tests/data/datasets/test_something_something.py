@@ -6,53 +6,23 @@ import pytest
 
 from stn_action.data.datasets.dataset_table import DATASETS, load_dataset
 from stn_action.errors import InputError
-
-CLASSES = ("Pushing something from left to right", "Holding something, still")
-TRAIN, VALIDATION = {"1": 1, "20": 0}, {"3": 1}
-TEMPLATES = ("Pushing [something] from left to right", "Holding [something], still")
+from tests.listed_trees import SOMETHING_CLASSES, write_something_v1, write_something_v2
 
 
 @pytest.fixture
 def version_1(tmp_path):
-    lists = {"labels": CLASSES}
-    for part, videos in (("train", TRAIN), ("validation", VALIDATION)):
-        lists[part] = tuple(f"{video};{CLASSES[label]}" for video, label in videos.items())
-    for part, lines in lists.items():
-        text = "".join(f"{line}\n" for line in lines)
-        (tmp_path / f"something-something-v1-{part}.csv").write_text(text)
-    for video in TRAIN | VALIDATION:
-        folder = tmp_path / "20bn-something-something-v1" / video
-        folder.mkdir(parents=True)
-        (folder / "00001.jpg").touch()
-    return tmp_path
+    return write_something_v1(tmp_path)
 
 
 @pytest.fixture
 def version_2(tmp_path):
-    """As first published, with the lists and the videos of the release."""
-    write_version_2(tmp_path / "labels", "something-something-v2-{part}.json")
-    (tmp_path / "20bn-something-something-v2").mkdir()
-    for video in TRAIN | VALIDATION:
-        (tmp_path / f"20bn-something-something-v2/{video}.webm").touch()
-    return tmp_path
-
-
-def write_version_2(folder, name):
-    content = {"labels": {CLASSES[1]: "1", CLASSES[0]: "0"}}
-    for part, videos in (("train", TRAIN), ("validation", VALIDATION)):
-        content[part] = [
-            {"id": video, "label": "words", "template": TEMPLATES[label], "placeholders": ["x"]}
-            for video, label in videos.items()
-        ]
-    folder.mkdir(exist_ok=True)
-    for part, values in content.items():
-        (folder / name.format(part=part)).write_text(json.dumps(values))
+    return write_something_v2(tmp_path)
 
 
 def test_version_1_is_folders_of_frames(version_1):
     listing = load_dataset("something_v1", version_1, require_official=False)
     assert listing.name == "something_v1 validation (subset: 2 train, 1 test videos)"
-    assert listing.classes == CLASSES
+    assert listing.classes == SOMETHING_CLASSES
     assert listing.train.targets.tolist() == [1, 0]
     assert listing.train.paths()[1] == str(version_1 / "20bn-something-something-v1/20")
 
@@ -60,14 +30,12 @@ def test_version_1_is_folders_of_frames(version_1):
 def test_version_2_is_listed_by_templates_and_numbers(version_2):
     listing = load_dataset("something_v2", version_2, require_official=False)
     assert listing.name == "something_v2 validation (subset: 2 train, 1 test videos)"
-    assert (listing.classes, listing.train.targets.tolist()) == (CLASSES, [1, 0])
+    assert (listing.classes, listing.train.targets.tolist()) == (SOMETHING_CLASSES, [1, 0])
     assert listing.test[0].path == version_2 / "20bn-something-something-v2/3.webm"
 
 
 def test_version_2_may_be_reencoded_and_have_the_later_names_of_lists(tmp_path):
-    write_version_2(tmp_path, "{part}.json")
-    for video in TRAIN | VALIDATION:
-        (tmp_path / f"{video}.mp4").touch()
+    write_something_v2(tmp_path, lists="", name="{part}.json", video="{}.mp4")
     assert len(load_dataset("something_v2", tmp_path, require_official=False).train) == 2
 
 
@@ -84,7 +52,7 @@ def test_missing_frames_and_other_numbers_are_refused(version_1):
     [
         ("train", "1\n", r"train.csv, entry 1: expected '<id>;<class>', got '1'"),
         ("train", "1;Nothing\n", r"the class 'Nothing' is none of the 2 of .*v1-labels.csv"),
-        ("validation", "../1;Nothing\n", r"entry 1: expected the name of a video below its folder"),
+        ("validation", "../1;Nothing\n", r"entry 1: expected the name of a video or a class, b"),
     ],
 )
 def test_malformed_lists_of_version_1_are_named(version_1, part, text, message):
@@ -95,7 +63,7 @@ def test_malformed_lists_of_version_1_are_named(version_1, part, text, message):
 
 def test_numbers_of_classes_have_no_gap(version_2):
     path = version_2 / "labels/something-something-v2-labels.json"
-    path.write_text(json.dumps({CLASSES[0]: "0", CLASSES[1]: "2"}))
+    path.write_text(json.dumps({SOMETHING_CLASSES[0]: "0", SOMETHING_CLASSES[1]: "2"}))
     message = r"expected the numbers 0 to 1 of 2 classes, 1 is missing; get videos and labels"
     with pytest.raises(InputError, match=message):
         load_dataset("something_v2", version_2, require_official=False)

@@ -5,22 +5,12 @@ import pytest
 from stn_action.data.datasets.dataset_table import load_dataset
 from stn_action.data.datasets.ut_interaction import CLASSES
 from stn_action.errors import InputError
-
-LABELS = {sequence: [0, 1, 2, 3, 4, 5] for sequence in range(1, 11)} | {
-    6: [0, 1, 2, 3, 5],
-    8: [0, 1, 2, 3, 4, 4, 5],
-}
+from tests.named_trees import UT_LABELS, write_ut_interaction
 
 
 @pytest.fixture
 def root(tmp_path):
-    """Sixty files called like the official ones."""
-    number = 0
-    for sequence, labels in LABELS.items():
-        for label in labels:
-            (tmp_path / f"{number}_{sequence}_{label}.avi").touch()
-            number += 1
-    return tmp_path
+    return write_ut_interaction(tmp_path)
 
 
 @pytest.mark.parametrize("split", range(1, 11))
@@ -31,7 +21,7 @@ def test_one_sequence_is_held_out(root, split):
     assert str(split) not in {video.group for video in fold.train}
     assert len(fold.test) == {6: 5, 8: 7}.get(split, 6)
     assert len(fold.train) + len(fold.test) == 60
-    assert sorted(video.target for video in fold.test) == LABELS[split]
+    assert sorted(video.target for video in fold.test) == list(UT_LABELS[split])
 
 
 def test_clips_come_in_the_order_of_their_numbers(root):

@@ -4,18 +4,11 @@ import pytest
 
 from stn_action.data.datasets.dataset_table import DATASETS, load_dataset
 from stn_action.errors import InputError
-
-
-def touch_videos(folder, name="a{}_s{}_t{}_color.avi"):
-    folder.mkdir(exist_ok=True)
-    for action in range(1, 28):
-        for subject in range(1, 9):
-            for repetition in range(1, 5):
-                (folder / name.format(action, subject, repetition)).touch()
+from tests.named_trees import write_utd_mhad
 
 
 def test_odd_subjects_of_utd_mhad_are_trained_on(tmp_path):
-    touch_videos(tmp_path / "RGB")
+    write_utd_mhad(tmp_path)
     listing = load_dataset("utd_mhad", tmp_path)
     assert (listing.name, len(listing.train), len(listing.test)) == ("utd_mhad", 431, 430)
     assert set(listing.train.groups()) == {"s1", "s3", "s5", "s7"}
@@ -27,12 +20,12 @@ def test_odd_subjects_of_utd_mhad_are_trained_on(tmp_path):
 
 
 def test_videos_of_utd_mhad_may_be_in_the_root_and_re_encoded(tmp_path):
-    touch_videos(tmp_path, "a{}_s{}_t{}_color.mp4")
+    write_utd_mhad(tmp_path, name="a{}_s{}_t{}_color.mp4")
     assert load_dataset("utd_mhad", tmp_path).train[0].path == tmp_path / "a1_s1_t1_color.mp4"
 
 
 def test_a_missing_video_of_utd_mhad_is_named(tmp_path):
-    touch_videos(tmp_path / "RGB")
+    write_utd_mhad(tmp_path)
     (tmp_path / "RGB/a8_s1_t4_color.avi").unlink()  # one that the authors left out
     (tmp_path / "RGB/a8_s1_t3_color.avi").unlink()
     message = r"1 of 861 listed videos are missing: a8_s1_t3_color.avi; looked in .*/RGB or, .*zip"

@@ -5,16 +5,12 @@ import pytest
 from stn_action.data.datasets.dataset_table import load_dataset
 from stn_action.data.datasets.weizmann import CLASSES, PEOPLE
 from stn_action.errors import InputError
+from tests.named_trees import write_weizmann
 
 
 @pytest.fixture
 def root(tmp_path):
-    """Ninety files called like the official ones."""
-    for class_name in CLASSES:
-        (tmp_path / "videos" / class_name).mkdir(parents=True)
-        for person in PEOPLE:
-            (tmp_path / f"videos/{class_name}/{person}_{class_name}.avi").touch()
-    return tmp_path
+    return write_weizmann(tmp_path)
 
 
 @pytest.mark.parametrize("fold", range(1, 10))

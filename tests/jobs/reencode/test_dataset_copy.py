@@ -303,10 +303,3 @@ def test_a_folder_of_frames_becomes_a_file_at_the_rate_it_is_given(tmp_path):
     os.utime(source / "00003.png", (1, 1))
     assert again(12) == (0, 1)
     assert again(24) == (1, 0)
-
-
-def test_a_list_of_videos_is_no_tree_to_copy(tmp_path):
-    (tmp_path / "own.csv").write_text("path,label\n/elsewhere/a.mp4,x")
-    file = write_config(tmp_path / "own.yaml", tiny_settings(tmp_path / "own.csv", "data.name=csv"))
-    with pytest.raises(InputError, match=r"own.csv lists files in any folder, but a copy keeps"):
-        plan_reencode(str(file), [], tmp_path / "out", Recipe(24), None)

@@ -198,14 +198,18 @@ def test_lists_are_copied_and_boxes_are_not(tmp_path):
     root = tmp_path / "data/ucf101"
     for name in (
         "../ucfTrainTestlist/classInd.txt", "sample.json", "splits/a.txt", "people/a.csv",
-        "mixed/a.txt", "mixed/a.mp4", ".hidden.txt", "clip.mp4",
+        "mixed/a.txt", "mixed/a.mp4", ".hidden.txt", "clip.mp4", "annotations/train.csv",
+        "annotations/clip.mp4", "labels/a.json", "../annotations/of_another_set.csv",
     ):  # fmt: skip
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     for _ in range(2):
         copy_lists(root, tmp_path / "out")
     copied = {p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.glob("out/**/*.*")}
-    assert copied == {"ucfTrainTestlist/classInd.txt", "sample.json", "splits/a.txt"}
+    assert copied == {
+        "ucfTrainTestlist/classInd.txt", "sample.json", "splits/a.txt", "annotations/train.csv",
+        "labels/a.json",
+    }  # fmt: skip
 
 
 def test_examples_in_docstrings_hold():

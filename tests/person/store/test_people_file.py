@@ -87,6 +87,14 @@ def test_names_agree_from_their_end(file):
         file.longest_spans(["x/001", "more/x/001"])
 
 
+def test_a_name_that_is_not_utf8_is_refused(file):
+    message = r"names are stored in UTF-8, 'wave/\\udcff' is not: rename the video"
+    with pytest.raises(InputError, match=message):
+        file.add(VideoPeople("wave/\udcff", ()), None)
+    with pytest.raises(InputError, match=message):
+        file.find("wave/\udcff")
+
+
 def test_no_person_found_differs_from_never_processed(file):
     file.add(people("empty"))
     assert file.longest_spans(["empty"]) == [0]
