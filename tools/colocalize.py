@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--canvas", type=int, default=84, help="side of an image in pixels (default: 84)")
     add("--steps", type=int, default=1000, help="of 64 images (default: 1000)")
     add("--seed", type=int, default=0, help="of images and training (default: 0)")
+    add("--starts", type=int, default=3, help="random starts of a class, of which the one with "
+        "the lowest loss is kept (default: 3)")  # fmt: skip
     add("--embedding", type=user_path, metavar="CHECKPOINT", help="a trained digits/cnn_28")
     options = parser.parse_intermixed_args(arguments)
 
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plan = ColocalizationPlan(
         config, options.out, options.sets, options.classes, options.embedding, options.images,
         options.canvas, options.seed, ColocalizationSchedule(options.steps),
+        options.starts,
     )  # fmt: skip
     console = Console(soft_wrap=True, highlight=False)
     records = run_colocalization(plan, command=command_line(), console=console)

@@ -6,9 +6,10 @@ are used in training but for one thing: the images of a set are those of one cla
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -87,8 +88,13 @@ class ColocalizationPlan:
     """Height and width of an image, pixels."""
     seed: int = 0
     schedule: ColocalizationSchedule = field(default_factory=ColocalizationSchedule)
+    starts: int = 3
+    """Random starts of each class. The one with the lowest loss is kept, which needs no boxes: from
+    some starts windows never move, or agree on the background."""
 
     def __post_init__(self) -> None:
+        if self.starts < 1:
+            raise InputError(f"--starts: expected at least 1, got {self.starts}")
         unknown = [str(one) for one in self.classes if one not in range(len(CLASSES))]
         if unknown or not self.classes:
             raise InputError(f"--classes: expected digits 0 to 9, got {', '.join(unknown)}")
@@ -104,6 +110,7 @@ class ColocalizationPlan:
             "--images": self.num_images,
             "--canvas": self.canvas,
             "--seed": self.seed,
+            "--starts": self.starts,
             "schedule": asdict(self.schedule),
         }
         without = (*HARMLESS, "data.root")
@@ -223,38 +230,61 @@ def _run_class(
 ) -> ColocalizationRecord:  # fmt: skip
     started = time.perf_counter()
     train_on, held_out = digits.canvases(placement, digit)
-    pixels = _pixels(train_on)
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(_seed(plan.seed, placement, digit, 2))
-        transformer = _transformer(plan.canvas, digits.others.shape[1])
-    generator = _generator(plan.seed, placement, digit, 3)
-    steps = plan.schedule.steps
+    runs = []
+    for start in range(plan.starts):
+        title = f"{placement}, class {digit}, start {start + 1} of {plan.starts}"
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(_seed(plan.seed, placement, digit, 2 + 2 * start))
+            transformer = _transformer(plan.canvas, digits.others.shape[1])
+        generator = _generator(plan.seed, placement, digit, 3 + 2 * start)
+        training = colocalize(
+            transformer, embedding, _pixels(train_on), plan.schedule, generator=generator
+        )
+        steps = plan.schedule.steps
+        runs.append(_followed(training, transformer, _pixels(train_on), steps, title, console))
+    best = min(runs, key=lambda run: run.loss)
+    final = overlaps_of(best.windows[plan.schedule.steps], train_on.boxes)
+    sheet = draw_colocalization(
+        train_on.images[:DRAWN_IMAGES], train_on.boxes[:DRAWN_IMAGES],
+        {f"step {step}": boxes[:DRAWN_IMAGES] for step, boxes in best.windows.items()},
+    )  # fmt: skip
+    save_png(plan.out / CELLS / f"{record_name(placement, digit)}.png", sheet)
+    held = overlaps_of(predicted_boxes(best.transformer, _pixels(held_out)), held_out.boxes)
+    seconds = time.perf_counter() - started
+    console.print(
+        f"{placement}, class {digit}: {100 * final.correct:.1f} % correct, held out "
+        f"{100 * held.correct:.1f} %, {seconds:.0f} s", markup=False,
+    )  # fmt: skip
+    return ColocalizationRecord(
+        placement, digit, best.loss, [run.loss for run in runs],
+        overlaps_of(best.windows[0], train_on.boxes), final, held, round(seconds, 1),
+    )  # fmt: skip
+
+
+class _Start(NamedTuple):
+    """A transformer trained from one random start."""
+
+    transformer: SpatialTransformer
+    windows: dict[int, Tensor]
+    """Boxes (N, 4) of the images at some steps."""
+    loss: float
+    """The mean over the last tenth of the steps."""
+
+
+def _followed(
+    training: Iterator[float], transformer: SpatialTransformer, pixels: Tensor, steps: int,
+    title: str, console: Console,
+) -> _Start:  # fmt: skip
+    """Go through a training; note the windows before it, halfway and at its end."""
     windows = {0: predicted_boxes(transformer, pixels)}
     losses: list[float] = []
-    title = f"{placement}, class {digit}"
     with Progress(title, steps, unit="steps", console=console) as progress:
-        training = colocalize(transformer, embedding, pixels, plan.schedule, generator=generator)
         for step, loss in enumerate(training, 1):
             losses.append(loss)
             if step in (steps // 2, steps):
                 windows[step] = predicted_boxes(transformer, pixels)
             progress.advance(note=f"loss {loss:.3f}")
-    final = overlaps_of(windows[steps], train_on.boxes)
-    sheet = draw_colocalization(
-        train_on.images[:DRAWN_IMAGES], train_on.boxes[:DRAWN_IMAGES],
-        {f"step {step}": boxes[:DRAWN_IMAGES] for step, boxes in windows.items()},
-    )  # fmt: skip
-    save_png(plan.out / CELLS / f"{record_name(placement, digit)}.png", sheet)
-    held = overlaps_of(predicted_boxes(transformer, _pixels(held_out)), held_out.boxes)
-    seconds = time.perf_counter() - started
-    console.print(
-        f"{title}: {100 * final.correct:.1f} % correct, held out {100 * held.correct:.1f} %, "
-        f"{seconds:.0f} s", markup=False,
-    )  # fmt: skip
-    return ColocalizationRecord(
-        placement, digit, float(np.mean(losses[-max(1, steps // 10) :])),
-        overlaps_of(windows[0], train_on.boxes), final, held, round(seconds, 1),
-    )  # fmt: skip
+    return _Start(transformer, windows, float(np.mean(losses[-max(1, steps // 10) :])))
 
 
 def _transformer(canvas: int, digit: int) -> SpatialTransformer:

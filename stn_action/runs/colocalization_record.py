@@ -36,6 +36,8 @@ class ColocalizationRecord:
     digit: int
     loss: float
     """The mean over the last tenth of the steps."""
+    losses: list[float]
+    """The same of every random start; the lowest was kept."""
     start: Overlaps
     """On the images trained on, before the first step."""
     trained_on: Overlaps

@@ -28,7 +28,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def command(root):
-    return [CONFIG, f"data.root={root}", *ONE_STEP, "--images", "4", "--steps", "2"]
+    return [CONFIG, f"data.root={root}", *ONE_STEP, "--images", "4", "--steps", "2", "--starts", "2"]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,8 @@ def test_a_run_writes_results_and_an_image_for_each_set(run):
     for one in results["classes"]:
         assert one["trained_on"]["images"] == one["start"]["images"] == 4
         assert one["held_out"]["images"] == 2
+        assert len(set(one["losses"])) == 2  # of two starts
+        assert one["loss"] == min(one["losses"])
         assert 0 < one["start"]["mean_iou"] < 1
         sheet = cv2.imread(str(run / "classes" / f"{one['placement']}_3.png"))
         assert sheet is not None
@@ -113,7 +115,7 @@ def test_overlap_counts_above_one_half():
 
 def test_the_table_has_the_figures_of_the_paper_beside():
     half = Overlaps(4, 0.5, 0.25)
-    record = ColocalizationRecord("TC", 7, 1.0, half, half, Overlaps(2, 1.0, 0.75), 1.0)
+    record = ColocalizationRecord("TC", 7, 1.0, [1.0], half, half, Overlaps(2, 1.0, 0.75), 1.0)
     assert list(describe_colocalization([record]))[2] == (
         "| TC | 7 | 50.0 | 25.0 | 100.0 | 75.0 | 75 to 93 |"
     )
