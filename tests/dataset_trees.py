@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.ava_tree import write_ava
+from tests.ava_tree import write_ava, write_detections
 from tests.cub_tree import write_cub
 from tests.digit_tree import write_digits
 from tests.listed_trees import (
     write_arid,
     write_diving48,
+    write_finegym99,
     write_hmdb51,
     write_jhmdb,
     write_kinetics,
@@ -29,7 +30,7 @@ from tests.named_trees import (
 )
 from tests.svhn_tree import write_svhn
 from tests.tree_files import Put
-from tests.ucf101_tree import write_ucf101
+from tests.ucf101_tree import write_ucf101, write_ucf101_24
 
 
 def _sample(root: Path, put: Put) -> Path:
@@ -38,14 +39,21 @@ def _sample(root: Path, put: Put) -> Path:
     return root
 
 
+def _ava_detected(root: Path, put: Put) -> Path:
+    write_detections(write_ava(root, put=put))
+    return root
+
+
 TREES: dict[str, Callable[[Path, Put], Path]] = {
     "ucf101": lambda root, put: write_ucf101(root, put=put),
+    "ucf101_24": write_ucf101_24,
     "hmdb51": write_hmdb51,
     "jhmdb": write_jhmdb,
     **dict.fromkeys(("kinetics400", "kinetics600", "kinetics700"), write_kinetics),
     "something_v1": write_something_v1,
     "something_v2": write_something_v2,
     "diving48": write_diving48,
+    "finegym99": write_finegym99,
     "kth": write_kth,
     "arid": write_arid,
     "ut_interaction": write_ut_interaction,
@@ -60,6 +68,7 @@ TREES: dict[str, Callable[[Path, Put], Path]] = {
         ("mnist", "mnist_addition"), lambda root, put: write_digits(root, train=3, test=2)
     ),
     "ava": lambda root, put: write_ava(root, put=put),
+    **dict.fromkeys(("ava_detected80", "ava_detected90"), _ava_detected),
     "folders": write_folders,
     "csv": write_csv,
     "sample": _sample,

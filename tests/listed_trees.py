@@ -143,6 +143,51 @@ def write_diving48(root: Path, put: Put = touch, *, lists: str = "", videos: str
     return root
 
 
+FINEGYM_CATEGORIES = """Clabel:   0; set: 1; Glabel:   1; (VT) round-off, flic-flac on, salto; twice
+Clabel:   1; set: 21; Glabel: 107; (FX) switch leap with 0.5 turn
+"""
+VAULT, LEAP = "A0xAXXysHUo_E_002184_002237_A_0000_0006", "-1FbFe_gbuQ_E_000002_000105_A_0003_0006"
+SECOND_VAULT = "A0xAXXysHUo_E_002184_002237_A_0008_0012"
+FINEGYM_TIMES = {
+    "A0xAXXysHUo": {
+        "E_002184_002237": {
+            "event": 1,
+            "timestamps": [[2184.24, 2237.24]],
+            "segments": {
+                "A_0000_0006": {"stages": 3, "timestamps": [[0.5, 2.0], [2.0, 4.0], [4.0, 6.5]]},
+                "A_0008_0012": {"stages": 1, "timestamps": [[8.5, 12]]},
+            },
+        }
+    },
+    "-1FbFe_gbuQ": {
+        "E_000002_000105": {
+            "event": 2,
+            "timestamps": [[2, 105]],
+            "segments": {"A_0003_0006": {"stages": 1, "timestamps": [[3.25, 6]]}},
+        }
+    },
+}  # fmt: skip
+FINEGYM_FILES = ("events/A0xAXXysHUo_E_002184_002237.mp4", "videos/-1FbFe_gbuQ.mp4")
+"""A clip of the event of the vaults, and the video of the leap."""
+
+
+def write_finegym99(
+    root: Path, put: Put = touch, *, lists: str = "annotations",
+    train: str = f"{VAULT} 0\n{SECOND_VAULT} 0\n", test: str = f"{LEAP} 1\n",
+    categories: str = FINEGYM_CATEGORIES, times: Mapping[str, object] | None = FINEGYM_TIMES,
+    files: Sequence[str] = FINEGYM_FILES,
+) -> Path:  # fmt: skip
+    (root / lists).mkdir(parents=True, exist_ok=True)
+    (root / lists / "gym99_train_element_v1.1.txt").write_text(train)
+    (root / lists / "gym99_val_element.txt").write_text(test)
+    (root / lists / "gym99_categories.txt").write_text(categories)
+    if times is not None:
+        (root / lists / "finegym_annotation_info_v1.1.json").write_text(json.dumps(times))
+    for file in files:
+        put(root / file)
+    return root
+
+
 KTH_LIST = "00sequences.txt"
 _KTH_SHORT = ("person11_boxing_d4", "person13_handwaving_d3", "person14_handwaving_d3",
               "person15_boxing_d4", "person22_boxing_d1")  # fmt: skip

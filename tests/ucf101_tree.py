@@ -1,11 +1,13 @@
-"""A few generated videos in UCF101's official layout, under its official names."""
+"""A few generated videos in UCF101's official layout, under its official names; and UCF101-24."""
 
+import pickle
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import av
 import numpy as np
 
-from tests.tree_files import Put
+from tests.tree_files import Put, touch
 
 _NAMES = """
 ApplyEyeMakeup ApplyLipstick Archery BabyCrawling BalanceBeam BandMarching BaseballPitch
@@ -53,6 +55,39 @@ def write_ucf101(
         put(path) if put else write_avi(
             path, "libx264" if number % 2 else "mpeg4", 40 + number, seed=number
         )
+    return root
+
+
+def _annotation(label: int, first: int, end: int, xywh: Sequence[int]) -> dict[str, object]:
+    """Return an annotation of UCF101-24: one box in the frames from `first` up to `end`."""
+    boxes = np.tile(np.array(xywh, np.uint16), (end - first, 1))
+    return {"label": label, "sf": first, "ef": end, "boxes": boxes}
+
+
+TUBES = {
+    "Fencing/v_Fencing_g09_c01": [_annotation(6, 0, 24, (1, 1, 159, 239))],
+    "Biking/v_Biking_g01_c02": [
+        _annotation(2, 4, 8, (1, 1, 100, 120)),
+        _annotation(2, 10, 20, (201, 121, 119, 119)),
+    ],
+    "Biking/v_Biking_g08_c01": [_annotation(2, 0, 9, (1, 1, 100, 120))],
+}
+"""Two people in the one video to test on, at different times and places."""
+TUBE_FRAMES = 24
+TESTED = "Archery/v_Archery_g01_c01.avi\nBiking/v_Biking_g01_c02.avi\n"
+
+
+def write_ucf101_24(
+    root: Path, put: Put = touch, *, tubes: Mapping[str, Sequence[object]] = TUBES,
+    tested: str = TESTED, files: Sequence[str] = tuple(f"UCF-101/{name}.avi" for name in TUBES),
+) -> Path:  # fmt: skip
+    """Write the boxes and the test list of all 101 classes, and videos in class folders."""
+    (root / "annotations").mkdir(parents=True)
+    videos = {name: {"annotations": of, "numf": TUBE_FRAMES} for name, of in tubes.items()}
+    (root / "annotations/pyannot.pkl").write_bytes(pickle.dumps(videos, 2))
+    (root / "annotations/testlist01.txt").write_text(tested)
+    for file in files:
+        put(root / file)
     return root
 
 

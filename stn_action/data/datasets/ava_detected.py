@@ -120,8 +120,8 @@ def _read_detected(root: Path, min_score: float) -> tuple[AvaSamples, AvaSamples
     for film in lines.videos:
         if film not in numbers:
             raise InputError(
-                f"{path}: the film {film} is none of the {len(numbers)} to validate on; is this "
-                f"the list of another part? {REMEDY}"
+                f"{path}: expected boxes in the {len(numbers)} films to validate on, got "
+                f"{film!r}; is this the list of another part? {REMEDY}"
             )
     film = np.array([numbers[one] for one in lines.videos], dtype=np.int64)
     frames = FRAMES_OF_FILM * film + lines.seconds.astype(np.int64)

@@ -48,13 +48,13 @@ def list_ucf101_24(root: str | Path, fold: int = 1) -> Listing:
         fold: 1; published results are of the first split.
 
     Raises:
-        InputError: the folder or a file is missing, damaged or malformed, or the list is of other
-            videos.
+        InputError: the folder or a file is missing, damaged or malformed, the list names a video
+            twice, or none of its videos has boxes.
     """
     del fold
     root = require_folder(root, what="ucf101_24", remedy=REMEDY)
     boxes, test_list = _find(root, BOXES), _find(root, (TEST_LIST,))
-    tested = set(_read_names(test_list))
+    tested = _read_tested(test_list)
     people = sorted(read_ucf101_24_tubes(boxes), key=lambda one: one.name)
     videos = list(_videos(people, root, boxes))
     train, test = (
@@ -79,13 +79,18 @@ def _find(root: Path, names: Collection[str]) -> Path:
     )
 
 
-def _read_names(path: Path) -> Iterator[str]:
+def _read_tested(path: Path) -> set[str]:
+    """Return the videos of the 24 classes in a list."""
+    tested: set[str] = set()
     for line in read_list_lines(path, remedy=REMEDY):
         match = re.fullmatch(rf"({_NAME})(\.avi)?( \d+)?", line)
         if match is None:
             raise InputError(f"{path}: expected '<class>/v_<class>_gNN_cNN[.avi]', got {line!r}")
+        if match[1] in tested:
+            raise InputError(f"{path}: {match[1]} is listed twice; {REMEDY}")
         if match["action"] in CLASSES:
-            yield match[1]
+            tested.add(match[1])
+    return tested
 
 
 def _videos(people: Collection[VideoPeople], root: Path, boxes: Path) -> Iterator[Video]:

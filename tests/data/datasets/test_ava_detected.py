@@ -70,7 +70,7 @@ def test_boxes_at_excluded_timestamps_are_left_out_and_counted(root):
         ("1j20qq1JyX4,0902,0,0,64,48,,0.9", r"line 7: corners must be shares of the image"),
         ("1j20qq1JyX4,0902,0,0,1,1,0.9", r"line 7: eight cells .*action_id,score expected, got 7"),
         ("1j20qq1JyX4,0901,0,0,1,1,,0.9", r"the timestamp 901 of 1j20qq1JyX4 is outside of the f"),
-        ("-5KQ66BBWC4,0902,0,0,1,1,,0.9", r"the film -5KQ66BBWC4 is none of the 2 to validate on"),
+        ("-5KQ66BBWC4,0902,0,0,1,1,,0.9", r"in the 2 films to validate on, got '-5KQ66BBWC4'"),
     ],
 )
 def test_a_line_that_is_no_detection_is_refused(root, line, message):

@@ -25,6 +25,8 @@ class Lists:
     train: str = ""
     """The list of the training videos; empty: one list has both."""
     others: Sequence[str] = ()
+    pickled: Sequence[str] = ()
+    """Others that are no text."""
     repeats: bool = True
     """A video that is listed twice is a mistake."""
 
@@ -34,6 +36,9 @@ LISTS = {
     "ucf101": Lists(
         "ucfTrainTestlist/testlist01.txt", "Archery/v_", "ucfTrainTestlist/trainlist01.txt",
         ["ucfTrainTestlist/classInd.txt"],
+    ),
+    "ucf101_24": Lists(
+        "annotations/testlist01.txt", "Biking/v_", pickled=["annotations/pyannot.pkl"]
     ),
     "hmdb51": Lists("testTrainMulti_7030_splits/wave_test_split1.txt", "B_#2"),
     "jhmdb": Lists(
@@ -50,6 +55,12 @@ LISTS = {
     ),
     "diving48": Lists(
         "Diving48_V2_test.json", "_8Vy3", "Diving48_V2_train.json", ["Diving48_vocab.json"]
+    ),
+    "finegym99": Lists(
+        "annotations/gym99_val_element.txt", "-1FbFe_gbuQ",
+        "annotations/gym99_train_element_v1.1.txt", [
+            "annotations/gym99_categories.txt", "annotations/finegym_annotation_info_v1.1.json",
+        ],
     ),
     "kth": Lists("00sequences.txt", "person22_boxing_d2"),
     "arid": Lists(
@@ -69,8 +80,12 @@ LISTS = {
         ],
         repeats=False,  # a line is an action
     ),
+    "ava_detected80": Lists(
+        "annotations/person_box_67091280_iou90/ava_detection_val_boxes_and_labels.csv",
+        "1j20qq1JyX4", repeats=False,
+    ),
 }  # fmt: skip
-AS_ANOTHER = {"kinetics600", "kinetics700", "mnist_addition"}
+AS_ANOTHER = {"kinetics600", "kinetics700", "mnist_addition", "ava_detected90"}
 """They share a reader with a set that is here."""
 ANOTHER_FORM = {"csv", "svhn", "mnist"}
 """Their lists have tests of their own: of the form of CSV, of MATLAB's files and of idx files."""
@@ -121,7 +136,7 @@ def test_every_data_set_is_tried():
 @pytest.mark.parametrize("name", LISTS)
 def test_a_missing_list_ends_with_the_remedy(name, tmp_path):
     root, lists = tree(name, tmp_path), LISTS[name]
-    for file in filter(None, (lists.test, lists.train, *lists.others)):
+    for file in filter(None, (lists.test, lists.train, *lists.others, *lists.pickled)):
         content = (root / file).read_bytes()
         (root / file).unlink()
         assert DATASETS[name].remedy in error_of(lenient(name), root)

@@ -1,6 +1,5 @@
 """UCF101-24: a sample is a tube, and its clips show the frames and boxes of that tube."""
 
-import pickle
 import shutil
 
 import numpy as np
@@ -15,42 +14,15 @@ from stn_action.errors import InputError
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.video.writer import write_video
 from tests.tiny import write_config
+from tests.ucf101_tree import TUBE_FRAMES, TUBES, write_ucf101_24
 from tools.convert_people import main as convert_tool
 
-SIZE_HW, NUM_FRAMES = (24, 32), 24
-
-
-def annotation(label, first, end, box):
-    boxes = np.tile(np.array(box, np.uint16), (end - first, 1))
-    return {"label": label, "sf": first, "ef": end, "boxes": boxes}
-
-
-CONTENT = {
-    "Fencing/v_Fencing_g09_c01": [annotation(6, 0, 24, (1, 1, 159, 239))],
-    "Biking/v_Biking_g01_c02": [
-        annotation(2, 4, 8, (1, 1, 100, 120)), annotation(2, 10, 20, (201, 121, 119, 119)),
-    ],
-    "Biking/v_Biking_g08_c01": [annotation(2, 0, 9, (1, 1, 100, 120))],
-}  # fmt: skip
-"""Two people in the one video to test on, at different times and places."""
-
-
-def write(root, content=None, tested="Archery/v_Archery_g01_c01.avi\nBiking/v_Biking_g01_c02.avi"):
-    (root / "annotations").mkdir(parents=True)
-    videos = {
-        name: {"annotations": tubes, "numf": NUM_FRAMES}
-        for name, tubes in (content or CONTENT).items()
-    }
-    (root / "annotations/pyannot.pkl").write_bytes(pickle.dumps(videos, 2))
-    (root / "annotations/testlist01.txt").write_text(tested)
-    return root
+SIZE_HW = 24, 32
 
 
 def test_a_sample_is_a_tube_and_the_list_tells_what_is_tested(tmp_path):
-    root = write(tmp_path)
-    (root / "UCF-101/Biking").mkdir(parents=True)
-    (root / "UCF-101/Biking/v_Biking_g01_c02.mp4").touch()
-    (root / "rgb-images/Fencing/v_Fencing_g09_c01").mkdir(parents=True)
+    files = ["UCF-101/Biking/v_Biking_g01_c02.mp4", "rgb-images/Fencing/v_Fencing_g09_c01"]
+    root = write_ucf101_24(tmp_path, files=files)
     listing = list_ucf101_24(root)
     shown = [(one.name, listing.label_text(one), one.group) for one in listing.all_videos]
     assert shown == [
@@ -77,12 +49,12 @@ def test_the_official_files_have_the_official_numbers(shared, tmp_path):
 
 
 def test_a_clip_shows_its_tube_at_its_time(tmp_path):
-    root = write(tmp_path / "ucf")
-    for name in CONTENT:
-        path = root / "UCF-101" / f"{name}.avi"
+    root = write_ucf101_24(tmp_path / "ucf", files=())
+    for name in TUBES:
+        path = root / "UCF-101" / f"{name}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
-        images = (np.full((*SIZE_HW, 3), 10 * frame, np.uint8) for frame in range(NUM_FRAMES))
-        write_video(path.with_suffix(".mp4"), images, fps=25)
+        images = (np.full((*SIZE_HW, 3), 10 * frame, np.uint8) for frame in range(TUBE_FRAMES))
+        write_video(path, images, fps=25)
     settings = [
         f"data.root={root}", f"data.people={tmp_path / 'tubes.sqlite'}", "data.name=ucf101_24",
         "data.official=false", "data.tubes.select=all", "data.crop.size=16", "data.augment.hflip=0",
@@ -118,18 +90,18 @@ def test_clips_of_other_frames_than_those_of_the_tube_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "tested", "message"),
+    ("tubes", "tested", "message"),
     [
         (None, "Biking/v_Biking_g01", r"expected '<class>/v_<class>_gNN_cNN\[.avi\]', got 'Biki"),
-        (None, "../v_Biking_g01_c02.avi", r"testlist01.txt: expected '<class>/v_<class>_gNN"),
         (None, "Biking/v_Biking_g02_c01", r"none of its 1 videos of the 24 classes is in .*py"),
         (None, "Biking/v_Biking_g01_c02", r"24 classes, 2 training and 2 test tubes, expected 24 "),
-        ({"Fencing/v_Fencing_g01_c01": [annotation(2, 0, 4, (1, 1, 9, 9))]}, None, "with Biking"),
-        ({"../v_Fencing_g01_c01": [annotation(6, 0, 4, (1, 1, 9, 9))]}, None, r"got '\.\./v_Fen"),
+        ({"Fencing/v_Fencing_g01_c01": TUBES["Biking/v_Biking_g08_c01"]}, None, "with Biking"),
+        ({"../v_Fencing_g01_c01": TUBES["Fencing/v_Fencing_g09_c01"]}, None, r"got '\.\./v_Fen"),
     ],
 )  # fmt: skip
-def test_other_files_are_refused(tmp_path, content, tested, message):
-    root = write(tmp_path, content, tested or "Fencing/v_Fencing_g01_c01")
+def test_other_files_are_refused(tmp_path, tubes, tested, message):
+    tested = tested or "Fencing/v_Fencing_g01_c01"
+    root = write_ucf101_24(tmp_path, tubes=tubes or TUBES, tested=tested)
     with pytest.raises(InputError, match=message):
         load_dataset("ucf101_24", root)
 
@@ -139,14 +111,15 @@ def test_a_missing_file_is_named_with_the_remedy(tmp_path):
         InputError, match=r"there is no pyannot.pkl or pyannot_with_class_names.pkl"
     ):
         load_dataset("ucf101_24", tmp_path)
-    (write(tmp_path) / "annotations/testlist01.txt").unlink()
+    (write_ucf101_24(tmp_path) / "annotations/testlist01.txt").unlink()
     with pytest.raises(InputError, match=r"no testlist01.txt in .*; get pyannot.pkl of https"):
         load_dataset("ucf101_24", tmp_path)
 
 
 def test_a_group_in_both_parts_is_refused(tmp_path):
-    content = {**CONTENT, "Biking/v_Biking_g01_c03": CONTENT["Biking/v_Biking_g08_c01"]}
+    tubes = {**TUBES, "Biking/v_Biking_g01_c03": TUBES["Biking/v_Biking_g08_c01"]}
+    root = write_ucf101_24(tmp_path, tubes=tubes)
     with pytest.raises(
         InputError, match=r"1 groups are in the training and in the test list \(Bik"
     ):
-        DATASETS["ucf101_24"].read(write(tmp_path, content), 1, require_official=False)
+        DATASETS["ucf101_24"].read(root, 1, require_official=False)
