@@ -55,6 +55,7 @@ DATASETS = {
             ucf101_tubes.REMEDY,
             official={"ucf101_24 split 1": Counts(24, 3_143, 1_315)},
             searched="{root}, {root}/UCF-101, {root}/rgb-images and their class folders",
+            list_folders=ucf101_tubes.LIST_FOLDERS,
             of_tubes=True,
         ),
         DatasetSpec(
@@ -127,6 +128,7 @@ DATASETS = {
             official={"finegym99 val": Counts(99)},
             files_may_be_missing=True,
             searched="{root}/subactions, {root}/events, {root}/videos and {root}",
+            list_folders=(finegym99.LISTS,),
         ),
         DatasetSpec(
             "kth",

@@ -22,7 +22,7 @@ from stn_action.jobs.reencode.reencoded_video import Recipe, ReencodedVideo, ree
 from stn_action.workers.pool import Failed
 
 REPORT, SCRATCH = "report.tsv", ".unfinished"
-LIST_SUFFIXES = (".csv", ".json", ".txt", ".pbtxt")
+LIST_SUFFIXES = (".csv", ".json", ".txt", ".pbtxt", ".pkl")
 CONTINUES = "make room, then give the same command again: what is done stays done"
 
 
@@ -108,9 +108,10 @@ def reencode_dataset(
 def copy_lists(root: Path, out: Path) -> None:
     """Copy the small files beside a data set's videos that its loader needs.
 
-    These are text files in `root` itself, folders that hold nothing but `.txt` files, and those
-    called like a folder of official lists. UCF101's may also be beside `root`; its copy is in
-    `out`. Other folders of CSV files are left out: they hold boxes, which do not fit other frames.
+    These are text files and pickles in `root` itself, folders that hold nothing but `.txt` files,
+    and those called like a folder of official lists. Those of UCF101 may also be beside `root`;
+    their copy is in `out`. Other folders of CSV files are left out: they hold boxes, which do not
+    fit other frames.
 
     Raises:
         OSError: a file cannot be read or written.

@@ -48,6 +48,14 @@ class ReencodePlan:
                     f"--out: {self.out} holds videos that are to be re-encoded, in {folder}; "
                     "choose another folder"
                 )
+        targets: dict[Path, Video] = {}
+        for video in self.videos if self.recipe.margin is not None else ():
+            other = targets.setdefault(self.target(video), video)
+            if other is not video:
+                raise InputError(
+                    f"--crop-people: {other.name} and {video.name} are people of one video, "
+                    f"{video.path}, which cannot be cropped to each; leave it out"
+                )
 
     @property
     def is_list(self) -> bool:

@@ -9,10 +9,11 @@ from rich.console import Console
 from stn_action.data.datasets.csv_copy import list_of_copies
 from stn_action.data.datasets.csv_file import list_csv
 from stn_action.data.datasets.dataset_table import load_dataset
+from stn_action.data.datasets.ucf101_tubes import list_ucf101_24
 from stn_action.errors import InputError
 from stn_action.jobs.reencode.copy_records import PEOPLE
 from stn_action.jobs.reencode.dataset_copy import reencode_dataset
-from stn_action.jobs.reencode.plan import plan_reencode
+from stn_action.jobs.reencode.plan import ReencodePlan, plan_reencode
 from stn_action.jobs.reencode.reencoded_video import Recipe
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.video_people import VideoPeople
@@ -22,6 +23,7 @@ from tests.listed_trees import write_diving48
 from tests.named_trees import write_csv
 from tests.tiny import tiny_settings, write_config
 from tests.tree_files import LinkedClips
+from tests.ucf101_tree import write_ucf101_24
 
 WHOLE = ("data.official=false", "data.people=null", "data.regions=null", "data.augment.hflip=0")
 ROWS = (
@@ -46,7 +48,10 @@ def reencode(name, root, out, people=None, *settings):
     return reencode_dataset(plan, workers=0, console=Console(file=StringIO()))
 
 
-@pytest.mark.parametrize("name", ["kinetics400", "something_v1", "something_v2", "diving48"])
+@pytest.mark.parametrize(
+    "name",
+    ["kinetics400", "something_v1", "something_v2", "diving48", "ucf101_24", "finegym99"],
+)
 def test_a_copy_has_the_lists_of_its_data_set(name, tmp_path, put):
     write = partial(write_diving48, lists="annotations") if name == "diving48" else TREES[name]
     root, out = write(tmp_path / "data", put), tmp_path / "out"
@@ -88,6 +93,14 @@ def test_the_parts_of_a_list_stay(tmp_path):
     before, after = list_csv(file), list_csv(tmp_path / "copy.csv")
     assert after.test.names() == before.test.names() == ["c"]
     assert after.train.groups() == ["ann", "ann", "bob"]
+
+
+def test_the_video_of_several_tubes_is_not_cropped_to_one(tmp_path):
+    videos = list_ucf101_24(write_ucf101_24(tmp_path / "data")).all_videos
+    ReencodePlan(videos, tmp_path / "data", tmp_path / "out", Recipe(24))
+    message = r"v_Biking_g01_c02/0 and .*v_Biking_g01_c02/1 are people of one video, .*c02.avi, whi"
+    with pytest.raises(InputError, match=message):
+        ReencodePlan(videos, tmp_path / "data", tmp_path / "out", Recipe(24, margin=0.5))
 
 
 def test_a_copy_never_replaces_what_a_list_names(tmp_path, put):
