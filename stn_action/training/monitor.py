@@ -7,6 +7,7 @@ axes of a window's center: 2, of a volumetric theta 3.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -215,10 +216,11 @@ class HeadMonitor:
         for batch, (_, counted) in enumerate(waiting):
             if not counted:
                 sums[batch] = 0
-        sums = _batch_sums(self._reduce(sums) if self._reduce else sums).sum(0)
-        before = self._sums.get(stage)
+        sums = _batch_sums(self._reduce(sums) if self._reduce else sums)
+        before = self._sums.get(stage, torch.zeros_like(sums[0]))
+        # One batch after the other, so that rounding is the same wherever a run was interrupted.
         # After a resumption the sums are on the CPU.
-        self._sums[stage] = sums if before is None else before.to(sums.device) + sums
+        self._sums[stage] = reduce(torch.add, sums, before.to(sums.device))
 
     def _statistics(self, stage: str, head: int, sums: list[float]) -> HeadStatistics:
         count, freedom, displacement, in_bounds, scale, overlap, *deviations = sums

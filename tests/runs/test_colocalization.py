@@ -28,7 +28,17 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def command(root):
-    return [CONFIG, f"data.root={root}", *ONE_STEP, "--images", "4", "--steps", "2", "--starts", "2"]
+    return [
+        CONFIG,
+        f"data.root={root}",
+        *ONE_STEP,
+        "--images",
+        "4",
+        "--steps",
+        "2",
+        "--starts",
+        "2",
+    ]
 
 
 @pytest.fixture(scope="module")
