@@ -32,6 +32,11 @@ BY_PIXELS = (
     "--readouts", "", "--against", "zoom_pixels",
     "--variant", f"zoom_pixels:{WINDOWS},window_gradient=pixels,optim.relative_lr=1e-3",
 )  # fmt: skip
+SMALL = (
+    "--readouts", "", "--against", "zoom_small",
+    "--variant", f"zoom_small:{WINDOWS},window_gradient=map,max_scale=0.5,optim.relative_lr=1e-3",
+)  # fmt: skip
+"""Windows that are at most as large as the fixed one in the middle: only their place can pay."""
 PRECISION = "train.cache_precision=bf16"
 """Of the frozen trunk, in all grids: float32 takes more than twice the time."""
 SMALL_FIGURES = ("data.people=null", "data.crop.aspect=free")
@@ -42,14 +47,20 @@ def grids() -> Iterator[Grid]:
     """Yield all grids in the order of the plan."""
     for looseness in LOOSENESSES:
         for name in ("weizmann", "ut_interaction", "jhmdb"):
-            beyond = "scene" if name == "ut_interaction" else "fit"
-            boxes = f"data.crop.looseness={looseness}", f"data.crop.beyond={beyond}"
-            yield from _looks(name, f"loose_{looseness}", boxes)
+            yield from _looks(name, f"loose_{looseness}", _boxes(name, looseness))
     yield from _looks("sample", "small_figures", SMALL_FIGURES)
-    fit = "data.crop.looseness=1", "data.crop.beyond=fit"
-    yield Grid("jhmdb", "loose_1_pixels", (*fit, *_twice("jhmdb")), BY_PIXELS, SEEDS)
+    loose = *_boxes("jhmdb", "1"), *_twice("jhmdb")
+    yield Grid("jhmdb", "loose_1_pixels", loose, BY_PIXELS, SEEDS)
     small = *SMALL_FIGURES, *_twice("sample")
     yield Grid("sample", "small_figures_pixels", small, BY_PIXELS, SEEDS)
+    for name in ("weizmann", "ut_interaction", "jhmdb"):
+        yield Grid(name, "loose_1_small", (*_boxes(name, "1"), *_twice(name)), SMALL, SEEDS)
+    yield Grid("sample", "small_figures_small", small, SMALL, SEEDS)
+
+
+def _boxes(data_set: str, looseness: str) -> tuple[str, ...]:
+    beyond = "scene" if data_set == "ut_interaction" else "fit"
+    return f"data.crop.looseness={looseness}", f"data.crop.beyond={beyond}"
 
 
 def _looks(data_set: str, name: str, overrides: tuple[str, ...]) -> Iterator[Grid]:

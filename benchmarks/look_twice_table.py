@@ -26,6 +26,7 @@ ARMS = {
     "look attention": ("look", "attention"),
     "full attention": ("full", "attention"),
     "zoom, by pixels": ("pixels", "zoom_pixels 1e-3"),
+    "zoom, small": ("small", "zoom_small 1e-3"),
 }
 """Name of each arm to its grid and its label there."""
 RIVALS = ("look mean", "full mean", "saliency", "center", "tiles", "look attention")
@@ -64,12 +65,15 @@ def table(out: Path) -> Iterator[str]:
     for data_set in dict.fromkeys(data_set for data_set, _ in found):
         costs = [f"{cost_of(arm, data_set):.1f}" for arm in ARMS]
         yield from table_row([f"{data_set}, billion multiplications a clip", *costs])
-    yield ""
-    yield from table_row(["gain of zoom", *(f"over {rival}" for rival in RIVALS)], header=True)
-    for (data_set, boxes), scores in found.items():
-        if "zoom" in scores:
-            gains = gains_over(scores["zoom"], [scores.get(rival) for rival in RIVALS])
-            yield from table_row([f"{data_set}, {boxes}", *gains])
+    for arm in ("zoom", "zoom, small"):
+        if not any(arm in scores for scores in found.values()):
+            continue
+        yield ""
+        yield from table_row([f"gain of {arm}", *(f"over {name}" for name in RIVALS)], header=True)
+        for (data_set, boxes), scores in found.items():
+            if arm in scores:
+                gains = gains_over(scores[arm], [scores.get(rival) for rival in RIVALS])
+                yield from table_row([f"{data_set}, {boxes}", *gains])
 
 
 def _scores(folder: Path, boxes: str) -> dict[str, Scores]:
