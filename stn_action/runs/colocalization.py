@@ -230,6 +230,7 @@ def _run_class(
 ) -> ColocalizationRecord:  # fmt: skip
     started = time.perf_counter()
     train_on, held_out = digits.canvases(placement, digit)
+    pixels, steps = _pixels(train_on), plan.schedule.steps
     runs = []
     for start in range(plan.starts):
         title = f"{placement}, class {digit}, start {start + 1} of {plan.starts}"
@@ -237,13 +238,10 @@ def _run_class(
             torch.manual_seed(_seed(plan.seed, placement, digit, 2 + 2 * start))
             transformer = _transformer(plan.canvas, digits.others.shape[1])
         generator = _generator(plan.seed, placement, digit, 3 + 2 * start)
-        training = colocalize(
-            transformer, embedding, _pixels(train_on), plan.schedule, generator=generator
-        )
-        steps = plan.schedule.steps
-        runs.append(_followed(training, transformer, _pixels(train_on), steps, title, console))
+        training = colocalize(transformer, embedding, pixels, plan.schedule, generator=generator)
+        runs.append(_followed(training, transformer, pixels, steps, title, console))
     best = min(runs, key=lambda run: run.loss)
-    final = overlaps_of(best.windows[plan.schedule.steps], train_on.boxes)
+    final = overlaps_of(best.windows[steps], train_on.boxes)
     sheet = draw_colocalization(
         train_on.images[:DRAWN_IMAGES], train_on.boxes[:DRAWN_IMAGES],
         {f"step {step}": boxes[:DRAWN_IMAGES] for step, boxes in best.windows.items()},
