@@ -79,14 +79,18 @@ def name_files(paths: Sequence[Path]) -> list[str]:
 
 
 def files_by_stem(folder: Path) -> dict[str, Path]:
-    """Return the video files of a folder by their names without suffix, of several the preferred.
+    """Return the videos of a folder by their names without suffix, of several the preferred.
 
-    Hidden files are left out. Empty if there is no such folder.
+    They are files and folders of frames (see `holds_frames`), files first. What is hidden, and a
+    folder that cannot be listed, is left out. Empty if there is no such folder.
     """
     if not folder.is_dir():
         return {}
-    videos = [path for path in folder.glob("[!.]*") if has_video_suffix(path)]
-    return {path.stem: path for path in sorted(videos, key=preference, reverse=True)}
+    paths = list(folder.glob("[!.]*"))
+    files = [path for path in paths if has_video_suffix(path)]
+    frames = {path.name: path for path in paths if not has_video_suffix(path) and _frames_in(path)}
+    ordered = sorted(files, key=preference, reverse=True)
+    return frames | {stem_of(path): path for path in ordered}
 
 
 def existing_paths(paths: Iterable[str]) -> set[str]:
@@ -187,11 +191,22 @@ def _search(
             found.passed_over[path.suffix.lower() or "no suffix"] += 1
 
 
-def _are_frames(entries: Sequence[os.DirEntry[str]]) -> bool:
-    others = [entry for entry in entries if not is_frame(entry.name)]
-    return len(others) < len(entries) and not any(
-        _is_folder(entry) or has_video_suffix(Path(entry.name)) for entry in others
-    )
+def _are_frames(entries: Iterable[os.DirEntry[str]]) -> bool:
+    found = False
+    for entry in entries:
+        if is_frame(entry.name):
+            found = True
+        elif _is_folder(entry) or has_video_suffix(Path(entry.name)):
+            return False
+    return found
+
+
+def _frames_in(folder: Path) -> bool:
+    """Return whether a path is a folder that can be listed and holds frames."""
+    try:
+        return folder.is_dir() and holds_frames(folder)
+    except (InputError, OSError):
+        return False
 
 
 def _leads(entry: os.DirEntry[str]) -> bool:

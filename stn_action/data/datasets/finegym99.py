@@ -21,6 +21,8 @@ TIMES = ("finegym_annotation_info_v1.1.json", "finegym_annotation_info_v1.0.json
          "annotation.json")  # fmt: skip
 """Names in the order in which they are taken: those of the site, then those of mmaction2."""
 CLIPS, EVENTS, VIDEOS = "subactions", "events", "videos"
+CLIP_FRAMES = "subaction_frames"
+"""As mmaction2 calls the folder of folders of frames."""
 RESOURCES = "https://sdolivia.github.io/FineGym/resources/dataset/"
 REMEDY = (
     f"get {TRAIN[0]}, {TEST[0]}, {CLASSES[0]} and {TIMES[0]} from {RESOURCES} into {LISTS} of "
@@ -42,10 +44,11 @@ def list_finegym99(root: str | Path, fold: int = 1) -> Listing:
     mmaction2's names of the lists are accepted. An id is that of a YouTube video, of an event
     (`E_`, seconds in the video) and of an element (`A_`, seconds in the event).
 
-    An element is a clip `subactions/<id>.mp4` (or in `root/videos` or `root`); else a slice of the
-    event, `events/<video>_<event>.mp4`, or of the video, `videos/<video>.mp4`, by the times of
-    `finegym_annotation_info_v1.1.json`. Of an element in several stages, as a vault, it is all of
-    them. Elements whose video is gone from YouTube are left out and counted.
+    An element is a clip `subactions/<id>.mp4` (or in `root/videos` or `root`), or a folder of
+    frames, there or in `subaction_frames`; else a slice of the event, `events/<video>_<event>.mp4`,
+    or of the video, `videos/<video>.mp4`, by the times of `finegym_annotation_info_v1.1.json`. Of
+    an element in several stages, as a vault, it is all of them. Elements whose video is gone from
+    YouTube are left out and counted.
 
     The form of ids and validation list is that of a copy in a public repository; that of the
     categories, and the layout of clips and times, is as the preparation scripts of others
@@ -92,10 +95,11 @@ class _Sources:
 
     def __init__(self, root: Path, lists: Path) -> None:
         self.root = root
-        self.clips, self.events, self.videos, others = (
-            files_by_stem(folder) for folder in (root / CLIPS, root / EVENTS, root / VIDEOS, root)
+        clips, frames, self.events, self.videos, others = (
+            files_by_stem(folder)
+            for folder in (*(root / name for name in (CLIPS, CLIP_FRAMES, EVENTS, VIDEOS)), root)
         )
-        self.clips = others | self.videos | self.clips
+        self.clips = others | self.videos | frames | clips
         self.lists = lists
 
     def video(self, element: _Element, label: int) -> Video:

@@ -1,6 +1,7 @@
 """Kinetics-400, -600 and -700, evaluated on their validation lists (Kay et al. 2017)."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,8 @@ from stn_action.video.suffixes import has_video_suffix
 LISTS = "annotations"
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 REPLACED = "replacement/replacement_for_corrupted_k400"
+_STEM = re.compile(r".+_\d{6}_\d{6}")
+"""Name of a video without suffix, or of the folder of its frames."""
 REMEDY = (
     "get the videos and lists of https://github.com/cvdfoundation/kinetics-dataset, so that "
     f"data.root holds {LISTS}/train.csv, {LISTS}/val.csv, train/ and val/"
@@ -53,12 +56,13 @@ def list_kinetics(root: str | Path, fold: int = 1, *, name: str) -> Listing:
     with a line of titles: `label,youtube_id,time_start,time_end,split`. Classes are the labels of
     the training list, sorted, which is the order of torchvision's weights for Kinetics-400.
 
-    Videos are `<youtube_id>_<start>_<end>.mp4`, seconds in six digits, in `train` and `val` (or
-    `videos/train`, `videos_train`; `validate`), directly or in folders of any name. Each of these
-    folders is listed once. Those that CVDF gives for damaged videos of Kinetics-400
-    (`replacement/`) come first. A video is called `train/<label>/<file>`; each is a group of its
-    own, since all videos of a class are from different YouTube videos (arXiv 2010.10864, section
-    1), and whether one gives clips of several classes in both lists is not known here.
+    Videos are `<youtube_id>_<start>_<end>.mp4`, seconds in six digits, or folders of frames called
+    so, in `train` and `val` (or `videos/train`, `videos_train`; `validate`), directly or in folders
+    of any other name. Each of these folders is listed once. Those that CVDF gives for damaged
+    videos of Kinetics-400 (`replacement/`) come first. A video is called `train/<label>/<file>`;
+    each is a group of its own, since all videos of a class are from different YouTube videos (arXiv
+    2010.10864, section 1), and whether one gives clips of several classes in both lists is not
+    known here.
 
     The titles, and the 19,906 videos and 400 classes of Kinetics-400's validation list, are those
     of the list of ActivityNet's repository; its 246,534 training videos are from
@@ -141,12 +145,12 @@ def _videos(
 
 
 def _find_files(root: Path, folders: Sequence[str]) -> Mapping[str, str]:
-    """Return the video files in these folders and in those in them, by name without suffix."""
+    """Return the videos in these folders and in those in them, by name without suffix."""
     found: dict[str, str] = {}
     for folder in folders:
         within = []
         for entry in _entries(root / folder):
-            if entry.is_dir():
+            if entry.is_dir() and not _STEM.fullmatch(entry.name):
                 within.append(entry.path)
             else:
                 _add(found, entry)
@@ -174,3 +178,5 @@ def _add(found: dict[str, str], entry: os.DirEntry[str]) -> None:
         known = found.get(stem)
         if known is None or preference(path) < preference(Path(known)):
             found[stem] = entry.path
+    elif _STEM.fullmatch(entry.name) and entry.is_dir():
+        found.setdefault(entry.name, entry.path)

@@ -17,6 +17,7 @@ from stn_action.data.datasets.list_file import (
 )
 from stn_action.data.datasets.named_files import subfolder
 from stn_action.data.listing import Listing, require_folder
+from stn_action.data.video_files import holds_frames
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
 
@@ -67,7 +68,7 @@ def list_something_v1(root: str | Path, fold: int = 1) -> Listing:
         return rows
 
     folder = root / FRAMES_V1
-    suffix = ".mp4" if _is_reencoded(folder) else ""
+    suffix = _suffix_in(folder, "")
     return _listing(
         "something_v1", classes, classes_list, read, lambda video: folder / f"{video}{suffix}"
     )
@@ -80,8 +81,8 @@ def list_something_v2(root: str | Path, fold: int = 1) -> Listing:
     and `validation.json`, lists of objects whose `template` without its square brackets is the
     class of `id`; as published first they were called `something-something-v2-train.json` and so
     on. They are in `root`, `root/labels` or `root/annotations`, the videos
-    `20bn-something-something-v2/<id>.webm` or, re-encoded, `<id>.mp4` there or in `root`. The lists
-    do not name the people: each video is a group of its own.
+    `20bn-something-something-v2/<id>.webm` or, re-encoded, `<id>.mp4` there or in `root`, or
+    folders of frames, `<id>`. The lists do not name the people: each video is a group of its own.
 
     Args:
         root: the folder of the data set.
@@ -103,14 +104,19 @@ def list_something_v2(root: str | Path, fold: int = 1) -> Listing:
 
     classes = _numbered_classes(find("labels"))
     folder = subfolder(root, VIDEOS_V2)
-    suffix = ".mp4" if folder == root or _is_reencoded(folder) else ".webm"
+    suffix = _suffix_in(folder, ".webm")
     return _listing(
         "something_v2", classes, find("labels"), read, lambda video: folder / f"{video}{suffix}"
     )
 
 
-def _is_reencoded(folder: Path) -> bool:
-    return next(folder.glob("*.mp4"), None) is not None
+def _suffix_in(folder: Path, published: str) -> str:
+    """Return the suffix of the videos: of re-encoded ones, as published, or none of frames."""
+    for suffix in (".mp4", published):
+        if next(folder.glob(f"*{suffix}"), None) is not None:
+            return suffix
+    has_frames = any(path.is_dir() and holds_frames(path) for path in folder.glob("[!.]*"))
+    return "" if has_frames else published
 
 
 def _find(root: Path, files: tuple[str, ...], name: str, remedy: str) -> Path:

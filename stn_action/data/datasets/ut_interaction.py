@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stn_action.data.listing import NAMES_SHOWN, Listing, require_folder
+from stn_action.data.video_files import files_by_stem
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
-from stn_action.video.suffixes import has_video_suffix
 
 CLASSES = ("handshake", "hug", "kick", "point", "punch", "push")
 NUM_SEQUENCES = 10
@@ -63,14 +63,14 @@ def listing_name(set_number: int, sequence: int | str) -> str:
 
 
 def _read_videos(root: Path) -> list[Video]:
-    paths = sorted(path for path in root.glob("[!.]*") if has_video_suffix(path))
-    strange = [path.name for path in paths if not _STEM.fullmatch(path.stem)]
+    clips = files_by_stem(root)
+    strange = sorted(path.name for stem, path in clips.items() if not _STEM.fullmatch(stem))
     if strange:
         raise InputError(
             f"ut_interaction: {root} holds {len(strange)} files that are not named "
             f"<id>_<sequence>_<class 0-5>.avi: {', '.join(strange[:NAMES_SHOWN])}; {REMEDY}"
         )
-    videos = [_parse(path) for path in paths]
+    videos = [_parse(path) for path in clips.values()]
     videos.sort(key=lambda video: int(video.name.split("_")[0]))
     return videos
 
