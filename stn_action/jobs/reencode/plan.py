@@ -7,6 +7,7 @@ from typing import Any
 
 from stn_action.build.video_sets import Announce, videos_of
 from stn_action.config.schema import load_config
+from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.jobs.reencode.reencoded_video import PeopleExtent, Recipe, people_extent
@@ -116,10 +117,18 @@ def plan_reencode(
         announce: see `videos_of`.
 
     Raises:
-        InputError: one of them does not exist or is wrong.
+        InputError: one of them does not exist or is wrong, or the samples of the data set are
+            people at key frames, whose films a folder names.
     """
     root = Path(config_or_folder)
     if not root.is_dir():
-        root = load_config(config_or_folder, overrides).data.root
+        data = load_config(config_or_folder, overrides).data
+        root = data.root
+        if DATASETS[data.name].key_frames is not None:
+            raise InputError(
+                f"{config_or_folder}: the samples of {data.name} are people at key frames, many in "
+                f"one film; give the folder, {root}, in place of the configuration: each film is "
+                "re-encoded once, and the lists are copied along"
+            )
     videos = videos_of(config_or_folder, overrides, announce=announce)
     return ReencodePlan(videos, root, out, recipe, None if people is None else open_people(people))

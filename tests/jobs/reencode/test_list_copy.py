@@ -2,6 +2,7 @@
 
 from functools import partial
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -61,6 +62,21 @@ def test_a_copy_has_the_lists_of_its_data_set(name, tmp_path, put):
     assert [path.endswith(".mp4") for path in after.all_videos.paths()] == [True] * len(
         before.all_videos
     )
+    with open_video(after.test[0].path) as video:
+        assert video.size_hw == (24, 32)
+
+
+def test_films_with_key_frames_are_re_encoded_by_their_folder(tmp_path, put):
+    root, out = TREES["ava"](tmp_path / "data", put), tmp_path / "out"
+    with pytest.raises(InputError, match=r"people at key frames.*give the folder, .*data, in pla"):
+        reencode("ava", root, out)
+    plan = plan_reencode(str(root), [], out, Recipe(24), None)
+    reencode_dataset(plan, workers=0, console=Console(file=StringIO()))
+    before, after = (load_dataset("ava", folder, require_official=False) for folder in (root, out))
+    assert after.test.names() == before.test.names()
+    assert {path.parent.relative_to(out) for path in map(Path, after.all_videos.paths())} == {
+        path.parent.relative_to(root) for path in map(Path, before.all_videos.paths())
+    }
     with open_video(after.test[0].path) as video:
         assert video.size_hw == (24, 32)
 
