@@ -227,7 +227,7 @@ def _checked(features: Tensor, theta: Tensor, size: Sequence[int]) -> tuple[int,
             f"features must be floating point, got {features.dtype}: interpolated values would be "
             "truncated, convert them by .float()"
         )
-    if theta.dim() != 4 or theta.shape[0] != len(features):
+    if theta.dim() != 4 or theta.shape[0] != features.shape[0]:
         raise ValueError(
             f"theta must be ({len(features)}, K, {theta.shape[-2]}, {theta.shape[-1]}) for these "
             f"features, got {tuple(theta.shape)}"

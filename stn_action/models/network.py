@@ -167,13 +167,13 @@ class FocusedNetwork(nn.Module):
             return self.classify([self.trunk_features(clip)], ())
         windows = self.random_windows if self.training else None
         hook = GlimpseHook(
-            self.readout, len(clip), glimpse=self.glimpse, extents=extents,
-            given=self.readout.checked(theta, len(clip)),
+            self.readout, clip.shape[0], glimpse=self.glimpse, extents=extents,
+            given=self.readout.checked(theta, clip.shape[0]),
             random_theta=windows.draw(clip) if windows else None,
             channels_last=self.channels_last,
         )  # fmt: skip
         in_tail = self.glimpse == "tail"
-        num_maps = len(clip) * (hook.num_branches if in_tail else 1)
+        num_maps = clip.shape[0] * (hook.num_branches if in_tail else 1)
         with self._hooked(hook), explained(self.at) if in_tail else nullcontext():
             features = self.trunk_features(clip, num_maps)
         branches = self._branches(features, hook)
@@ -269,7 +269,7 @@ class FocusedNetwork(nn.Module):
             clip: as of the call.
             num_rows: N, where a hook adds maps to the batch; None: as many as clips.
         """
-        num_rows = len(clip) if num_rows is None else num_rows
+        num_rows = clip.shape[0] if num_rows is None else num_rows
         return run_trunk(
             self.trunk, self._normalized(clip), num_rows, features_from=self.features_from,
             channels_last=self.features_channels_last,
@@ -280,7 +280,7 @@ class FocusedNetwork(nn.Module):
         if self.glimpse == "in_line":
             return [features]
         if self.describe is None:
-            return list(features.chunk(hook.num_branches))
+            return list(features.unflatten(0, (hook.num_branches, -1)).unbind(0))
         glimpses = hook.descriptions.flatten(0, 1).transpose(1, 2)  # (B * K', T, C)
         described = self.describe(glimpses).unflatten(0, (hook.batch_size, -1))
         return [features, *described.unbind(1)]

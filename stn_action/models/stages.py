@@ -129,9 +129,9 @@ def with_time(features: object, batch_size: int, channels_last: bool = False) ->
     maps = _check_map(features)
     if channels_last:
         maps = to_channels_first(maps)
-    if maps.dim() == 5 and len(maps) == batch_size:
+    if maps.dim() == 5 and maps.shape[0] == batch_size:
         return maps
-    if maps.dim() == 5 or len(maps) % batch_size:
+    if maps.dim() == 5 or maps.shape[0] % batch_size:
         raise InputError(
             f"the stage returns {tuple(maps.shape)} for a batch of {batch_size}: the first axis "
             "must be that of the clips, or of all their frames. " + SQUEEZED

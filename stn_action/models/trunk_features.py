@@ -37,7 +37,7 @@ def run_trunk(
         InputError: what comes is not (N, D).
     """
     if features_from is None:
-        return _rows(trunk(clip), num_rows, len(clip))
+        return _rows(trunk(clip), num_rows, clip.shape[0])
     with_gradients = torch.is_grad_enabled()
     caught: list[object] = []
 
@@ -57,9 +57,9 @@ def run_trunk(
     output = caught[-1]
     if isinstance(output, Tensor) and output.dim() > 3:
         return with_time(output, num_rows, channels_last).mean((2, 3, 4))
-    if isinstance(output, Tensor) and output.dim() == 2 and len(output) % num_rows == 0:
+    if isinstance(output, Tensor) and output.dim() == 2 and output.shape[0] % num_rows == 0:
         return output.unflatten(0, (num_rows, -1)).mean(1)
-    return _rows(output, num_rows, len(clip))
+    return _rows(output, num_rows, clip.shape[0])
 
 
 def keep_trunk_until(trunk: nn.Module, features_from: str, example: Tensor) -> tuple[int, bool]:
@@ -98,7 +98,7 @@ def keep_trunk_until(trunk: nn.Module, features_from: str, example: Tensor) -> t
 
 def _rows(features: object, num_rows: int, num_clips: int) -> Tensor:
     """Return the features after checking that they are (num_rows, D)."""
-    if isinstance(features, Tensor) and features.dim() == 2 and len(features) == num_rows:
+    if isinstance(features, Tensor) and features.dim() == 2 and features.shape[0] == num_rows:
         return features
     shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
     raise InputError(

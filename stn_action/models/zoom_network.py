@@ -229,9 +229,9 @@ class ZoomNetwork(FocusedNetwork):
         The focus is in pixels of the first look.
         """
         assert self.readout is not None
-        given = self.checked_windows(theta, len(look))
+        given = self.checked_windows(theta, look.shape[0])
         hook = GlimpseHook(
-            self.readout, len(look), glimpse="pooled", extents=extents,
+            self.readout, look.shape[0], glimpse="pooled", extents=extents,
             given=given if self.readout.kind else None, channels_last=self.channels_last,
         )  # fmt: skip
         with self._hooked(hook):
