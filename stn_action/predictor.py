@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from torch import Tensor
 from stn_action.batch import Batch, Sample, class_probabilities, collate
 from stn_action.build.crop_settings import crop_of, mean_color_of
 from stn_action.build.data import evaluation_dataset, evaluation_loader
-from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.build.people import people_of, tubes_of
 from stn_action.build.video_sets import unlabeled_video
 from stn_action.config.schema import Config
@@ -29,14 +28,14 @@ from stn_action.data.view_choice import fixed_views
 from stn_action.distributed import precision_on
 from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
+from stn_action.export.export_forms import ExportedNetwork
+from stn_action.export.trained_network import open_trained
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus, Prediction, join_focus
 from stn_action.person.box_error import tubes_with_error
 from stn_action.person.store.people_file import open_people
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
-from stn_action.training.checkpoint import load_checkpoint
-from stn_action.training.checkpoint_content import check_trained, is_multi_label, positions_in
 from stn_action.video.frame_array import FrameArray
 from stn_action.video.reader import VideoError, VideoReader
 
@@ -53,7 +52,7 @@ class Predictor:
 
     def __init__(
         self,
-        network: FocusedNetwork,
+        network: FocusedNetwork | ExportedNetwork,
         classes: Sequence[str],
         config: Config,
         *,
@@ -97,14 +96,16 @@ class Predictor:
         own_files: bool = False,
         device: torch.device | str | None = None,
     ) -> Self:
-        """Load a checkpoint; it carries the names of its classes and how clips are made.
+        """Load a checkpoint, or what tools/export.py made of one.
 
-        It also names files of the machine where it was trained: person boxes, target regions, a
-        manifest. These are opened only if `own_files` is true, since a checkpoint may come from
-        elsewhere and name any file.
+        It carries the names of its classes and how clips are made. A checkpoint also names files
+        of the machine where it was trained: person boxes, target regions, a manifest. These are
+        opened only if `own_files` is true, since a checkpoint may come from elsewhere and name any
+        file.
 
         Args:
-            path: a `last.pt` or `best.pt`.
+            path: a `last.pt` or `best.pt`; an .onnx file, which ONNX Runtime runs on the CPU, a
+                .pt2 or a .safetensors file.
             overrides: settings in place of the checkpoint's, as in `eval.num_clips=1`. Boxes are
                 used as they are: a checkpoint's `data.crop.box_error` counts only if it is here.
             people: a people file or a folder of boxes; None: that of `data.people` in `overrides`,
@@ -115,25 +116,20 @@ class Predictor:
         Raises:
             InputError: no checkpoint, the overrides do not fit it, or `people` holds no boxes.
         """
-        content: dict[str, Any] = load_checkpoint(path)
-        check_trained(content, path)
-        trained_with = config_of_checkpoint(content, path).data.people
-        as_found = ["data.crop.box_error=none", *overrides]
-        config = config_of_checkpoint(content, path, as_found, own_files=own_files)
-        network = network_from_checkpoint(content, config, path)
+        opened = open_trained(path, overrides, own_files=own_files)
+        config, trained_with = opened.config, opened.trained_with
         given = any(text.partition("=")[0].strip() == "data.people" for text in overrides)
         if people is not None:
-            opened = open_people(Path(people))
+            boxes = open_people(Path(people))
         elif given or (config.data.people is not None and config.data.people.exists()):
-            opened = people_of(config)
+            boxes = people_of(config)
         else:
-            opened = None
+            boxes = None
         if given and config.data.people is None:
             trained_with = None  # whole frames are asked for
         return cls(
-            network, content["classes"], config, positions=positions_in(content),
-            multi_label=is_multi_label(content), people=opened, trained_with=trained_with,
-            device=device,
+            opened.network, opened.classes, config, positions=opened.positions,
+            multi_label=opened.multi_label, people=boxes, trained_with=trained_with, device=device,
         )  # fmt: skip
 
     def predict(

@@ -23,6 +23,7 @@ BELOW: list[set[str]] = [
     {"data", "training"},
     {"evaluation"},
     {"build"},
+    {"export"},
     {"predictor", "jobs"},
     {"runs"},
     {"__init__"},
@@ -36,6 +37,8 @@ HEAVY = {
     },
     "decord": {"video/decord_backend.py"},
     "h5py": {"person/formats/digit_struct.py"},
+    "onnxruntime": {"export/export_forms.py"},
+    "onnxscript": {"export/export_forms.py"},
     "matplotlib": {
         "visualize/chart_figure.py", "visualize/charts.py", "visualize/confusion.py",
         "visualize/winner_maps.py",

@@ -66,6 +66,11 @@ class Focus:
             )
         return self.theta
 
+    @property
+    def has_base_of_clips(self) -> bool:
+        """Return whether each clip has a base of its own."""
+        return self.base is not None and self.base.dim() == _DIM_OF_EACH
+
     def with_places(self, places: Tensor) -> "Focus":
         """Return the same focus with another theta, or other weights where it has these."""
         if self.theta is None:
@@ -79,18 +84,17 @@ class Focus:
 
     def of_clips(self, clips: Tensor) -> "Focus":
         """Return the focus of some clips, by their positions in the batch (N,)."""
-        base = self.base
-        if base is not None and base.dim() == _DIM_OF_EACH:
-            base = base[clips]
-        return replace(self.with_places(self.places[clips]), base=base)
+        found = self.with_places(self.places[clips])
+        if self.base is None or not self.has_base_of_clips:
+            return found
+        return replace(found, base=self.base[clips])
 
 
 def join_focus(parts: Sequence[Focus]) -> Focus:
     """Concatenate the focus of one read-out over several batches."""
     bases = [part.base for part in parts if part.base is not None]
-    of_each = bool(bases) and bases[0].dim() == _DIM_OF_EACH
     joined = parts[0].with_places(torch.cat([part.places for part in parts]))
-    return replace(joined, base=torch.cat(bases)) if of_each else joined
+    return replace(joined, base=torch.cat(bases)) if joined.has_base_of_clips else joined
 
 
 _DIM_OF_EACH = 4

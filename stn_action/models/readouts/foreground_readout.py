@@ -19,6 +19,7 @@ class ForegroundReadout(Readout):
     """
 
     num_descriptions = 1
+    takes_extents = True
 
     def forward(
         self, features: Tensor, extents: Tensor | None = None, given: Tensor | None = None

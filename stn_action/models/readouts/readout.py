@@ -50,6 +50,9 @@ class Readout(KeptInFloat32, ABC):
     learns: bool = False
     """Whether it has parameters that decide where it looks."""
 
+    takes_extents: bool = False
+    """Whether what it reads depends on the extents."""
+
     can_be_given: bool = True
     """Whether places of another clip can replace its own, as shuffling does."""
 

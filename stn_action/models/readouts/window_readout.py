@@ -23,6 +23,7 @@ class WindowReadout(Readout):
         self.kind = heads.transform.theta_shape
         self.gain = heads.gain
         self.min_scale = heads.transform.floor
+        self.takes_extents = heads.start == "foreground"
 
     def base_of(self, extents: Tensor | None) -> Tensor:
         """Return theta at the start of training; see `FocusHeads.base_of`."""

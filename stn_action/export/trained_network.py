@@ -1,0 +1,65 @@
+"""A trained network with all that its use needs, from a checkpoint or an exported file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
+from stn_action.config.schema import Config
+from stn_action.export.export_checkpoint import is_exported, load_exported
+from stn_action.export.export_forms import ExportedNetwork
+from stn_action.models.network import FocusedNetwork
+from stn_action.training.checkpoint import load_checkpoint
+from stn_action.training.checkpoint_content import check_trained, is_multi_label, positions_in
+
+
+class TrainedNetwork(NamedTuple):
+    """A network, and what its file tells about it."""
+
+    network: FocusedNetwork | ExportedNetwork
+    """In eval mode."""
+
+    classes: Sequence[str]
+    """Names of the C classes."""
+
+    config: Config
+    """How clips are made, how many views a video has."""
+
+    positions: int
+    """How many positions are classified; see `VideoPrediction.positions`."""
+
+    multi_label: bool
+    """Each class has a probability of its own."""
+
+    trained_with: Path | None
+    """The person boxes of its training; None: whole frames."""
+
+
+def open_trained(path: str | Path, overrides: Sequence[str], *, own_files: bool) -> TrainedNetwork:
+    """Open a checkpoint or a file that was exported from one.
+
+    Args:
+        path: `last.pt`, `best.pt`, or a file that ends in .onnx, .pt2 or .safetensors.
+        overrides: settings in place of the file's. Boxes are used as they are: the file's
+            `data.crop.box_error` counts only if it is here.
+        own_files: keep the paths of files that a checkpoint names besides its data set.
+
+    Raises:
+        InputError: it is no such file, or the overrides do not fit it.
+    """
+    if is_exported(path):
+        network, record = load_exported(path, overrides)
+        trained_with = None if record.people is None else Path(record.people)
+        return TrainedNetwork(
+            network, record.classes, record.config, record.positions, record.multi_label,
+            trained_with,
+        )  # fmt: skip
+    content: dict[str, Any] = load_checkpoint(path)
+    check_trained(content, path)
+    trained_with = config_of_checkpoint(content, path).data.people
+    as_found = ["data.crop.box_error=none", *overrides]
+    config = config_of_checkpoint(content, path, as_found, own_files=own_files)
+    return TrainedNetwork(
+        network_from_checkpoint(content, config, path), content["classes"], config,
+        positions_in(content), is_multi_label(content), trained_with,
+    )  # fmt: skip
