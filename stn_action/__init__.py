@@ -1,44 +1,46 @@
 """Spatial transformer heads that learn where to look in loose person crops."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from stn_action.errors import InputError
-from stn_action.evaluation.video_prediction import VideoPrediction
-from stn_action.geometry.cells import Cells
-from stn_action.geometry.clip_sampling import sample_clips, spatial_transformer
-from stn_action.geometry.family import Transform
-from stn_action.geometry.sampling import pooled, sample
-from stn_action.geometry.tensorflow_interface import spatial_transformer_network
-from stn_action.geometry.theta import (
-    compose,
-    enclosing_boxes,
-    invert,
-    invert_points,
-    outline,
-    theta_from_boxes,
-    transform_points,
-)
-from stn_action.geometry.transforms import TRANSFORMS, build_transform
-from stn_action.geometry.warps import (
-    Affine,
-    Projective,
-    Similarity,
-    ThinPlateSpline,
-    VolumetricAffine,
-)
-from stn_action.geometry.windows import AnisotropicAttention, Attention, Translation
-from stn_action.models.glimpse_hook import RandomWindows
-from stn_action.models.glimpse_network import GlimpseNetwork
-from stn_action.models.heads import FocusHeads
-from stn_action.models.localization import LocalizationNetwork
-from stn_action.models.network import FocusedNetwork
-from stn_action.models.plug import plug
-from stn_action.models.prediction import Focus, Prediction
-from stn_action.models.spatial_transformer import SpatialTransformer
-from stn_action.training.gradient_guard import GradientGuard
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from stn_action.errors import InputError
+    from stn_action.evaluation.video_prediction import VideoPrediction
+    from stn_action.geometry.cells import Cells
+    from stn_action.geometry.clip_sampling import sample_clips, spatial_transformer
+    from stn_action.geometry.family import Transform
+    from stn_action.geometry.sampling import pooled, sample
+    from stn_action.geometry.tensorflow_interface import spatial_transformer_network
+    from stn_action.geometry.theta import (
+        compose,
+        enclosing_boxes,
+        invert,
+        invert_points,
+        outline,
+        theta_from_boxes,
+        transform_points,
+    )
+    from stn_action.geometry.transforms import TRANSFORMS, build_transform
+    from stn_action.geometry.warps import (
+        Affine,
+        Projective,
+        Similarity,
+        ThinPlateSpline,
+        VolumetricAffine,
+    )
+    from stn_action.geometry.windows import AnisotropicAttention, Attention, Translation
+    from stn_action.models.glimpse_hook import RandomWindows
+    from stn_action.models.glimpse_network import GlimpseNetwork
+    from stn_action.models.heads import FocusHeads
+    from stn_action.models.localization import LocalizationNetwork
+    from stn_action.models.network import FocusedNetwork
+    from stn_action.models.plug import plug
+    from stn_action.models.prediction import Focus, Prediction
+    from stn_action.models.spatial_transformer import SpatialTransformer
     from stn_action.predictor import Predictor
+    from stn_action.training.gradient_guard import GradientGuard
 
 __all__ = [
     "TRANSFORMS",
@@ -79,12 +81,51 @@ __all__ = [
     "theta_from_boxes",
     "transform_points",
 ]
+_PLACES = {
+    "errors": ("InputError",),
+    "evaluation.video_prediction": ("VideoPrediction",),
+    "geometry.cells": ("Cells",),
+    "geometry.clip_sampling": ("sample_clips", "spatial_transformer"),
+    "geometry.family": ("Transform",),
+    "geometry.sampling": ("pooled", "sample"),
+    "geometry.tensorflow_interface": ("spatial_transformer_network",),
+    "geometry.theta": (
+        "compose",
+        "enclosing_boxes",
+        "invert",
+        "invert_points",
+        "outline",
+        "theta_from_boxes",
+        "transform_points",
+    ),
+    "geometry.transforms": ("TRANSFORMS", "build_transform"),
+    "geometry.warps": ("Affine", "Projective", "Similarity", "ThinPlateSpline", "VolumetricAffine"),
+    "geometry.windows": ("AnisotropicAttention", "Attention", "Translation"),
+    "models.glimpse_hook": ("RandomWindows",),
+    "models.glimpse_network": ("GlimpseNetwork",),
+    "models.heads": ("FocusHeads",),
+    "models.localization": ("LocalizationNetwork",),
+    "models.network": ("FocusedNetwork",),
+    "models.plug": ("plug",),
+    "models.prediction": ("Focus", "Prediction"),
+    "models.spatial_transformer": ("SpatialTransformer",),
+    "predictor": ("Predictor",),
+    "training.gradient_guard": ("GradientGuard",),
+}
+"""Module to the names that it gives: it is imported when one of them is first used, so that
+`import stn_action`, and with it every tool's `--help`, does not wait for PyTorch."""
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs decoders and configurations when it is first used."""
-    if name == "Predictor":
-        from stn_action.predictor import Predictor
+    """Import what is used for the first time."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
-        return Predictor
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    """Return the public names, imported or not."""
+    return sorted([*globals(), *__all__])

@@ -1,13 +1,19 @@
 """What is imported when: the package and `--help` wait for nothing they do not need."""
 
+import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+
+import pytest
+
+import stn_action
 
 ROOT = Path(__file__).parents[1]
 LATE = (
     "accelerate", "av", "cv2", "decord", "matplotlib", "pydantic", "pytorchvideo", "tensorboard",
-    "timm", "torchmetrics", "torchvision", "yaml",
+    "timm", "torch", "torchmetrics", "torchvision", "yaml",
 )  # fmt: skip
 TELL = f"print([name for name in {LATE} if name in sys.modules])"
 
@@ -34,3 +40,20 @@ except SystemExit as ending:
     assert ending.code == 0
 """
     assert loaded_by(program) == "[]"
+
+
+def test_the_public_names_are_those_that_a_type_checker_sees():
+    tree = ast.parse((ROOT / "stn_action/__init__.py").read_text())
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: f"stn_action.{statement.module.removeprefix('stn_action.')}"
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom) and statement.module
+        for alias in statement.names
+    }
+    assert sorted(seen) == sorted(stn_action.__all__)
+    for name, module in seen.items():
+        assert getattr(stn_action, name) is getattr(import_module(module), name)
+    assert set(stn_action.__all__) <= set(dir(stn_action))
+    with pytest.raises(AttributeError, match=r"module 'stn_action' has no attribute 'Heads'"):
+        _ = stn_action.Heads  # pyright: ignore[reportAttributeAccessIssue]

@@ -27,6 +27,7 @@ BELOW: list[set[str]] = [
     {"predictor", "jobs"},
     {"runs"},
     {"__init__"},
+    {"entry_point"},
 ]
 """Layers from the bottom: a room imports from lower layers only."""
 HEAVY = {

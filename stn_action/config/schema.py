@@ -15,6 +15,7 @@ from stn_action.config.data_schema import DataConfig
 from stn_action.config.explanation import explain
 from stn_action.config.files import Settings, Tree, check_tree, read_layers, settings_from
 from stn_action.config.model_schema import ModelConfig
+from stn_action.config.shipped_files import config_file
 from stn_action.config.train_schema import OptimConfig, TrainConfig
 from stn_action.config.types import BatchSize, Section, Switch, Views
 from stn_action.config.yaml_text import dump_yaml
@@ -211,14 +212,14 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Confi
     """Load the configuration of a YAML file, its bases and `key.sub=value` overrides.
 
     Args:
-        path: the file; None: overrides only.
+        path: the file, or the name of a shipped one (see `shipped_files`); None: overrides only.
         overrides: applied in order; each value is read as the declared type of its key.
 
     Raises:
         InputError: a file or setting is wrong; the message names the file or override, the dotted
             key, what was expected and the nearest valid name.
     """
-    layers = read_layers(Path(path)) if path is not None else []
+    layers = read_layers(config_file(path)) if path is not None else []
     return _validated(settings_from(layers, overrides, Config))
 
 

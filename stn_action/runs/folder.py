@@ -31,6 +31,8 @@ from stn_action.visualize.chart_figure import save_figure
 from stn_action.visualize.confusion import draw_confusion
 
 LOCK_FILE = "run.lock"
+COMMAND = "stn-action"
+"""By which an installed package is started."""
 """Its name in the folder that is locked."""
 RESULTS = ("test.json", "probabilities.json")
 """Files that exist where a run is finished."""
@@ -194,7 +196,9 @@ def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
 
 def command_line() -> str:
     """Return the command that this process was started with."""
-    return shlex.join(["python", *sys.argv])
+    program, *arguments = sys.argv
+    started = program.split() if program.startswith(f"{COMMAND} ") else ["python", program]
+    return shlex.join([*started, *arguments])
 
 
 def _lock_in(folder: Path, lock: FileLock) -> str | None:
