@@ -101,6 +101,7 @@ class GlimpseHook:
         self.random_theta = random_theta
         self.channels_last = channels_last
         self.with_gradients = torch.is_grad_enabled()
+        self._has_run = False
 
     @property
     def num_branches(self) -> int:
@@ -108,7 +109,17 @@ class GlimpseHook:
         return 1 + self.readout.num_descriptions + (self.random_theta is not None)
 
     def __call__(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
-        """Return the replacement of the stage's output, or None to keep it."""
+        """Return the replacement of the stage's output, or None to keep it.
+
+        Raises:
+            InputError: the stage runs a second time in one forward pass.
+        """
+        if self._has_run:
+            raise InputError(
+                "the stage of the heads runs more than once in a forward pass, so that its map "
+                "is not one: choose a stage that runs once, such as a module around the calls"
+            )
+        self._has_run = True
         runs_again = False
         if self.with_gradients and not torch.compiler.is_compiling():
             refuse_reentrant("the stage of the heads")

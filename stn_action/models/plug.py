@@ -144,10 +144,11 @@ def plug(
         A network of clips (B, 3, T, H, W) to `Prediction`.
 
     Raises:
-        InputError: there is no such stage, or the trunk does not end in (B, D), or in scores that
-            cannot be taken off.
+        InputError: there is no such stage, or it runs more than once, the trunk is compiled, or it
+            does not end in (B, D), or in scores that cannot be taken off.
     """
     check_readout(readout)
+    _check_not_compiled(trunk)
     glimpse = _checked_glimpse(glimpse, readout)
     like = next(trunk.parameters(), torch.zeros(()))
     example = torch.zeros(1, 3, 16, 112, 112) if example is None else example
@@ -209,6 +210,19 @@ def plug(
     if glimpse == "in_line" and heads > 1:
         _check_in_line(network, heads, example)
     return network
+
+
+def _check_not_compiled(trunk: nn.Module) -> None:
+    """Check that a trunk is no module of `torch.compile`, which does not call later hooks.
+
+    Raises:
+        InputError: it is.
+    """
+    if hasattr(trunk, "_orig_mod"):
+        raise InputError(
+            "the trunk was compiled by torch.compile: plug heads into the module itself "
+            "(trunk._orig_mod), then compile the network that plug returns"
+        )
 
 
 def _checked_glimpse(glimpse: Glimpse | None, readout: ReadoutName) -> Glimpse:
