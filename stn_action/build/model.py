@@ -16,7 +16,7 @@ from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
 from stn_action.models.trunk_localization import TrunkLocalization
 from stn_action.training.checkpoint_content import check_weights, positions_in
-from stn_action.training.optim import DEFAULT_GAIN, LOCALIZATION_GROUP, effective_relative_lr
+from stn_action.training.optim import DEFAULT_GAIN
 from stn_action.weights import read_state_dict
 
 OWN_FILES = ("data.people", "data.manifest", "data.regions")
@@ -162,27 +162,3 @@ def gain_of(config: Config) -> float:
     """Return the configured gain of the localization network, or the optimizer family's default."""
     gain = config.model.focus.gain if config.model.focus else "auto"
     return DEFAULT_GAIN[config.optim.name] if gain == "auto" else float(gain)
-
-
-def describe_groups(config: Config, network: FocusedNetwork, groups: list[dict]) -> list[str]:
-    """Return a line for each parameter group: its size and learning rates (after warm-up)."""
-    lines = []
-    for group in groups:
-        count = sum(parameter.numel() for parameter in group["params"])
-        rate = group.get("initial_lr", group["lr"])  # a schedule has scaled "lr" already
-        line = f"{group['name']:<28} {count:>11,} parameters  lr {rate:.3g}"
-        if group["name"] == LOCALIZATION_GROUP:
-            nominal = config.optim.relative_lr
-            effective = effective_relative_lr(config.optim.name, nominal, network.gain)
-            line += (
-                f"  relative: nominal {nominal:.3g}, effective {effective:.3g}"
-                f" ({config.optim.name}, gain {network.gain:g})"
-            )
-        lines.append(line)
-    frozen = sum(p.numel() for p in network.parameters() if not p.requires_grad)
-    if frozen:
-        lines.append(f"{'frozen':<28} {frozen:>11,} parameters")
-    still = sum(p.numel() for p in network.localization_parameters())
-    if still and config.optim.relative_lr == 0:
-        lines.append(f"{'localization':<28} {still:>11,} parameters  kept at their start")
-    return lines

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 
 from stn_action.batch import Batch
 from stn_action.build.data import evaluation_loader, full_test_loader, training_loader
-from stn_action.build.model import build_network, describe_groups
+from stn_action.build.group_table import GroupRow, group_rows, group_table
+from stn_action.build.model import build_network
 from stn_action.build.run_data import RunData, build_run_data
 from stn_action.build.training_loss import batch_transforms, build_objective
 from stn_action.config.schema import Config
@@ -26,7 +27,9 @@ from stn_action.data.source import ClipSource
 from stn_action.data.video_files import passed_over_line
 from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy
+from stn_action.models.backbones.backbone_table import backbone_spec
 from stn_action.models.network import FocusedNetwork
+from stn_action.models.probe_network import ProbeNetwork
 from stn_action.models.trunk_transformers import TransformerThetas, transformers_in
 from stn_action.training.batch_norm import synchronize_batch_norm
 from stn_action.training.epoch_totals import EpochTotals
@@ -38,7 +41,6 @@ from stn_action.training.optim import (
     Clipping,
     GradientNorms,
     HeadWarmup,
-    NetworkWithHeads,
     build_optimizer,
     clip_gradients,
     parameter_groups,
@@ -46,6 +48,7 @@ from stn_action.training.optim import (
     warmup_cosine,
     warmup_step,
 )
+from stn_action.training.rate_factors import rate_factors
 from stn_action.training.save_schedule import SaveSchedule
 from stn_action.training.step import OptimizerStep
 
@@ -77,8 +80,8 @@ class Run:
     step: OptimizerStep
     monitor: HeadMonitor
     """Of the heads, over the epoch."""
-    groups: list[str]
-    """What is trained at which rates: a line for each parameter group."""
+    groups: list[GroupRow]
+    """What is trained at which rates."""
     save_schedule: SaveSchedule
     """When the state inside an epoch is saved."""
     transforms: tuple[BatchTransform, ...] = ()
@@ -89,6 +92,11 @@ class Run:
     """The monitored metric of `best.pt`; None: there is none."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Training videos that could not be read, and why."""
+
+    @property
+    def network_record(self) -> dict[str, Any]:
+        """What is trained at which rates, in plain JSON types."""
+        return {"parameter_groups": [asdict(row) for row in self.groups]}
 
     @property
     def curve_videos(self) -> VideoTable:
@@ -141,7 +149,7 @@ def build_run(
     if strategy.num_processes > 1 and config.train.batch_norm == "synchronized":
         synchronize_batch_norm(data.learner, strategy)
     groups = configured_groups(config, data.learner)
-    described = describe_groups(config, data.learner, groups)
+    described = group_rows(config, network, groups)
     workers = data.num_workers
     batches = training_loader(config, data.train(listing.train), strategy, workers=workers)
     curve_data = data.test(listing.val or listing.test, quick=True)
@@ -178,12 +186,24 @@ def build_run(
     )
 
 
-def configured_groups(config: Config, network: NetworkWithHeads) -> list[dict[str, Any]]:
-    """Return the parameter groups of a network at the configured rates."""
+def configured_groups(
+    config: Config, network: FocusedNetwork | ProbeNetwork
+) -> list[dict[str, Any]]:
+    """Return the parameter groups of a network at the configured rates.
+
+    Raises:
+        InputError: a factor of learning rates is for no parameter that is trained.
+    """
     optim = config.optim
+    named = network.network if isinstance(network, ProbeNetwork) else network
+    factors = rate_factors(
+        named, layer_decay=optim.layer_decay, lr_factors=optim.lr_factors,
+        stages=backbone_spec(config.model.backbone).stages,
+    )  # fmt: skip
     return parameter_groups(
-        network, lr=optim.lr, relative_lr=optim.relative_lr, weight_decay=optim.weight_decay
-    )
+        network, lr=optim.lr, relative_lr=optim.relative_lr, weight_decay=optim.weight_decay,
+        factors=factors,
+    )  # fmt: skip
 
 
 def build_step(
@@ -241,7 +261,7 @@ def announce(run: Run, console: Console) -> None:
     if any(listing.left_out.values()):
         numbers = " and ".join(f"{count} of {part}" for part, count in listing.left_out.items())
         console.print(f"left out: {listing.left_out_kind}, {numbers}", markup=False)
-    for line in run.groups:
+    for line in group_table(run.groups):
         console.print(line, markup=False)
     if batches := run.totals.batches:
         place = f"batch {batches} of {run.batches_per_epoch} of epoch {run.first_epoch}"

@@ -155,10 +155,10 @@ def _values(node: Mapping[str, Any]) -> str:
             return f"[{', '.join(map(_values, parts))}]"
         case "integer" | "number" as kind:
             return f"{kind}{_bounds(node)}"
-        case "null":
-            return "`null`"
-        case "boolean":
-            return "`true`, `false`"
+        case "object":
+            return f"{{name: {_values(node['additionalProperties'])}, ...}}"
+        case "null" | "boolean" as kind:
+            return {"null": "`null`", "boolean": "`true`, `false`"}[kind]
     if "pattern" in node:
         return f"text that matches `{node['pattern']}`"
     return "path" if node.get("format") == "path" else "text"

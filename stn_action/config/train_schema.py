@@ -1,6 +1,6 @@
 """The `optim` and `train` sections of a configuration."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -37,6 +37,13 @@ class OptimConfig(Section):
     relative_lr: NotNegative = 1e-3
     """Learning rate of the localization networks relative to `lr`, usually 1e-3 to 1e-5; 0 freezes
     the heads at their initial windows."""
+    layer_decay: Share | None = None
+    """Layer-wise decay of the learning rate: each stage of the trunk learns at this multiple of the
+    rate of the stage behind it, the last one at `lr`; 0.65 to 0.9 is usual; null: none."""
+    lr_factors: dict[Text, Positive] | None = None
+    """Factors of learning rates by parameter name, as in `{"trunk.layer4.*": 0.5}`: patterns as of
+    file names (`*`, `?`, `[...]`), of which the last that matches counts. They multiply
+    `layer_decay` and `relative_lr`; null: none."""
     momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9
     """Momentum of SGD."""
     weight_decay: NotNegative = 5e-4
@@ -65,6 +72,18 @@ class OptimConfig(Section):
     clip_localization_norm: Positive | None = 0.1
     """Maximum gradient norm of the localization networks, divided by their gain; null: no
     clipping."""
+
+    @field_validator("lr_factors", mode="before")
+    @classmethod
+    def _factors_above_0(cls, factors: Any) -> Any:
+        if isinstance(factors, dict):
+            for pattern, factor in factors.items():
+                if factor == 0 and not isinstance(factor, bool):
+                    raise ValueError(
+                        f"{pattern}: expected a factor above 0; to keep stages of the trunk as "
+                        "they are, freeze them by model.freeze_until"
+                    )
+        return factors
 
     @field_validator("milestones")
     @classmethod

@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
@@ -137,11 +137,21 @@ def differences_from_start(folder: Path, config: Config) -> Differences:
     return started.compare(Fingerprint.of(config))
 
 
-def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> None:
+def write_start(
+    folder: Path, config: Config, command: str, *, resume: bool,
+    network: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
     """Create the folder of a run, and record its configuration, files and command.
 
     The fingerprint is written last: where it is, a run was started. Results of a run whose
     checkpoints were deleted are removed.
+
+    Args:
+        folder: of the run.
+        config: the experiment.
+        command: that started it.
+        resume: whether it goes on from a saved state.
+        network: what was loaded and what is trained at which rates, in plain JSON types.
     """
     if not resume:
         for name in (FINGERPRINT_FILE, *RESULTS):
@@ -154,6 +164,7 @@ def write_start(folder: Path, config: Config, command: str, *, resume: bool) -> 
         "packages": {name: _version(name) for name in PACKAGES},
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "resumed": resume,
+        **(network or {}),
     }
     write_file(folder / "run.json", json.dumps(started, indent=1))
     Fingerprint.of(config).save(folder)

@@ -76,7 +76,7 @@ def train(
         if before is not None:
             restore_run(run, before)
         if strategy.is_main:
-            write_start(folder, config, command, resume=resume)
+            write_start(folder, config, command, resume=resume, network=run.network_record)
         announce(run, console)
         if resume and before is None:
             console.print("no state was saved yet: the run starts from the beginning")

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, get_args
 
@@ -11,10 +11,12 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from stn_action.errors import InputError
+from stn_action.training.rate_factors import RateFactor
 from stn_action.training.training_choices import OptimizerName
 
 OPTIMIZERS = get_args(OptimizerName)
 LOCALIZATION_GROUP = "localization"
+OTHERS_GROUP = "trunk+classifier"
 DEFAULT_GAIN = {"sgd": 300.0, "adamw": 10_000.0}
 """Of the equalized localization network, by optimizer family and never by the ratio: chosen by
 measurement (docs/results.md, relative learning rate) so that 1e-3, 1e-4 and 1e-5 all work."""
@@ -57,7 +59,12 @@ class GradientNorms(NamedTuple):
 
 
 def parameter_groups(
-    network: NetworkWithHeads, *, lr: float, relative_lr: float, weight_decay: float
+    network: NetworkWithHeads,
+    *,
+    lr: float,
+    relative_lr: float,
+    weight_decay: float,
+    factors: Mapping[int, RateFactor] | None = None,
 ) -> list[dict[str, Any]]:
     """Split the trainable parameters of a network into groups for an optimizer.
 
@@ -70,11 +77,13 @@ def parameter_groups(
         lr: learning rate of trunk and classifier.
         relative_lr: learning rate of the localization networks, as a share of `lr`.
         weight_decay: of trunk and classifier.
+        factors: of `rate_factors`; they multiply these learning rates.
 
     Returns:
-        Groups with "params", "lr", "weight_decay" and a "name" out of "trunk+classifier",
-        "trunk+classifier (no decay)", "localization", the last with the network's "gain"; empty
-        ones are left out.
+        Groups with "params", "lr", "weight_decay", a "name" and the "factor" of their learning
+        rate. Names are "trunk+classifier" and "localization", the latter with the network's "gain";
+        those of the trunk's stages, where rates decay by stage; each but "localization" also with
+        " (no decay)". Groups of one name differ in their factor; empty ones are left out.
 
     Raises:
         InputError: a rate is negative, or nothing is left to be trained.
@@ -85,14 +94,17 @@ def parameter_groups(
     localization = [p for p in network.localization_parameters() if p.requires_grad]
     heads = {id(p) for p in network.localization_parameters()}
     others = [p for p in network.parameters() if p.requires_grad and id(p) not in heads]
-    groups = [
-        _group("trunk+classifier", [p for p in others if p.ndim > 1], lr, weight_decay),
-        _group("trunk+classifier (no decay)", [p for p in others if p.ndim <= 1], lr, 0.0),
+    matrices, vectors = [p for p in others if p.ndim > 1], [p for p in others if p.ndim <= 1]
+    groups = _groups(matrices, lr, weight_decay, factors)
+    groups += [
+        {**group, "name": f"{group['name']} (no decay)"}
+        for group in _groups(vectors, lr, 0.0, factors)
     ]
     if relative_lr > 0:
-        group = _group(LOCALIZATION_GROUP, localization, lr * relative_lr, 0.0)
-        groups.append({**group, "gain": network.gain})
-    groups = [group for group in groups if group["params"]]
+        groups += [
+            {**group, "name": LOCALIZATION_GROUP, "gain": network.gain}
+            for group in _groups(localization, lr * relative_lr, 0.0, factors)
+        ]
     if not groups:
         raise InputError(
             "no parameter is left to be trained: all are frozen. Unfreeze a stage of the trunk or "
@@ -273,10 +285,22 @@ def _clip(parameters: list[nn.Parameter], max_norm: float | None) -> float:
     return float(norm)
 
 
-def _group(
-    name: str, parameters: list[nn.Parameter], lr: float, weight_decay: float
-) -> dict[str, Any]:
-    return {"name": name, "params": parameters, "lr": lr, "weight_decay": weight_decay}
+def _groups(
+    parameters: list[nn.Parameter], lr: float, weight_decay: float,
+    factors: Mapping[int, RateFactor] | None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return a group for each stage and factor, in the order of the parameters."""
+    groups: dict[RateFactor, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        key = (factors or {}).get(id(parameter), RateFactor())
+        groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            "name": key.stage or OTHERS_GROUP, "params": own, "lr": lr * key.factor,
+            "weight_decay": weight_decay, "factor": key.factor,
+        }
+        for key, own in groups.items()
+    ]  # fmt: skip
 
 
 def _check_optimizer(name: str) -> None:

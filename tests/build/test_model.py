@@ -8,7 +8,6 @@ import torch
 from stn_action.build.model import (
     build_network,
     config_of_checkpoint,
-    describe_groups,
     example_clip,
     gain_of,
 )
@@ -18,7 +17,7 @@ from stn_action.errors import InputError
 from stn_action.models.float32 import PixelNormalization
 from stn_action.models.spatial_transformer import SpatialTransformer
 from stn_action.training.checkpoint import load_checkpoint
-from stn_action.training.optim import DEFAULT_GAIN, parameter_groups
+from stn_action.training.optim import DEFAULT_GAIN
 from tests.tiny import tiny_config
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("**/*.yaml"))
@@ -115,20 +114,6 @@ def test_the_default_gain_is_the_optimizers_whatever_the_ratio(tiny_data):
         for ratio in ("1e-3", "1e-5"):
             settings = f"optim.name={name}", f"optim.relative_lr={ratio}", "model.focus.gain=auto"
             assert gain_of(tiny_config(tiny_data, *settings)) == DEFAULT_GAIN[name]
-
-
-def test_the_groups_are_reported_with_rates_frozen_parts_too(tiny_data):
-    config = tiny_config(tiny_data, "model.freeze_until=stage2", "optim.relative_lr=0")
-    network = build_network(config, 3)
-    groups = parameter_groups(network, lr=0.5, relative_lr=0, weight_decay=0)
-    groups[0] |= {"lr": 0.1, "initial_lr": 0.5}  # as a schedule leaves it in its warm-up
-    lines = describe_groups(config, network, groups)
-    assert [line.split("  ")[0] for line in lines] == [
-        "trunk+classifier", "trunk+classifier (no decay)", "frozen", "localization",
-    ]  # fmt: skip
-    assert lines[0].endswith("parameters  lr 0.5")
-    total = sum(int(line.split("parameters")[0].split()[-1].replace(",", "")) for line in lines)
-    assert total == sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_a_trunk_goes_on_from_a_run_and_classifiers_and_heads_start_anew(tiny_data, tiny_run):

@@ -33,6 +33,7 @@ from stn_action.training.optim import (
     build_optimizer,
     parameter_groups,
 )
+from stn_action.training.rate_factors import rate_factors
 
 RECORDS = [
     (CropConfig, CropSpec),
@@ -71,6 +72,7 @@ TAKES_PART = [
     (OptimConfig, Clipping, set(), "clip_grad_norm clip_localization_norm"),
     (OptimConfig, build_optimizer, set(), "name momentum"),
     (OptimConfig, parameter_groups, set(), "lr relative_lr weight_decay"),
+    (OptimConfig, rate_factors, set(), "layer_decay lr_factors"),
 ]
 """Section, what takes some of its settings, those whose default differs, and some that it takes."""
 EMPTY = inspect.Parameter.empty
