@@ -72,8 +72,8 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
         load_localization(network.heads.localization, focus.localization_weights)
     if model.freeze_until is not None:
         network.freeze_until(model.freeze_until, example_clip(config))
-    if config.train.batch_norm == "frozen":
-        network.freeze_batch_norm()
+    if model.freeze_batch_norm or config.train.batch_norm == "frozen":
+        network.freeze_batch_norm(affine=model.freeze_batch_norm)
     return network
 
 

@@ -266,6 +266,9 @@ class ModelConfig(Section):
     cannot be found; null: the trunk without its classifier."""
     freeze_until: Text | None = None
     """Last frozen stage; its batch norm stays in evaluation mode. null: train all of the trunk."""
+    freeze_batch_norm: Switch = False
+    """Freeze the trunk's batch norm, where the trunk is trained too: its statistics, scales and
+    shifts stay those of the weights file (`train.batch_norm` frozen keeps the statistics alone)."""
     temporal: Temporal = "mean"
     """Image trunks: mean over time, or features together with their differences between frames."""
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.5

@@ -9,9 +9,9 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from stn_action.errors import InputError
+from stn_action.models.fixed_batch_norm import fixed_batch_norm
 from stn_action.models.float32 import pixel_normalization
 from stn_action.models.glimpse_hook import GlimpseHook, RandomWindows, explained
 from stn_action.models.heads import FocusHeads
@@ -199,11 +199,12 @@ class FocusedNetwork(nn.Module):
         """Return whether `freeze_until` has frozen a stage and what precedes it."""
         return path in self._frozen
 
-    def freeze_batch_norm(self) -> None:
-        """Let the trunk's batch norm use its stored statistics in training too."""
-        layers = (
-            name for name, module in self.trunk.named_modules() if isinstance(module, _BatchNorm)
-        )
+    def freeze_batch_norm(self, *, affine: bool = False) -> None:
+        """Let the trunk's batch norm use its stored statistics in training too.
+
+        With `affine` its scales and shifts are frozen as well.
+        """
+        layers = fixed_batch_norm(self.trunk, affine=affine)
         self._frozen = tuple(dict.fromkeys((*self._frozen, *layers)))
         self.train(self.training)
 

@@ -116,6 +116,22 @@ def test_the_default_gain_is_the_optimizers_whatever_the_ratio(tiny_data):
             assert gain_of(tiny_config(tiny_data, *settings)) == DEFAULT_GAIN[name]
 
 
+@pytest.mark.parametrize(
+    ("settings", "statistics", "affine"),
+    [
+        ([], True, True),
+        (["train.batch_norm=frozen"], False, True),
+        (["model.freeze_batch_norm=true"], False, False),
+    ],
+)
+def test_batch_norm_is_frozen_as_the_settings_have_it(tiny_data, settings, statistics, affine):
+    network = build_network(tiny_config(tiny_data, *settings), 3).train()
+    norm = network.trunk.get_submodule("stage2.1")
+    assert norm.training is statistics
+    assert [p.requires_grad for p in norm.parameters()] == [affine] * 2
+    assert network.trunk.get_parameter("stage2.0.weight").requires_grad
+
+
 def test_a_trunk_goes_on_from_a_run_and_classifiers_and_heads_start_anew(tiny_data, tiny_run):
     weights = f"model.weights={tiny_run.folder / 'last.pt'}"
     trained = load_checkpoint(tiny_run.folder / "last.pt")["network"]

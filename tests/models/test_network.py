@@ -85,6 +85,27 @@ def test_frozen_batch_norm_keeps_its_statistics_and_learns_its_scale():
     assert model.classifier.training
 
 
+@pytest.mark.parametrize("freeze_until", [None, "stem"])
+def test_a_step_leaves_frozen_batch_norm_as_it_is_and_trains_its_convolutions(freeze_until):
+    model = network()
+    if freeze_until is not None:
+        model.freeze_until(freeze_until, EXAMPLE)
+    model.freeze_batch_norm(affine=True)
+    before = {key: value.clone() for key, value in model.trunk.state_dict().items()}
+    model.train()
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    model(torch.rand(CLIPS)).logits.square().sum().backward()
+    optimizer.step()
+    changed = {
+        key
+        for key, value in model.trunk.state_dict().items()
+        if not torch.equal(value, before[key])
+    }
+    trained = [stage for stage in ("stem", "stage1", "stage2", "stage3") if stage != freeze_until]
+    assert changed == {f"{stage}.0.weight" for stage in trained}
+    assert not any(p.requires_grad for p in model.trunk.stage3[1].parameters())
+
+
 def test_without_heads_the_trunk_gets_a_classifier():
     model = network(heads=0)
     clips = torch.rand(CLIPS)
