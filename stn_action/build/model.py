@@ -10,6 +10,7 @@ from stn_action.config.renamed_keys import settings_meant_by
 from stn_action.config.schema import Config, config_from_dict
 from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_table import backbone_spec, build_backbone
+from stn_action.models.backbones.trunk_weights import note_weights
 from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.localization_weights import load_localization
 from stn_action.models.network import FocusedNetwork
@@ -61,6 +62,7 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
             network.trunk, of_run, f"model.weights={weights}: the trunk of this run is another one",
             "Set model.backbone, model.temporal and model.features_from as in the run",
         )  # fmt: skip
+        note_weights(network.trunk, str(weights), len(of_run), "the trunk of a run")
         if network.heads is not None and isinstance(network.heads.localization, TrunkLocalization):
             network.heads.localization.take_weights(network.trunk)
     if with_weights and focus is not None and focus.localization_weights is not None:

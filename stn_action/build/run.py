@@ -28,6 +28,7 @@ from stn_action.data.video_files import passed_over_line
 from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy
 from stn_action.models.backbones.backbone_table import backbone_spec
+from stn_action.models.backbones.trunk_weights import reports_of
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.probe_network import ProbeNetwork
 from stn_action.models.trunk_transformers import TransformerThetas, transformers_in
@@ -95,8 +96,16 @@ class Run:
 
     @property
     def network_record(self) -> dict[str, Any]:
-        """What is trained at which rates, in plain JSON types."""
-        return {"parameter_groups": [asdict(row) for row in self.groups]}
+        """What was loaded and what is trained at which rates, in plain JSON types."""
+        return {
+            "weights": self.weights,
+            "parameter_groups": [asdict(row) for row in self.groups],
+        }
+
+    @property
+    def weights(self) -> list[str]:
+        """Lines about the weights files that were loaded."""
+        return [line for report in reports_of(self.network) for line in report.lines()]
 
     @property
     def curve_videos(self) -> VideoTable:
@@ -261,7 +270,7 @@ def announce(run: Run, console: Console) -> None:
     if any(listing.left_out.values()):
         numbers = " and ".join(f"{count} of {part}" for part, count in listing.left_out.items())
         console.print(f"left out: {listing.left_out_kind}, {numbers}", markup=False)
-    for line in group_table(run.groups):
+    for line in [*run.weights, *group_table(run.groups)]:
         console.print(line, markup=False)
     if batches := run.totals.batches:
         place = f"batch {batches} of {run.batches_per_epoch} of epoch {run.first_epoch}"

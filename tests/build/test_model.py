@@ -14,6 +14,8 @@ from stn_action.build.model import (
 from stn_action.config.fingerprint import flatten
 from stn_action.config.schema import load_config, to_dict
 from stn_action.errors import InputError
+from stn_action.models.backbones.small3d import Small3d
+from stn_action.models.backbones.trunk_weights import reports_of
 from stn_action.models.float32 import PixelNormalization
 from stn_action.models.spatial_transformer import SpatialTransformer
 from stn_action.training.checkpoint import load_checkpoint
@@ -90,6 +92,17 @@ def test_weights_are_not_looked_for_where_a_checkpoint_follows(tiny_data):
         build_network(config, 3)
 
 
+def test_a_network_tells_what_was_loaded_into_its_trunk(tiny_data, tmp_path):
+    state = {f"module.{name}": value for name, value in Small3d().state_dict().items()}
+    torch.save(state, tmp_path / "small.pth")
+    config = tiny_config(tiny_data, f"model.weights={tmp_path / 'small.pth'}")
+    (report,) = reports_of(build_network(config, 3))
+    assert report.lines() == [
+        f"weights of {tmp_path / 'small.pth'}: matched 20 of 20 tensors",
+        "  removed the prefix 'module.' of 24 names",
+    ]
+
+
 def test_a_checkpoint_from_before_there_was_a_padding_color_keeps_black(tiny_data):
     settings = to_dict(tiny_config(tiny_data))
     content = {"config": settings}
@@ -139,6 +152,8 @@ def test_a_trunk_goes_on_from_a_run_and_classifiers_and_heads_start_anew(tiny_da
     for name, value in network.trunk.state_dict().items():
         assert torch.equal(value, trained[f"trunk.{name}"]), name
     assert network.classifier.weight.shape[0] == 7
+    (report,) = reports_of(network)
+    assert report.lines()[1] == "  the trunk of a run"
     copied = tiny_config(
         tiny_data, weights, "model.focus.at=stage1", "model.focus.localization=trunk",
         "model.focus.localization_stages=[stage2]", "model.focus.motion=false",

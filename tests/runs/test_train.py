@@ -145,6 +145,15 @@ def test_the_start_tells_the_groups_with_their_rates_after_warm_up(tiny_run):
     }  # fmt: skip
 
 
+def test_the_start_tells_what_was_loaded(tiny_data, tiny_run, tmp_path):
+    weights = tiny_run.folder / "last.pt"
+    settings = f"model.weights={weights}", f"train.output_dir={tmp_path}", "train.max_steps=1"
+    text = printed_by(tiny_config(tiny_data, *settings))
+    line = f"weights of {weights}: matched 24 of 24 tensors"
+    assert f"{line}\n  the trunk of a run\n" in text
+    assert json.loads((tmp_path / "run.json").read_text())["weights"][0] == line
+
+
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")  # torch, of 2 cores
 @pytest.mark.parametrize("workers", [0, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_resumed_run_is_the_straight_one_to_the_last_bit(tiny_run, tiny_data, tmp_path, workers):
