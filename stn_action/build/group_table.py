@@ -2,18 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from stn_action.build.aligned_table import aligned_table
 from stn_action.config.schema import Config
 from stn_action.models.network import FocusedNetwork
 from stn_action.training.optim import LOCALIZATION_GROUP, effective_relative_lr
-
-WIDTH = 200
-"""Characters; rows are not wrapped, so that a log has one line for each."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +43,16 @@ def group_rows(config: Config, network: FocusedNetwork, groups: list[dict]) -> l
 
 def group_table(rows: Sequence[GroupRow]) -> list[str]:
     """Return the lines of an aligned table."""
-    table = Table.grid(padding=(0, 3))
-    for justify in ("left", "right", "right", "right", "left"):
-        table.add_column(justify=justify, no_wrap=True)
-    table.add_row("group", "parameters", "lr", "weight decay", "")
-    for row in rows:
-        numbers = ["-" if one is None else f"{one:.3g}" for one in (row.lr, row.weight_decay)]
-        table.add_row(row.name, f"{row.parameters:,}", *numbers, row.note)
-    printed = StringIO()
-    Console(file=printed, width=WIDTH, markup=False, highlight=False).print(table)
-    return [line.rstrip() for line in printed.getvalue().splitlines()]
+    shown = [
+        (
+            row.name, f"{row.parameters:,}",
+            *("-" if one is None else f"{one:.3g}" for one in (row.lr, row.weight_decay)),
+            row.note,
+        )
+        for row in rows
+    ]  # fmt: skip
+    head = ("group", "parameters", "lr", "weight decay", "")
+    return aligned_table(head, shown, left=("group", ""))
 
 
 def _row(config: Config, network: FocusedNetwork, group: dict[str, Any]) -> GroupRow:

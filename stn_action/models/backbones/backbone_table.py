@@ -1,5 +1,6 @@
 """All trunks by name. A new one is a row here, a new library a file beside this one."""
 
+import difflib
 from collections.abc import Callable
 
 from stn_action.errors import InputError
@@ -53,7 +54,16 @@ def backbone_spec(name: str) -> BackboneSpec:
         return BACKBONES[name]
     if library in LIBRARIES and model:
         return LIBRARIES[library](model)
-    raise InputError(f"model.backbone must be one of {backbone_choices()}, got {name!r}")
+    near = _near_names(name)
+    hint = f"; near: {', '.join(near)}" if near else ""
+    raise InputError(f"model.backbone must be one of {backbone_choices()}, got {name!r}{hint}")
+
+
+def _near_names(name: str) -> list[str]:
+    """Return trunks that are called nearly so, with their library or without."""
+    models = {known.rpartition("/")[2]: known for known in BACKBONES}
+    alike = difflib.get_close_matches(name.rpartition("/")[2], models, n=3, cutoff=0.5)
+    return [models[model] for model in alike]
 
 
 def build_backbone(
