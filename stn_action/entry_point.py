@@ -17,6 +17,7 @@ TOOLS = {
     "evaluate": ("evaluate", "test a checkpoint"),
     "predict": ("predict", "predict classes of videos"),
     "visualize": ("visualize", "draw where heads looked"),
+    "describe": ("describe", "describe the stages of a trunk"),
     "export": ("export", "write a checkpoint as ONNX, a PyTorch program or safetensors"),
     "compare": ("compare", "compare no heads, frozen heads and heads"),
     "probe": ("probe", "compare read-outs of a frozen trunk"),

@@ -82,8 +82,9 @@ def parameter_groups(
     Returns:
         Groups with "params", "lr", "weight_decay", a "name" and the "factor" of their learning
         rate. Names are "trunk+classifier" and "localization", the latter with the network's "gain";
-        those of the trunk's stages, where rates decay by stage; each but "localization" also with
-        " (no decay)". Groups of one name differ in their factor; empty ones are left out.
+        those of the trunk's stages and "classifier", where rates decay by stage; each but
+        "localization" also with " (no decay)". Groups of one name differ in their factor; empty
+        ones are left out.
 
     Raises:
         InputError: a rate is negative, or nothing is left to be trained.

@@ -11,6 +11,8 @@ from torch import nn
 from stn_action.errors import InputError
 from stn_action.models.stage_order import stage_of_parameters, trunk_stages
 
+BEHIND = "classifier"
+"""In place of a stage: what is not of the trunk."""
 NEAR = 4
 """Names of parameters in a message."""
 
@@ -19,7 +21,7 @@ class RateFactor(NamedTuple):
     """The factor of one parameter's learning rate."""
 
     stage: str = ""
-    """Stage of the trunk, where rates decay by stage; empty: none."""
+    """Where rates decay by stage: the stage of the trunk, or `BEHIND`; empty: they do not."""
 
     factor: float = 1.0
     """Of the stage and the name together."""
@@ -32,7 +34,7 @@ def rate_factors(
     lr_factors: Mapping[str, float] | None = None,
     stages: Sequence[str] = (),
 ) -> dict[int, RateFactor]:
-    """Return the factors of all trained parameters whose learning rate is not the common one.
+    """Return the factors of the trained parameters' learning rates, where there are any.
 
     Layer-wise decay is that of ULMFiT (Howard & Ruder 2018) and BEiT (Bao et al. 2022), stage by
     stage in place of layer by layer: the last stage has the factor 1, the one before it
@@ -55,7 +57,8 @@ def rate_factors(
     found = {}
     if layer_decay is not None:
         _check_factor("layer_decay", layer_decay)
-        found = _by_stage(network.get_submodule("trunk"), layer_decay, stages)
+        found = dict.fromkeys(names, RateFactor(BEHIND))
+        found |= _by_stage(network.get_submodule("trunk"), layer_decay, stages)
     for pattern, factor in (lr_factors or {}).items():
         _check_factor(f"lr_factors: {pattern}", factor)
         if not any(fnmatchcase(name, pattern) for name in names.values()):

@@ -39,7 +39,7 @@ def test_each_stage_learns_at_a_share_of_the_rate_of_the_one_behind_it(network, 
     groups = configured_groups(config, network)
     assert {(g["name"], g["factor"]) for g in groups if "no decay" not in g["name"]} == {
         ("stem", 0.125), ("stage1", 0.25), ("stage2", 0.5), ("stage3", 1.0),
-        ("trunk+classifier", 1.0), ("localization", 1.0),
+        ("classifier", 1.0), ("localization", 1.0),
     }  # fmt: skip
 
 
