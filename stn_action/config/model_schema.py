@@ -271,7 +271,8 @@ class ModelConfig(Section):
     """Freeze the trunk's batch norm, where the trunk is trained too: its statistics, scales and
     shifts stay those of the weights file (`train.batch_norm` frozen keeps the statistics alone)."""
     temporal: Temporal = "mean"
-    """Image trunks: mean over time, or features together with their differences between frames."""
+    """How image trunks join their frames: the mean over time, features together with their
+    differences between frames, a small temporal convolution or a small transformer."""
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.5
     """Dropout probability before the classifiers."""
     focus: FocusConfig | None = None

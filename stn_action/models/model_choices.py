@@ -26,7 +26,7 @@ LocalizationPadding = Literal["zeros", "replicate"]
 Start = Literal["tiles", "foreground"]
 """Where the windows start: on a tiling of the map, or of the person's box."""
 
-Temporal = Literal["mean", "difference"]
+Temporal = Literal["mean", "difference", "convolution", "transformer"]
 """How descriptions of frames become one of the clip; see `models.temporal`."""
 
 PublishedWeights = Literal["kinetics400", "imagenet"]

@@ -88,6 +88,72 @@ class TemporalDifference(TemporalModule):
         )  # fmt: skip
 
 
+class TemporalConvolution(TemporalModule):
+    """Frames through two residual temporal convolutions, averaged over time."""
+
+    def __init__(self, channels: int, out_channels: int = 128) -> None:
+        super().__init__()
+        self.in_channels = channels
+        self.out_channels = out_channels
+        self.reduction = nn.Linear(channels, out_channels)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(out_channels, out_channels, 3, padding=1) for _ in range(2)
+        )
+
+    def prepared(self, x: Tensor) -> Tensor:
+        """Return the frames (N, T, C), normalized."""
+        return F.layer_norm(x, x.shape[-1:])
+
+    def reduced(self, *prepared: Tensor) -> Tensor:
+        """Reduce (N, T, C) to (N, out_channels); of several one after the other."""
+        x = self.reduction(torch.cat(prepared)).relu().transpose(1, 2)  # (N, out_channels, T)
+        for convolution in self.convolutions:
+            x = x + convolution(x).relu()
+        return x.mean(2)
+
+
+class TemporalTransformer(TemporalModule):
+    """Frames with their sinusoidal places through a small transformer, averaged over time.
+
+    Two layers of four heads, normalized first; the places are those of Vaswani et al. 2017 (arXiv
+    1706.03762, section 3.5), which any number of frames has.
+    """
+
+    def __init__(self, channels: int, out_channels: int = 128) -> None:
+        super().__init__()
+        self.in_channels = channels
+        self.out_channels = out_channels
+        self.reduction = nn.Linear(channels, out_channels)
+        layer = nn.TransformerEncoderLayer(
+            out_channels, 4, 2 * out_channels, dropout=0.1, batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(out_channels)
+
+    def prepared(self, x: Tensor) -> Tensor:
+        """Return the frames (N, T, C), normalized."""
+        return F.layer_norm(x, x.shape[-1:])
+
+    def reduced(self, *prepared: Tensor) -> Tensor:
+        """Reduce (N, T, C) to (N, out_channels); of several one after the other."""
+        x = self.reduction(torch.cat(prepared))
+        x = x + sinusoidal_places(x.shape[1], self.out_channels).to(x)
+        return self.norm(self.encoder(x)).mean(1)
+
+
+def sinusoidal_places(num_steps: int, channels: int) -> Tensor:
+    """Return codes of places (num_steps, channels): sines, then cosines of falling frequency.
+
+    >>> sinusoidal_places(2, 2)
+    tensor([[0.0000, 1.0000],
+            [0.8415, 0.5403]])
+    """
+    half = channels // 2
+    frequencies = 10_000 ** (-torch.arange(half) / half)
+    angles = torch.arange(num_steps)[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
 def build_temporal(name: Temporal, channels: int) -> TemporalModule:
     """Build the temporal module called `name` for frames of `channels` channels.
 
@@ -99,7 +165,11 @@ def build_temporal(name: Temporal, channels: int) -> TemporalModule:
     return TEMPORAL[name](channels)
 
 
-TEMPORAL: dict[Temporal, type[TemporalMean | TemporalDifference]] = {
+TEMPORAL: dict[
+    Temporal, type[TemporalMean | TemporalDifference | TemporalConvolution | TemporalTransformer]
+] = {
     "mean": TemporalMean,
     "difference": TemporalDifference,
+    "convolution": TemporalConvolution,
+    "transformer": TemporalTransformer,
 }

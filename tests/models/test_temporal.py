@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from stn_action.errors import InputError
-from stn_action.models.temporal import TEMPORAL, TemporalDifference, TemporalMean, build_temporal
+from stn_action.models.temporal import (
+    TEMPORAL,
+    TemporalDifference,
+    TemporalMean,
+    build_temporal,
+    sinusoidal_places,
+)
 
 
 def test_the_mean_is_over_time():
@@ -19,11 +25,26 @@ def test_any_number_of_frames_gives_the_promised_width(name, num_frames):
     assert description.isfinite().all()
 
 
-def test_differences_tell_the_order_of_frames_and_the_mean_does_not():
+@pytest.mark.parametrize("name", TEMPORAL)
+def test_all_but_the_mean_tell_the_order_of_frames(name):
     frames = torch.randn(2, 5, 6)
-    mean, difference = TemporalMean(6), TemporalDifference(6)
-    torch.testing.assert_close(mean(frames.flip(1)), mean(frames))
-    assert (difference(frames.flip(1)) - difference(frames)).abs().max() > 1e-3
+    temporal = build_temporal(name, 6).eval()
+    change = (temporal(frames.flip(1)) - temporal(frames)).abs().max()
+    assert change < 1e-6 if name == "mean" else change > 1e-3
+
+
+@pytest.mark.parametrize("name", TEMPORAL)
+def test_several_parts_are_reduced_one_after_the_other(name):
+    temporal, parts = build_temporal(name, 6).eval(), torch.randn(2, 3, 5, 6)
+    together = temporal.reduced(*map(temporal.prepared, parts))
+    torch.testing.assert_close(together, temporal(parts.flatten(0, 1)))
+
+
+def test_places_are_told_apart_for_any_number_of_frames():
+    places = sinusoidal_places(300, 8)
+    assert places.shape == (300, 8)
+    assert (places[1:] - places[:-1]).abs().max(1).values.min() > 0.1
+    assert torch.equal(sinusoidal_places(3, 8), places[:3])
 
 
 def test_a_clip_that_stands_still_has_no_differences():
@@ -45,5 +66,5 @@ def test_the_difference_is_norm_linear_layer_and_convolution():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(InputError, match=r"one of \['difference', 'mean'\], got 'median'"):
+    with pytest.raises(InputError, match=r"one of \['convolution', .*'mean', .*\], got 'median'"):
         build_temporal("median", 4)

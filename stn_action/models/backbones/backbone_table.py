@@ -75,7 +75,7 @@ def build_backbone(
         name: as `backbone_spec` takes it.
         weights: None, a file (state dict in .pt, .pth or .safetensors), or the name of a set that
             the trunk's library downloads: "kinetics400" or "imagenet".
-        temporal: how a frame-wise trunk joins its frames: "mean" or "difference".
+        temporal: how a frame-wise trunk joins its frames, see `models.temporal`.
 
     Raises:
         InputError: unknown name or weights, or weights that cannot be read or do not fit.
