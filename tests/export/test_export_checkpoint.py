@@ -27,6 +27,7 @@ READOUTS = {
     "zoom": ["glimpse=zoom", "look_size=32", "glimpse_size=32"],
     "zoom by saliency": ["glimpse=zoom", "look_size=32", "glimpse_size=32", "readout=saliency"],
     "heat map": ["localization=heatmap"],
+    "a temporal transformer": ["glimpse=pooled", "model.temporal=transformer"],
     **{
         family: [f"transform={family}"]
         for family in ("translation", "anisotropic", "affine", "projective", "tps", "volumetric")
@@ -124,7 +125,7 @@ def test_a_program_is_one_graph_of_tensors(attention_run, tmp_path):
     ("name", "form"), [*product(READOUTS, ("onnx", "torch_export")), ("max", "safetensors")]
 )
 def test_every_readout_is_exported(name, form, tiny_data, tmp_path):
-    settings = [f"model.focus.{setting}" for setting in READOUTS[name]]
+    settings = [f"model.focus.{one}" if "." not in one else one for one in READOUTS[name]]
     path = untrained(tiny_data, settings, tmp_path / "a.pt")
     lines = export_checkpoint(path, form)  # compares it with the original
     assert lines[0].startswith(f"written: {path.with_suffix(SUFFIXES[form])}")
