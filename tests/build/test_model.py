@@ -41,7 +41,7 @@ def test_the_network_of_every_shipped_configuration_is_built(path):
         prediction = network(example_clip(config).byte())
     assert prediction.logits.shape == (1, 7)
     heads = 0 if config.model.focus is None else config.model.focus.heads
-    assert [focus.theta.shape for focus in prediction.focus] == [(1, heads, 1, 2, 3)] * bool(heads)
+    assert [focus.places.shape[:3] for focus in prediction.focus] == [(1, heads, 1)] * bool(heads)
     if config.model.focus is not None and config.model.focus.branch_loss == 0:
         assert prediction.branch_logits is None
     else:
