@@ -18,6 +18,7 @@ from stn_action.config.types import (
     SizeHW,
     Switch,
     Text,
+    Whole,
 )
 from stn_action.geometry.transform_choices import (
     AXIS_ALIGNED,
@@ -66,6 +67,9 @@ class FocusConfig(Section):
 
     at: Text
     """Stage of the trunk whose feature map the heads attend to, by module path."""
+    output: Whole | None = None
+    """Which of several maps that the stage returns, counted from 0: of SlowFast 0 is the slow
+    pathway, 1 the fast one. null: the stage returns one."""
     heads: Heads = 4
     """Number of heads: of windows, queries of attention or rectangles of saliency (the other
     read-outs have one description whatever it is); 0: none, the plain trunk."""

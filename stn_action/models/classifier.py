@@ -14,8 +14,9 @@ from torch.utils.hooks import RemovableHandle
 
 from stn_action.errors import InputError
 from stn_action.models.backbones.frame_wise import FrameWise
+from stn_action.models.map_layout import SQUEEZED
 from stn_action.models.module_exchange import exchange_modules
-from stn_action.models.stages import SQUEEZED, evaluating
+from stn_action.models.stages import evaluating
 
 _MAX_CLASSIFIERS = 4
 """Classifiers whose scores a network may combine."""

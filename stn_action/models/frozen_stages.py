@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.models.batch_norm_folding import fold_batch_norm
-from stn_action.models.stages import evaluating, features_at, stage_map, stage_output
+from stn_action.models.stage_maps import features_at, stage_map
+from stn_action.models.stages import evaluating, stage_output
 from stn_action.precision_choices import StoredPrecision
 
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -44,7 +45,7 @@ class FrozenStages(nn.Module):
         self.precision: StoredPrecision = precision
         example = torch.cat([example, example])
         with evaluating(trunk):
-            example_map, self._channels_last = stage_map(trunk, path, example)
+            example_map, self._layout = stage_map(trunk, path, example)
             folded = fold_batch_norm(trunk, path, example)
             self.trunk = self._in_layout(folded, example)
         self.example_shape = tuple(example_map.shape[1:])
@@ -59,7 +60,7 @@ class FrozenStages(nn.Module):
         at_once = max(1, pixels_of_pass(clips.device.type) // clips[0, 0].numel())
         with self.autocast(clips.device.type):
             maps = [
-                features_at(self.trunk, self.path, part, channels_last=self._channels_last)
+                features_at(self.trunk, self.path, part, self._layout)
                 for part in clips.split(at_once)
             ]
         return torch.cat(maps)

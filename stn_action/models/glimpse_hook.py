@@ -20,10 +20,10 @@ from stn_action.models.activation_checkpointing import (
     refuse_reentrant,
     replace_again,
 )
+from stn_action.models.map_layout import CHANNELS_FIRST, StageLayout
 from stn_action.models.model_choices import Glimpse
 from stn_action.models.readouts.readout import Readout
 from stn_action.models.readouts.window_readout import WindowReadout
-from stn_action.models.stages import with_time, without_time
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class GlimpseHook:
         extents: of image and person, see `Readout`.
         given: theta or weights used instead of the read-out's own.
         random_theta: (B, 1, 1, 2, 3), adds the glimpse of this window.
-        channels_last: whether the stage's channels are last, (N, ..., C).
+        layout: how the stage returns its map.
     """
 
     theta: Tensor | None
@@ -91,7 +91,7 @@ class GlimpseHook:
         extents: Tensor | None = None,
         given: Tensor | None = None,
         random_theta: Tensor | None = None,
-        channels_last: bool = False,
+        layout: StageLayout = CHANNELS_FIRST,
     ) -> None:
         self.readout = readout
         self.batch_size = batch_size
@@ -99,7 +99,7 @@ class GlimpseHook:
         self.extents = extents
         self.given = given
         self.random_theta = random_theta
-        self.channels_last = channels_last
+        self.layout = layout
         self.with_gradients = torch.is_grad_enabled()
         self._has_run = False
 
@@ -108,7 +108,7 @@ class GlimpseHook:
         """Return how many maps of each clip the rest of the trunk sees in tail mode."""
         return 1 + self.readout.num_descriptions + (self.random_theta is not None)
 
-    def __call__(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
+    def __call__(self, module: nn.Module, inputs: object, output: object) -> object:
         """Return the replacement of the stage's output, or None to keep it.
 
         Raises:
@@ -129,12 +129,19 @@ class GlimpseHook:
             with outside_checkpoint() if runs_again else nullcontext():
                 replacement = self._replacement(output)
             if runs_again and self.glimpse != "pooled":
-                assert replacement is not None
+                if self.layout.output is not None:
+                    raise InputError(
+                        f"glimpse {self.glimpse!r} replaces one of several things that the stage "
+                        "returns, which activation checkpointing would lose in the backward pass: "
+                        "use glimpse 'pooled', another stage, or no checkpointing of it"
+                    )
+                assert isinstance(output, Tensor)
+                assert isinstance(replacement, Tensor)
                 return replace_again(module, output, replacement)
             return replacement
 
-    def _replacement(self, output: Tensor) -> Tensor | None:
-        features = with_time(output, self.batch_size, self.channels_last)
+    def _replacement(self, output: object) -> object:
+        features = self.layout.map_of(output, self.batch_size)
         self.size_thw = (features.shape[2], features.shape[3], features.shape[4])
         size = (features.shape[3], features.shape[4])
         if self.glimpse == "pooled":
@@ -144,7 +151,9 @@ class GlimpseHook:
                 at_random = self._pooled_at_random(features, size)
                 self.descriptions = torch.cat([self.descriptions, at_random], dim=1)
             # the next layer may work in place, on what the backward pass of the glimpses needs
-            return output.clone() if self.with_gradients else None
+            if not self.with_gradients:
+                return None
+            return self.layout.with_tensor(output, self.layout.tensor_of(output).clone())
         assert isinstance(self.readout, WindowReadout)
         heads = self.readout.heads
         theta = heads(features, self.extents) if self.given is None else self.given
@@ -152,12 +161,12 @@ class GlimpseHook:
         glimpses = heads.glimpses(features, theta, size)  # (B, K, C, T, H, W)
         if self.glimpse == "in_line":
             side_by_side = glimpses.flatten(1, 2)  # (B, K * C, T, H, W)
-            return without_time(side_by_side, output, self.channels_last)
+            return self.layout.replaced(output, side_by_side)
         branches = [features.unsqueeze(1), glimpses]
         if self.random_theta is not None:
             branches.append(sample_clips(features, self.random_theta, size, axis_aligned=True))
         maps = torch.cat(branches, dim=1).transpose(0, 1).flatten(0, 1)  # ((K + 1) * B, ...)
-        return without_time(maps, output, self.channels_last)
+        return self.layout.replaced(output, maps)
 
     def _pooled_at_random(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the mean (B, 1, C, T) over the random window."""

@@ -17,8 +17,8 @@ from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.kernels import resize_area, resize_clips
 from stn_action.models.heads import FocusHeads
+from stn_action.models.map_layout import with_time
 from stn_action.models.prediction import Focus, Prediction
-from stn_action.models.stages import with_time
 
 
 class GlimpseNetwork(nn.Module):

@@ -14,7 +14,8 @@ from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.receptive_field import StageCells
-from stn_action.models.stages import evaluating, stage, stage_map, with_time
+from stn_action.models.stage_maps import stage_map
+from stn_action.models.stages import evaluating, stage
 
 
 class ClassMaps(NamedTuple):
@@ -38,18 +39,21 @@ class GradCam:
         network: in eval mode, in float32.
         at: module path of the stage in the trunk.
         example: (B, 3, T, h, w), clips as the network takes them.
+        output: which of several maps of the stage; see `plug`.
 
     Raises:
         InputError: there is no such stage, or it has no map.
     """
 
-    def __init__(self, network: FocusedNetwork, at: str, example: Tensor) -> None:
+    def __init__(
+        self, network: FocusedNetwork, at: str, example: Tensor, *, output: int | None = None
+    ) -> None:
         self.network = network
         self.at = at
         with evaluating(network.trunk):
             clip = network.normalization(example[:1].float())
-            self.channels_last = stage_map(network.trunk, at, clip)[1]
-        self._cells = StageCells(at, self.channels_last)
+            self.layout = stage_map(network.trunk, at, clip, output=output)[1]
+        self._cells = StageCells(at, self.layout)
 
     def __call__(
         self, clip: Tensor, classes: Tensor, *, extents: Tensor | None = None
@@ -65,7 +69,8 @@ class GradCam:
             InputError: no gradient of the classes' logits reaches the stage.
         """
         caught: list[Tensor] = []
-        with torch.enable_grad(), self._catching(caught):
+        returned: list[object] = []
+        with torch.enable_grad(), self._catching(caught, returned):
             logits = self.network(clip, extents=extents).logits
             chosen = logits.gather(1, classes[:, None]).sum()
             if not chosen.requires_grad:
@@ -74,10 +79,10 @@ class GradCam:
                     "the classes depend on and behind which no torch.no_grad() is"
                 )
             (gradient,) = torch.autograd.grad(chosen, caught[0])
-        features, slopes = (
-            with_time(maps.detach(), len(clip), self.channels_last).float()
-            for maps in (caught[0], gradient)
-        )
+        features = self.layout.map_of(returned[0], len(clip)).detach().float()
+        slopes = self.layout.map_of(
+            self.layout.with_tensor(returned[0], gradient), len(clip)
+        ).float()
         channel_weights = slopes.mean((2, 3, 4), keepdim=True)  # (B, C, 1, 1, 1)
         T, H, W = features.shape[2:]
         return ClassMaps(
@@ -87,13 +92,14 @@ class GradCam:
         )
 
     @contextmanager
-    def _catching(self, caught: list[Tensor]) -> Iterator[None]:
-        """Make the stage's output a leaf with gradients, and note it in `caught`."""
+    def _catching(self, caught: list[Tensor], returned: list[object]) -> Iterator[None]:
+        """Make the map a leaf with gradients, and note it in `caught`, all else in `returned`."""
 
-        def catch(module: nn.Module, inputs: Sequence[object], output: Tensor) -> Tensor:
-            caught.append(output.detach().requires_grad_())
+        def catch(module: nn.Module, inputs: Sequence[object], output: object) -> object:
+            caught.append(self.layout.tensor_of(output).detach().requires_grad_())
+            returned.append(self.layout.with_tensor(output, caught[-1]))
             # a copy: the next layer may work in place, which a leaf does not allow
-            return caught[-1].clone()
+            return self.layout.with_tensor(output, caught[-1].clone())
 
         handle = stage(self.network.trunk, self.at).register_forward_hook(catch)
         try:

@@ -1,91 +1,202 @@
-"""The layout of a stage's map: whether its channels come first or last.
+"""The layout of a stage: where the map is in what the stage returns.
 
-Convolutional networks give maps (N, C, H, W) or (N, C, T, H, W), windowed transformers such as Swin
-(N, H, W, C) or (N, T, H, W, C). The shape alone does not tell; the layers that made the map do.
+Read-outs take maps (B, C, T, H, W). Networks return them with their channels first or
+last, with the frames folded into the batch, as tokens (one after another, row by row, behind
+those that have no place, such as the class token), alone or side by side with something else.
+
+Letters: N clips, or all their frames; L tokens; k of them without a place on the map.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
 
+import torch
 from torch import Tensor, nn
 
-_CHANNELS_FIRST = (
-    nn.modules.conv._ConvNd,
-    nn.modules.batchnorm._NormBase,
-    nn.GroupNorm,
-    nn.modules.pooling._MaxPoolNd,
-    nn.modules.pooling._AvgPoolNd,
-    nn.modules.pooling._AdaptiveAvgPoolNd,
-    nn.modules.pooling._AdaptiveMaxPoolNd,
+from stn_action.errors import InputError
+
+SQUEEZED = (
+    "A trunk whose forward pass calls .squeeze() loses the axis of a batch of one clip: name the "
+    "axes to be squeezed, or use .flatten(1)"
 )
-_CHANNELS_LAST = (nn.Linear, nn.LayerNorm)
-"""Not their subclasses: timm's and torchvision's LayerNorm2d has its channels first."""
+"""The usual cause of a shape that is wrong for one clip."""
 
 
-class LayoutEvidence:
-    """The outputs of the layers that run before a stage has finished.
+@dataclass(frozen=True)
+class StageLayout:
+    """How a stage returns its map.
 
-    Args:
-        clip: (B, 3, T, H, W), what the trunk is run on; a stage without a layer before it keeps
-            the clip's layout.
+    `map_of` takes the map out, `replaced` puts another one in its place.
     """
 
-    def __init__(self, clip: Tensor) -> None:
-        self._clip = _Extent(clip.shape[1], tuple(clip.shape[2:]))
-        self._extents = [_Extent(clip.shape[1], tuple(clip.shape[3:])), self._clip]
+    channels_last: bool = False
+    """Whether the map is (N, ..., C) instead of (N, C, ...)."""
 
-    @contextmanager
-    def watching(self, trunk: nn.Module) -> Iterator[None]:
-        """Collect the outputs of the trunk's layers."""
-        leaves = [part for part in trunk.modules() if next(part.children(), None) is None]
-        handles = [leaf.register_forward_hook(self._note) for leaf in leaves]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+    grid: tuple[int, ...] | None = None
+    """Of tokens (N, L, C): (T, H, W), or (H, W) of one frame; None: no tokens. Where the stage
+    returns the grid beside the tokens, that one is used."""
 
-    def channels_last(self, features: Tensor) -> bool | None:
-        """Return whether a map's channels are last; None if the layers do not tell.
+    num_leading: int = 0
+    """k, the tokens before those of the grid. They are kept apart, and are unchanged."""
 
-        The last layer decides whose width or extent agrees with one layout alone.
+    output: int | None = None
+    """Index of the map in a tuple or list; None: the stage returns the map alone."""
+
+    def tensor_of(self, output: object) -> Tensor:
+        """Return the tensor that holds the map.
+
+        Raises:
+            InputError: the stage returns something else.
         """
-        shape = tuple(features.shape)
-        first, last = _Extent(shape[1], shape[2:]), _Extent(shape[-1], shape[1:-1])
-        for extent in reversed(self._extents):
-            if extent.agrees(first) != extent.agrees(last):
-                return extent.agrees(last)
-        return None
+        if self.output is not None:
+            if not isinstance(output, tuple | list) or not self.output < len(output):
+                raise InputError(
+                    f"the stage returns {described(output)}: there is no output {self.output}"
+                )
+            output = output[self.output]
+        if isinstance(output, Tensor) and output.dim() in ((4, 5) if self.grid is None else (3,)):
+            return output
+        wanted = "a map (N, C, H, W) or (N, C, T, H, W)"
+        if self.grid is not None:
+            wanted = f"tokens (N, {self.num_leading + prod(self.grid)}, C)"
+        elif isinstance(output, Tensor) and output.dim() == 3:
+            raise InputError(
+                f"the stage returns {described(output)}, not {wanted}: those are tokens whose rows "
+                "and columns are not known. Choose a stage whose output is made of a map, tell "
+                "by grid=(T, H, W) in `plug`, or use a trunk that keeps a map (convolutional, Swin)"
+            )
+        raise InputError(
+            f"the stage returns {described(output)}, not {wanted}: choose an earlier stage"
+        )
 
-    def is_on_clip(self, size_hw: tuple[int, int]) -> bool:
-        """Return whether a map's rows and columns can be those of the clip.
+    def map_of(self, output: object, batch_size: int) -> Tensor:
+        """Return the map (B, C, T, H, W); frames folded into the batch are unfolded.
 
-        They are neither more than the clip's, nor of an entirely different aspect ratio; rows of
-        tokens are.
+        Args:
+            output: what the stage returned.
+            batch_size: B.
+
+        Raises:
+            InputError: there is no map in it, or not one of so many clips.
         """
-        H, W = self._clip.size[-2:]
-        stretch = (size_hw[0] / H) / (size_hw[1] / W)
-        return size_hw[0] <= H and size_hw[1] <= W and 0.4 < stretch < 2.5
+        tensor = self.tensor_of(output)
+        if self.grid is not None:
+            grid = self._grid_in(output, tensor)
+            tensor = tensor[:, self.num_leading :].transpose(1, 2).unflatten(2, grid)
+        return with_time(tensor, batch_size, self.channels_last)
 
-    def _note(self, layer: nn.Module, inputs: object, output: object) -> None:
-        if not isinstance(output, Tensor) or output.dim() < 3:
-            return
-        shape = tuple(output.shape)
-        if isinstance(layer, _CHANNELS_FIRST):
-            self._extents.append(_Extent(shape[1], shape[2:]))
-        elif type(layer) in _CHANNELS_LAST:
-            self._extents.append(_Extent(shape[-1], shape[1:-1]))
+    def replaced(self, output: object, features: Tensor) -> object:
+        """Return the stage's output with another map in its place.
+
+        Everything beside it (leading tokens, other tensors of the same batch) stays as it is, and
+        is repeated if there are more maps than before.
+
+        Args:
+            output: what the stage returned.
+            features: (times * B, C, T, H, W), in the order of the batch.
+        """
+        tensor = self.tensor_of(output)
+        if self.grid is None:
+            return self.with_tensor(output, without_time(features, tensor, self.channels_last))
+        folded = len(self.grid) == 2
+        maps = features.transpose(1, 2).flatten(0, 1) if folded else features
+        tokens = maps.flatten(2).transpose(1, 2)
+        leading = tensor[:, : self.num_leading].repeat(tokens.shape[0] // tensor.shape[0], 1, 1)
+        return self.with_tensor(output, torch.cat([leading, tokens], dim=1))
+
+    def with_tensor(self, output: object, tensor: Tensor) -> object:
+        """Return the stage's output with another tensor that holds the map.
+
+        Args:
+            output: what the stage returned.
+            tensor: like `tensor_of` returns it, or of a batch several times as large.
+        """
+        if self.output is None:
+            return tensor
+        assert isinstance(output, tuple | list)
+        before = output[self.output].shape[0]
+        items = [
+            tensor if index == self.output else _repeated(item, before, tensor.shape[0] // before)
+            for index, item in enumerate(output)
+        ]
+        return items if isinstance(output, list) else tuple(items)
+
+    def _grid_in(self, output: object, tensor: Tensor) -> tuple[int, ...]:
+        """Return the grid of these tokens, which the stage may tell.
+
+        Raises:
+            InputError: there are more or fewer of them.
+        """
+        assert self.grid is not None
+        num_cells = tensor.shape[1] - self.num_leading
+        grid = told_grid(output, tensor.shape[1]) or self.grid
+        if prod(grid) != num_cells:
+            raise InputError(
+                f"the stage returns {described(tensor)}: {num_cells} tokens behind the first "
+                f"{self.num_leading}, expected {prod(self.grid)} of a grid {self.grid}. The grid "
+                "is known for clips of the example's size alone: give clips of that size"
+            )
+        return grid
 
 
-class _Extent:
-    """Width and size of what a layer returns."""
+CHANNELS_FIRST = StageLayout()
+"""Of a stage that returns a map (N, C, ...) alone."""
 
-    def __init__(self, channels: int, size: tuple[int, ...]) -> None:
-        self.channels = channels
-        self.size = size
 
-    def agrees(self, other: "_Extent") -> bool:
-        return self.channels == other.channels or self.size == other.size
+def told_grid(output: object, num_tokens: int) -> tuple[int, ...] | None:
+    """Return the (T, H, W) that stands beside tokens in a stage's output, if one does.
+
+    Args:
+        output: a tuple or list with three numbers in it, which are the grid if there are as many
+            tokens as cells, or one (the class token) more.
+        num_tokens: L.
+    """
+    for item in output if isinstance(output, tuple | list) else ():
+        sizes = tuple(item) if isinstance(item, tuple | list | torch.Size) else ()
+        are_numbers = len(sizes) == 3 and all(isinstance(size, int) for size in sizes)
+        if are_numbers and num_tokens - prod(sizes) in (0, 1):
+            return sizes
+    return None
+
+
+def described(output: object) -> str:
+    """Return the shape of what a stage returned, for a message."""
+    if isinstance(output, Tensor):
+        return str(tuple(output.shape))
+    if isinstance(output, tuple | list):
+        items = (str(tuple(i.shape)) if isinstance(i, Tensor) else str(i)[:40] for i in output)
+        return f"a {type(output).__name__} of {', '.join(items)}"
+    return type(output).__name__
+
+
+def with_time(features: Tensor, batch_size: int, channels_last: bool = False) -> Tensor:
+    """Return a map as (B, C, T, H, W); frames folded into the batch are unfolded.
+
+    Raises:
+        InputError: it is not of so many clips.
+    """
+    maps = to_channels_first(features) if channels_last else features
+    if maps.dim() == 5 and maps.shape[0] == batch_size:
+        return maps
+    if maps.dim() == 5 or maps.shape[0] % batch_size:
+        raise InputError(
+            f"the stage returns {tuple(maps.shape)} for a batch of {batch_size}: the first axis "
+            "must be that of the clips, or of all their frames. " + SQUEEZED
+        )
+    return maps.unflatten(0, (batch_size, -1)).transpose(1, 2)
+
+
+def without_time(features: Tensor, like: Tensor, channels_last: bool = False) -> Tensor:
+    """Undo `with_time` for a stage that returns maps `like` this one."""
+    maps = features if like.dim() == 5 else features.transpose(1, 2).flatten(0, 1)
+    return to_channels_last(maps) if channels_last else maps
+
+
+def _repeated(item: object, before: int, times: int) -> object:
+    """Return a tensor of the batch as often as there are maps; anything else as it is."""
+    if times == 1 or not isinstance(item, Tensor) or not item.dim() or item.shape[0] != before:
+        return item
+    return item.repeat(times, *[1] * (item.dim() - 1))
 
 
 def to_channels_first(features: Tensor) -> Tensor:

@@ -15,20 +15,17 @@ from stn_action.models.fixed_batch_norm import fixed_batch_norm
 from stn_action.models.float32 import pixel_normalization
 from stn_action.models.glimpse_hook import GlimpseHook, RandomWindows, explained
 from stn_action.models.heads import FocusHeads
+from stn_action.models.map_layout import CHANNELS_FIRST, StageLayout
 from stn_action.models.model_choices import Glimpse
 from stn_action.models.old_weights import rename_old_weights
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.readouts.readout import Readout
 from stn_action.models.readouts.window_readout import WindowReadout
 from stn_action.models.receptive_field import StageCells
-from stn_action.models.stages import (
-    evaluating,
-    features_at,
-    modules_before,
-    stage,
-    trunk_behind,
-)
+from stn_action.models.stage_maps import features_at
+from stn_action.models.stages import evaluating, modules_before, stage
 from stn_action.models.trunk_features import run_trunk
+from stn_action.models.trunk_split import trunk_behind
 from stn_action.models.trunk_transformers import common_gain, moving_parameters
 from stn_action.precision_choices import StoredPrecision
 
@@ -57,9 +54,9 @@ class FocusedNetwork(nn.Module):
             classifier and keeps the description of glimpses from fitting one place alone.
         dropout: before the classifier.
         branch_classifiers: give every branch an auxiliary classifier.
-        channels_last: whether the stage's maps are (N, ..., C), as those of Swin transformers.
+        layout: how the stage returns its map.
         features_from: module path of what returns the trunk's features; see `run_trunk`.
-        features_channels_last: whether they are maps (N, ..., C).
+        features_layout: how that module returns a map, if it is one.
         mean: see `plug`.
         std: see `plug`.
 
@@ -81,9 +78,9 @@ class FocusedNetwork(nn.Module):
         random_windows: RandomWindows | None = None,
         dropout: float = 0.0,
         branch_classifiers: bool = True,
-        channels_last: bool = False,
+        layout: StageLayout = CHANNELS_FIRST,
         features_from: str | None = None,
-        features_channels_last: bool = False,
+        features_layout: StageLayout = CHANNELS_FIRST,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
@@ -92,9 +89,9 @@ class FocusedNetwork(nn.Module):
         self.readout = readout
         self.describe = describe
         self.at = at
-        self.channels_last = channels_last
+        self.layout = layout
         self.features_from = features_from
-        self.features_channels_last = features_channels_last
+        self.features_layout = features_layout
         num_read = readout.num_descriptions if readout else 0
         self.glimpse: Glimpse = glimpse or ("pooled" if describe else "tail")
         alone = self.glimpse in ("in_line", "zoom")
@@ -123,7 +120,7 @@ class FocusedNetwork(nn.Module):
         )
         self.normalization = pixel_normalization(mean, std)
         self._frozen: tuple[str, ...] = ()
-        self.stage_cells = StageCells(at, channels_last)
+        self.stage_cells = StageCells(at, layout)
         self.register_load_state_dict_pre_hook(rename_old_weights)
 
     @property
@@ -170,7 +167,7 @@ class FocusedNetwork(nn.Module):
             self.readout, clip.shape[0], glimpse=self.glimpse, extents=extents,
             given=self.readout.checked(theta, clip.shape[0]),
             random_theta=windows.draw(clip) if windows else None,
-            channels_last=self.channels_last,
+            layout=self.layout,
         )  # fmt: skip
         in_tail = self.glimpse == "tail"
         num_maps = clip.shape[0] * (hook.num_branches if in_tail else 1)
@@ -221,7 +218,8 @@ class FocusedNetwork(nn.Module):
 
     def stage_features(self, clip: Tensor, path: str) -> Tensor:
         """Return the map (B, C, T, H, W) of a stage; the rest of the trunk is not run."""
-        return features_at(self.trunk, path, self._normalized(self.first_look(clip)))
+        layout = self.layout if self.readout is not None and path == self.at else None
+        return features_at(self.trunk, path, self._normalized(self.first_look(clip)), layout)
 
     def behind(
         self, path: str, example: Tensor, *, clip_thw: tuple[int, int, int] | None = None,
@@ -273,7 +271,7 @@ class FocusedNetwork(nn.Module):
         num_rows = clip.shape[0] if num_rows is None else num_rows
         return run_trunk(
             self.trunk, self._normalized(clip), num_rows, features_from=self.features_from,
-            channels_last=self.features_channels_last,
+            layout=self.features_layout,
         )  # fmt: skip
 
     def _branches(self, features: Tensor, hook: GlimpseHook) -> list[Tensor]:

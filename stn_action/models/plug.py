@@ -13,6 +13,7 @@ from stn_action.models.classifier import remove_classifier
 from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.input_size import FAILURES, check_input_size
 from stn_action.models.localization_table import LocalizationSettings
+from stn_action.models.map_layout import CHANNELS_FIRST
 from stn_action.models.model_choices import (
     GLIMPSES,
     Glimpse,
@@ -28,7 +29,8 @@ from stn_action.models.network import FocusedNetwork
 from stn_action.models.readouts.readout_table import ReadoutSettings, build_readout, check_readout
 from stn_action.models.readouts.saliency_readout import SALIENCY_SHARE
 from stn_action.models.second_look import SecondLook
-from stn_action.models.stages import evaluating, stage_map
+from stn_action.models.stage_maps import stage_map
+from stn_action.models.stages import evaluating
 from stn_action.models.temporal import build_temporal
 from stn_action.models.trunk_features import keep_trunk_until
 from stn_action.models.zoom_network import ZoomNetwork
@@ -70,7 +72,9 @@ def plug(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     example: Tensor | None = None,
+    output: int | None = None,
     channels_last: bool | None = None,
+    grid: Sequence[int] | None = None,
     features_from: str | None = None,
     **transform_settings: float | bool | None,
 ) -> FocusedNetwork:
@@ -133,8 +137,12 @@ def plug(
         mean: of each channel, in pixel values from 0 to 255; None: clips are normalized already.
         std: of each channel, likewise.
         example: a clip (1, 3, T, H, W) that the trunk accepts; None: 16 frames of 112 x 112.
+        output: index of the map where the stage returns several, such as SlowFast's pathways (0
+            the slow one, 1 the fast one); what stands beside it stays as it is.
         channels_last: whether the stage's maps are (N, ..., C), as those of Swin transformers;
             None: found out.
+        grid: (T, H, W) of a stage's tokens (N, L, C), or (H, W) of each frame's; None: found out.
+            Tokens before those of the grid, such as the class token, are kept apart.
         features_from: module path of what returns the trunk's features, (B, D) or maps, where its
             classifier cannot be found; what runs behind it is frozen.
         **transform_settings: of the family: bounded, start_scale, min_scale, max_scale, ...;
@@ -161,10 +169,14 @@ def plug(
         )  # fmt: skip
         example = _checked_look(trunk, second_look, example)
     built = describe = None
+    layout = CHANNELS_FIRST
     channels = 0
     if heads:
         with evaluating(trunk), _explained(example):
-            features, channels_last = stage_map(trunk, at, example, channels_last=channels_last)
+            features, layout = stage_map(
+                trunk, at, example, output=output, channels_last=channels_last,
+                grid=None if grid is None else tuple(grid),
+            )  # fmt: skip
         channels = features.shape[1]
         localization_settings = LocalizationSettings(
             localization, localization_padding, tuple(localization_kernels), localization_channels,
@@ -185,12 +197,12 @@ def plug(
         cut = example.new_zeros(*example.shape[:3], *second_look.glimpse_size)
         glimpse_features = remove_classifier(glimpse_trunk, cut)
     # last, so that a trunk is left alone if anything is wrong
-    features_last = False
+    features_layout = CHANNELS_FIRST
     with _explained(example):
         if features_from is None:
             num_features = remove_classifier(trunk, example)
         else:
-            num_features, features_last = keep_trunk_until(trunk, features_from, example)
+            num_features, features_layout = keep_trunk_until(trunk, features_from, example)
     zoom: dict[str, Any] = {}
     if second_look is not None:
         zoom = {
@@ -200,8 +212,8 @@ def plug(
     network = (ZoomNetwork if zoom else FocusedNetwork)(
         trunk, built, at=at, num_features=num_features, num_classes=num_classes,
         describe=describe, glimpse=glimpse if heads else None, random_windows=random_windows,
-        dropout=dropout, branch_classifiers=branch_classifiers, channels_last=bool(channels_last),
-        features_from=features_from, features_channels_last=features_last,
+        dropout=dropout, branch_classifiers=branch_classifiers, layout=layout,
+        features_from=features_from, features_layout=features_layout,
         mean=mean, std=std, **zoom,
     )  # fmt: skip
     for name, part in network.named_children():

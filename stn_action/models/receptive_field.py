@@ -11,8 +11,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from stn_action.geometry.cells import Cells
+from stn_action.models.map_layout import CHANNELS_FIRST, StageLayout
 from stn_action.models.module_exchange import exchange_modules
-from stn_action.models.stages import evaluating, features_at
+from stn_action.models.stage_maps import features_at
+from stn_action.models.stages import evaluating
 
 _FAR = 4096.0
 """Added to every coordinate, which keeps it positive, so that a ReLU does not change it."""
@@ -25,8 +27,8 @@ class StageCells:
     path: str
     """Module path of the stage."""
 
-    channels_last: bool = False
-    """Whether the stage's maps are (N, ..., C)."""
+    layout: StageLayout = CHANNELS_FIRST
+    """How the stage returns its map."""
 
     stored: Cells | None = None
     """Of the clips that stored features are of; None: clips are given."""
@@ -54,7 +56,7 @@ class StageCells:
         clip_thw = (clip.shape[2], clip.shape[3], clip.shape[4])
         if clip_thw not in self._traced:
             self._traced[clip_thw] = trace_cells(
-                trunk, self.path, clip_thw, size_thw, channels_last=self.channels_last
+                trunk, self.path, clip_thw, size_thw, layout=self.layout
             )
         return self._traced[clip_thw]
 
@@ -64,7 +66,7 @@ class StageCells:
         """Return those of stored features, of clips of that size, or of the example's."""
         clip = example if clip_thw is None else example.new_zeros(1, 3, *clip_thw)
         with evaluating(trunk):
-            features = features_at(trunk, self.path, clip, channels_last=self.channels_last)
+            features = features_at(trunk, self.path, clip, self.layout)
         T, H, W = features.shape[2:]
         return replace(self, stored=self.of(trunk, clip, (T, H, W)))
 
@@ -75,7 +77,7 @@ def trace_cells(
     clip_thw: tuple[int, int, int],
     size_thw: tuple[int, int, int],
     *,
-    channels_last: bool = False,
+    layout: StageLayout = CHANNELS_FIRST,
 ) -> Cells:
     """Compute the positions of a stage's cells in a clip.
 
@@ -92,9 +94,9 @@ def trace_cells(
         path: module path of the stage.
         clip_thw: frames, height and width of the clip.
         size_thw: time steps, height and width of the stage's map.
-        channels_last: whether the stage's maps are (N, ..., C).
+        layout: how the stage returns its map.
     """
-    places = _places(trunk, path, clip_thw, channels_last)
+    places = _places(trunk, path, clip_thw, layout)
     if places is None or tuple(places.shape[1:]) != size_thw or not _is_lattice(places):
         warnings.warn(
             f"the cells of stage {path!r} could not be traced to pixels; windows are drawn as if "
@@ -111,7 +113,7 @@ def trace_cells(
 
 
 def _places(
-    trunk: nn.Module, path: str, clip_thw: tuple[int, int, int], channels_last: bool
+    trunk: nn.Module, path: str, clip_thw: tuple[int, int, int], layout: StageLayout
 ) -> Tensor | None:
     """Return frame, row and column (3, T, H, W) of each cell, or None if it cannot be traced."""
     axes = [torch.arange(size, dtype=torch.float64) + _FAR for size in clip_thw]
@@ -120,7 +122,7 @@ def _places(
     try:
         coordinates = exchange_modules(trunk, _coordinate_layer).eval()
         with torch.no_grad(), _FunctionalPooling():
-            maps = features_at(coordinates, path, clips, channels_last=channels_last)
+            maps = features_at(coordinates, path, clips, layout)
             maps = maps.mean(1)  # (4, T, H, W)
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
         return None  # a layer of unknown settings, or a forward pass that reads exchanged layers

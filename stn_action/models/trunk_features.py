@@ -5,14 +5,9 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.models.activation_checkpointing import refuse_reentrant
-from stn_action.models.stages import (
-    SQUEEZED,
-    evaluating,
-    modules_before,
-    stage,
-    stage_map,
-    with_time,
-)
+from stn_action.models.map_layout import CHANNELS_FIRST, SQUEEZED, StageLayout
+from stn_action.models.stage_maps import stage_map
+from stn_action.models.stages import evaluating, modules_before, stage
 
 
 def run_trunk(
@@ -21,7 +16,7 @@ def run_trunk(
     num_rows: int,
     *,
     features_from: str | None = None,
-    channels_last: bool = False,
+    layout: StageLayout = CHANNELS_FIRST,
 ) -> Tensor:
     """Return the features (N, D) that a trunk ends in.
 
@@ -31,7 +26,7 @@ def run_trunk(
         num_rows: N, more than B where heads add maps to the batch.
         features_from: module path of what returns the features: (N, D), or maps, which are
             averaged over their positions; those of frames over the frames. None: the trunk does.
-        channels_last: whether these maps are (N, ..., C).
+        layout: how this module returns a map, if it does.
 
     Raises:
         InputError: what comes is not (N, D).
@@ -44,7 +39,9 @@ def run_trunk(
     def catch(module: nn.Module, inputs: object, output: object) -> None:
         if with_gradients:
             refuse_reentrant(f"{features_from!r}, where features_from takes the features,")
-        # the next layer may work in place
+        is_map = layout != CHANNELS_FIRST or (isinstance(output, Tensor) and output.dim() > 3)
+        if is_map:  # at once: the next layer may work in place
+            output = layout.map_of(output, num_rows).mean((2, 3, 4))
         caught.append(output.clone() if isinstance(output, Tensor) else output)
 
     handle = stage(trunk, features_from).register_forward_hook(catch)
@@ -55,14 +52,14 @@ def run_trunk(
     if not caught:
         raise InputError(f"features_from: {features_from!r} is not part of the forward pass")
     output = caught[-1]
-    if isinstance(output, Tensor) and output.dim() > 3:
-        return with_time(output, num_rows, channels_last).mean((2, 3, 4))
     if isinstance(output, Tensor) and output.dim() == 2 and output.shape[0] % num_rows == 0:
         return output.unflatten(0, (num_rows, -1)).mean(1)
     return _rows(output, num_rows, clip.shape[0])
 
 
-def keep_trunk_until(trunk: nn.Module, features_from: str, example: Tensor) -> tuple[int, bool]:
+def keep_trunk_until(
+    trunk: nn.Module, features_from: str, example: Tensor
+) -> tuple[int, StageLayout]:
     """Freeze what runs behind a module, the classifier that is not used.
 
     Args:
@@ -71,19 +68,19 @@ def keep_trunk_until(trunk: nn.Module, features_from: str, example: Tensor) -> t
         example: a clip (1, 3, T, H, W).
 
     Returns:
-        The number of features, and whether the module's maps are (N, ..., C).
+        The number of features, and how the module returns its map, if it returns one.
 
     Raises:
         InputError: there is no such module, or it returns neither features nor a map.
     """
-    channels_last = False
+    layout = CHANNELS_FIRST
     with evaluating(trunk):
         try:
-            channels_last = stage_map(trunk, features_from, example)[1]
+            layout = stage_map(trunk, features_from, example)[1]
         except InputError:  # no map: features (N, D), or an error below
             stage(trunk, features_from)
         features = run_trunk(
-            trunk, example, len(example), features_from=features_from, channels_last=channels_last
+            trunk, example, len(example), features_from=features_from, layout=layout
         )
     needed = {
         id(parameter)
@@ -93,7 +90,7 @@ def keep_trunk_until(trunk: nn.Module, features_from: str, example: Tensor) -> t
     for parameter in trunk.parameters():
         if id(parameter) not in needed:
             parameter.requires_grad_(False)
-    return features.shape[1], channels_last
+    return features.shape[1], layout
 
 
 def _rows(features: object, num_rows: int, num_clips: int) -> Tensor:

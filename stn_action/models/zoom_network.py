@@ -232,7 +232,7 @@ class ZoomNetwork(FocusedNetwork):
         given = self.checked_windows(theta, look.shape[0])
         hook = GlimpseHook(
             self.readout, look.shape[0], glimpse="pooled", extents=extents,
-            given=given if self.readout.kind else None, channels_last=self.channels_last,
+            given=given if self.readout.kind else None, layout=self.layout,
         )  # fmt: skip
         with self._hooked(hook):
             features = self.trunk_features(look)

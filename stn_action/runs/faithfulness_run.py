@@ -133,7 +133,8 @@ def _measured(
         network = folded_network(network, config.model.freeze_until, noise.to(example).byte())
     views = evaluation_dataset(config, listing.test, source=opened.source)
     batches = full_test_loader(config, views, strategy)
-    cam = GradCam(network, stage, example)
+    output = network.layout.output if stage == network.at else None
+    cam = GradCam(network, stage, example, output=output)
     shown = show_progress(
         batches, total=len(batches), what="masking", unit="batches", console=console,
         enabled=console is not None,

@@ -179,7 +179,7 @@ def test_an_unknown_key_in_a_file_names_the_file_and_the_nearest_name(tmp_path):
     ) as caught:
         load_config(path)
     assert "did you mean model.focus.heads?" in str(caught.value)
-    assert "valid names here: at, heads, " in str(caught.value)
+    assert "valid names here: at, output, heads, " in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from stn_action.geometry.cells import Cells
 from stn_action.models.backbones.frame_wise import FrameWise
 from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.receptive_field import trace_cells
-from stn_action.models.stages import features_at
+from stn_action.models.stage_maps import features_at
 from stn_action.models.temporal import TemporalMean
 
 

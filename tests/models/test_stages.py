@@ -2,21 +2,13 @@ import pytest
 import timm
 import torch
 from torch import nn
-from torchvision.models.video import r2plus1d_18, r3d_18
+from torchvision.models.video import r2plus1d_18
 
 from stn_action.errors import InputError
 from stn_action.models.backbones.frame_wise import FrameWise
 from stn_action.models.backbones.small3d import Small3d
-from stn_action.models.stages import (
-    evaluating,
-    features_at,
-    modules_before,
-    stage,
-    stage_names,
-    trunk_behind,
-    with_time,
-    without_time,
-)
+from stn_action.models.stage_maps import features_at
+from stn_action.models.stages import evaluating, modules_before, stage, stage_names
 from stn_action.models.temporal import TemporalMean
 
 
@@ -95,50 +87,6 @@ def test_a_stage_that_is_not_called_or_returns_no_map_is_reported():
         InputError, match=r"the stage returns \(1, 5\), not a map .* an earlier stage"
     ):
         features_at(trunk, "1", torch.zeros(1, 3, 2, 4, 4))
-    with pytest.raises(InputError, match="the stage returns list, not a map"):
-        with_time([torch.zeros(1)], 1)
-
-
-def test_frames_folded_into_the_batch_are_unfolded_and_folded_again():
-    folded = torch.arange(2 * 3 * 5 * 4 * 6.0).view(6, 5, 4, 6)  # two clips of three frames
-    clips = with_time(folded, 2)
-    assert clips.shape == (2, 5, 3, 4, 6)
-    torch.testing.assert_close(clips[1, :, 2], folded[5])
-    torch.testing.assert_close(without_time(clips, like=folded), folded)
-    assert without_time(clips, like=clips) is clips
-
-
-def test_the_rest_of_a_chain_takes_the_stages_maps(small3d):
-    clip = torch.rand(2, 3, 4, 32, 32)
-    rest = trunk_behind(small3d, "stage1", torch.zeros(1, 3, 4, 32, 32))
-    with torch.no_grad():
-        maps = small3d.stage1(small3d.stem(small3d.motion(clip)))
-        torch.testing.assert_close(rest(maps), small3d(clip))
-    assert rest.get_parameter("stage2.0.weight") is small3d.stage2[0].weight
-
-
-def test_the_rest_of_a_frame_wise_chain_takes_clips_of_maps(lite0):
-    clip = torch.rand(2, 3, 3, 64, 64)
-    with torch.no_grad():
-        maps = features_at(lite0, "image.blocks.3", clip)
-        rest = trunk_behind(lite0, "image.blocks.3", torch.zeros(1, 3, 3, 64, 64))
-        torch.testing.assert_close(rest(maps), lite0(clip))
-
-
-def test_a_torchvision_network_can_be_cut_behind_a_stage():
-    trunk = r3d_18().eval()
-    clip = torch.rand(1, 3, 4, 32, 32)
-    with torch.no_grad():
-        rest = trunk_behind(trunk, "layer3", torch.zeros(1, 3, 4, 32, 32))
-        torch.testing.assert_close(rest(features_at(trunk, "layer3", clip)), trunk(clip))
-
-
-def test_a_trunk_that_is_no_chain_cannot_be_cut_there():
-    example = torch.zeros(1, 3, 2, 8, 8)
-    for place in ("second", "third"):
-        with pytest.raises(InputError, match=f"cannot be split behind '{place}'.*cache_features"):
-            trunk_behind(SkipNet(), place, example)
-    assert trunk_behind(SkipNet(), "first", example)(torch.zeros(1, 4, 2, 8, 8)).shape == (1, 4)
 
 
 def test_modules_before_a_stage_have_finished_when_it_has(small3d):

@@ -16,7 +16,8 @@ from stn_action.models.model_choices import (
     PUBLISHED_WEIGHTS,
     is_backbone_name,
 )
-from stn_action.models.stages import features_at, stage_names
+from stn_action.models.stage_maps import features_at
+from stn_action.models.stages import stage_names
 
 LITE0 = "timm/tf_efficientnet_lite0"
 

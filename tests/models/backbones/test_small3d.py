@@ -2,7 +2,7 @@ import torch
 
 from stn_action.models.backbones.backbone_spec import IMAGENET
 from stn_action.models.backbones.backbone_table import build_backbone
-from stn_action.models.stages import features_at
+from stn_action.models.stage_maps import features_at
 
 
 def test_the_small_trunk_halves_the_map_three_times():
