@@ -42,7 +42,9 @@ TEMPORALS: tuple[Temporal, ...] = get_args(Temporal)
 PUBLISHED_WEIGHTS: tuple[PublishedWeights, ...] = get_args(PublishedWeights)
 
 BACKBONES_BY_NAME = (
-    "torchvision/r3d_18", "torchvision/mc3_18", "torchvision/r2plus1d_18",
+    "torchvision/r3d_18", "torchvision/mc3_18", "torchvision/r2plus1d_18", "torchvision/s3d",
+    "torchvision/mvit_v1_b", "torchvision/mvit_v2_s",
+    "torchvision/swin3d_t", "torchvision/swin3d_s", "torchvision/swin3d_b",
     "pytorchvideo/x3d_s", "pytorchvideo/slow_r50", "small3d",
 )  # fmt: skip
 """Trunks with a row of their own in `backbone_table`."""

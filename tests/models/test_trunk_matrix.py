@@ -9,8 +9,8 @@ from torch import nn
 
 from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_spec import PackedTrunk
+from stn_action.models.backbones.fitted_pool import FittedAvgPool3d
 from stn_action.models.backbones.frame_wise import FrameWise
-from stn_action.models.backbones.pytorchvideo_trunks import FittedAvgPool3d
 from stn_action.models.plug import plug
 from stn_action.models.temporal import TemporalMean
 from tests.pairs import cover_pairs

@@ -14,6 +14,9 @@ IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 KINETICS = (110.2008, 100.63983, 95.99475), (58.14765, 56.46975, 55.332195)
 """The same over Kinetics-400, as torchvision's video networks use them."""
 
+MIDDLE = (114.75,) * 3, (57.375,) * 3
+"""0.45 and 0.225 of [0, 255], as the networks of pytorchvideo and MViT take them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneSpec:
@@ -45,9 +48,15 @@ class BackboneSpec:
     size_hw: tuple[int, int]
     """Height and width of these clips."""
 
+    fixed_clip: bool = False
+    """Whether it takes clips of exactly these frames and this size, as position embeddings do."""
+
     stages: tuple[str, ...] = ()
     """Module paths that heads can look at, in the order of the forward pass; empty if they
     depend on the model (`stage_names` lists them)."""
+
+    outputs: tuple[str, ...] = ()
+    """Names of the maps that its stages return side by side, by index; empty: they return one."""
 
     frame_wise: bool = False
     """Whether every frame is processed alone until the end."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from stn_action.models.backbones.backbone_spec import BackboneSpec
+from stn_action.models.backbones.backbone_spec import MIDDLE, BackboneSpec
+from stn_action.models.backbones.fitted_pool import fit_pooling
 from stn_action.models.backbones.trunk_weights import load_weights
 from stn_action.models.model_choices import Temporal
 from stn_action.weights import download_state_dict
@@ -41,27 +41,12 @@ def pytorchvideo_specs() -> list[BackboneSpec]:
     return [
         BackboneSpec(
             name=f"pytorchvideo/{name}", builder=partial(_build, name),
-            published=("kinetics400",), mean=(114.75,) * 3, std=(57.375,) * 3,
+            published=("kinetics400",), mean=MIDDLE[0], std=MIDDLE[1],
             num_frames=model.num_frames, stride=model.stride, size_hw=(model.side, model.side),
             stages=("blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4"),
         )
         for name, model in _MODELS.items()
     ]  # fmt: skip
-
-
-class FittedAvgPool3d(nn.AvgPool3d):
-    """Average pooling whose kernel is shrunk to maps that are smaller than it.
-
-    The heads of pytorchvideo pool with the kernel of the published clip size: on larger maps they
-    average the scores of all positions, on smaller ones they fail.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Pool (B, C, T, H, W)."""
-        size = self.kernel_size
-        sizes = [size] * 3 if isinstance(size, int) else list(size)
-        kernel = [min(size, length) for size, length in zip(sizes, input.shape[2:], strict=True)]
-        return F.avg_pool3d(input, kernel, self.stride, self.padding)
 
 
 def _build(name: str, weights: str | None, temporal: Temporal) -> nn.Module:
@@ -72,10 +57,7 @@ def _build(name: str, weights: str | None, temporal: Temporal) -> nn.Module:
     library = getattr(hub, model.file)
     # no dropout and no softmax: a new classifier follows
     trunk = getattr(library, name)(dropout_rate=0.0, head_activation=None, **model.options)
-    head = trunk.blocks[-1]
-    parent = head if isinstance(head.pool, nn.AvgPool3d) else head.pool
-    pool = parent.pool
-    parent.pool = FittedAvgPool3d(pool.kernel_size, pool.stride, pool.padding)
+    fit_pooling(trunk)
     if weights == "kinetics400":
         url = library.checkpoint_paths[name]
         setting, otherwise = "model.weights=kinetics400", "set model.weights to a file or to none"

@@ -16,8 +16,8 @@ from stn_action.models.model_choices import (
     PUBLISHED_WEIGHTS,
     is_backbone_name,
 )
-from stn_action.models.stage_maps import features_at
-from stn_action.models.stages import stage_names
+from stn_action.models.stage_maps import features_at, stage_map
+from tests.meta_trunks import meta_trunk
 
 LITE0 = "timm/tf_efficientnet_lite0"
 
@@ -44,17 +44,39 @@ def test_the_names_that_a_configuration_knows_are_those_of_the_table():
     assert published == set(PUBLISHED_WEIGHTS)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+LARGE = {"torchvision/mvit_v2_s", "torchvision/swin3d_s", "torchvision/swin3d_b"}
+"""Alike to a smaller row that is tested by default."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in BACKBONES],
+)
 def test_heads_can_look_at_every_stage_of_a_row(name):
-    backbone = build_backbone(name)
-    trunk, spec = backbone.trunk.eval(), backbone.spec
-    assert set(spec.stages) <= set(stage_names(trunk))
-    clip = spec.example_clip(4, (64, 64))
+    spec = BACKBONES[name]
+    trunk = meta_trunk(spec)
+    small = spec.example_clip(min(spec.num_frames, 32), (64, 64))
+    clip = (spec.example_clip() if spec.fixed_clip else small).to("meta")
     with torch.no_grad():
-        sizes = [features_at(trunk, stage, clip).shape[2:].numel() for stage in spec.stages]
+        for index in range(max(1, len(spec.outputs))):
+            output = index if spec.outputs else None
+            maps = [stage_map(trunk, stage, clip, output=output)[0] for stage in spec.stages]
+            sizes = [features.shape[2:].numel() for features in maps]
+            assert sizes == sorted(sizes, reverse=True)
+            assert sizes[0] > sizes[-1]
         assert trunk(clip).dim() == 2
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[0] > sizes[-1]
+
+
+@pytest.mark.parametrize("name", [name for name, spec in BACKBONES.items() if spec.fixed_clip])
+def test_a_trunk_of_a_fixed_clip_takes_no_other(name):
+    spec = BACKBONES[name]
+    trunk, (height, width) = meta_trunk(spec), spec.size_hw
+    for frames, size_hw in (
+        (spec.num_frames, (height, width + 32)),
+        (spec.num_frames // 2, (height, width)),
+    ):
+        with torch.no_grad(), pytest.raises((RuntimeError, ValueError), match=r"size|shape"):
+            trunk(spec.example_clip(frames, size_hw).to("meta"))
 
 
 def test_an_example_clip_is_as_the_weights_were_trained_on_or_as_asked():

@@ -6,7 +6,6 @@ from torch import nn
 
 from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_table import BACKBONES, build_backbone
-from stn_action.models.backbones.pytorchvideo_trunks import FittedAvgPool3d
 from stn_action.models.plug import plug
 
 SMALL = (2, 3, 4, 64, 64)
@@ -57,15 +56,6 @@ def test_heads_plug_in_freeze_and_train_behind_a_stage(backbone, glimpse):
         model.trunk.get_submodule("blocks.3").res_blocks[0].branch2.conv_a.weight.grad is not None
     )
     assert model.trunk.get_submodule("blocks.2").res_blocks[0].branch2.conv_a.weight.grad is None
-
-
-def test_pooling_is_the_librarys_where_the_map_is_large_enough():
-    kernel = (2, 3, 3)
-    fitted, plain = FittedAvgPool3d(kernel, stride=1), nn.AvgPool3d(kernel, stride=1)
-    large = torch.rand(1, 2, 3, 5, 4)
-    assert torch.equal(fitted(large), plain(large))
-    small = torch.rand(1, 2, 1, 5, 2)
-    torch.testing.assert_close(fitted(small), nn.AvgPool3d((1, 3, 2), stride=1)(small))
 
 
 def test_weights_come_from_a_file_with_any_classifier(tmp_path):

@@ -1,17 +1,49 @@
+import re
+
 import pytest
 import torch
 
 from stn_action.errors import InputError
-from stn_action.models.backbones.backbone_spec import KINETICS
 from stn_action.models.backbones.backbone_table import BACKBONES, build_backbone
 
+NAMES = [name for name in BACKBONES if name.startswith("torchvision/")]
 
-@pytest.mark.parametrize("name", [name for name in BACKBONES if name.startswith("torchvision/")])
-def test_torchvision_trunks_end_in_scores(name):
-    backbone = build_backbone(name)
-    assert (backbone.spec.mean, backbone.spec.std) == KINETICS
+
+def published(name):
+    """The library's description of the weights that a row loads."""
+    from torchvision import models
+
+    return models.get_model_weights(name.removeprefix("torchvision/"))["KINETICS400_V1"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_row_says_what_the_library_says_of_its_weights(name):
+    spec, weights = BACKBONES[name], published(name)
+    transforms = weights.transforms()
+    assert spec.mean == pytest.approx([255 * value for value in transforms.mean])
+    assert spec.std == pytest.approx([255 * value for value in transforms.std])
+    assert list(spec.size_hw) == transforms.crop_size
+    (rate,) = re.findall(r"frame_rate=([\d.]+)", weights.meta["_docs"])
+    (length,) = re.findall(r"clip_len=(\d+)", weights.meta["_docs"])
+    assert spec.num_frames == int(length)
+    assert spec.stride == 30 / float(rate)
+    with torch.device("meta"):
+        trunk = spec.builder(None, "mean")
+    assert sum(p.numel() for p in trunk.parameters()) == weights.meta["num_params"]
+
+
+@pytest.mark.parametrize("name", ["r3d_18", "mc3_18", "r2plus1d_18", "s3d", "swin3d_t"])
+def test_torchvision_trunks_end_in_scores_of_small_clips(name):
+    trunk = build_backbone(f"torchvision/{name}").trunk
     with torch.no_grad():
-        assert backbone.trunk.eval()(torch.zeros(1, 3, 2, 32, 32)).shape == (1, 400)
+        assert trunk.eval()(torch.zeros(1, 3, 8, 32, 32)).shape == (1, 400)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_weights_are_those_of_kinetics_400_alone(name, offline):
+    with torch.device("meta"), pytest.raises(InputError, match="kinetics400") as told:
+        build_backbone(name, weights="kinetics400")
+    assert published(name).url in str(told.value)
 
 
 def test_weights_of_a_torchvision_model_fit_whatever_their_classifier(tmp_path):
