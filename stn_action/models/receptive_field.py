@@ -1,18 +1,14 @@
 """The receptive fields of a stage: positions of its cells in the clip."""
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from stn_action.geometry.cells import Cells
+from stn_action.models.coordinate_layers import FunctionalPooling, coordinate_trunk
 from stn_action.models.map_layout import CHANNELS_FIRST, StageLayout
-from stn_action.models.module_exchange import exchange_modules
 from stn_action.models.stage_maps import features_at
 from stn_action.models.stages import evaluating
 
@@ -120,8 +116,8 @@ def _places(
     ramps = torch.stack([*torch.meshgrid(*axes, indexing="ij"), torch.ones(*clip_thw).double()])
     clips = ramps.unsqueeze(1).expand(-1, 3, -1, -1, -1).contiguous()  # (4, 3, T, H, W)
     try:
-        coordinates = exchange_modules(trunk, _coordinate_layer).eval()
-        with torch.no_grad(), _FunctionalPooling():
+        coordinates = coordinate_trunk(trunk, layout.num_leading)
+        with torch.no_grad(), FunctionalPooling():
             maps = features_at(coordinates, path, clips, layout)
             maps = maps.mean(1)  # (4, T, H, W)
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
@@ -137,111 +133,3 @@ def _is_lattice(places: Tensor) -> bool:
     ]
     lattice = torch.stack(torch.meshgrid(*lines, indexing="ij"))
     return torch.allclose(lattice, places, rtol=0, atol=1e-2)
-
-
-@dataclass(frozen=True)
-class _Window:
-    """The inputs of one output of a layer, along one axis."""
-
-    size: int
-    stride: int
-    padding: int
-    dilation: int
-    same: bool
-
-    def means(self, x: Tensor, axis: int) -> Tensor:
-        """Return the means over all windows along `axis`; beyond its ends the line is linear."""
-        span = (self.size - 1) * self.dilation + 1
-        left = right = self.padding
-        if self.same:  # TensorFlow's: as much as needed, the odd one at the end
-            length = x.shape[axis]
-            total = max((-(-length // self.stride) - 1) * self.stride + span - length, 0)
-            left, right = total // 2, total - total // 2
-        line = x.movedim(axis, -1)
-        slope = line[..., 1:2] - line[..., :1] if line.shape[-1] > 1 else torch.zeros_like(line)
-        before = line[..., :1] - slope * torch.arange(left, 0, -1).to(line)
-        after = line[..., -1:] + slope * torch.arange(1, right + 1).to(line)
-        line = torch.cat([before, line, after], dim=-1)
-        if self.size == 1:  # a 1x1 layer: there is no mean to take
-            return line[..., :: self.stride].movedim(-1, axis)
-        return line.unfold(-1, span, self.stride)[..., :: self.dilation].mean(-1).movedim(-1, axis)
-
-
-class _CoordinateLayer(nn.Module):
-    """A convolution or pooling layer as the mean over its window and over its channels."""
-
-    def __init__(self, layer: nn.Module, num_axes: int, out_channels: int | None) -> None:
-        super().__init__()
-        self.out_channels = out_channels
-        settings = [
-            _per_axis(getattr(layer, name), num_axes)
-            for name in ("kernel_size", "stride", "padding")
-        ]
-        dilation = _per_axis(getattr(layer, "dilation", 1), num_axes)
-        same = "Same" in type(layer).__name__ or getattr(layer, "padding", None) == "same"
-        self.windows = [
-            _Window(*numbers, same=same) for numbers in zip(*settings, dilation, strict=True)
-        ]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Reduce (N, C, ...) to (N, out_channels, ...), with the layer's output size."""
-        if self.out_channels is not None:
-            x = x.mean(1, keepdim=True)
-        for axis, window in enumerate(self.windows, start=2):
-            x = window.means(x, axis)
-        return x if self.out_channels is None else x.repeat_interleave(self.out_channels, 1)
-
-
-_POOLING_LAYERS: dict[Callable[..., Tensor], type[nn.Module]] = {
-    F.avg_pool2d: nn.AvgPool2d,
-    F.max_pool2d: nn.MaxPool2d,
-    F.avg_pool3d: nn.AvgPool3d,
-    F.max_pool3d: nn.MaxPool3d,
-}
-
-
-class _FunctionalPooling(TorchFunctionMode):
-    """Pooling that a forward pass calls as a function, as in Inception: traced like a layer's."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
-        """Call `func`, or the mean over its window if it pools."""
-        layer = _POOLING_LAYERS.get(func)
-        if layer is None or not args:
-            return func(*args, **(kwargs or {}))
-        x, *settings = args
-        return _CoordinateLayer(layer(*settings, **(kwargs or {})), x.ndim - 2, None)(x)
-
-
-class _FirstArgument(nn.Module):
-    """The identity of what may be called with more, such as a mask."""
-
-    def forward(self, x: Tensor, *others: object, **settings: object) -> Tensor:
-        """Return the first argument."""
-        return x
-
-
-def _coordinate_layer(path: str, module: nn.Module) -> nn.Module | None:
-    match module:
-        case nn.Conv2d() | nn.Conv3d():
-            return _CoordinateLayer(module, len(module.kernel_size), module.out_channels)
-        case nn.MaxPool2d() | nn.AvgPool2d():
-            return _CoordinateLayer(module, 2, None)
-        case nn.MaxPool3d() | nn.AvgPool3d():
-            return _CoordinateLayer(module, 3, None)
-    if type(module).__name__.endswith(("SqueezeExcite", "SEModule", "SqueezeExcitation")):
-        return nn.Identity()  # a gate: scales a map, moves nothing
-    if type(module).__name__.endswith(("Attention", "Attention3d")):
-        return _FirstArgument()
-    has_children = next(module.children(), None) is not None
-    is_norm = hasattr(module, "running_mean") or isinstance(module, nn.LayerNorm | nn.GroupNorm)
-    if is_norm or not has_children:
-        return module if isinstance(module, nn.Flatten) else nn.Identity()
-    return None
-
-
-def _per_axis(setting: object, num_axes: int) -> tuple[int, ...]:
-    if isinstance(setting, tuple | list):  # pytorchvideo gives lists
-        return tuple(setting)
-    return (0 if isinstance(setting, str) else int(setting),) * num_axes  # type: ignore[call-overload]
