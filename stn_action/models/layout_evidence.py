@@ -54,13 +54,15 @@ class LayoutEvidence:
     def channels_last(self, features: Tensor) -> bool | None:
         """Return whether a map's channels are last; None if the layers do not tell.
 
-        The last layer decides whose width or extent agrees with one layout alone.
+        The last layer decides whose width and extent are those of one layout alone, or if there is
+        none, whose width or extent is.
         """
         shape = tuple(features.shape)
         first, last = _Extent(shape[1], shape[2:]), _Extent(shape[-1], shape[1:-1])
-        for extent in reversed(self._extents):
-            if extent.agrees(first) != extent.agrees(last):
-                return extent.agrees(last)
+        for agree in (_Extent.equals, _Extent.agrees):
+            for extent in reversed(self._extents):
+                if agree(extent, first) != agree(extent, last):
+                    return agree(extent, last)
         return None
 
     def grid_of(self, num_tokens: int) -> tuple[int, ...] | None:
@@ -103,6 +105,9 @@ class _Extent:
     def __init__(self, channels: int, size: tuple[int, ...]) -> None:
         self.channels = channels
         self.size = size
+
+    def equals(self, other: "_Extent") -> bool:
+        return self.channels == other.channels and self.size == other.size
 
     def agrees(self, other: "_Extent") -> bool:
         return self.channels == other.channels or self.size == other.size

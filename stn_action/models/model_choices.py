@@ -45,7 +45,11 @@ BACKBONES_BY_NAME = (
     "torchvision/r3d_18", "torchvision/mc3_18", "torchvision/r2plus1d_18", "torchvision/s3d",
     "torchvision/mvit_v1_b", "torchvision/mvit_v2_s",
     "torchvision/swin3d_t", "torchvision/swin3d_s", "torchvision/swin3d_b",
-    "pytorchvideo/x3d_s", "pytorchvideo/slow_r50", "small3d",
+    "pytorchvideo/x3d_xs", "pytorchvideo/x3d_s", "pytorchvideo/x3d_m", "pytorchvideo/x3d_l",
+    "pytorchvideo/slow_r50", "pytorchvideo/c2d_r50", "pytorchvideo/i3d_r50",
+    "pytorchvideo/csn_r101", "pytorchvideo/r2plus1d_r50", "pytorchvideo/slowfast_r50",
+    "pytorchvideo/slowfast_r101", "pytorchvideo/slowfast_16x8_r101_50_50",
+    "pytorchvideo/mvit_base_16x4", "pytorchvideo/mvit_base_32x3", "small3d",
 )  # fmt: skip
 """Trunks with a row of their own in `backbone_table`."""
 

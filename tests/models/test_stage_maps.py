@@ -332,6 +332,22 @@ def test_heads_look_at_one_of_several_maps(output, glimpse, container):
     assert trunk.get_parameter("first.fast.weight").grad.any()
 
 
+def test_the_layer_that_made_a_map_decides_before_the_widths_of_others():
+    class Fused(Pathways.Step):
+        def forward(self, maps):
+            slow, fast = self.slow(maps[0]), self.fast(maps[1])
+            self.fusion(fast)  # as many channels as the fast map has columns
+            return [slow, fast]
+
+    trunk = Pathways()
+    trunk.first = Fused(3, list)
+    trunk.first.fusion = nn.Conv3d(4, 12, 1, (2, 1, 1))
+    example = torch.zeros(1, *CLIPS[1:])
+    features, layout = stage_map(trunk, "first", example, output=1)
+    assert features.shape == (1, 4, 4, 8, 12)
+    assert not layout.channels_last
+
+
 def test_the_map_must_be_named_where_a_stage_returns_several():
     example = torch.zeros(1, *CLIPS[1:])
     message = (

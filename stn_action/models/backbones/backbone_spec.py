@@ -48,6 +48,10 @@ class BackboneSpec:
     size_hw: tuple[int, int]
     """Height and width of these clips."""
 
+    classifier: str = ""
+    """Prefix of its classifier's tensors, which a file of weights may have in another shape or not
+    at all; empty: it ends in features, or its library's adapter knows."""
+
     fixed_clip: bool = False
     """Whether it takes clips of exactly these frames and this size, as position embeddings do."""
 

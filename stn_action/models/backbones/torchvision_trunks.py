@@ -58,7 +58,7 @@ def torchvision_specs() -> list[BackboneSpec]:
             name=f"torchvision/{name}", builder=partial(_build, name), published=("kinetics400",),
             mean=model.mean_and_std[0], std=model.mean_and_std[1], num_frames=model.num_frames,
             stride=model.stride, size_hw=(model.side, model.side), stages=model.stages,
-            fixed_clip=model.fixed_clip,
+            classifier=model.classifier, fixed_clip=model.fixed_clip,
         )
         for name, model in _MODELS.items()
     ]  # fmt: skip

@@ -53,6 +53,31 @@ def load_weights(network: nn.Module, path: str | Path, *, optional: Collection[s
     file = read_state_dict(path, "model.weights")
     translation = translate(file, own, f"model.weights: {path}")
     state, num_inflated = inflated(translation.state, own)
+    fitting = fitting_weights(own, state, optional=optional, path=path)
+    network.load_state_dict(fitting, strict=False)
+    setattr(network, REPORT, _report(path, own, state, fitting, translation, num_inflated))
+
+
+def fitting_weights(
+    own: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    *,
+    optional: Collection[str] = (),
+    path: str | Path = "",
+) -> dict[str, Tensor]:
+    """Return the tensors that a network takes, after checking that nothing is wrong with any.
+
+    Counters of batch norm (`num_batches_tracked`) may be missing: other libraries have none.
+
+    Args:
+        own: of the network.
+        state: of the file.
+        optional: see `load_weights`.
+        path: of the file, for the message.
+
+    Raises:
+        InputError: tensors are missing, of another shape or unknown; names them.
+    """
 
     def wanted(name: str) -> bool:
         known = name.endswith("num_batches_tracked") or name in optional
@@ -71,20 +96,18 @@ def load_weights(network: nn.Module, path: str | Path, *, optional: Collection[s
         )
     if surplus:
         problems.append(
-            f"{len(surplus)} of the file's {len(file)} tensors are unknown, {_first(surplus)}"
+            f"{len(surplus)} of the file's {len(state)} tensors are unknown, {_first(surplus)}"
         )
     if problems:
         raise InputError(
             f"{path}: the weights do not fit the backbone: {'; '.join(problems)}; expected the "
             "state dict of this very model (with its library's names)"
         )
-    fitting = {
+    return {
         name: state[name]
         for name, value in own.items()
         if name in state and state[name].shape == value.shape
     }
-    network.load_state_dict(fitting, strict=False)
-    setattr(network, REPORT, _report(path, own, state, fitting, translation, num_inflated))
 
 
 def reports_of(network: nn.Module) -> list[WeightsReport]:

@@ -44,7 +44,12 @@ def test_the_names_that_a_configuration_knows_are_those_of_the_table():
     assert published == set(PUBLISHED_WEIGHTS)
 
 
-LARGE = {"torchvision/mvit_v2_s", "torchvision/swin3d_s", "torchvision/swin3d_b"}
+LARGE = {
+    "torchvision/mc3_18", "torchvision/mvit_v2_s", "torchvision/swin3d_s", "torchvision/swin3d_b",
+    "pytorchvideo/x3d_s", "pytorchvideo/x3d_m", "pytorchvideo/x3d_l", "pytorchvideo/i3d_r50",
+    "pytorchvideo/csn_r101", "pytorchvideo/slowfast_r101", "pytorchvideo/slowfast_16x8_r101_50_50",
+    "pytorchvideo/mvit_base_16x4", "pytorchvideo/mvit_base_32x3",
+}  # fmt: skip
 """Alike to a smaller row that is tested by default."""
 
 

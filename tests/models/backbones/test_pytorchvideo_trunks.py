@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from stn_action.errors import InputError
+from stn_action.models.backbones.backbone_spec import PackedTrunk
 from stn_action.models.backbones.backbone_table import BACKBONES, build_backbone
+from stn_action.models.backbones.pytorchvideo_trunks import pack_pathways
 from stn_action.models.plug import plug
 
 SMALL = (2, 3, 4, 64, 64)
@@ -97,5 +99,29 @@ def test_published_weights_that_cannot_be_downloaded_name_the_address_and_the_pl
     assert str(offline / "checkpoints" / file) in str(told.value)
 
 
-def test_every_row_of_the_library_is_tested_here():
-    assert {name for name in BACKBONES if name.startswith("pytorchvideo/")} == set(WIDTHS)
+def test_the_rows_are_the_librarys_networks_for_clips_of_kinetics():
+    from pytorchvideo.models.hub import csn, r2plus1d, resnet, slowfast, vision_transformers, x3d
+
+    files = (csn, r2plus1d, resnet, slowfast, vision_transformers, x3d)
+    names = {name for file in files for name in file.checkpoint_paths}
+    others = {name for name in names if name.endswith("detection")} | {"mvit_base_16"}  # images
+    rows = {name.split("/")[1] for name in BACKBONES if name.startswith("pytorchvideo/")}
+    assert rows == names - others
+
+
+@pytest.mark.parametrize(("frames", "chosen"), [(32, [0, 4, 8, 13, 17, 22, 26, 31]), (4, [0])])
+def test_the_slow_pathway_has_every_fourth_frame_from_the_first_to_the_last(frames, chosen):
+    clip = torch.rand(2, 3, frames, 4, 5)
+    slow, fast = pack_pathways(clip)
+    assert torch.equal(slow, clip[:, :, chosen])
+    assert fast is clip
+
+
+def test_clips_without_every_fourth_frame_are_refused():
+    with pytest.raises(InputError, match=r"multiple of 4 frames, got 6 \(data.clip.num_frames"):
+        pack_pathways(torch.zeros(1, 3, 6, 4, 4))
+    with pytest.raises(InputError, match="multiple of 4 frames, got 6"):
+        plug(
+            nn.Sequential(PackedTrunk(nn.Identity(), pack_pathways)), at="0", num_classes=3,
+            example=torch.zeros(1, 3, 6, 4, 4),
+        )  # fmt: skip

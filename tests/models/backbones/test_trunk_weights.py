@@ -4,12 +4,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from stn_action.errors import InputError
-from stn_action.models.backbones.backbone_table import build_backbone
+from stn_action.models.backbones.backbone_table import BACKBONES, build_backbone
 from stn_action.models.backbones.frame_wise import FrameWise
 from stn_action.models.backbones.small3d import Small3d
-from stn_action.models.backbones.trunk_weights import load_weights
+from stn_action.models.backbones.trunk_weights import fitting_weights, load_weights
 from stn_action.models.temporal import TemporalDifference
 from stn_action.weights import read_state_dict
+from tests.meta_trunks import meta_trunk
 
 LITE0 = "timm/tf_efficientnet_lite0"
 
@@ -112,3 +113,46 @@ def test_a_tensor_that_is_optional_by_its_name_alone_is_no_prefix(tmp_path):
     )
     with pytest.raises(InputError, match=r"1 of the file's 26 tensors are unknown, 'fcn'"):
         load_weights(Small3d(), tmp_path / "a.pt", optional=("fc",))
+
+
+FAMILIES = [
+    "torchvision/r3d_18", "torchvision/r2plus1d_18", "torchvision/s3d", "torchvision/mvit_v2_s",
+    "torchvision/swin3d_t", "pytorchvideo/x3d_xs", "pytorchvideo/slow_r50", "pytorchvideo/c2d_r50",
+    "pytorchvideo/csn_r101", "pytorchvideo/r2plus1d_r50", "pytorchvideo/slowfast_r50",
+    "pytorchvideo/mvit_base_16x4", "small3d",
+]  # fmt: skip
+LARGE = {"pytorchvideo/csn_r101", "pytorchvideo/mvit_base_16x4", "torchvision/mvit_v2_s"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in LARGE else []) for n in FAMILIES]
+)
+def test_a_state_without_any_one_tensor_is_refused(name):
+    spec = BACKBONES[name]
+    own = meta_trunk(spec).state_dict()
+    own = {key.removeprefix("network."): value for key, value in own.items()}
+    optional = (spec.classifier,) if spec.classifier else ()
+    assert fitting_weights(own, own, optional=optional).keys() == own.keys()
+    classifier = {key for key in own if spec.classifier and key.startswith(spec.classifier)}
+    if spec.classifier:
+        assert {own[key].shape[0] for key in classifier} == {400}
+        assert len(classifier) == 2
+    for key in own:
+        if key in classifier or key.endswith("num_batches_tracked"):
+            continue
+        without = {other: value for other, value in own.items() if other != key}
+        renamed = {**without, f"{key}_ema": own[key]}
+        reshaped = {**own, key: torch.empty(*own[key].shape, 2, device="meta")}
+        for state in (without, renamed, reshaped):
+            with pytest.raises(InputError, match=r"1 of .* missing or of another shape") as told:
+                fitting_weights(own, state, optional=optional)
+            assert repr(key) in str(told.value)
+        assert repr(f"{key}_ema") in _message(own, {**own, f"{key}_ema": own[key]}, optional)
+    other = {key: value[:5] if key in classifier else value for key, value in own.items()}
+    assert fitting_weights(own, other, optional=optional).keys() == own.keys() - classifier
+
+
+def _message(own, state, optional):
+    with pytest.raises(InputError, match="unknown") as told:
+        fitting_weights(own, state, optional=optional)
+    return str(told.value)
