@@ -12,6 +12,7 @@ from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_table import backbone_spec, build_backbone
 from stn_action.models.backbones.trunk_weights import note_weights
 from stn_action.models.glimpse_hook import RandomWindows
+from stn_action.models.input_size import described_thw
 from stn_action.models.localization_weights import load_localization
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
@@ -38,6 +39,7 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
         InputError: an unknown trunk, stage or weights.
     """
     model, focus = config.model, config.model.focus
+    _check_clip(config)
     weights = model.weights if with_weights else None
     of_run = trunk_of_run(weights)
     backbone = build_backbone(
@@ -77,6 +79,32 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
     if model.freeze_batch_norm or config.train.batch_norm == "frozen":
         network.freeze_batch_norm(affine=model.freeze_batch_norm)
     return network
+
+
+def _check_clip(config: Config) -> None:
+    """Check that a trunk of clips of one length and size gets these.
+
+    Raises:
+        InputError: it does not; names the settings.
+    """
+    spec, focus = backbone_spec(config.model.backbone), config.model.focus
+    if not spec.fixed_clip:
+        return
+    example = example_clip(config)
+    seen = {"data.crop.size": (example.shape[3], example.shape[4])}
+    if focus is not None and focus.glimpse == "zoom" and focus.look_size and focus.glimpse_size:
+        seen = {"model.focus.look_size": focus.look_size}
+        if focus.glimpse_backbone is None:
+            seen["model.focus.glimpse_size"] = focus.glimpse_size
+    needed = (spec.num_frames, *spec.size_hw)
+    for setting, (height, width) in seen.items():
+        got = (example.shape[2], height, width)
+        if got != needed:
+            raise InputError(
+                f"model.backbone {spec.name} takes clips of {described_thw(needed)} alone, the "
+                f"size of its position embeddings; got {described_thw(got)}: set "
+                f"data.clip.num_frames={needed[0]} and {setting}={needed[1]}"
+            )
 
 
 def _glimpse_trunk(config: Config, with_weights: bool) -> nn.Module | None:

@@ -15,6 +15,7 @@ from stn_action.models.fixed_batch_norm import fixed_batch_norm
 from stn_action.models.float32 import pixel_normalization
 from stn_action.models.glimpse_hook import GlimpseHook, RandomWindows, explained
 from stn_action.models.heads import FocusHeads
+from stn_action.models.input_size import explained_size
 from stn_action.models.map_layout import CHANNELS_FIRST, StageLayout
 from stn_action.models.model_choices import Glimpse
 from stn_action.models.old_weights import rename_old_weights
@@ -85,6 +86,7 @@ class FocusedNetwork(nn.Module):
         std: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
+        self.example_thw: tuple[int, int, int] | None = None  # of a clip that it takes
         self.trunk = trunk
         self.readout = readout
         self.describe = describe
@@ -248,6 +250,7 @@ class FocusedNetwork(nn.Module):
         rest = copy.copy(self)
         rest._modules = {**self._modules, "normalization": nn.Identity()}
         rest.trunk = trunk_behind(self.trunk, path, example)
+        rest.example_thw = None
         rest._frozen = tuple(set(self._frozen) - before)
         if self.readout:
             rest.stage_cells = self.stage_cells.behind(self.trunk, example, clip_thw)
@@ -269,10 +272,9 @@ class FocusedNetwork(nn.Module):
             num_rows: N, where a hook adds maps to the batch; None: as many as clips.
         """
         num_rows = clip.shape[0] if num_rows is None else num_rows
-        return run_trunk(
-            self.trunk, self._normalized(clip), num_rows, features_from=self.features_from,
-            layout=self.features_layout,
-        )  # fmt: skip
+        clip, settings = self._normalized(clip), (self.features_from, self.features_layout)
+        with explained_size(self.trunk, clip, self.example_thw):
+            return run_trunk(self.trunk, clip, num_rows, *settings)
 
     def _branches(self, features: Tensor, hook: GlimpseHook) -> list[Tensor]:
         """Return the description (B, D) of each branch, the global one first."""

@@ -11,7 +11,7 @@ from stn_action.errors import InputError
 from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
 from stn_action.models.classifier import remove_classifier
 from stn_action.models.glimpse_hook import RandomWindows
-from stn_action.models.input_size import FAILURES, check_input_size
+from stn_action.models.input_size import FAILURES, check_input_size, sizes_taken
 from stn_action.models.localization_table import LocalizationSettings
 from stn_action.models.map_layout import CHANNELS_FIRST
 from stn_action.models.model_choices import (
@@ -169,10 +169,9 @@ def plug(
         )  # fmt: skip
         example = _checked_look(trunk, second_look, example)
     built = describe = None
-    layout = CHANNELS_FIRST
-    channels = 0
+    layout, channels = CHANNELS_FIRST, 0
     if heads:
-        with evaluating(trunk), _explained(example):
+        with evaluating(trunk), _explained(trunk, example):
             features, layout = stage_map(
                 trunk, at, example, output=output, channels_last=channels_last,
                 grid=None if grid is None else tuple(grid),
@@ -198,7 +197,7 @@ def plug(
         glimpse_features = remove_classifier(glimpse_trunk, cut)
     # last, so that a trunk is left alone if anything is wrong
     features_layout = CHANNELS_FIRST
-    with _explained(example):
+    with _explained(trunk, example):
         if features_from is None:
             num_features = remove_classifier(trunk, example)
         else:
@@ -216,6 +215,7 @@ def plug(
         features_from=features_from, features_layout=features_layout,
         mean=mean, std=std, **zoom,
     )  # fmt: skip
+    network.example_thw = (example.shape[2], example.shape[3], example.shape[4])
     for name, part in network.named_children():
         if name != "trunk":
             part.to(like)
@@ -296,7 +296,7 @@ def _check_in_line(network: FocusedNetwork, heads: int, example: Tensor) -> None
 
 
 @contextmanager
-def _explained(example: Tensor) -> Iterator[None]:
+def _explained(trunk: nn.Module, example: Tensor) -> Iterator[None]:
     """Name the example clip where the trunk does not accept it."""
     try:
         yield
@@ -304,8 +304,9 @@ def _explained(example: Tensor) -> Iterator[None]:
         raise
     except FAILURES as error:
         raise InputError(
-            f"the trunk fails on the example clip {tuple(example.shape)}: {error}. Give an "
-            "`example` that it accepts: (1, 3, T, H, W), as long and large as your clips"
+            f"the trunk fails on the example clip {tuple(example.shape)}: "
+            f"{str(error).strip('. ')}. {sizes_taken(trunk, example)}. Give an `example` that it "
+            "accepts: (1, 3, T, H, W), as long and large as your clips"
         ) from error
 
 

@@ -14,7 +14,6 @@ def run_trunk(
     trunk: nn.Module,
     clip: Tensor,
     num_rows: int,
-    *,
     features_from: str | None = None,
     layout: StageLayout = CHANNELS_FIRST,
 ) -> Tensor:

@@ -168,3 +168,29 @@ def test_a_trunk_goes_on_from_a_run_and_classifiers_and_heads_start_anew(tiny_da
     )  # fmt: skip
     with pytest.raises(InputError, match=r"last.pt: the trunk of this run is another one: .*Set"):
         build_network(other, 7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ((), r"16 frames of 224x224 alone.*got \d+ frames of 48x48: .*size=224"),
+        (("data.crop.size=224", "data.clip.num_frames=8"), r"got 8 .*num_frames=16 and data.crop"),
+        (
+            (
+                "data.crop.size=224", "data.clip.num_frames=16", "model.focus.glimpse=zoom",
+                "model.focus.look_size=224", "model.focus.glimpse_size=112",
+            ),
+            r"got 16 frames of 112x112: set .*num_frames=16 and model.focus.glimpse_size=224",
+        ),
+    ],
+)  # fmt: skip
+def test_a_trunk_of_one_size_names_the_settings_of_its_clips(changes, message):
+    config = load_config(
+        CONFIGS[0].parent / "ucf101_st.yaml",
+        [
+            "model.weights=none", "data.crop.size=48", "model.backbone=torchvision/mvit_v1_b",
+            "model.focus.at=blocks.13", "model.freeze_until=null", *changes,
+        ],
+    )  # fmt: skip
+    with pytest.raises(InputError, match=f"torchvision/mvit_v1_b takes clips of .*{message}"):
+        build_network(config, 7)

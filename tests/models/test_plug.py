@@ -124,6 +124,39 @@ def test_an_example_that_the_trunk_does_not_accept_is_named():
         plug(trunk, heads=0, num_classes=7, example=EXAMPLE)
 
 
+class Positions(nn.Module):
+    """A trunk with an embedding of each place of a clip of 160 x 160."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv3d(3, 6, 16, 16, padding=(4, 0, 0))
+        self.register_buffer("embedding", torch.ones(6, 1, 10, 10))
+
+    def forward(self, clip):
+        return (self.patches(clip) + self.embedding).mean((2, 3, 4))
+
+
+def test_the_clips_that_a_trunk_takes_are_told():
+    message = r"clip \(1, 3, 4, 32, 32\): .*\. It takes 16 frames of 160x160\. Give an `example`"
+    with pytest.raises(InputError, match=message):
+        plug(Positions(), at="patches", num_classes=7, example=EXAMPLE)
+
+
+@pytest.mark.parametrize(("heads", "glimpse"), [(0, None), (2, "tail"), (2, "pooled")])
+def test_a_clip_of_another_size_than_the_trunk_takes_is_told_the_right_one(heads, glimpse):
+    model = plug(
+        Positions(), at="patches", heads=heads, num_classes=7, glimpse=glimpse,
+        example=torch.zeros(1, 3, 8, 160, 160), mean=(127.5,) * 3, std=(127.5,) * 3,
+    )  # fmt: skip
+    assert model(torch.zeros(2, 3, 8, 160, 160, dtype=torch.uint8)).logits.shape == (2, 7)
+    message = (
+        r"does not take clips of 8 frames of 64x96 \(The size of tensor .*\)\. It takes 8 frames "
+        r"of 160x160; its example clip has 8 frames of 160x160"
+    )
+    with pytest.raises(InputError, match=message):
+        model(torch.zeros(2, 3, 8, 64, 96, dtype=torch.uint8))
+
+
 def test_plugging_leaves_batch_norm_statistics_and_modes_alone():
     trunk = Small3d().train()
     before = {key: value.clone() for key, value in trunk.state_dict().items()}

@@ -186,7 +186,9 @@ class OneSize(Small3d):
 )
 def test_the_sizes_that_a_trunk_takes_are_told(name, other):
     sizes = {name: 96, other: 112}
-    message = rf"{name} 96x96: .*\(input size must be 112x112\)\. It takes 112x112: set both"
+    message = (
+        rf"{name} 96x96: .*\(input size must be 112x112\)\. It takes 16 frames of 112x112: set both"
+    )
     with pytest.raises(InputError, match=message):
         plug(OneSize(), at="stage1", heads=1, num_classes=2, glimpse="zoom", **sizes)
 
