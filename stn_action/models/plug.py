@@ -32,6 +32,7 @@ from stn_action.models.second_look import SecondLook
 from stn_action.models.stage_maps import stage_map
 from stn_action.models.stages import evaluating
 from stn_action.models.temporal import build_temporal
+from stn_action.models.token_reach import reaches_features
 from stn_action.models.trunk_features import keep_trunk_until
 from stn_action.models.zoom_network import ZoomNetwork
 
@@ -219,8 +220,7 @@ def plug(
     for name, part in network.named_children():
         if name != "trunk":
             part.to(like)
-    if glimpse == "in_line" and heads > 1:
-        _check_in_line(network, heads, example)
+    _check_glimpses(network, heads, example)
     return network
 
 
@@ -282,8 +282,21 @@ def _checked_look(trunk: nn.Module, second_look: SecondLook, example: Tensor) ->
     return look
 
 
-def _check_in_line(network: FocusedNetwork, heads: int, example: Tensor) -> None:
-    """Check that the rest of the trunk takes the glimpses of several heads side by side."""
+def _check_glimpses(network: FocusedNetwork, heads: int, example: Tensor) -> None:
+    """Check that glimpses for the rest of the trunk fit there and reach its features.
+
+    Raises:
+        InputError: they do not.
+    """
+    of_rest = heads > 0 and network.glimpse in ("tail", "in_line")
+    if of_rest and network.layout.num_leading and not reaches_features(network, example):
+        raise InputError(
+            f"glimpse {network.glimpse!r} behind {network.at!r} changes nothing: the features are "
+            "those of the class token, which no longer looks at the map there. Choose an earlier "
+            "stage, or glimpse='pooled'"
+        )
+    if network.glimpse != "in_line" or heads < 2:
+        return
     try:
         with evaluating(network), torch.no_grad():
             network(example)

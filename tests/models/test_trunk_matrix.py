@@ -9,9 +9,13 @@ from torch import nn
 
 from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_spec import PackedTrunk
+from stn_action.models.backbones.backbone_table import BACKBONES, build_backbone
 from stn_action.models.backbones.fitted_pool import FittedAvgPool3d
 from stn_action.models.backbones.frame_wise import FrameWise
+from stn_action.models.map_layout import StageLayout
 from stn_action.models.plug import plug
+from stn_action.models.receptive_field import trace_cells
+from stn_action.models.stage_maps import stage_map
 from stn_action.models.temporal import TemporalMean
 from tests.pairs import cover_pairs
 
@@ -74,6 +78,40 @@ def slowfast():
     return PackedTrunk(trunk, lambda clip: [clip[:, :, ::4], clip.clone()])
 
 
+def mvit(*, second_version):
+    """MViT of three blocks whose second one pools the grid; class token first."""
+
+    def build():
+        from torchvision.models.video.mvit import MSBlockConfig, MViT
+
+        three, ones, pooled = [3, 3, 3], [1, 1, 1], [1, 2, 2]
+        if second_version:
+            sizes = [(8, 8, three, ones), (8, 16, three, pooled), (16, 16, three, ones)]
+        else:
+            sizes = [(8, 16, [], []), (16, 16, three, pooled), (16, 24, [], [])]
+        blocks = [
+            MSBlockConfig(2, inputs, outputs, kernel, three, stride, [1, 4, 4])
+            for inputs, outputs, kernel, stride in sizes
+        ]
+        return MViT(
+            (64, 64), 8, blocks, residual_pool=second_version, residual_with_cls_embed=False,
+            rel_pos_embed=second_version, proj_after_attn=second_version, num_classes=NUM_CLASSES,
+        )  # fmt: skip
+
+    return build
+
+
+def pytorchvideo_mvit():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        from pytorchvideo.models.vision_transformers import create_multiscale_vision_transformers
+    return create_multiscale_vision_transformers(
+        spatial_size=64, temporal_size=8, depth=3, patch_embed_dim=8, num_heads=1,
+        embed_dim_mul=[[1, 2.0]], atten_head_mul=[[1, 2.0]], pool_q_stride_size=[[1, 1, 2, 2]],
+        pool_kv_stride_adaptive=[1, 4, 4], pool_kvq_kernel=[3, 3, 3], head_num_classes=NUM_CLASSES,
+    )  # fmt: skip
+
+
 NARROW = {"stem_dim_out": 8}
 VIDEO = {
     "torchvision r3d_18": (torchvision_video("r3d_18"), "layer2", 512),
@@ -91,19 +129,34 @@ VIDEO = {
     "pytorchvideo slowfast_r50": (
         slowfast, "network.blocks.3.multipathway_blocks.0", 2048 + 256
     ),
+    "torchvision mvit v1": (mvit(second_version=False), "blocks.1", 24),
+    "torchvision mvit v2": (mvit(second_version=True), "blocks.0", 16),
+    "pytorchvideo mvit": (pytorchvideo_mvit, "blocks.1", 16),
 }  # fmt: skip
 """Builder, a stage, and the number of features that the network ends in."""
 
-SMALL = ["torchvision swin3d", "pytorchvideo slow_r50", "pytorchvideo x3d_xs"]
+SMALL = [
+    "torchvision swin3d",
+    "torchvision mvit v1",
+    "torchvision mvit v2",
+    "pytorchvideo mvit",
+    "pytorchvideo slow_r50",
+    "pytorchvideo x3d_xs",
+]
 GLIMPSES = ["tail", "pooled", "in_line"]
 
 
-def check(trunk, at, width, glimpse, clips, *, traced=True):
-    """Plug heads in, and check features, windows, cells and gradients."""
+def check(trunk, at, width, glimpse, clips, *, traced=True, output=None):
+    """Plug heads in, and check features, windows, cells and gradients.
+
+    The trunk's number of features, `width`, is not compared if it is None.
+    """
     heads = 1 if glimpse == "in_line" else 2
     model = plug(
-        trunk, at=at, heads=heads, num_classes=5, glimpse=glimpse, example=clips[:1], gain=1.0
-    )
+        trunk, at=at, heads=heads, num_classes=5, glimpse=glimpse, example=clips[:1], gain=1.0,
+        output=output,
+    )  # fmt: skip
+    width = model.branch_classifiers[0].in_features if width is None else width
     nn.init.normal_(model.heads.localization.output.weight, std=0.1)
     glimpse_width = {"tail": width, "pooled": model.heads.channels, "in_line": 0}[glimpse]
     assert model.classifier.in_features == width + heads * glimpse_width  # never NUM_CLASSES
@@ -134,7 +187,7 @@ def some_slow(rows, small):
 )  # fmt: skip
 def test_heads_on_video_networks(name, glimpse):
     build, at, width = VIDEO[name]
-    clips = torch.rand(2, 3, 16 if "fast" in name else 8, 64, 80)
+    clips = torch.rand(2, 3, 16 if "fast" in name else 8, 64, 64 if "mvit" in name else 80)
     if "fast" in name and glimpse == "tail":
         with pytest.raises(InputError, match=r"one of several paths .* glimpse='pooled'"):
             check(build().eval(), at, width, glimpse, clips)
@@ -186,10 +239,84 @@ def test_heads_on_image_networks(name, glimpse):
     check(trunk, at, width, glimpse, torch.rand(2, 3, 2, 64, 64), traced=name not in UNTRACED)
 
 
+@pytest.mark.parametrize(
+    "name", ["torchvision mvit v1", "torchvision mvit v2", "pytorchvideo mvit"]
+)
+def test_every_stage_of_a_grid_of_tokens_has_its_cells(name):
+    trunk = VIDEO[name][0]().eval()
+    example, stages = torch.zeros(1, 3, 8, 64, 64), {}
+    with torch.no_grad():
+        for at in ("blocks.0", "blocks.1", "blocks.2"):
+            features, layout = stage_map(trunk, at, example)
+            assert layout == StageLayout(grid=tuple(features.shape[2:]), num_leading=1, output=0)
+            cells = trace_cells(trunk, at, (8, 64, 64), tuple(features.shape[2:]), layout=layout)
+            stages[at] = cells.first_thw, cells.step_thw
+    assert stages == {
+        "blocks.0": ((0, 0, 0), (2, 4, 4)),
+        "blocks.1": ((0, 0, 0), (2, 8, 8)),
+        "blocks.2": ((0, 0, 0), (2, 8, 8)),
+    }
+
+
+@pytest.mark.parametrize("glimpse", ["tail", "in_line"])
+def test_glimpses_beside_a_class_token_that_is_read_at_once_are_refused(glimpse):
+    trunk, example = mvit(second_version=False)().eval(), torch.zeros(1, 3, 8, 64, 64)
+    for at in ("blocks.2", "norm"):
+        with pytest.raises(InputError, match=f"{glimpse}' behind '{at}' changes nothing.*earlier"):
+            plug(trunk, at=at, heads=1, num_classes=5, glimpse=glimpse, example=example)
+    pooled = plug(trunk, at="norm", heads=1, num_classes=5, glimpse="pooled", example=example)
+    assert pooled.classifier.in_features == 2 * 24
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mvit_v1_b", "mvit_v2_s"])
-def test_tokens_of_video_transformers_are_refused(name):
-    trunk, clip = torchvision_video(name)(), torch.zeros(1, 3, 16, 224, 224)
-    for at in ("blocks.3", "blocks.3.attn.pool_q.norm_act"):
-        with pytest.raises(InputError, match=r"stage|tokens|no map of the clip"):
-            plug(trunk, at=at, num_classes=5, example=clip)
+def test_what_attention_returns_is_refused():
+    trunk, clip = mvit(second_version=True)(), torch.zeros(1, 3, 8, 64, 64)
+    with pytest.raises(InputError, match=r"stage|tokens|no map of the clip"):
+        plug(trunk, at="blocks.1.attn.pool_q.norm_act", num_classes=5, example=clip)
+
+
+SLOWFAST = [(f"network.blocks.{block}", output) for block in (1, 3) for output in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("at", "output", "glimpse"),
+    some_slow(cover_pairs(SLOWFAST, GLIMPSES), []),
+)
+def test_heads_on_a_pathway_of_slowfast(at, output, glimpse):
+    clips = torch.rand(2, 3, 16, 64, 80)
+    trunk = slowfast().eval()
+    check(trunk, at, 2048 + 256, glimpse, clips, output=output)
+
+
+ROWS = {
+    name: (spec, spec.stages[len(spec.stages) // 2])
+    for name, spec in BACKBONES.items()
+    if not spec.fixed_clip
+}
+"""A stage in the middle of each; those of fixed clips are as large as they are, see below."""
+FIXED = [name for name, spec in BACKBONES.items() if spec.fixed_clip]
+SMALL_ROWS = ["pytorchvideo/x3d_xs", "small3d"]
+
+
+@pytest.mark.parametrize(
+    ("name", "glimpse"),
+    [
+        pytest.param(name, glimpse, marks=[] if name in SMALL_ROWS else [pytest.mark.slow])
+        for name in ROWS
+        for glimpse in ("tail", "pooled")
+    ],
+)
+def test_heads_on_every_row_of_the_table(name, glimpse):
+    spec, at = ROWS[name]
+    trunk = build_backbone(name).trunk.eval()
+    output = 0 if spec.outputs else None
+    clips = torch.rand(2, 3, 16 if name != "pytorchvideo/x3d_xs" else 4, 64, 64)
+    check(trunk, at, None, glimpse, clips, output=output)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "glimpse"), cover_pairs(FIXED, ["tail", "pooled"]))
+def test_heads_on_every_row_of_a_fixed_clip(name, glimpse):
+    spec = BACKBONES[name]
+    clips = torch.rand(1, 3, spec.num_frames, *spec.size_hw)
+    check(build_backbone(name).trunk.eval(), spec.stages[-2], 768, glimpse, clips)
