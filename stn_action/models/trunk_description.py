@@ -16,9 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
+from stn_action.models.map_layout import StageLayout
 from stn_action.models.receptive_field import trace_cells
+from stn_action.models.stage_maps import stage_map
 from stn_action.models.stage_order import stage_of_parameters, trunk_stages
-from stn_action.models.stages import evaluating, stage, stage_map, with_time
+from stn_action.models.stages import evaluating, stage
 
 NEIGHBORHOOD = 0.5
 """Side of a cell's neighborhood, as a share of the clip's: that of the windows at their start."""
@@ -97,21 +99,21 @@ def describe_trunk(trunk: nn.Module, clip: Tensor, stages: Sequence[str] = ()) -
     stage_of = stage_of_parameters(trunk, paths)
     gmacs, total = _costs(trunk, clip, paths)
     maps = _layouts(trunk, clip, paths)
-    gradients = _gradients(trunk, clip, {path: last for path, (_, last) in maps.items()})
+    gradients = _gradients(trunk, clip, {path: layout for path, (_, layout) in maps.items()})
     found = []
     for path in paths:
         own = [p.numel() for name, p in trunk.named_parameters() if stage_of[name] == path]
         plain = StageDescription(path, sum(own), gmacs[path])
         if path in maps:
-            shape, channels_last = maps[path]
-            plain = _with_cells(plain, trunk, shape, channels_last, gradients[path])
+            shape, layout = maps[path]
+            plain = _with_cells(plain, trunk, shape, layout, gradients[path])
         found.append(plain)
     thw = (clip.shape[2], clip.shape[3], clip.shape[4])
     return TrunkDescription(thw, tuple(found), sum(p.numel() for p in trunk.parameters()), total)
 
 
 def _with_cells(
-    plain: StageDescription, trunk: nn.Module, shape: torch.Size, channels_last: bool,
+    plain: StageDescription, trunk: nn.Module, shape: torch.Size, layout: StageLayout,
     gradient: Tensor,
 ) -> StageDescription:  # fmt: skip
     """Add what is known of a map (1, C, T, H, W) and of a cell's gradient (T, H, W)."""
@@ -119,7 +121,7 @@ def _with_cells(
     size = (shape[2], shape[3], shape[4])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of cells that cannot be traced
-        cells = trace_cells(trunk, plain.path, (T, H, W), size, channels_last=channels_last)
+        cells = trace_cells(trunk, plain.path, (T, H, W), size, layout=layout)
     middle = [
         first + step * (number - 1) / 2 - (length - 1) / 2
         for first, step, number, length in zip(
@@ -153,36 +155,39 @@ def _costs(trunk: nn.Module, clip: Tensor, paths: list[str]) -> tuple[dict[str, 
 
 def _layouts(
     trunk: nn.Module, clip: Tensor, paths: list[str]
-) -> dict[str, tuple[torch.Size, bool]]:
-    """Return the shape of each stage's map, and whether its channels are last, if it is a map."""
+) -> dict[str, tuple[torch.Size, StageLayout]]:
+    """Return the shape of each stage's map, and how the stage returns it, if it is one map."""
     empty, empty_clip = _without_data(trunk, clip)
     found = {}
     with evaluating(empty):
         for path in paths:
             try:
-                features, channels_last = stage_map(empty, path, empty_clip)
+                features, layout = stage_map(empty, path, empty_clip)
             except InputError:
                 continue
-            found[path] = features.shape, channels_last
+            found[path] = features.shape, layout
     return found
 
 
-def _gradients(trunk: nn.Module, clip: Tensor, layouts: dict[str, bool]) -> dict[str, Tensor]:
+def _gradients(
+    trunk: nn.Module, clip: Tensor, layouts: dict[str, StageLayout]
+) -> dict[str, Tensor]:
     """Return the absolute gradient (T, H, W) of the middle cell of each map."""
     network = copy.deepcopy(trunk).requires_grad_(False).eval()
     _switch_on_branches(network)
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(clip.shape, generator=generator).requires_grad_(True)
-    outputs: dict[str, Tensor] = {}
+    outputs: dict[str, object] = {}
 
-    def note(path: str, output: Tensor) -> None:
-        outputs[path] = output.clone()  # a layer behind may work in place
+    def note(path: str, output: object) -> None:
+        layout = layouts[path]  # a layer behind may work in place
+        outputs[path] = layout.with_tensor(output, layout.tensor_of(output).clone())
 
     with torch.enable_grad(), _noted(network, layouts, note):
         network(noise)
     gradients = {}
-    for path, channels_last in layouts.items():
-        features = with_time(outputs[path], 1, channels_last)[0]  # (C, T, H, W)
+    for path, layout in layouts.items():
+        features = layout.map_of(outputs[path], 1)[0]  # (C, T, H, W)
         T, H, W = features.shape[1:]
         signs = torch.randint(0, 2, features.shape[:1], generator=generator) * 2.0 - 1
         cell = (features[:, T // 2, H // 2, W // 2] * signs).sum()
