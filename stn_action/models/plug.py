@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from stn_action.errors import InputError
 from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
 from stn_action.models.classifier import remove_classifier
+from stn_action.models.glimpse_check import check_glimpses
 from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.input_size import FAILURES, check_input_size, sizes_taken
 from stn_action.models.localization_table import LocalizationSettings
@@ -32,7 +33,6 @@ from stn_action.models.second_look import SecondLook
 from stn_action.models.stage_maps import stage_map
 from stn_action.models.stages import evaluating
 from stn_action.models.temporal import build_temporal
-from stn_action.models.token_reach import reaches_features
 from stn_action.models.trunk_features import keep_trunk_until
 from stn_action.models.zoom_network import ZoomNetwork
 
@@ -220,7 +220,7 @@ def plug(
     for name, part in network.named_children():
         if name != "trunk":
             part.to(like)
-    _check_glimpses(network, heads, example)
+    check_glimpses(network, heads, example)
     return network
 
 
@@ -280,32 +280,6 @@ def _checked_look(trunk: nn.Module, second_look: SecondLook, example: Tensor) ->
     check_input_size(trunk, "look_size", second_look.look_size, example)
     check_input_size(of_glimpses, "glimpse_size", second_look.glimpse_size, example)
     return look
-
-
-def _check_glimpses(network: FocusedNetwork, heads: int, example: Tensor) -> None:
-    """Check that glimpses for the rest of the trunk fit there and reach its features.
-
-    Raises:
-        InputError: they do not.
-    """
-    of_rest = heads > 0 and network.glimpse in ("tail", "in_line")
-    if of_rest and network.layout.num_leading and not reaches_features(network, example):
-        raise InputError(
-            f"glimpse {network.glimpse!r} behind {network.at!r} changes nothing: the features are "
-            "those of the class token, which no longer looks at the map there. Choose an earlier "
-            "stage, or glimpse='pooled'"
-        )
-    if network.glimpse != "in_line" or heads < 2:
-        return
-    try:
-        with evaluating(network), torch.no_grad():
-            network(example)
-    except RuntimeError as error:
-        raise InputError(
-            f"glimpse 'in_line' with heads {heads}: the map behind {network.at!r} has {heads} "
-            f"times as many channels, which the rest of the trunk does not take ({error}); use "
-            "heads 1, another glimpse, or a trunk that is made for it"
-        ) from error
 
 
 @contextmanager
