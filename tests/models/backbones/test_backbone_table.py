@@ -45,10 +45,12 @@ def test_the_names_that_a_configuration_knows_are_those_of_the_table():
 
 
 LARGE = {
-    "torchvision/mc3_18", "torchvision/mvit_v2_s", "torchvision/swin3d_s", "torchvision/swin3d_b",
-    "pytorchvideo/x3d_s", "pytorchvideo/x3d_m", "pytorchvideo/x3d_l", "pytorchvideo/i3d_r50",
-    "pytorchvideo/csn_r101", "pytorchvideo/slowfast_r101", "pytorchvideo/slowfast_16x8_r101_50_50",
-    "pytorchvideo/mvit_base_16x4", "pytorchvideo/mvit_base_32x3",
+    "torchvision/mc3_18", "torchvision/r2plus1d_18", "torchvision/mvit_v2_s",
+    "torchvision/swin3d_s", "torchvision/swin3d_b", "pytorchvideo/x3d_s", "pytorchvideo/x3d_m",
+    "pytorchvideo/x3d_l", "pytorchvideo/slow_r50", "pytorchvideo/i3d_r50", "pytorchvideo/csn_r101",
+    "pytorchvideo/r2plus1d_r50", "pytorchvideo/slowfast_r101",
+    "pytorchvideo/slowfast_16x8_r101_50_50", "pytorchvideo/mvit_base_16x4",
+    "pytorchvideo/mvit_base_32x3",
 }  # fmt: skip
 """Alike to a smaller row that is tested by default."""
 
@@ -72,7 +74,14 @@ def test_heads_can_look_at_every_stage_of_a_row(name):
         assert trunk(clip).dim() == 2
 
 
-@pytest.mark.parametrize("name", [name for name, spec in BACKBONES.items() if spec.fixed_clip])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else [])
+        for name, spec in BACKBONES.items()
+        if spec.fixed_clip
+    ],
+)
 def test_a_trunk_of_a_fixed_clip_takes_no_other(name):
     spec = BACKBONES[name]
     trunk, (height, width) = meta_trunk(spec), spec.size_hw

@@ -27,9 +27,6 @@ def test_a_row_says_what_the_library_says_of_its_weights(name):
     (length,) = re.findall(r"clip_len=(\d+)", weights.meta["_docs"])
     assert spec.num_frames == int(length)
     assert spec.stride == 30 / float(rate)
-    with torch.device("meta"):
-        trunk = spec.builder(None, "mean")
-    assert sum(p.numel() for p in trunk.parameters()) == weights.meta["num_params"]
 
 
 @pytest.mark.parametrize("name", ["r3d_18", "mc3_18", "r2plus1d_18", "s3d", "swin3d_t"])

@@ -44,7 +44,7 @@ PUBLISHED = {
 WITH_NORMALIZATION = {
     name for name in PUBLISHED if name.startswith("pytorchvideo/")
 } - {"pytorchvideo/slow_r50", "pytorchvideo/slowfast_r50"}  # fmt: skip
-SMALL = {"torchvision/mvit_v1_b", "pytorchvideo/x3d_xs", "pytorchvideo/slowfast_r50"}
+SMALL = {"pytorchvideo/x3d_xs", "pytorchvideo/slowfast_r50"}
 
 
 @pytest.mark.parametrize(
