@@ -224,7 +224,7 @@ def main() -> None:
         ROOT / "docs/rooms.png", draw_rooms(imports, read_words(), base_rooms(imports))
     )[0]
     with Image.open(path) as image:
-        small = image.convert("RGB").quantize(8, Image.Quantize.MEDIANCUT, kmeans=3)
+        small = image.convert("RGB").quantize(5, Image.Quantize.MEDIANCUT, kmeans=3)
     small.save(path, optimize=True)
 
 

@@ -5,11 +5,16 @@ from pathlib import Path
 import pytest
 
 from stn_action.build.aligned_table import aligned_table
-from stn_action.build.backbone_report import HEAD, describe_backbone
+from stn_action.build.backbone_report import HEAD, BackboneReport, describe_backbone
 from stn_action.config.schema import load_config
 from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_table import backbone_spec
-from stn_action.models.trunk_description import FEWEST_CELLS, LOCAL
+from stn_action.models.trunk_description import (
+    FEWEST_CELLS,
+    LOCAL,
+    StageDescription,
+    TrunkDescription,
+)
 from tools.describe import main
 
 PAGE = (Path(__file__).parents[2] / "docs/trunk_stages.md").read_text(encoding="utf-8")
@@ -31,7 +36,9 @@ def test_a_trunk_is_described_at_its_own_clip_or_at_another():
 
 
 def test_where_no_stage_is_a_map_that_is_told():
-    lines = describe_backbone("timm/test_vit", ["data.crop.size=160"]).lines()
+    stages = (StageDescription("early", 10, 0.5), StageDescription("late", 20, 0.5))
+    report = BackboneReport("mine", None, TrunkDescription((1, 8, 8), stages, 30, 1.0))
+    lines = report.lines()
     assert all(line.endswith("no map") for line in lines[2:-2])
     assert lines[-1].startswith("heads can pay at no stage")
 

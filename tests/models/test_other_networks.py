@@ -165,9 +165,13 @@ def test_channels_last_memory_stays_and_gives_equal_logits():
     assert learns(network.train())
 
 
-def test_a_compiled_trunk_is_refused_and_the_network_is_compiled():
+def test_a_compiled_trunk_is_refused():
     with pytest.raises(InputError, match=r"trunk._orig_mod.*compile the network that plug return"):
         plugged(torch.compile(Chain(), backend="eager"))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.slow
+def test_a_network_with_heads_is_compiled():
     network, given = plugged(Chain()).eval(), clips()
     compiled = torch.compile(network, backend="eager")  # in parts: the hook is between them
     with torch.no_grad():

@@ -75,12 +75,16 @@ def test_maps_of_few_cells_are_local_but_heads_do_not_pay_there():
     assert not stage.heads_pay
 
 
-def test_tokens_are_no_map():
+def test_tokens_are_a_map_and_features_are_none():
     vit = build_backbone("timm/test_vit")
-    described = describe_trunk(vit.trunk, vit.spec.example_clip(1, (32, 32)))
-    assert {one.size_thw for one in described.stages} == {None}
-    assert not any(one.heads_pay for one in described.stages)
-    assert all(one.gmacs > 0 for one in described.stages)
+    of_tokens = describe_trunk(vit.trunk, vit.spec.example_clip(1, (32, 32)))
+    assert {one.size_thw for one in of_tokens.stages} == {(1, 2, 2)}
+    dense = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.Linear(5, 4))
+    of_features = describe_trunk(dense, torch.zeros(1, 3, 1, 2, 2), ("1", "2"))
+    assert {one.size_thw for one in of_features.stages} == {None}
+    for described in (of_tokens, of_features):
+        assert not any(one.heads_pay for one in described.stages)
+        assert all(one.gmacs > 0 for one in described.stages)
 
 
 def test_branches_that_start_switched_off_are_counted():
