@@ -156,16 +156,18 @@ def _costs(trunk: nn.Module, clip: Tensor, paths: list[str]) -> tuple[dict[str, 
 def _layouts(
     trunk: nn.Module, clip: Tensor, paths: list[str]
 ) -> dict[str, tuple[torch.Size, StageLayout]]:
-    """Return the shape of each stage's map, and how the stage returns it, if it is one map."""
+    """Return the shape of each stage's map and how it is returned, of several maps the first."""
     empty, empty_clip = _without_data(trunk, clip)
     found = {}
     with evaluating(empty):
         for path in paths:
-            try:
-                features, layout = stage_map(empty, path, empty_clip)
-            except InputError:
-                continue
-            found[path] = features.shape, layout
+            for output in (None, 0):
+                try:
+                    features, layout = stage_map(empty, path, empty_clip, output=output)
+                except InputError:
+                    continue
+                found[path] = features.shape, layout
+                break
     return found
 
 
@@ -180,14 +182,13 @@ def _gradients(
     outputs: dict[str, object] = {}
 
     def note(path: str, output: object) -> None:
-        layout = layouts[path]  # a layer behind may work in place
-        outputs[path] = layout.with_tensor(output, layout.tensor_of(output).clone())
+        # a copy: a layer behind may work in place
+        outputs[path] = layouts[path].map_of(output, 1)[0].clone()  # (C, T, H, W)
 
     with torch.enable_grad(), _noted(network, layouts, note):
         network(noise)
     gradients = {}
-    for path, layout in layouts.items():
-        features = layout.map_of(outputs[path], 1)[0]  # (C, T, H, W)
+    for path, features in outputs.items():
         T, H, W = features.shape[1:]
         signs = torch.randint(0, 2, features.shape[:1], generator=generator) * 2.0 - 1
         cell = (features[:, T // 2, H // 2, W // 2] * signs).sum()

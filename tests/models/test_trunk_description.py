@@ -75,16 +75,39 @@ def test_maps_of_few_cells_are_local_but_heads_do_not_pay_there():
     assert not stage.heads_pay
 
 
-def test_tokens_are_a_map_and_features_are_none():
+def test_tokens_are_a_map_where_their_grid_is_known():
     vit = build_backbone("timm/test_vit")
-    of_tokens = describe_trunk(vit.trunk, vit.spec.example_clip(1, (32, 32)))
-    assert {one.size_thw for one in of_tokens.stages} == {(1, 2, 2)}
-    dense = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.Linear(5, 4))
-    of_features = describe_trunk(dense, torch.zeros(1, 3, 1, 2, 2), ("1", "2"))
-    assert {one.size_thw for one in of_features.stages} == {None}
-    for described in (of_tokens, of_features):
-        assert not any(one.heads_pay for one in described.stages)
-        assert all(one.gmacs > 0 for one in described.stages)
+    described = describe_trunk(vit.trunk, vit.spec.example_clip(1, (32, 48)))
+    assert {one.size_thw for one in described.stages} == {(1, 2, 3)}
+    assert {one.step_thw for one in described.stages} == {(1, 16, 16)}
+    assert {one.channels for one in described.stages} == {64}
+    assert not any(one.heads_pay for one in described.stages)
+    assert all(one.gmacs > 0 for one in described.stages)
+
+
+class Pathways(nn.Module):
+    """A stage of two maps, the first of half the frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage = nn.Sequential(TwoMaps())
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        return torch.cat([one.mean((2, 3, 4)) for one in self.stage(clip)], 1)
+
+
+class TwoMaps(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow, self.fast = nn.Conv3d(3, 6, 1, (2, 1, 1)), nn.Conv3d(3, 4, 1)
+
+    def forward(self, clip: torch.Tensor) -> list[torch.Tensor]:
+        return [self.slow(clip), self.fast(clip)]
+
+
+def test_of_several_maps_the_first_is_described():
+    (stage,) = describe_trunk(Pathways(), torch.zeros(1, 3, 4, 8, 8)).stages
+    assert (stage.channels, stage.size_thw, stage.step_thw) == (6, (2, 8, 8), (2, 1, 1))
 
 
 def test_branches_that_start_switched_off_are_counted():

@@ -9,6 +9,7 @@ from stn_action.models.backbones.backbone_spec import PackedTrunk
 from stn_action.models.backbones.backbone_table import BACKBONES, build_backbone
 from stn_action.models.backbones.pytorchvideo_trunks import pack_pathways
 from stn_action.models.plug import plug
+from stn_action.models.receptive_field import trace_cells
 
 SMALL = (2, 3, 4, 64, 64)
 EXAMPLE = torch.zeros(1, *SMALL[1:])
@@ -115,6 +116,24 @@ def test_the_slow_pathway_has_every_fourth_frame_from_the_first_to_the_last(fram
     slow, fast = pack_pathways(clip)
     assert torch.equal(slow, clip[:, :, chosen])
     assert fast is clip
+
+
+def test_cells_of_the_slow_pathway_lie_from_the_first_to_the_last_frame():
+    trunk = PackedTrunk(SlowOf(nn.Conv3d(3, 4, (1, 4, 4), (1, 4, 4))), pack_pathways)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # rounded to frames, they are traced
+        cells = trace_cells(trunk, "network.stage", (32, 16, 24), (8, 4, 6))
+    assert cells.first_thw == pytest.approx((0, 1.5, 1.5))
+    assert cells.step_thw == pytest.approx((31 / 7, 4, 4))
+
+
+class SlowOf(nn.Module):
+    def __init__(self, stage):
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, pathways):
+        return self.stage(pathways[0]).mean((2, 3, 4))
 
 
 def test_clips_without_every_fourth_frame_are_refused():
