@@ -179,7 +179,7 @@ def _gradients(
     _switch_on_branches(network)
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(clip.shape, generator=generator).requires_grad_(True)
-    outputs: dict[str, object] = {}
+    outputs: dict[str, Tensor] = {}
 
     def note(path: str, output: object) -> None:
         # a copy: a layer behind may work in place
