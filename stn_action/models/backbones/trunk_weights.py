@@ -53,7 +53,7 @@ def load_weights(network: nn.Module, path: str | Path, *, optional: Collection[s
     file = read_state_dict(path, "model.weights")
     translation = translate(file, own, f"model.weights: {path}")
     state, num_inflated = inflated(translation.state, own)
-    fitting = fitting_weights(own, state, optional=optional, path=path)
+    fitting = fitting_weights(own, state, optional=optional, path=path, num_in_file=len(file))
     network.load_state_dict(fitting, strict=False)
     setattr(network, REPORT, _report(path, own, state, fitting, translation, num_inflated))
 
@@ -64,6 +64,7 @@ def fitting_weights(
     *,
     optional: Collection[str] = (),
     path: str | Path = "",
+    num_in_file: int | None = None,
 ) -> dict[str, Tensor]:
     """Return the tensors that a network takes, after checking that nothing is wrong with any.
 
@@ -71,13 +72,15 @@ def fitting_weights(
 
     Args:
         own: of the network.
-        state: of the file.
+        state: of the file, by the network's names.
         optional: see `load_weights`.
         path: of the file, for the message.
+        num_in_file: tensors of the file, for the message; None: those of `state`.
 
     Raises:
         InputError: tensors are missing, of another shape or unknown; names them.
     """
+    num_in_file = len(state) if num_in_file is None else num_in_file
 
     def wanted(name: str) -> bool:
         known = name.endswith("num_batches_tracked") or name in optional
@@ -96,7 +99,7 @@ def fitting_weights(
         )
     if surplus:
         problems.append(
-            f"{len(surplus)} of the file's {len(state)} tensors are unknown, {_first(surplus)}"
+            f"{len(surplus)} of the file's {num_in_file} tensors are unknown, {_first(surplus)}"
         )
     if problems:
         raise InputError(
