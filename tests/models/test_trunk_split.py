@@ -1,37 +1,17 @@
 import pytest
-import timm
 import torch
-from torch import nn
 from torchvision.models.video import r3d_18
 
 from stn_action.errors import InputError
-from stn_action.models.backbones.frame_wise import FrameWise
 from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.stage_maps import features_at
-from stn_action.models.temporal import TemporalMean
 from stn_action.models.trunk_split import trunk_behind
-
-
-class SkipNet(nn.Module):
-    """A trunk that is no chain: what `first` gives is needed again behind `second`."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = nn.Conv3d(3, 4, 3, padding=1)
-        self.second = nn.Conv3d(4, 4, 3, padding=1)
-        self.third = nn.Conv3d(4, 4, 3, padding=1)
-        self.unused = nn.Conv3d(4, 4, 1)
-
-    def forward(self, clip):
-        x = self.first(clip)
-        return (self.third(self.second(x)) + x).mean((2, 3, 4))
+from tests.plain_trunks import SkipNet, frame_wise_lite0
 
 
 @pytest.fixture(scope="module")
 def lite0():
-    """The frame-wise trunk of the shipped configuration, without weights."""
-    image = timm.create_model("tf_efficientnet_lite0", features_only=True)
-    return FrameWise(image, TemporalMean(320)).eval()
+    return frame_wise_lite0()
 
 
 @pytest.fixture(scope="module")
