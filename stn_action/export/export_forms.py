@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -83,19 +83,40 @@ def write_onnx(program: torch.export.ExportedProgram, record: ExportRecord, path
         InputError: the extra is not installed, or the file cannot be written.
     """
     try:
-        import onnxscript  # noqa: F401  (the exporter uses it)
-        from torch.onnx import export
+        content = onnx_model(program, record.inputs, record.outputs, {KEY: record.to_text()})
     except ImportError as error:
         raise InputError(f"{path}: needs onnx and onnxscript ({error}): {EXTRA}") from None
+    write_file(path, content)
+
+
+def onnx_model(
+    program: torch.export.ExportedProgram,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    metadata: Mapping[str, str],
+) -> bytes:
+    """Return the content of an ONNX file.
+
+    Args:
+        program: see `traced`.
+        inputs: names of its inputs, in order.
+        outputs: names of its outputs, in order.
+        metadata: kept in the file.
+
+    Raises:
+        ImportError: onnx or onnxscript is not installed.
+    """
+    import onnxscript  # noqa: F401  (the exporter uses it)
+
     with warnings.catch_warnings():  # of the exporter, about itself
         warnings.simplefilter("ignore")
-        converted = export(
-            program, dynamo=True, verbose=False, input_names=list(record.inputs),
-            output_names=list(record.outputs), custom_translation_table=_translations(),
+        converted = torch.onnx.export(
+            program, dynamo=True, verbose=False, input_names=list(inputs),
+            output_names=list(outputs), custom_translation_table=_translations(),
         )  # fmt: skip
     assert converted is not None
-    converted.model.metadata_props[KEY] = record.to_text()
-    write_file(path, converted.model_proto.SerializeToString())
+    converted.model.metadata_props.update(metadata)
+    return converted.model_proto.SerializeToString()
 
 
 def write_program(program: torch.export.ExportedProgram, record: ExportRecord, path: Path) -> None:

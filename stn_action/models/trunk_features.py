@@ -97,7 +97,13 @@ def _rows(features: object, num_rows: int, num_clips: int) -> Tensor:
     if isinstance(features, Tensor) and features.dim() == 2 and features.shape[0] == num_rows:
         return features
     shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+    remedy = SQUEEZED
+    if num_rows > num_clips and shape[0] == num_clips:
+        remedy = (
+            "The trunk shapes its output by the number of frames it was given, as timm's ViTs do, "
+            "so that glimpses cannot be further clips: use glimpse='pooled'"
+        )
     raise InputError(
         f"the trunk must return features ({num_rows}, D) for {num_clips} clips, one row each for "
-        f"the map and for its glimpses; got {shape}. {SQUEEZED}"
+        f"the map and for its glimpses; got {shape}. {remedy}"
     )

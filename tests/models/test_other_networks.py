@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from stn_action import plug
 from stn_action.errors import InputError
+from stn_action.models.backbones.backbone_table import build_backbone
 
 EXAMPLE = torch.zeros(1, 3, 4, 32, 32)
 
@@ -127,6 +128,18 @@ def test_heads_plug_into_a_segmentation_network():
 def test_heads_plug_into_the_pyramid_of_a_detector():
     settings = {"at": "fpn.body.6", "features_from": "fpn.fpn.layer_blocks.0"}
     assert learns(plugged(Pyramid(), glimpse="pooled", **settings))
+
+
+def test_a_vision_transformer_of_timm_has_pooled_glimpses():
+    settings = {"at": "image.model.blocks.2", "example": torch.zeros(1, 3, 2, 160, 160)}
+    given = torch.randn(2, 3, 2, 160, 160)
+    pooled, tail = (
+        plug(build_backbone("timm/test_vit").trunk, heads=2, num_classes=3, glimpse=how, **settings)
+        for how in ("pooled", "tail")
+    )
+    assert pooled(given).focus[0].cells.size_thw == (2, 10, 10)
+    with pytest.raises(InputError, match=r"as timm's ViTs do, .*use glimpse='pooled'"):
+        tail(given)
 
 
 def test_copies_predict_what_the_original_does():
