@@ -10,11 +10,11 @@ from typing import get_args
 import torch
 
 from benchmarks.timing import keep_freed_memory, medians
-from stn_action.export.export_checkpoint import export_checkpoint, load_exported
+from stn_action.export.export_checkpoint import export_checkpoint
 from stn_action.export.export_choices import ExportForm
 from stn_action.export.export_forms import SUFFIXES
 from stn_action.export.portable_network import example_inputs
-from stn_action.export.trained_network import open_trained
+from stn_action.export.trained_network import load_exported, open_trained
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -3,20 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
 from stn_action.errors import InputError
 from stn_action.export.export_choices import ExportForm
 from stn_action.export.export_forms import (
     SUFFIXES,
-    ExportedNetwork,
-    onnx_session,
-    program_session,
-    safetensors_record,
     traced,
     write_onnx,
     write_program,
@@ -30,10 +24,8 @@ from stn_action.export.portable_network import (
     example_inputs,
     output_names,
 )
+from stn_action.export.trained_network import load_exported, open_trained_checkpoint
 from stn_action.models.network import FocusedNetwork
-from stn_action.training.checkpoint import load_checkpoint
-from stn_action.training.checkpoint_content import check_trained, is_multi_label, positions_in
-from stn_action.weights import read_state_dict
 
 BATCH_SIZES = (1, 3)
 """Of the random clips on which an exported network is compared with the original."""
@@ -61,9 +53,9 @@ def export_checkpoint(
     out = Path(path).with_suffix(SUFFIXES[form]) if out is None else Path(out)
     if out.suffix != SUFFIXES[form]:
         raise InputError(f"--out: {out} must end in {SUFFIXES[form]}, by which it is known again")
-    portable, record, content = _opened(path, overrides)
+    portable, record = _opened(path, overrides)
     if form == "safetensors":
-        write_safetensors(content["network"], record, out)
+        write_safetensors(portable.network.state_dict(), record, out)
     else:
         program = traced(portable, tuple(_inputs(portable, record, 2).values()))
         (write_onnx if form == "onnx" else write_program)(program, record, out)
@@ -76,77 +68,26 @@ def export_checkpoint(
     return [*lines, f"largest difference from the checkpoint on random clips: {error:.1e}"]
 
 
-def load_exported(
-    path: str | Path, overrides: Sequence[str] = ()
-) -> tuple[FocusedNetwork | ExportedNetwork, ExportRecord]:
-    """Load a file of `export_checkpoint`.
-
-    Args:
-        path: the file; its suffix tells the form.
-        overrides: settings in place of the file's.
-
-    Returns:
-        The network, and its record with the overrides.
-
-    Raises:
-        InputError: there is no such file, it is not of `export_checkpoint`, or an override is
-            wrong.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if path.suffix == SUFFIXES["safetensors"]:
-        record = ExportRecord.from_text(safetensors_record(path), str(path), tuple(overrides))
-        content = {
-            "network": read_state_dict(path, str(path)), "classes": record.classes,
-            "positions": record.positions,
-        }  # fmt: skip
-        return network_from_checkpoint(content, record.config, path), record
-    open_session = onnx_session if path.suffix == SUFFIXES["onnx"] else program_session
-    run, text = open_session(path)
-    written = ExportRecord.from_text(text, str(path))
-    record = ExportRecord.from_text(text, str(path), tuple(overrides))
-    fixed = [
-        (config.model, config.data.clip.num_frames, config.data.crop.size)
-        for config in (record.config, written.config)
-    ]
-    if fixed[0] != fixed[1]:
-        raise InputError(
-            f"{path}: model.*, data.clip.num_frames and data.crop.size are fixed in an exported "
-            "network; export the checkpoint again with these settings"
-        )
-    return ExportedNetwork(run, written), record
-
-
-def is_exported(path: str | Path) -> bool:
-    """Return whether a file's suffix is one of exported networks."""
-    return Path(path).suffix in SUFFIXES.values()
-
-
-def _opened(
-    path: str | Path, overrides: Sequence[str]
-) -> tuple[PortableNetwork, ExportRecord, dict[str, Any]]:
-    content: dict[str, Any] = load_checkpoint(path)
-    check_trained(content, path)
-    as_found = ["data.crop.box_error=none", *overrides]
-    config = config_of_checkpoint(content, path, as_found, own_files=False)
-    if config.eval.zoom_from == "source":
+def _opened(path: str | Path, overrides: Sequence[str]) -> tuple[PortableNetwork, ExportRecord]:
+    opened = open_trained_checkpoint(path, overrides, own_files=False)
+    if opened.config.eval.zoom_from == "source":
         raise InputError(
             f"{path}: eval.zoom_from=source cuts glimpses out of frames of any size, which an "
             "exported network does not take; export with eval.zoom_from=clip"
         )
-    positions, multi_label = positions_in(content), is_multi_label(content)
-    network = network_from_checkpoint(content, config, path)
-    portable = PortableNetwork(network, positions=positions, multi_label=multi_label).eval()
-    people = config_of_checkpoint(content, path).data.people
+    network, people = opened.network, opened.trained_with
+    assert isinstance(network, FocusedNetwork)
+    portable = PortableNetwork(
+        network, positions=opened.positions, multi_label=opened.multi_label
+    ).eval()
     record = ExportRecord(
-        config, tuple(content["classes"]), positions, multi_label,
+        opened.config, tuple(opened.classes), opened.positions, opened.multi_label,
         None if people is None else people.name, portable.input_names, (), (),
     )  # fmt: skip
     with torch.no_grad():
         focus = network(**_inputs(portable, record, 1)).focus
     record = replace(record, outputs=output_names(focus), templates=tuple(map(template_of, focus)))
-    return portable, record, content
+    return portable, record
 
 
 def _inputs(portable: PortableNetwork, record: ExportRecord, batch_size: int) -> dict[str, Tensor]:

@@ -14,8 +14,9 @@ from stn_action.disk.atomic_file import write_file
 from stn_action.errors import InputError
 from stn_action.export.export_choices import ExportForm
 from stn_action.export.export_record import KEY, ExportRecord
-from stn_action.export.portable_network import PortableNetwork, prediction_of
+from stn_action.export.portable_network import CLIP, EXTENTS, PortableNetwork, prediction_of
 from stn_action.models.prediction import Prediction
+from stn_action.weights import short_reason
 
 SUFFIXES: dict[ExportForm, str] = dict(
     zip(get_args(ExportForm), (".onnx", ".pt2", ".safetensors"), strict=True)
@@ -45,7 +46,7 @@ class ExportedNetwork(nn.Module):
         Raises:
             InputError: the clips have another size than those that it was exported for.
         """
-        given = {"clip": clip, "extents": extents}
+        given = {CLIP: clip, EXTENTS: extents}
         tensors = tuple(given[name] for name in self.record.inputs)
         data = self.record.config.data
         expected = (3, data.clip.num_frames, *data.crop.size)
@@ -158,7 +159,7 @@ def onnx_session(path: Path) -> tuple[Run, str]:
             str(path), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # noqa: BLE001  (the library's errors are of many kinds)
-        reason = " ".join(str(error).split())[:300]
+        reason = short_reason(error)
         raise InputError(f"{path}: this is no ONNX file that can be run ({reason})") from None
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
     names = [one.name for one in session.get_inputs()]
@@ -180,7 +181,7 @@ def program_session(path: Path) -> tuple[Run, str]:
     try:
         program = torch.export.load(path, extra_files=extra)
     except Exception as error:  # noqa: BLE001  (PyTorch's errors are of many kinds)
-        reason = " ".join(str(error).split())[:300]
+        reason = short_reason(error)
         raise InputError(f"{path}: this is no PyTorch program that can be run ({reason})") from None
     module = program.module()
 

@@ -9,8 +9,9 @@ import torch
 
 from stn_action import Predictor
 from stn_action.errors import InputError
-from stn_action.export.export_checkpoint import export_checkpoint, load_exported
+from stn_action.export.export_checkpoint import export_checkpoint
 from stn_action.export.export_forms import SUFFIXES, ExportedNetwork
+from stn_action.export.trained_network import load_exported
 from stn_action.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.tiny import tiny_config
 
