@@ -43,6 +43,7 @@ def backbone_row(spec: BackboneSpec) -> str:
 def clip_text(spec: BackboneSpec) -> str:
     """Return frames, stride and size of the published clips."""
     fixed = ", no other" if spec.fixed_clip else ""
+    fixed += " size" if spec.any_length else ""
     return f"{spec.num_frames}x{spec.stride}, {spec.size_hw[0]}x{spec.size_hw[1]}{fixed}"
 
 
@@ -69,7 +70,8 @@ def _ways(spec: BackboneSpec, layout: StageLayout) -> tuple[str, str, str]:
     if spec.outputs:
         where = ", ".join(f"{name}: output {i}" for i, name in enumerate(spec.outputs))
     elif layout.grid is not None:
-        where = "tokens behind a class token"
+        where = "tokens behind a class token" if layout.num_leading else "tokens"
+        where += ", times of a cell side by side" if layout.time_last else ""
     else:
         where = "channels last" if layout.channels_last else "channels first"
     zoom = f"zoom of {spec.size_hw[0]}x{spec.size_hw[1]}" if spec.fixed_clip else "zoom"
@@ -78,7 +80,11 @@ def _ways(spec: BackboneSpec, layout: StageLayout) -> tuple[str, str, str]:
 
 def _shapes_of(spec: BackboneSpec) -> nn.Module:
     """Build a trunk of shapes alone."""
-    trunk = spec.builder(None, "mean").to("meta").eval()
+    try:
+        with torch.device("meta"):
+            trunk = spec.builder(None, "mean").eval()
+    except RuntimeError:  # pytorchvideo's MViT reads numbers from tensors
+        trunk = spec.builder(None, "mean").to("meta").eval()
     return trunk if spec.pack is None else PackedTrunk(trunk, spec.pack)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         VolumetricAffine,
     )
     from stn_action.geometry.windows import AnisotropicAttention, Attention, Translation
+    from stn_action.models.backbones.token_trunks import token_trunk
     from stn_action.models.glimpse_hook import RandomWindows
     from stn_action.models.glimpse_network import GlimpseNetwork
     from stn_action.models.heads import FocusHeads
@@ -79,6 +80,7 @@ __all__ = [
     "spatial_transformer",
     "spatial_transformer_network",
     "theta_from_boxes",
+    "token_trunk",
     "transform_points",
 ]
 _PLACES = {
@@ -101,6 +103,7 @@ _PLACES = {
     "geometry.transforms": ("TRANSFORMS", "build_transform"),
     "geometry.warps": ("Affine", "Projective", "Similarity", "ThinPlateSpline", "VolumetricAffine"),
     "geometry.windows": ("AnisotropicAttention", "Attention", "Translation"),
+    "models.backbones.token_trunks": ("token_trunk",),
     "models.glimpse_hook": ("RandomWindows",),
     "models.glimpse_network": ("GlimpseNetwork",),
     "models.heads": ("FocusHeads",),

@@ -13,7 +13,7 @@ import stn_action
 ROOT = Path(__file__).parents[1]
 LATE = (
     "accelerate", "av", "cv2", "decord", "matplotlib", "pydantic", "pytorchvideo", "tensorboard",
-    "timm", "torch", "torchmetrics", "torchvision", "yaml",
+    "timm", "torch", "torchmetrics", "torchvision", "transformers", "yaml",
 )  # fmt: skip
 TELL = f"print([name for name in {LATE} if name in sys.modules])"
 

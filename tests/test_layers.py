@@ -51,6 +51,8 @@ HEAVY = {
     "timm": {"models/backbones/timm_trunks.py"},
     "torchmetrics": {"evaluation/metrics.py"},
     "trackers": {"person/tracker.py"},
+    "transformers": {"models/backbones/huggingface_trunks.py"},
+    "huggingface_hub": {"models/backbones/huggingface_trunks.py"},
 }  # fmt: skip
 """Package to the only files that import it."""
 

@@ -96,7 +96,7 @@ def _check_clip(config: Config) -> None:
         seen = {"model.focus.look_size": focus.look_size}
         if focus.glimpse_backbone is None:
             seen["model.focus.glimpse_size"] = focus.glimpse_size
-    needed = (spec.num_frames, *spec.size_hw)
+    needed = (example.shape[2] if spec.any_length else spec.num_frames, *spec.size_hw)
     for setting, (height, width) in seen.items():
         got = (example.shape[2], height, width)
         if got != needed:

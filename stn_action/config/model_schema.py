@@ -261,11 +261,13 @@ class ModelConfig(Section):
 
     backbone: BackboneName
     """torchvision/<video network>, pytorchvideo/<video network>, timm/<image network> (frame by
-    frame), digits/<network> or svhn/<network> (of the spatial transformer paper), or small3d."""
+    frame), hf/<video transformer> (also hf/<owner>/<model> of Hugging Face's hub, or hf/<folder>
+    with its config.json), digits/<network> or svhn/<network> (of the spatial transformer paper), or
+    small3d."""
     weights: NameOrNone = None
-    """Published weights (kinetics400, imagenet), the path of a weights file (of the trunk's
-    library, mmaction2 or PySlowFast; of an image ResNet-50, to be inflated), of a run's checkpoint
-    (its trunk), or none."""
+    """Published weights (kinetics400, imagenet; pretrained: what a repository of Hugging Face's hub
+    holds), the path of a weights file (of the trunk's library, mmaction2 or PySlowFast; of an image
+    ResNet-50, to be inflated), of a run's checkpoint (its trunk), or none."""
     features_from: Text | None = None
     """Module of the trunk whose output are its features, by module path, where its classifier
     cannot be found; null: the trunk without its classifier."""

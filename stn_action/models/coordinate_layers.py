@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from stn_action.models.module_exchange import exchange_modules
+from stn_action.models.module_exchange import FirstArgument, exchange_modules
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,6 @@ class FunctionalPooling(TorchFunctionMode):
         return CoordinateLayer(layer(*settings, **(kwargs or {})), x.ndim - 2, None)(x)
 
 
-class _FirstArgument(nn.Module):
-    """The identity of what may be called with more, such as a mask."""
-
-    def forward(self, x: Tensor, *others: object, **settings: object) -> Tensor:
-        """Return the first argument."""
-        return x
-
-
 class _PooledQueries(nn.Module):
     """Attention of tokens that changes their grid: that of its queries' pooling, and no values.
 
@@ -169,7 +161,7 @@ def _coordinate_layer(module: nn.Module, num_leading: int) -> nn.Module | None:
         return nn.Identity()  # a gate: scales a map, moves nothing
     if type(module).__name__.endswith(("Attention", "Attention3d")):
         pools = hasattr(module, "pool_q")
-        return _PooledQueries(module, num_leading) if pools else _FirstArgument()
+        return _PooledQueries(module, num_leading) if pools else FirstArgument()
     if any(_is_embedding(name) for name in module._parameters):
         return None  # it is kept, with embeddings of zeros
     has_children = next(module.children(), None) is not None

@@ -39,6 +39,10 @@ class StageLayout:
     num_leading: int = 0
     """k, the tokens before those of the grid. They are kept apart, and are unchanged."""
 
+    time_last: bool = False
+    """Whether tokens are in the order (H, W, T), all times of a cell side by side, as TimeSformer
+    has them, instead of (T, H, W)."""
+
     output: int | None = None
     """Index of the map in a tuple or list; None: the stage returns the map alone."""
 
@@ -82,7 +86,10 @@ class StageLayout:
         tensor = self.tensor_of(output)
         if self.grid is not None:
             grid = self._grid_in(output, tensor)
-            tensor = tensor[:, self.num_leading :].transpose(1, 2).unflatten(2, grid)
+            order = (*grid[1:], grid[0]) if self.time_last else grid
+            tensor = tensor[:, self.num_leading :].transpose(1, 2).unflatten(2, order)
+            if self.time_last:
+                tensor = tensor.movedim(-1, 2)  # (N, C, T, H, W)
         return with_time(tensor, batch_size, self.channels_last)
 
     def replaced(self, output: object, features: Tensor) -> object:
@@ -100,9 +107,14 @@ class StageLayout:
             return self.with_tensor(output, without_time(features, tensor, self.channels_last))
         folded = len(self.grid) == 2
         maps = features.transpose(1, 2).flatten(0, 1) if folded else features
-        tokens = maps.flatten(2).transpose(1, 2)
+        tokens = self.tokens_of(maps)
         leading = tensor[:, : self.num_leading].repeat(tokens.shape[0] // tensor.shape[0], 1, 1)
         return self.with_tensor(output, torch.cat([leading, tokens], dim=1))
+
+    def tokens_of(self, maps: Tensor) -> Tensor:
+        """Return maps (N, C, T, H, W) or (N, C, H, W) as tokens (N, L, C) in the stage's order."""
+        maps = maps.movedim(2, -1) if self.time_last else maps
+        return maps.flatten(2).transpose(1, 2)
 
     def with_tensor(self, output: object, tensor: Tensor) -> object:
         """Return the stage's output with another tensor that holds the map.
@@ -137,6 +149,35 @@ class StageLayout:
                 "is known for clips of the example's size alone: give clips of that size"
             )
         return grid
+
+
+@dataclass(frozen=True)
+class TokenGrid:
+    """The order of a transformer's tokens, which a trunk tells by its attribute `token_grid`.
+
+    Where a trunk tells nothing, the grid is found out from its layers, and a clip's tokens are
+    taken to be in the order (T, H, W).
+    """
+
+    cell_thw: tuple[int, int, int]
+    """Frames, rows and columns of the clip in one token; tokens do not overlap."""
+
+    num_leading: int = 0
+    """As of `StageLayout`."""
+
+    time_last: bool = False
+    """As of `StageLayout`."""
+
+    def layout(self, clip_thw: tuple[int, int, int]) -> StageLayout:
+        """Return the layout of tokens (B, L, C) of clips of a size."""
+        grid = tuple(size // cell for size, cell in zip(clip_thw, self.cell_thw, strict=True))
+        return StageLayout(grid=grid, num_leading=self.num_leading, time_last=self.time_last)
+
+
+def told_layout(trunk: nn.Module, clip_thw: tuple[int, int, int]) -> StageLayout | None:
+    """Return the layout of the tokens of a trunk that tells it; None: it does not."""
+    told = getattr(trunk, "token_grid", None)
+    return told.layout(clip_thw) if isinstance(told, TokenGrid) else None
 
 
 CHANNELS_FIRST = StageLayout()
@@ -215,3 +256,15 @@ class ToChannelsLast(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return (N, ..., C) of (N, C, ...)."""
         return to_channels_last(features)
+
+
+class ToTokens(nn.Module):
+    """A layer that returns maps as the tokens of a stage."""
+
+    def __init__(self, layout: StageLayout) -> None:
+        super().__init__()
+        self.layout = layout
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, L, C) of (B, C, T, H, W)."""
+        return self.layout.tokens_of(features)

@@ -29,8 +29,9 @@ Start = Literal["tiles", "foreground"]
 Temporal = Literal["mean", "difference", "convolution", "transformer"]
 """How descriptions of frames become one of the clip; see `models.temporal`."""
 
-PublishedWeights = Literal["kinetics400", "imagenet"]
-"""Weights that a trunk's library downloads."""
+PublishedWeights = Literal["kinetics400", "imagenet", "pretrained"]
+"""Weights that a trunk's library downloads; `pretrained`: what a repository of Hugging Face holds,
+of V-JEPA 2 the encoder as it was trained without labels."""
 
 WINDOW_GRADIENTS: tuple[WindowGradient, ...] = get_args(WindowGradient)
 GLIMPSES: tuple[Glimpse, ...] = get_args(Glimpse)
@@ -49,13 +50,16 @@ BACKBONES_BY_NAME = (
     "pytorchvideo/slow_r50", "pytorchvideo/c2d_r50", "pytorchvideo/i3d_r50",
     "pytorchvideo/csn_r101", "pytorchvideo/r2plus1d_r50", "pytorchvideo/slowfast_r50",
     "pytorchvideo/slowfast_r101", "pytorchvideo/slowfast_16x8_r101_50_50",
-    "pytorchvideo/mvit_base_16x4", "pytorchvideo/mvit_base_32x3", "small3d",
+    "pytorchvideo/mvit_base_16x4", "pytorchvideo/mvit_base_32x3",
+    "hf/videomae_small", "hf/videomae_base", "hf/videomae_large", "hf/vivit_b_16x2",
+    "hf/timesformer_base", "hf/timesformer_hr", "hf/vjepa2_vitl", "hf/vjepa2_vith",
+    "hf/vjepa2_vitg", "hf/vjepa2_vitg_384", "small3d",
 )  # fmt: skip
 """Trunks with a row of their own in `backbone_table`."""
 
-BACKBONE_LIBRARIES = ("timm", "digits", "svhn")
+BACKBONE_LIBRARIES = ("timm", "digits", "svhn", "hf")
 """Libraries of which any model is a trunk, as `timm/<model>`; `digits` and `svhn` have the networks
-of the spatial transformer paper."""
+of the spatial transformer paper, `hf` those of a repository of Hugging Face or of a folder."""
 
 
 def backbone_choices() -> str:

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def exchange_modules(
@@ -26,3 +26,11 @@ def exchange_modules(
         for name, child in module._modules.items()
     }
     return result
+
+
+class FirstArgument(nn.Module):
+    """The identity of what may be called with more, such as a mask."""
+
+    def forward(self, x: Tensor, *others: object, **settings: object) -> Tensor:
+        """Return the first argument."""
+        return x

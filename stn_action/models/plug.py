@@ -157,7 +157,7 @@ def plug(
             does not end in (B, D), or in scores that cannot be taken off.
     """
     check_readout(readout)
-    _check_not_compiled(trunk)
+    _check_kind(trunk)
     glimpse = _checked_glimpse(glimpse, readout)
     like = next(trunk.parameters(), torch.zeros(()))
     example = torch.zeros(1, 3, 16, 112, 112) if example is None else example
@@ -224,12 +224,17 @@ def plug(
     return network
 
 
-def _check_not_compiled(trunk: nn.Module) -> None:
+def _check_kind(trunk: nn.Module) -> None:
     """Check that a trunk is no module of `torch.compile`, which does not call later hooks.
 
     Raises:
-        InputError: it is.
+        InputError: it is, or it is a model of transformers, which does not take clips.
     """
+    if hasattr(trunk, "main_input_name"):
+        raise InputError(
+            f"the trunk is {type(trunk).__name__} of transformers: plug heads into "
+            "stn_action.token_trunk(model), which takes clips (B, 3, T, H, W) of the video models"
+        )
     if hasattr(trunk, "_orig_mod"):
         raise InputError(
             "the trunk was compiled by torch.compile: plug heads into the module itself "

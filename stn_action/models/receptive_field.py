@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from stn_action.geometry.cells import Cells
 from stn_action.models.coordinate_layers import FunctionalPooling, coordinate_trunk
-from stn_action.models.map_layout import CHANNELS_FIRST, StageLayout
+from stn_action.models.map_layout import CHANNELS_FIRST, StageLayout, told_layout
 from stn_action.models.stage_maps import features_at
 from stn_action.models.stages import evaluating
 
@@ -83,7 +83,8 @@ def trace_cells(
     cell at its place. Division by the fourth clip's result corrects residual sums and
     concatenations. If the result is no regular lattice of the map's size (because cells are moved
     about, for example), a warning is raised and the cells divide the clip evenly. A single cell
-    along an axis is as long as the clip.
+    along an axis is as long as the clip. Tokens whose trunk tells their grid (`TokenGrid`) divide
+    it evenly and are not traced.
 
     Args:
         trunk: of clips (B, 3, T, H, W).
@@ -92,6 +93,9 @@ def trace_cells(
         size_thw: time steps, height and width of the stage's map.
         layout: how the stage returns its map.
     """
+    told = told_layout(trunk, clip_thw)
+    if told is not None and told.grid == layout.grid == size_thw:
+        return Cells.centered(size_thw, clip_thw)
     places = _places(trunk, path, clip_thw, layout)
     if places is None or tuple(places.shape[1:]) != size_thw or not _is_lattice(places):
         warnings.warn(

@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.models.layout_evidence import LayoutEvidence
-from stn_action.models.map_layout import SQUEEZED, StageLayout, described, told_grid
+from stn_action.models.map_layout import (
+    SQUEEZED,
+    StageLayout,
+    described,
+    told_grid,
+    told_layout,
+)
 from stn_action.models.stages import evaluating, stage_output
 
 
@@ -49,8 +55,9 @@ def stage_map(
         channels_last: whether the stage's channels are last; None: found out from the layers that
             make the map, and where these do not tell, from the map of a clip of another size.
         output: index of the map where the stage returns several tensors; None: there is one.
-        grid: (T, H, W) of the stage's tokens, or (H, W) of each frame's; None: found out from what
-            the stage returns beside them, or from the layers that make them.
+        grid: (T, H, W) of the stage's tokens, or (H, W) of each frame's; None: what the trunk tells
+            (`TokenGrid`), or found out from what the stage returns beside them, or from the layers
+            that make them.
 
     Raises:
         InputError: there is no such stage, its output is no map of the clip, or its layout cannot
@@ -62,7 +69,8 @@ def stage_map(
     index = _index_of_map(path, returned, output)
     tensor = returned[index] if isinstance(returned, tuple | list) else returned  # type: ignore[index]
     if isinstance(tensor, Tensor) and tensor.dim() == 3:
-        layout = _token_layout(returned, tensor, index, grid, evidence)
+        told = told_layout(trunk, (clip.shape[2], clip.shape[3], clip.shape[4]))
+        layout = _token_layout(returned, tensor, index, grid, evidence, told)
     else:
         layout = StageLayout(output=index)
     tensor = layout.tensor_of(returned)
@@ -112,14 +120,17 @@ def _index_of_map(path: str, returned: object, wanted: int | None) -> int | None
 
 def _token_layout(
     returned: object, tokens: Tensor, index: int | None, grid: tuple[int, ...] | None,
-    evidence: LayoutEvidence,
+    evidence: LayoutEvidence, told: StageLayout | None,
 ) -> StageLayout:  # fmt: skip
-    """Return the layout of tokens (N, L, C).
+    """Return the layout of tokens (N, L, C), of those that the trunk tells if they are as many.
 
     Raises:
         InputError: their rows and columns cannot be found out, or are not those given.
     """
     num_tokens = tokens.shape[1]
+    as_told = told is not None and num_tokens == told.num_leading + prod(told.grid or ())
+    if grid is None and told is not None and as_told:
+        return replace(told, output=index)
     if grid is None:
         grid = told_grid(returned, num_tokens) or evidence.grid_of(num_tokens)
     num_leading = 0 if grid is None else num_tokens - prod(grid)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
-from stn_action.models.map_layout import StageLayout, ToChannelsLast
-from stn_action.models.module_exchange import exchange_modules
+from stn_action.models.map_layout import StageLayout, ToChannelsLast, ToTokens
+from stn_action.models.module_exchange import FirstArgument, exchange_modules
 from stn_action.models.stage_maps import features_at, stage_map
 from stn_action.models.stages import evaluating, modules_before
 
@@ -30,7 +30,8 @@ def trunk_behind(trunk: nn.Module, path: str, example: Tensor) -> nn.Module:
     """
     with evaluating(trunk):
         layout = stage_map(trunk, path, example)[1]
-    if layout.output is not None or layout.grid is not None:
+    is_more = layout.grid is not None and (layout.num_leading > 0 or len(layout.grid) < 3)
+    if layout.output is not None or is_more:
         raise InputError(
             f"the backbone cannot be split behind {path!r}: the stage returns more than its map "
             "(the class token, the size of the grid or another map), which the part behind it "
@@ -38,10 +39,11 @@ def trunk_behind(trunk: nn.Module, path: str, example: Tensor) -> nn.Module:
         )
     before = modules_before(trunk, path, example)
     # the forward pass itself may move the channels, or a module that is exchanged
-    for bridge in (nn.Identity(), ToChannelsLast()):
+    bridges = (nn.Identity(), ToChannelsLast()) if layout.grid is None else (ToTokens(layout),)
+    for bridge in bridges:
 
         def exchanged(name: str, _: nn.Module, bridge: nn.Module = bridge) -> nn.Module | None:
-            return bridge if name == path else nn.Identity() if name in before else None
+            return bridge if name == path else FirstArgument() if name in before else None
 
         rest = exchange_modules(trunk, exchanged)
         with evaluating(trunk), evaluating(rest):

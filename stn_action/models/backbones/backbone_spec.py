@@ -55,6 +55,9 @@ class BackboneSpec:
     fixed_clip: bool = False
     """Whether it takes clips of exactly these frames and this size, as position embeddings do."""
 
+    any_length: bool = False
+    """Whether such a trunk takes any number of frames after all, as rotary positions do."""
+
     stages: tuple[str, ...] = ()
     """Module paths that heads can look at, in the order of the forward pass; empty if they
     depend on the model (`stage_names` lists them)."""

@@ -11,6 +11,7 @@ from stn_action.models.backbones.backbone_spec import (
     PackedTrunk,
 )
 from stn_action.models.backbones.digit_trunks import digit_spec
+from stn_action.models.backbones.huggingface_trunks import huggingface_spec, huggingface_specs
 from stn_action.models.backbones.pytorchvideo_trunks import pytorchvideo_specs
 from stn_action.models.backbones.small3d import build_small3d
 from stn_action.models.backbones.svhn_trunks import svhn_spec
@@ -23,6 +24,7 @@ BACKBONES: dict[str, BackboneSpec] = {
     for spec in (
         *torchvision_specs(),
         *pytorchvideo_specs(),
+        *huggingface_specs(),
         BackboneSpec(
             name="small3d", builder=build_small3d, mean=IMAGENET[0], std=IMAGENET[1],
             num_frames=8, stride=3, size_hw=(96, 96),
@@ -36,6 +38,7 @@ LIBRARIES: dict[str, Callable[[str], BackboneSpec]] = {
     "timm": timm_spec,
     "digits": digit_spec,
     "svhn": svhn_spec,
+    "hf": huggingface_spec,
 }
 """Libraries of which any model is a trunk, as library/model: model name to row."""
 
@@ -44,7 +47,8 @@ def backbone_spec(name: str) -> BackboneSpec:
     """Return the row of a trunk.
 
     Args:
-        name: one of `BACKBONES`, or "timm/<model>" (any model with feature stages).
+        name: one of `BACKBONES`, or "timm/<model>" (any model with feature stages), or
+            "hf/<owner>/<model>" or "hf/<folder>" (a video transformer of Hugging Face).
 
     Raises:
         InputError: there is no such trunk; lists them.
@@ -74,7 +78,7 @@ def build_backbone(
     Args:
         name: as `backbone_spec` takes it.
         weights: None, a file (state dict in .pt, .pth or .safetensors), or the name of a set that
-            the trunk's library downloads: "kinetics400" or "imagenet".
+            the trunk's library downloads: "kinetics400", "imagenet" or "pretrained".
         temporal: how a frame-wise trunk joins its frames, see `models.temporal`.
 
     Raises:

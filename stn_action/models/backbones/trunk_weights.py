@@ -136,10 +136,20 @@ def _report(
     if num_inflated:
         notes.append(f"inflated {num_inflated} tensors: 2-D kernels repeated over time")
     if left_out:
-        notes.append(f"left out {len(left_out)} of the file, a classifier's: {_first(left_out)}")
+        notes.append(
+            f"left out {len(left_out)} of the file, {_owner(left_out)}: {_first(left_out)}"
+        )
     if initialized:
         notes.append(f"as initialized, not in the file: {_first(initialized)}")
     return WeightsReport(str(path), len(matched), len(counted), tuple(notes))
+
+
+def _owner(names: list[str]) -> str:
+    """Return whose tensors are left out, for a note."""
+    of_training = ("predictor.", "decoder.", "encoder_to_decoder.", "mask_token")
+    return (
+        "of the pre-training" if any(n.startswith(of_training) for n in names) else "a classifier's"
+    )
 
 
 def _without_counters(names: Collection[str]) -> list[str]:

@@ -6,7 +6,9 @@ Each was read in the library's source:
   for pytorchvideo/slow_r50, TSN-R50 and TSM-R50 for timm/resnet50;
 - PySlowFast (`slowfast/models/stem_helper.py`, `resnet_helper.py`, `video_model_builder.py`): Slow,
   C2D, I3D and SlowFast for pytorchvideo's networks of the same names, which are ports of them;
-- timm and torchvision: ResNet-50 for the 3-D ResNets of pytorchvideo, to be inflated.
+- timm and torchvision: ResNet-50 for the 3-D ResNets of pytorchvideo, to be inflated;
+- transformers (`conversion_mapping.py`): the names that its VideoMAE and ViViT had when their
+  weights were published.
 
 What would fit a trunk by its shapes, but belongs to a network that computes something else, is
 refused.
@@ -20,8 +22,11 @@ from torch import Tensor
 
 from stn_action.errors import InputError
 
-WRAPPERS = ("module.", "_orig_mod.", "backbone.")
-"""Prefixes of a network inside another: DataParallel, torch.compile, a recognizer of mmaction2."""
+WRAPPERS = (
+    "module.", "_orig_mod.", "backbone.", "videomae.", "vivit.", "timesformer.", "vjepa2.",
+)  # fmt: skip
+"""Prefixes of a network inside another: DataParallel, torch.compile, a recognizer of mmaction2, a
+classification model of transformers."""
 
 Rules = tuple[tuple[str, str], ...]
 """Pattern of the start of a name, and what takes its place; the first one that matches counts."""
@@ -71,6 +76,22 @@ FROM_PYSLOWFAST: Rules = (
 )  # fmt: skip
 """Likewise, with `s1` to `s5` for the blocks; `pathway0` is the slow one, `pathway1` the fast."""
 
+FROM_OLD_TRANSFORMERS: Rules = (
+    (r"(.*\.attention\.attention)\.q_bias$", r"\1.query.bias"),
+    (r"(.*\.attention\.attention)\.v_bias$", r"\1.value.bias"),
+    *(
+        (rf"encoder\.layer\.(\d+)\.{old}\.", rf"layers.\1.{new}.")
+        for old, new in (
+            *((rf"attention\.attention\.{one}", f"attention.{one[0]}_proj")
+              for one in ("query", "key", "value")),
+            (r"attention\.output\.dense", "attention.o_proj"),
+            (r"intermediate\.dense", "mlp.fc1"), (r"output\.dense", "mlp.fc2"),
+        )
+    ),
+    (r"encoder\.layer\.(\d+)\.", r"layers.\1."),
+)  # fmt: skip
+"""To the names of VideoMAE and ViViT."""
+
 REFUSED = (
     (
         r"layer\d\.\d+\.conv\d\.conv\.conv_s\.",
@@ -112,8 +133,12 @@ def translate(state: Mapping[str, Tensor], own: Collection[str], where: str) -> 
         InputError: the tensors are of a network that computes something else than the trunk.
     """
     state, notes = _unwrapped(state, own)
-    if _share(state, own) > 0.5:  # the library's own names
-        return FileTensors(state, {name: name for name in state}, notes=notes)
+    current = {_current_name(name, own): name for name in state}
+    if _share(current, own) > 0.5:  # the library's own names
+        if any(new != name for new, name in current.items()):
+            notes += ("names of an older version of transformers",)
+        state = {new: state[name] for new, name in current.items()}
+        return FileTensors(state, current, notes=notes)
     for pattern, network in REFUSED:
         if any(re.match(pattern, name) for name in state):
             raise InputError(f"{where}: these are weights of {network}; expected another file")
@@ -187,6 +212,12 @@ def _rename(name: str, rules: Rules) -> str:
         if re.match(pattern, name):
             return re.sub(rf"^{pattern}", replacement, name)
     return name
+
+
+def _current_name(name: str, own: Collection[str]) -> str:
+    """Return the name of a tensor of transformers that a trunk has, if it had another before."""
+    renamed = _rename(name, FROM_OLD_TRANSFORMERS)
+    return renamed if name not in own and renamed in own else name
 
 
 def _in_blocks(name: str, own: Collection[str]) -> str:
