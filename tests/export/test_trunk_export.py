@@ -7,7 +7,9 @@ import torch
 from stn_action import plug
 from stn_action.export.export_forms import onnx_model, traced
 from stn_action.export.portable_network import TOLERANCE, PortableNetwork
+from stn_action.models.backbones.backbone_spec import IMAGENET
 from stn_action.models.backbones.backbone_table import build_backbone
+from tests.token_models import MIDDLE_LAYERS, tiny_token_trunk
 
 FAMILIES = {
     "torchvision/r3d_18": ("layer3", (8, 56, 56)),
@@ -41,6 +43,24 @@ def test_a_network_of_every_family_is_one_graph(name, glimpse, tmp_path):
         output=0 if "slowfast" in name else None, example=torch.zeros(1, 3, *size),
         mean=backbone.spec.mean, std=backbone.spec.std,
     )  # fmt: skip
+    check_graphs(network, size, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("glimpse", ["pooled", "tail"])
+@pytest.mark.parametrize("family", MIDDLE_LAYERS)
+def test_a_small_video_transformer_is_one_graph(family, glimpse, tmp_path):
+    trunk = tiny_token_trunk(family)
+    size = trunk.clip_thw
+    network = plug(
+        trunk, at=MIDDLE_LAYERS[family], heads=2, num_classes=5, glimpse=glimpse,
+        example=torch.zeros(1, 3, *size), mean=IMAGENET[0], std=IMAGENET[1],
+    )  # fmt: skip
+    check_graphs(network, size, tmp_path)
+
+
+def check_graphs(network, size, tmp_path):
+    """Compare a network with its program and its ONNX file."""
     portable = PortableNetwork(network).eval()
     clips = torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8)
     with torch.no_grad():

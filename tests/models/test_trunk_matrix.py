@@ -12,12 +12,14 @@ from stn_action.models.backbones.backbone_spec import PackedTrunk
 from stn_action.models.backbones.backbone_table import BACKBONES, build_backbone
 from stn_action.models.backbones.fitted_pool import FittedAvgPool3d
 from stn_action.models.backbones.frame_wise import FrameWise
+from stn_action.models.backbones.huggingface_trunks import build_token_trunk
 from stn_action.models.map_layout import StageLayout
 from stn_action.models.plug import plug
 from stn_action.models.receptive_field import trace_cells
 from stn_action.models.stage_maps import stage_map
 from stn_action.models.temporal import TemporalMean
 from tests.pairs import cover_pairs
+from tests.token_models import MIDDLE_LAYERS, TOKEN_MODELS
 
 NUM_CLASSES = 11
 """Of the networks' own classifiers; no stage is as wide."""
@@ -112,6 +114,18 @@ def pytorchvideo_mvit():
     )  # fmt: skip
 
 
+def huggingface(family):
+    """A video transformer of three layers for clips of 8 frames of 64 x 64."""
+
+    def build():
+        changes = {"image_size": 64, "num_frames": 8, "num_labels": NUM_CLASSES}
+        if family == "vjepa2":
+            changes = {"crop_size": 64, "frames_per_clip": 8}
+        return build_token_trunk(family, TOKEN_MODELS[family] | changes)
+
+    return build
+
+
 NARROW = {"stem_dim_out": 8}
 VIDEO = {
     "torchvision r3d_18": (torchvision_video("r3d_18"), "layer2", 512),
@@ -132,6 +146,7 @@ VIDEO = {
     "torchvision mvit v1": (mvit(second_version=False), "blocks.1", 24),
     "torchvision mvit v2": (mvit(second_version=True), "blocks.0", 16),
     "pytorchvideo mvit": (pytorchvideo_mvit, "blocks.1", 16),
+    **{f"hf {name}": (huggingface(name), at, 16) for name, at in MIDDLE_LAYERS.items()},
 }  # fmt: skip
 """Builder, a stage, and the number of features that the network ends in."""
 
@@ -187,7 +202,8 @@ def some_slow(rows, small):
 )  # fmt: skip
 def test_heads_on_video_networks(name, glimpse):
     build, at, width = VIDEO[name]
-    clips = torch.rand(2, 3, 16 if "fast" in name else 8, 64, 64 if "mvit" in name else 80)
+    square = "mvit" in name or name.startswith("hf ")
+    clips = torch.rand(2, 3, 16 if "fast" in name else 8, 64, 64 if square else 80)
     if "fast" in name and glimpse == "tail":
         with pytest.raises(InputError, match=r"one of several paths .* glimpse='pooled'"):
             check(build().eval(), at, width, glimpse, clips)
@@ -294,7 +310,8 @@ ROWS = {
     if not spec.fixed_clip
 }
 """A stage in the middle of each; those of fixed clips are as large as they are, see below."""
-FIXED = [name for name, spec in BACKBONES.items() if spec.fixed_clip]
+FIXED = [name for name, spec in BACKBONES.items() if spec.fixed_clip and not name.startswith("hf/")]
+"""Those of Hugging Face are too large for every run; see `huggingface`."""
 SMALL_ROWS = ["small3d"]
 
 

@@ -195,27 +195,29 @@ def build_token_trunk(
 
 def _build_published(name: str, weights: str | None, temporal: Temporal) -> nn.Module:
     model = _MODELS[name]
-    trunk = build_token_trunk(model.family, model.numbers)
-    return _with_weights(trunk, weights, model.published, model.repository)
+    file = _weights_file(weights, model.published, model.repository)
+    return _with_weights(build_token_trunk(model.family, model.numbers), file)
 
 
 def _build_other(
     family: str, numbers: Mapping[str, Any], model: str, where: str, weights: str | None,
     temporal: Temporal,
 ) -> nn.Module:  # fmt: skip
-    return _with_weights(build_token_trunk(family, numbers, where), weights, "pretrained", model)
+    file = _weights_file(weights, "pretrained", model)
+    return _with_weights(build_token_trunk(family, numbers, where), file)
 
 
-def _with_weights(
-    trunk: TokenTrunk, weights: str | None, published: PublishedWeights, repository: str
-) -> TokenTrunk:
-    """Load a file, or what a repository holds if the published weights are asked for."""
-    path = weights
-    if weights == published:
-        remedy = f"set model.weights to {WEIGHTS[0]} of {HUB}{repository}, or to none"
-        path = str(_downloaded(repository, WEIGHTS, f"model.weights={weights}", remedy))
-    if path is not None:
-        load_weights(trunk, path, optional=NOT_OF_TRUNK)
+def _weights_file(weights: str | None, published: PublishedWeights, repository: str) -> str | None:
+    """Return the file of weights, of a repository if its published ones are asked for."""
+    if weights != published:
+        return weights
+    remedy = "set model.weights to that file, or to none"
+    return str(_downloaded(repository, WEIGHTS, f"model.weights={weights}", remedy))
+
+
+def _with_weights(trunk: TokenTrunk, file: str | None) -> TokenTrunk:
+    if file is not None:
+        load_weights(trunk, file, optional=NOT_OF_TRUNK)
     return trunk
 
 
@@ -255,9 +257,11 @@ def _configuration(family: str, numbers: Mapping[str, Any], where: str) -> Any:
     from huggingface_hub.errors import StrictDataclassError
 
     try:
-        return getattr(library, _FAMILIES[family].config).from_dict(dict(numbers))
+        config = getattr(library, _FAMILIES[family].config).from_dict(dict(numbers))
+        token_sizes(config)
     except (StrictDataclassError, ValueError, TypeError) as error:
         raise InputError(f"{where}: no {family} model: {short_reason(error)}") from None
+    return config
 
 
 def _read_config(path: Path, where: str) -> dict[str, Any]:

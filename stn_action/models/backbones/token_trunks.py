@@ -177,14 +177,23 @@ def token_trunk(model: nn.Module) -> TokenTrunk:
 
 
 def token_sizes(config: Any) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return frames, height and width of a model's clips and of one token, by its configuration."""
+    """Return frames, height and width of a model's clips and of one token, by its configuration.
+
+    Raises:
+        ValueError: tokens do not divide clips, or there are no layers.
+    """
     is_vjepa = hasattr(config, "crop_size")
     H, W = _pair(config.crop_size if is_vjepa else config.image_size)
     T = config.frames_per_clip if is_vjepa else config.num_frames
     tubelet = getattr(config, "tubelet_size", 1)
-    if isinstance(tubelet, list | tuple):  # of ViViT
-        return (T, H, W), (tubelet[0], tubelet[1], tubelet[2])
-    return (T, H, W), (tubelet, *_pair(config.patch_size))
+    of_vivit = isinstance(tubelet, list | tuple)
+    t, h, w = tubelet if of_vivit else (tubelet, *_pair(config.patch_size))
+    if min(T, H, W, t, h, w, config.num_hidden_layers) < 1 or T % t or H % h or W % w:
+        raise ValueError(
+            f"{config.num_hidden_layers} layers, clips {T}x{H}x{W} of tokens {t}x{h}x{w}; expected "
+            "layers, and clips that tokens divide"
+        )
+    return (T, H, W), (t, h, w)
 
 
 def _part(module: nn.Module, name: str) -> nn.Module:

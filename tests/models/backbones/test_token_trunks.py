@@ -145,17 +145,28 @@ def test_at_the_last_layer_a_class_token_no_longer_looks_at_the_map():
             plug(trunk, at=at, heads=1, num_classes=5, glimpse="tail", example=example)
 
 
-def test_the_stored_maps_of_videomae_go_through_the_rest_of_it():
-    trunk = tiny_token_trunk("videomae")
+@pytest.mark.parametrize("family", ["videomae", "vjepa2"])
+def test_stored_maps_without_a_class_token_go_through_the_rest(family):
+    trunk, at = tiny_token_trunk(family), MIDDLE_LAYERS[family]
     clip = clips_of(trunk)
-    rest = trunk_behind(trunk, "encoder.layer.1", clip[:1])
+    rest = trunk_behind(trunk, at, clip[:1])
     with torch.no_grad():
-        maps = stage_map(trunk, "encoder.layer.1", clip)[0]
+        maps = stage_map(trunk, at, clip)[0]
         torch.testing.assert_close(rest(maps), trunk(clip))
-    for family in ("vivit", "timesformer", "vjepa2"):
-        other = tiny_token_trunk(family)
+    model = plug(trunk, at=at, heads=2, num_classes=5, glimpse="tail", example=clip[:1]).eval()
+    stored = model.behind("encoder.layer.0", clip[:1]).eval()
+    with torch.no_grad():
+        maps = model.stage_features(clip, "encoder.layer.0")
+        found, wanted = stored(maps), model(clip)
+    torch.testing.assert_close(found.logits, wanted.logits)
+    assert found.focus[0].cells == wanted.focus[0].cells
+
+
+def test_a_class_token_cannot_be_stored():
+    for family in ("vivit", "timesformer"):
+        trunk = tiny_token_trunk(family)
         with pytest.raises(InputError, match="returns more than its map"):
-            trunk_behind(other, MIDDLE_LAYERS[family], torch.zeros(1, 3, *other.clip_thw))
+            trunk_behind(trunk, MIDDLE_LAYERS[family], torch.zeros(1, 3, *trunk.clip_thw))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

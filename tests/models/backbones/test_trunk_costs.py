@@ -39,12 +39,22 @@ PUBLISHED = {
     "pytorchvideo/slowfast_16x8_r101_50_50": (64, 256, 215.61, 53.77),
     "pytorchvideo/mvit_base_16x4": (16, 224, 70.80, 36.61),
     "pytorchvideo/mvit_base_32x3": (32, 224, 170.37, 36.61),
+    "hf/videomae_small": (16, 224, 57, 22),
+    "hf/videomae_base": (16, 224, 180, 87),
+    "hf/videomae_large": (16, 224, 597, 305),
+    "hf/vivit_b_16x2": (32, 224, 455.2, 88.9),
+    "hf/timesformer_base": (8, 224, 196, 121.4),
+    "hf/timesformer_hr": (16, 448, 1703, 121.4),
 }
 """Frames, side, billions of multiplications with an addition each, and millions of parameters."""
 WITH_NORMALIZATION = {
     name for name in PUBLISHED if name.startswith("pytorchvideo/")
 } - {"pytorchvideo/slow_r50", "pytorchvideo/slowfast_r50"}  # fmt: skip
-SMALL = {"pytorchvideo/x3d_xs", "pytorchvideo/slowfast_r50"}
+SMALL = {"pytorchvideo/x3d_xs", "pytorchvideo/slowfast_r50", "hf/timesformer_base"}
+ENCODERS = {
+    "hf/vjepa2_vitl": 300, "hf/vjepa2_vith": 600, "hf/vjepa2_vitg": 1000, "hf/vjepa2_vitg_384": 1000
+}  # fmt: skip
+"""Of V-JEPA 2 rounded millions of parameters are published alone."""
 
 
 @pytest.mark.parametrize(
@@ -70,4 +80,13 @@ def test_a_row_costs_what_was_published(name):
 
 
 def test_every_row_that_has_published_weights_has_its_cost():
-    assert set(PUBLISHED) == {name for name, spec in BACKBONES.items() if spec.published}
+    published = {name for name, spec in BACKBONES.items() if spec.published}
+    assert set(PUBLISHED) | set(ENCODERS) == published
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_is_as_large_as_published(name):
+    trunk = meta_trunk(BACKBONES[name])
+    count = sum(parameter.numel() for parameter in trunk.parameters())
+    assert count / 1e6 == pytest.approx(ENCODERS[name], rel=0.06)

@@ -6,11 +6,13 @@ from torch import nn
 from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_table import BACKBONES, build_backbone
 from stn_action.models.backbones.frame_wise import FrameWise
+from stn_action.models.backbones.huggingface_trunks import NOT_OF_TRUNK
 from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.backbones.trunk_weights import fitting_weights, load_weights
 from stn_action.models.temporal import TemporalDifference
 from stn_action.weights import read_state_dict
 from tests.meta_trunks import meta_trunk
+from tests.token_models import TOKEN_MODELS, tiny_token_trunk
 
 LITE0 = "timm/tf_efficientnet_lite0"
 
@@ -131,12 +133,24 @@ def test_a_state_without_any_one_tensor_is_refused(name):
     spec = BACKBONES[name]
     own = meta_trunk(spec).state_dict()
     own = {key.removeprefix("network."): value for key, value in own.items()}
-    optional = (spec.classifier,) if spec.classifier else ()
-    assert fitting_weights(own, own, optional=optional).keys() == own.keys()
     classifier = {key for key in own if spec.classifier and key.startswith(spec.classifier)}
     if spec.classifier:
         assert {own[key].shape[0] for key in classifier} == {400}
         assert len(classifier) == 2
+    check_every_tensor(own, classifier, (spec.classifier,) if spec.classifier else ())
+
+
+@pytest.mark.parametrize("family", TOKEN_MODELS)
+def test_a_state_of_a_video_transformer_without_any_one_tensor_is_refused(family):
+    own = tiny_token_trunk(family).state_dict()
+    classifier = {key for key in own if key.startswith("classifier.")}
+    assert len(classifier) == (0 if family == "vjepa2" else 2)
+    check_every_tensor(own, classifier, NOT_OF_TRUNK)
+
+
+def check_every_tensor(own, classifier, optional):
+    """Delete, rename and reshape each tensor in turn."""
+    assert fitting_weights(own, own, optional=optional).keys() == own.keys()
     for key in own:
         if key in classifier or key.endswith("num_batches_tracked"):
             continue
