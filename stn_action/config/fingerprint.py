@@ -25,6 +25,8 @@ WITH_CONTENT = (
 """Settings that may name a file or folder whose content changes results."""
 DATA_ROOT = "data.root"
 """A list of videos, whose content counts, or a folder of them, which is not read."""
+BACKBONE = "model.backbone"
+"""A name, or `hf/` and a folder whose config.json counts."""
 KEYS = ("settings", "digests", "extra")
 FINGERPRINT_FILE = "fingerprint.json"
 """Its name in a run folder and beside other results."""
@@ -86,6 +88,9 @@ class Fingerprint:
         digests = {key: path_checksum(path) for key, path in named.items() if Path(path).exists()}
         if Path(settings.get(DATA_ROOT, "")).is_file():
             digests[DATA_ROOT] = path_checksum(settings[DATA_ROOT])
+        model = Path(settings.get(BACKBONE, "").removeprefix("hf/"), "config.json")
+        if model.is_file():
+            digests[BACKBONE] = path_checksum(model)
         return cls(settings, digests, flatten(extra or {}))
 
     def compare(self, now: "Fingerprint") -> Differences:

@@ -133,6 +133,15 @@ def test_a_published_set_of_weights_has_no_digest(tmp_path):
     assert not Fingerprint.of(tiny_config(tmp_path, "model.weights=imagenet")).digests
 
 
+def test_an_edited_configuration_of_a_model_in_a_folder_is_noticed(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "vivit"}')
+    config = tiny_config(tmp_path, f"model.backbone=hf/{tmp_path}")
+    was = Fingerprint.of(config)
+    (tmp_path / "config.json").write_text('{"model_type": "vivit", "num_attention_heads": 6}')
+    (line,) = was.compare(Fingerprint.of(config)).lines
+    assert line == f"the content of model.backbone (hf/{tmp_path}) has changed"
+
+
 def test_a_fingerprint_is_read_back_from_json(tmp_path):
     (tmp_path / "people").write_text("boxes")
     made = Fingerprint.of(tiny_config(tmp_path), extra={"videos": "0f"})

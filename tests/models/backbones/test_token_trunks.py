@@ -1,5 +1,8 @@
 """Video transformers of Hugging Face as trunks: their features, their grids, heads on them."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -13,6 +16,7 @@ from stn_action.models.trunk_split import trunk_behind
 from tests.token_models import GRIDS, MIDDLE_LAYERS, TOKEN_MODELS, tiny_token_trunk
 
 FAMILIES = list(TOKEN_MODELS)
+PAGE = Path(__file__).parents[3] / "docs/backbones.md"
 
 
 def clips_of(trunk, number=2):
@@ -189,3 +193,10 @@ def test_other_models_are_refused():
         token_trunk(nn.Linear(2, 2))
     with pytest.raises(InputError, match=r"VideoMAEModel of transformers.*token_trunk"):
         plug(library_model("videomae", "Model"), at="encoder.layer.1", num_classes=5)
+
+
+def test_the_example_of_the_page_runs():
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(block, names)
+    assert names["model"](torch.rand(2, 3, 8, 64, 64)).logits.shape == (2, 101)
