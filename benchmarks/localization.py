@@ -21,10 +21,12 @@ from benchmarks.paper_mnist import error_of, errors_text, training_command
 
 DISTORTIONS = {"RTS": 42, "TC": 60}
 """Distortions and the sides of their canvases."""
+SEEN = {"RTS": 21, "TC": 20}
+"""Sides of what localization networks see of the canvas; the paper's own halve it themselves."""
 SEEDS = (0, 1, 2)
 RATES = ("1", "1e-1", "1e-2", "1e-3", "1e-4", "1e-5")
 SCHEDULE = (
-    "train.max_steps=2000", "train.epochs=5", "train.eval_interval=5", "train.batch_size=128",
+    "train.max_steps=1000", "train.epochs=3", "train.eval_interval=3", "train.batch_size=128",
     "train.precision=bf16", "optim.momentum=0.9", "eval.shuffled_theta=true",
 )  # fmt: skip
 KERNELS = {3: 19, 5: 11, 7: 8, 9: 6}
@@ -121,6 +123,8 @@ def _digit_command(
     else:
         config = "mnist_st_cnn"
         settings += [f"model.backbone=digits/cnn_{size}_half", *digit_arms()[arm]]
+        if any("localization=grid" in setting for setting in settings):
+            settings.append(f"model.focus.localization_size={SEEN[distortion]}")
     if arm == "pretrained on the digits":
         weights = _folder(out, distortion, PRETRAINING, seed) / "last.pt"
         settings.append(f"model.focus.localization_weights={weights}")

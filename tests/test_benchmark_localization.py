@@ -24,7 +24,7 @@ def test_every_cell_is_a_configuration_that_loads(tmp_path, capsys):
     for config, *settings in commands:
         loaded = load_config(config, settings)
         folders.add(loaded.train.output_dir)
-        assert loaded.train.max_steps == 2000
+        assert loaded.train.max_steps == 1000
     assert len(folders) == len(commands)
 
 

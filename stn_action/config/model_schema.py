@@ -132,6 +132,9 @@ class FocusConfig(Section):
     """Channels of the localization network's hidden layers."""
     localization_grid: Count = 7
     """Localization grid: its height and width; 1: pooled globally, which loses where things are."""
+    localization_size: SizeHW | None = None
+    """Height and width that the map is reduced to for the localization network, at most its own;
+    one number for a square. null: as it is. Large maps, such as the clip itself, are cheaper so."""
     localization_stages: tuple[Text, ...] = ()
     """Localization trunk: the stages that are copied, by module path, one behind the other."""
     localization_pretrained: Switch = True

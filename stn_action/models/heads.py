@@ -47,6 +47,8 @@ class FocusHeads(KeptInFloat32):
         gain: see `EqualizedConv2d`.
         detach: stop the localization network's gradients at the features.
         motion: add the map's change over time to the localization network's input.
+        localization_size: height and width that maps are reduced to for the localization network;
+            None: as they are.
         sampler: see `geometry.sampling`.
         padding: values beyond the map: "zeros", or those of the "border".
     """
@@ -65,6 +67,7 @@ class FocusHeads(KeptInFloat32):
         gain: float = 1.0,
         detach: bool = True,
         motion: bool = True,
+        localization_size: tuple[int, int] | None = None,
         sampler: Sampler = "auto",
         padding: Padding = "zeros",
     ) -> None:
@@ -96,7 +99,7 @@ class FocusHeads(KeptInFloat32):
         self.sampler: Sampler = sampler
         self.padding: Padding = padding
         self.localization_input = LocalizationInput(
-            "volume" if self.volumetric else theta_per, motion
+            "volume" if self.volumetric else theta_per, motion, localization_size
         )
         if isinstance(localization, str):
             localization = LocalizationSettings(localization)

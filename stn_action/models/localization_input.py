@@ -20,7 +20,7 @@ TIME_BINS = 4
 
 @dataclass(frozen=True)
 class LocalizationInput:
-    """Features (B, C, T, H, W) to maps (B, S, channels_for(C), H, W).
+    """Features (B, C, T, H, W) to maps (B, S, channels_for(C), H, W), or of `size_hw`.
 
     With one theta per clip: the mean over time and the mean absolute change between steps. With
     one theta per step: the step's map and its absolute change from the step before. With one
@@ -30,6 +30,10 @@ class LocalizationInput:
     theta_per: InputPer = "clip"
     motion: bool = True
     """Whether the change over time is part of the input; images have none."""
+    size_hw: tuple[int, int] | None = None
+    """Height and width that maps are resampled to, by area; None: as they are. On large maps, such
+    as the clip itself, where to look is seen as well on a reduced one, at a fraction of the cost:
+    those of the spatial transformer paper see half the image's size (arXiv 1506.02025, A.4)."""
 
     def __post_init__(self) -> None:
         if self.theta_per not in THETA_PER:
@@ -45,11 +49,14 @@ class LocalizationInput:
         """Compute the input; see the class for shapes."""
         match self.theta_per:
             case "clip":
-                return self._of_clip(features)
+                found = self._of_clip(features)
             case "step":
-                return self._of_steps(features)
+                found = self._of_steps(features)
             case _:
-                return _of_volume(features)
+                found = _of_volume(features)
+        if self.size_hw is None:
+            return found
+        return resize_area(found.flatten(0, 1), self.size_hw).unflatten(0, found.shape[:2])
 
     def _of_clip(self, features: Tensor) -> Tensor:
         mean = features.mean(2)  # (B, C, H, W)

@@ -59,6 +59,7 @@ def plug(
     localization_kernels: Sequence[int] = (7, 5),
     localization_channels: int = 32,
     localization_grid: int = 7,
+    localization_size: int | Sequence[int] | None = None,
     localization_stages: Sequence[str] = (),
     localization_pretrained: bool = True,
     gain: float = 300.0,
@@ -123,6 +124,8 @@ def plug(
         localization_channels: of its hidden layers.
         localization_grid: of "grid" and "trunk", its side; 1 pools globally, which loses where
             things are.
+        localization_size: height and width that the map is reduced to, by area, for the
+            localization network; None: it sees the map as it is.
         localization_stages: of "trunk", the module paths of the stages that are copied.
         localization_pretrained: of "trunk", keep the stages' weights; False: random ones.
         gain: of the equalized localization network; see `EqualizedConv2d`.
@@ -177,17 +180,19 @@ def plug(
                 trunk, at, example, output=output, channels_last=channels_last,
                 grid=None if grid is None else tuple(grid),
             )  # fmt: skip
-        channels = features.shape[1]
+        channels, map_hw = features.shape[1], (features.shape[-2], features.shape[-1])
+        seen_hw = None if localization_size is None else _seen_size(localization_size, map_hw)
         localization_settings = LocalizationSettings(
             localization, localization_padding, tuple(localization_kernels), localization_channels,
-            localization_grid, map_hw=(features.shape[-2], features.shape[-1]), trunk=trunk,
+            localization_grid, map_hw=seen_hw or map_hw, trunk=trunk,
             stages=tuple(localization_stages), pretrained=localization_pretrained,
         )  # fmt: skip
         settings = ReadoutSettings(
             heads=heads, theta_per=theta_per, detach=detach, motion=motion,
             saliency_share=saliency_share, transform=transform, theta_smoothing=theta_smoothing,
             start=start, localization=localization_settings,
-            gain=gain, sampler=sampler, padding=padding, transform_settings=transform_settings,
+            localization_size=seen_hw, gain=gain, sampler=sampler, padding=padding,
+            transform_settings=transform_settings,
         )  # fmt: skip
         built = build_readout(readout, channels, settings)
         if glimpse == "pooled":
@@ -270,6 +275,23 @@ def _size_of(name: str, size: int | Sequence[int] | None) -> tuple[int, int]:
     if len(sides) != 2 or min(sides) < 1:
         raise InputError(
             f"glimpse 'zoom' needs {name}, a side or height and width in pixels, got {size!r}"
+        )
+    return sides[0], sides[1]
+
+
+def _seen_size(size: int | Sequence[int], map_hw: tuple[int, int]) -> tuple[int, int]:
+    """Return the height and width that a localization network sees of maps.
+
+    Raises:
+        InputError: they are not two, or larger than the maps.
+    """
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(
+        1 <= side <= whole for side, whole in zip(sides, map_hw, strict=True)
+    ):
+        raise InputError(
+            f"localization_size must be a side, or height and width, of at most {map_hw}, the "
+            f"map's own, got {size}"
         )
     return sides[0], sides[1]
 

@@ -59,7 +59,7 @@ TAKES_PART = [
         plug,
         {"gain", "glimpse"},
         "localization localization_padding localization_kernels localization_channels "
-        "localization_grid",
+        "localization_grid localization_size",
     ),
     *(
         (FocusConfig, family, set(), "start_scale min_scale max_scale bounded")

@@ -10,6 +10,7 @@ from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.geometry.warps import VolumetricAffine
 from stn_action.geometry.windows import Attention
 from stn_action.models.heads import FocusHeads
+from stn_action.models.localization_input import LocalizationInput
 from stn_action.models.localization_table import LocalizationSettings
 from stn_action.models.readouts.window_readout import WindowReadout
 
@@ -47,6 +48,17 @@ def test_one_theta_a_clip_sees_what_moves():
     moving[:, 0, 0, 1:3, 1:3] = 1
     moving[:, 0, 2, 1:3, 1:3] = -1  # the mean over time is the same
     assert (focus_heads(still) - focus_heads(moving)).abs().max() > 0.005
+
+
+@pytest.mark.parametrize("theta_per", ["clip", "step"])
+def test_a_reduced_map_is_what_the_localization_network_sees(theta_per):
+    reduced = heads(moved=True, theta_per=theta_per, motion=False, localization_size=(4, 3))
+    seen = F.avg_pool3d(torch.randn(2, 5, 3, 8, 6), (1, 2, 2))  # (2, 5, 3, 4, 3)
+    features = seen.repeat_interleave(2, 3).repeat_interleave(2, 4)
+    assert reduced.evidence(features).shape[-2:] == (4, 3)
+    theta = reduced(features)
+    reduced.localization_input = LocalizationInput(theta_per, motion=False)
+    torch.testing.assert_close(theta, reduced(seen))
 
 
 def test_one_theta_a_step_follows_the_steps():

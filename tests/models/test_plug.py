@@ -96,6 +96,7 @@ def test_a_linear_layer_that_does_not_end_the_trunk_stays():
         ({"transform": "rotation"}, "transform must be one of"),
         ({"theta_per": "frame"}, "theta_per must be one of"),
         ({"glimpse": "pooled", "temporal": "median"}, "temporal must be one of"),
+        ({"localization_size": [50, 6]}, r"at most \(4, 4\), the map.s own, got \[50, 6\]"),
         ({"start_scale": 0.1}, "0 < min_scale < start_scale"),
     ],
 )

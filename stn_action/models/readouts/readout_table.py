@@ -40,6 +40,7 @@ class ReadoutSettings:
     theta_smoothing: int = 1
     start: Start = "tiles"
     localization: LocalizationName | LocalizationSettings = "grid"
+    localization_size: tuple[int, int] | None = None
     gain: float = 300.0
     sampler: Sampler = "auto"
     padding: Padding = "zeros"
@@ -69,7 +70,8 @@ def _windows(channels: int, settings: ReadoutSettings) -> WindowReadout:
     heads = FocusHeads(
         channels, family, theta_per=settings.theta_per, theta_smoothing=settings.theta_smoothing,
         start=settings.start, localization=settings.localization, gain=settings.gain,
-        detach=settings.detach, motion=settings.motion, sampler=settings.sampler,
+        detach=settings.detach, motion=settings.motion,
+        localization_size=settings.localization_size, sampler=settings.sampler,
         padding=settings.padding,
     )  # fmt: skip
     return WindowReadout(heads)
