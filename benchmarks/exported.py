@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import get_args
 
 import torch
+from torch import nn
 
 from benchmarks.timing import keep_freed_memory, medians
 from stn_action.export.export_checkpoint import export_checkpoint
@@ -15,6 +16,7 @@ from stn_action.export.export_choices import ExportForm
 from stn_action.export.export_forms import SUFFIXES
 from stn_action.export.portable_network import example_inputs
 from stn_action.export.trained_network import load_exported, open_trained
+from stn_action.models.network import FocusedNetwork
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -29,7 +31,9 @@ def main(arguments: Sequence[str]) -> None:
     keep_freed_memory()
     opened = open_trained(options.checkpoint, (), own_files=False)
     with TemporaryDirectory() as folder:
-        networks = {"eager": opened.network}
+        assert isinstance(opened.network, FocusedNetwork)
+        extents = any(readout.takes_extents for readout in opened.network.readouts)
+        networks: dict[str, nn.Module] = {"eager": opened.network}
         for form in get_args(ExportForm)[:2]:
             out = Path(folder) / f"network{SUFFIXES[form]}"
             export_checkpoint(options.checkpoint, form, out)
@@ -38,7 +42,6 @@ def main(arguments: Sequence[str]) -> None:
         print("| clips | " + " | ".join(networks) + " |")
         print("| --- |" + " --- |" * len(networks))
         for batch_size in options.batch_sizes:
-            extents = getattr(opened.network.readout, "takes_extents", False)
             inputs = example_inputs(opened.config, batch_size, seed=0, with_extents=extents)
             with torch.inference_mode():
                 seconds = medians(

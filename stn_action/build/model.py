@@ -65,20 +65,28 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
             "Set model.backbone, model.temporal and model.features_from as in the run",
         )  # fmt: skip
         note_weights(network.trunk, str(weights), len(of_run), "the trunk of a run")
-        if network.heads is not None and isinstance(network.heads.localization, TrunkLocalization):
-            network.heads.localization.take_weights(network.trunk)
+        for localization in _localizations(network):
+            if isinstance(localization, TrunkLocalization):
+                localization.take_weights(network.trunk)
     if with_weights and focus is not None and focus.localization_weights is not None:
-        if network.heads is None:
+        localizations = _localizations(network)
+        if not localizations:
             raise InputError(
                 "model.focus.localization_weights: there are no windows whose localization network "
                 "could have them; set it to null"
             )
-        load_localization(network.heads.localization, focus.localization_weights)
+        for localization in localizations:
+            load_localization(localization, focus.localization_weights)
     if model.freeze_until is not None:
         network.freeze_until(model.freeze_until, example_clip(config))
     if model.freeze_batch_norm or config.train.batch_norm == "frozen":
         network.freeze_batch_norm(affine=model.freeze_batch_norm)
     return network
+
+
+def _localizations(network: FocusedNetwork) -> list[nn.Module]:
+    """Return the localization networks of all placements of windows."""
+    return [one.heads.localization for one in network.placements if one.heads is not None]
 
 
 def _check_clip(config: Config) -> None:

@@ -244,7 +244,7 @@ def build_step(
 def _learns_where_to_look(config: Config, network: FocusedNetwork) -> bool:
     """Return whether windows move, those of the trunk's own too, or attention is trained."""
     own = bool(transformers_in(network.trunk))
-    if not own and (network.readout is None or not network.readout.learns):
+    if not own and not any(readout.learns for readout in network.readouts):
         return False
     return config.optim.relative_lr > 0 or not network.localization_parameters()
 

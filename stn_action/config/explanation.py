@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,7 +16,8 @@ MAX_LINES = 20
 """Of a message; a file of something else has many wrong keys."""
 MAX_NAME = 100
 PATH, TEXT = "expected a path", "expected text of at least one character"
-TEXTS = tuple(f"{kind}{end}" for kind in (PATH, TEXT) for end in ("", " or None"))
+TEXTS = tuple(f"{kind}{end}" for kind in (PATH, TEXT) for end in ("", " or None", " or a list"))
+PAIR, LIST = "expected a list of two values", "expected a list"
 
 
 def explain(error: ValidationError, settings: Settings, schema: type[BaseModel]) -> str:
@@ -28,8 +29,9 @@ def explain(error: ValidationError, settings: Settings, schema: type[BaseModel])
         if line := _line_of(problem, key, section, schema, ends_here=ends_here):
             lines.append(f"{settings.source_of(key)}: {line}")
         else:
-            reason = reason_of(section.model_fields.get(key[-1]) if key else None)
-            expected.setdefault(key, []).append(_wanted(problem, reason))
+            field = section.model_fields.get(key[-1]) if key else None
+            of_list = LIST if field and _has_any_length(field.annotation) else PAIR
+            expected.setdefault(key, []).append(_wanted(problem, reason_of(field), of_list))
     for key, wanted in expected.items():
         choices = " or ".join(dict.fromkeys(wanted)).replace(" or expected ", " or ")
         value = settings.value_of(key)
@@ -58,7 +60,7 @@ def _line_of(
     if kind == "missing" and ends_here:
         return f"{dotted}: missing, it has no default: {section.model_fields[key[-1]].description}"
     if kind == "value_error" and isinstance(problem["input"], dict):
-        return ": ".join(filter(None, (dotted, _wanted(problem, ""))))
+        return ": ".join(filter(None, (dotted, _wanted(problem, "", PAIR))))
     return None
 
 
@@ -85,7 +87,13 @@ def _suggest(key: Key, section: type[BaseModel], schema: type[BaseModel]) -> str
     return f"{asks}valid names here: {', '.join(section.model_fields)}"
 
 
-def _wanted(problem: Any, reason: str) -> str:
+def _has_any_length(annotation: Any) -> bool:
+    """Return whether there is a list of any length in the type of a setting."""
+    arguments = get_args(annotation)
+    return Ellipsis in arguments or any(map(_has_any_length, arguments))
+
+
+def _wanted(problem: Any, reason: str, of_list: str) -> str:
     """Convert Pydantic's "Input should be a valid integer" to "expected an integer"."""
     match problem["type"]:
         case "value_error":
@@ -93,7 +101,7 @@ def _wanted(problem: Any, reason: str) -> str:
         case "model_type":
             return "expected a section of `name: value` pairs"
         case "missing" | "too_long" | "too_short" | "tuple_type":
-            return "expected a list of two values"
+            return of_list
         case "path_type":
             return PATH
         case "string_type" | "string_too_short":

@@ -65,14 +65,16 @@ BackboneName = Annotated[
 class FocusConfig(Section):
     """The spatial transformer heads."""
 
-    at: Text
-    """Stage of the trunk whose feature map the heads attend to, by module path."""
-    output: Whole | None = None
+    at: Text | tuple[Text, ...]
+    """Stage of the trunk whose feature map the heads attend to, by module path; or a list of
+    stages, which get heads of their own each, with the same settings."""
+    output: Whole | tuple[Whole | None, ...] | None = None
     """Which of several maps that the stage returns, counted from 0: of SlowFast 0 is the slow
-    pathway, 1 the fast one. null: the stage returns one."""
+    pathway, 1 the fast one. null: the stage returns one. Of several stages a list: both pathways
+    are `at` with the stage twice and [0, 1]."""
     heads: Heads = 4
-    """Number of heads: of windows, queries of attention or rectangles of saliency (the other
-    read-outs have one description whatever it is); 0: none, the plain trunk."""
+    """Number of heads at a stage: of windows, queries of attention or rectangles of saliency (the
+    other read-outs have one description whatever it is); 0: none, the plain trunk."""
     readout: ReadoutName = "windows"
     """Reading of the map: windows (the heads), or to compare with attention (learned queries, a
     softmax over the cells), saliency (the smallest rectangles that hold a share of the activation),
@@ -163,6 +165,30 @@ class FocusConfig(Section):
     """Loss weight of the part of a window outside the map; for unbounded windows."""
     random_glimpse_loss: NotNegative = 0.0
     """Loss weight of an additional training branch with a random window; 0: no such branch."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Return the stages that the heads attend to."""
+        return (self.at,) if isinstance(self.at, str) else self.at
+
+    @model_validator(mode="after")
+    def _placements_fit(self) -> Self:
+        outputs = self.output if isinstance(self.output, tuple) else [self.output]
+        if not self.stages or (isinstance(self.output, tuple) and len(outputs) != len(self.stages)):
+            raise ValueError(
+                f"at {self.at}, output {self.output}: expected a stage, or a list of stages with "
+                "as many outputs, if any"
+            )
+        if len(self.stages) == 1:
+            return self
+        if self.glimpse == "zoom" or self.random_glimpse_loss or self.localization == "trunk":
+            raise ValueError(
+                f"at {list(self.stages)}: glimpse zoom, random_glimpse_loss and localization trunk "
+                "are of heads at one stage"
+            )
+        if self.glimpse == "in_line" and self.heads > 1:
+            raise ValueError(f"at {list(self.stages)}: glimpse in_line: expected heads 1 at each")
+        return self
 
     @field_validator("saliency_share")
     @classmethod

@@ -1,7 +1,8 @@
 """Values on the command line: text, read as the declared type of the setting.
 
 A path or a text is exactly what was typed, with spaces, `#`, `:` and all; only where a setting
-admits null, one of NULLS means that. Numbers, switches, lists and sections are read as YAML.
+admits null, one of NULLS means that. Numbers, switches, lists and sections are read as YAML; where
+a setting is a text or a list of them, text in square brackets is a list.
 """
 
 import reprlib
@@ -31,7 +32,8 @@ def read_typed_text(text: str, annotation: Any, name: str) -> Any:
     types = set(_leaves(annotation))
     if NoneType in types and text.strip() in NULLS:
         return None
-    if types & {Path, str} or types <= {Literal, NoneType}:
+    is_list = bool(types & {tuple, list}) and text.strip().startswith("[")
+    if (types & {Path, str} and not is_list) or types <= {Literal, NoneType}:
         return text
     return parse_yaml(text, name)
 

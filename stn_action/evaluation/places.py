@@ -12,10 +12,11 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from stn_action.evaluation.window_outlines import window_outlines
 from stn_action.geometry.attention_mass import effective_area, half_mass
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.heat_maps import cell_areas, cells_at
-from stn_action.geometry.outlines import clip_outlines, frame_steps, join_heads
+from stn_action.geometry.outlines import frame_steps, join_heads
 from stn_action.geometry.polygons import contains_points, polygon_area, union_area, window_area
 from stn_action.models.prediction import Focus
 
@@ -61,9 +62,8 @@ def places_of(focus: Sequence[Focus], rows: Tensor) -> Places:
     Raises:
         ValueError: several placements, not all with windows.
     """
-    windows = [(one.theta, one.cells) for one in focus if one.theta is not None]
-    if len(windows) == len(focus) > 0:
-        return WindowPlaces(join_heads([clip_outlines(t[rows], cells) for t, cells in windows]))
+    if focus and all(one.theta is not None for one in focus):
+        return WindowPlaces(join_heads(window_outlines(focus, rows)))
     if len(focus) != 1:
         raise ValueError(f"{len(focus)} placements must all have windows to be scored together")
     return WeightPlaces(focus[0].places[rows], focus[0].cells)

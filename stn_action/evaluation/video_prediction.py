@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from stn_action.batch import class_text
+from stn_action.evaluation.window_outlines import window_outlines
 from stn_action.geometry.heat_maps import HeatMaps, focus_heat, stack_maps
-from stn_action.geometry.outlines import focus_outlines, join_heads
+from stn_action.geometry.outlines import clip_to_source, join_heads
 from stn_action.models.prediction import Focus
 
 
@@ -64,15 +65,10 @@ class VideoPrediction:
     def outlines(self) -> Tensor:
         """Return the heads' windows in source pixels: (V, T, K, P, 2), K = 0 without windows."""
         num_views, num_frames = self.frame_indices.shape
-        windows = [(one.theta, one.cells) for one in self.focus if one.theta is not None]
+        windows = window_outlines(self.focus, slice(None))
         if not windows:
             return torch.zeros(num_views, num_frames, 0, 4, 2)
-        return torch.stack(
-            [
-                join_heads([focus_outlines(theta[view], cells, boxes) for theta, cells in windows])
-                for view, boxes in enumerate(self.boxes)
-            ]
-        )
+        return clip_to_source(join_heads(windows), self.boxes[:, :, None, None])
 
     def heat_maps(self) -> tuple[HeatMaps, ...]:
         """Return the weights (V, T, K, H, W) of each read-out that has these instead of windows.

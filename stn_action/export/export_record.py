@@ -112,7 +112,14 @@ def template_of(focus: Focus) -> Focus:
     nowhere = torch.empty(0)
     theta, weights = (nowhere, None) if focus.weights is None else (None, nowhere)
     return Focus(
-        theta, base, focus.stage, focus.cells, focus.min_scale, weights, focus.can_be_given
+        theta,
+        base,
+        focus.stage,
+        focus.cells,
+        focus.min_scale,
+        weights,
+        focus.can_be_given,
+        focus.moved,
     )
 
 
@@ -124,6 +131,7 @@ def _focus_tree(focus: Focus) -> dict[str, Any]:
         "cells": asdict(focus.cells),
         "min_scale": focus.min_scale,
         "can_be_given": focus.can_be_given,
+        "moved": focus.moved,
     }
 
 
@@ -134,5 +142,5 @@ def _template(tree: Mapping[str, Any]) -> Focus:
     cells = Cells(**{name: tuple(value) for name, value in tree["cells"].items()})
     return Focus(
         theta, base, str(tree["stage"]), cells, float(tree["min_scale"]), weights,
-        bool(tree["can_be_given"]),
+        bool(tree["can_be_given"]), bool(tree.get("moved", False)),
     )  # fmt: skip

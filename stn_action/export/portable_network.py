@@ -39,8 +39,8 @@ class PortableNetwork(nn.Module):
     @property
     def input_names(self) -> tuple[str, ...]:
         """Return the names of the inputs, in order."""
-        readout = self.network.readout
-        return (CLIP, EXTENTS) if readout is not None and readout.takes_extents else (CLIP,)
+        takes_extents = any(readout.takes_extents for readout in self.network.readouts)
+        return (CLIP, EXTENTS) if takes_extents else (CLIP,)
 
     def forward(self, clip: Tensor, extents: Tensor | None = None) -> tuple[Tensor, ...]:
         """Classify clips.

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.cells import Cells
-from stn_action.geometry.theta import VOLUMETRIC, kind_of, outline
+from stn_action.geometry.theta import VOLUMETRIC, kind_of, outline, transform_points
 from stn_action.geometry.volumes import slice_volumes
 
 
@@ -142,6 +142,46 @@ def map_to_clip(points: Tensor, cells: Cells) -> Tensor:
     cell_indices = ((points + 1) * map_wh - 1) / 2
     pixel_indices = first_xy + step_xy * cell_indices
     return (2 * pixel_indices + 1) / clip_wh - 1
+
+
+def clip_to_map(points: Tensor, cells: Cells) -> Tensor:
+    """Convert points on the clip to points on a stage's map: the inverse of `map_to_clip`.
+
+    Args:
+        points: (..., 2), normalized on the clip.
+        cells: positions of the stage's cells in the clip.
+
+    Returns:
+        (..., 2), normalized on the map.
+    """
+    map_wh = points.new_tensor(cells.size_thw[:0:-1])
+    clip_wh = points.new_tensor(cells.clip_thw[:0:-1])
+    first_xy = points.new_tensor(cells.first_thw[:0:-1])
+    step_xy = points.new_tensor(cells.step_thw[:0:-1])
+    pixel_indices = ((points + 1) * clip_wh - 1) / 2
+    cell_indices = (pixel_indices - first_xy) / step_xy
+    return (2 * cell_indices + 1) / map_wh - 1
+
+
+def shown_by(points: Tensor, theta: Tensor, cells: Cells) -> Tensor:
+    """Return where what is at points of a clip comes from, after a window has moved the clip's map.
+
+    A window in line replaces the map of its stage, so that what follows sees another clip: the
+    inside of the window, as large as the whole was.
+
+    Args:
+        points: (N, T, ..., P, 2), normalized on the clip that the window shows.
+        theta: (N, 1, S, *kind), of the window, not volumetric.
+        cells: positions of its stage's cells in the clip.
+
+    Returns:
+        (N, T, ..., P, 2), normalized on the clip itself.
+    """
+    steps = frame_steps(cells, theta.shape[2]).to(theta.device)
+    of_frames = theta[:, 0].index_select(1, steps)  # (N, T, *kind)
+    further = points.dim() - 4
+    of_frames = of_frames.reshape(*of_frames.shape[:2], *[1] * further, *of_frames.shape[2:])
+    return map_to_clip(transform_points(of_frames, clip_to_map(points, cells)), cells)
 
 
 def clip_to_source(points: Tensor, boxes: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.models.network import FocusedNetwork
+from stn_action.models.placement import Placement
 from stn_action.models.stages import evaluating, stage
 
 
@@ -19,13 +20,14 @@ def check_glimpses(network: FocusedNetwork, heads: int, example: Tensor) -> None
     Raises:
         InputError: they do not.
     """
-    of_rest = heads > 0 and network.glimpse in ("tail", "in_line")
-    if of_rest and network.layout.num_leading and not _reaches_features(network, example):
-        raise InputError(
-            f"glimpse {network.glimpse!r} behind {network.at!r} changes nothing: the features are "
-            "those of the class token, which no longer looks at the map there. Choose an earlier "
-            "stage, or glimpse='pooled'"
-        )
+    of_rest = network.glimpse in ("tail", "in_line")
+    for placement in network.placements if of_rest else ():
+        if placement.layout.num_leading and not _reaches_features(network, placement, example):
+            raise InputError(
+                f"glimpse {network.glimpse!r} behind {placement.at!r} changes nothing: the "
+                "features are those of the class token, which no longer looks at the map there. "
+                "Choose an earlier stage, or glimpse='pooled'"
+            )
     if network.glimpse != "in_line" or heads < 2:
         return
     try:
@@ -33,20 +35,21 @@ def check_glimpses(network: FocusedNetwork, heads: int, example: Tensor) -> None
             network(example)
     except RuntimeError as error:
         raise InputError(
-            f"glimpse 'in_line' with heads {heads}: the map behind {network.at!r} has {heads} "
-            f"times as many channels, which the rest of the trunk does not take ({error}); use "
-            "heads 1, another glimpse, or a trunk that is made for it"
+            f"glimpse 'in_line' with heads {heads}: the map behind {network.placements[0].at!r} "
+            f"has {heads} times as many channels, which the rest of the trunk does not take "
+            f"({error}); use heads 1, another glimpse, or a trunk that is made for it"
         ) from error
 
 
-def _reaches_features(network: FocusedNetwork, example: Tensor) -> bool:
-    """Return whether a network's features depend on the map of its stage, but for the class token.
+def _reaches_features(network: FocusedNetwork, placement: Placement, example: Tensor) -> bool:
+    """Return whether a network's features depend on the map of a stage, but for the class token.
 
     Args:
-        network: with a stage of tokens.
+        network: of the placement.
+        placement: at a stage of tokens.
         example: a clip (1, 3, T, H, W), normalized.
     """
-    layout = network.layout
+    layout = placement.layout
 
     def turn_around(module: nn.Module, inputs: object, output: object) -> object:
         features = layout.map_of(output, len(example))
@@ -56,7 +59,7 @@ def _reaches_features(network: FocusedNetwork, example: Tensor) -> bool:
 
     with evaluating(network.trunk), torch.no_grad():
         expected = network.trunk_features(example)
-        handle = stage(network.trunk, network.at).register_forward_hook(turn_around)
+        handle = stage(network.trunk, placement.at).register_forward_hook(turn_around)
         try:
             found = network.trunk_features(example)
         finally:

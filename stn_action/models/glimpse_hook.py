@@ -68,6 +68,8 @@ class GlimpseHook:
         given: theta or weights used instead of the read-out's own.
         random_theta: (B, 1, 1, 2, 3), adds the glimpse of this window.
         layout: how the stage returns its map.
+        num_maps: how many of each clip the stage returns, those of the clips first: earlier heads
+            have added their glimpses in tail mode. Only the clips' own are read.
     """
 
     theta: Tensor | None
@@ -92,6 +94,7 @@ class GlimpseHook:
         given: Tensor | None = None,
         random_theta: Tensor | None = None,
         layout: StageLayout = CHANNELS_FIRST,
+        num_maps: int = 1,
     ) -> None:
         self.readout = readout
         self.batch_size = batch_size
@@ -100,13 +103,14 @@ class GlimpseHook:
         self.given = given
         self.random_theta = random_theta
         self.layout = layout
+        self.num_maps = num_maps
         self.with_gradients = torch.is_grad_enabled()
         self._has_run = False
 
     @property
     def num_branches(self) -> int:
         """Return how many maps of each clip the rest of the trunk sees in tail mode."""
-        return 1 + self.readout.num_descriptions + (self.random_theta is not None)
+        return self.num_maps + self.readout.num_descriptions + (self.random_theta is not None)
 
     def __call__(self, module: nn.Module, inputs: object, output: object) -> object:
         """Return the replacement of the stage's output, or None to keep it.
@@ -141,7 +145,8 @@ class GlimpseHook:
             return replacement
 
     def _replacement(self, output: object) -> object:
-        features = self.layout.map_of(output, self.batch_size)
+        maps = self.layout.map_of(output, self.num_maps * self.batch_size)
+        features = maps[: self.batch_size]
         self.size_thw = (features.shape[2], features.shape[3], features.shape[4])
         size = (features.shape[3], features.shape[4])
         if self.glimpse == "pooled":
@@ -162,11 +167,11 @@ class GlimpseHook:
         if self.glimpse == "in_line":
             side_by_side = glimpses.flatten(1, 2)  # (B, K * C, T, H, W)
             return self.layout.replaced(output, side_by_side)
-        branches = [features.unsqueeze(1), glimpses]
         if self.random_theta is not None:
-            branches.append(sample_clips(features, self.random_theta, size, axis_aligned=True))
-        maps = torch.cat(branches, dim=1).transpose(0, 1).flatten(0, 1)  # ((K + 1) * B, ...)
-        return self.layout.replaced(output, maps)
+            at_random = sample_clips(features, self.random_theta, size, axis_aligned=True)
+            glimpses = torch.cat([glimpses, at_random], dim=1)
+        further = glimpses.transpose(0, 1).flatten(0, 1)  # (K' * B, C, T, H, W)
+        return self.layout.replaced(output, torch.cat([maps, further]), self.num_maps)
 
     def _pooled_at_random(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the mean (B, 1, C, T) over the random window."""
@@ -180,7 +185,7 @@ def explained(at: str) -> Iterator[None]:
     """Name the glimpses where the rest of the trunk fails on the larger batch of tail mode.
 
     Args:
-        at: the stage of the heads.
+        at: the stages of the heads.
     """
     try:
         yield
@@ -188,7 +193,7 @@ def explained(at: str) -> Iterator[None]:
         if "size" not in str(error).lower():
             raise
         raise InputError(
-            f"the trunk fails with glimpses as further clips behind {at!r}: {error}. If that is "
+            f"the trunk fails with glimpses as further clips behind {at}: {error}. If that is "
             "one of several paths which are joined later, choose a stage behind that, or "
             "glimpse='pooled'"
         ) from error

@@ -92,43 +92,51 @@ class StageLayout:
                 tensor = tensor.movedim(-1, 2)  # (N, C, T, H, W)
         return with_time(tensor, batch_size, self.channels_last)
 
-    def replaced(self, output: object, features: Tensor) -> object:
+    def replaced(self, output: object, features: Tensor, num_maps: int = 1) -> object:
         """Return the stage's output with another map in its place.
 
-        Everything beside it (leading tokens, other tensors of the same batch) stays as it is, and
-        is repeated if there are more maps than before.
+        Everything beside it (leading tokens, other tensors of the same batch) stays as it is. If
+        there are more maps than before, those of the clips are repeated for them.
 
         Args:
             output: what the stage returned.
-            features: (times * B, C, T, H, W), in the order of the batch.
+            features: (maps * B, C, T, H, W), at first all maps of the batch, then others.
+            num_maps: how many the stage has returned for each clip, the clips' own first.
         """
         tensor = self.tensor_of(output)
         if self.grid is None:
-            return self.with_tensor(output, without_time(features, tensor, self.channels_last))
+            maps = without_time(features, tensor, self.channels_last)
+            return self.with_tensor(output, maps, num_maps)
         folded = len(self.grid) == 2
         maps = features.transpose(1, 2).flatten(0, 1) if folded else features
         tokens = self.tokens_of(maps)
-        leading = tensor[:, : self.num_leading].repeat(tokens.shape[0] // tensor.shape[0], 1, 1)
-        return self.with_tensor(output, torch.cat([leading, tokens], dim=1))
+        leading = tensor[:, : self.num_leading]
+        leading = _extended(leading, len(leading), len(tokens), num_maps)
+        return self.with_tensor(output, torch.cat([leading, tokens], dim=1), num_maps)
 
     def tokens_of(self, maps: Tensor) -> Tensor:
         """Return maps (N, C, T, H, W) or (N, C, H, W) as tokens (N, L, C) in the stage's order."""
         maps = maps.movedim(2, -1) if self.time_last else maps
         return maps.flatten(2).transpose(1, 2)
 
-    def with_tensor(self, output: object, tensor: Tensor) -> object:
+    def with_tensor(self, output: object, tensor: Tensor, num_maps: int = 1) -> object:
         """Return the stage's output with another tensor that holds the map.
 
         Args:
             output: what the stage returned.
-            tensor: like `tensor_of` returns it, or of a batch several times as large.
+            tensor: like `tensor_of` returns it, or with more maps of each clip.
+            num_maps: see `replaced`.
         """
         if self.output is None:
             return tensor
         assert isinstance(output, tuple | list)
         before = output[self.output].shape[0]
         items = [
-            tensor if index == self.output else _repeated(item, before, tensor.shape[0] // before)
+            tensor
+            if index == self.output
+            else _extended(item, before, tensor.shape[0], num_maps)
+            if isinstance(item, Tensor)
+            else item
             for index, item in enumerate(output)
         ]
         return items if isinstance(output, list) else tuple(items)
@@ -233,11 +241,21 @@ def without_time(features: Tensor, like: Tensor, channels_last: bool = False) ->
     return to_channels_last(maps) if channels_last else maps
 
 
-def _repeated(item: object, before: int, times: int) -> object:
-    """Return a tensor of the batch as often as there are maps; anything else as it is."""
-    if times == 1 or not isinstance(item, Tensor) or not item.dim() or item.shape[0] != before:
-        return item
-    return item.repeat(times, *[1] * (item.dim() - 1))
+def _extended(tensor: Tensor, before: int, after: int, num_maps: int) -> Tensor:
+    """Return a tensor of the batch with the rows of the clips repeated for new maps.
+
+    Args:
+        tensor: (num_maps * N, ...), the rows of the clips first; one that is not of the batch is
+            returned as it is.
+        before: rows of the batch so far, num_maps * N.
+        after: rows that there are to be, a multiple of N.
+        num_maps: of each clip so far.
+    """
+    if after == before or not tensor.dim() or tensor.shape[0] != before:
+        return tensor
+    N = before // num_maps
+    new = tensor[:N].repeat((after - before) // N, *[1] * (tensor.dim() - 1))
+    return torch.cat([tensor, new])
 
 
 def to_channels_first(features: Tensor) -> Tensor:

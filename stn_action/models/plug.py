@@ -27,12 +27,12 @@ from stn_action.models.model_choices import (
     WindowGradient,
 )
 from stn_action.models.network import FocusedNetwork
-from stn_action.models.readouts.readout_table import ReadoutSettings, build_readout, check_readout
+from stn_action.models.placement import check_placements
+from stn_action.models.placement_building import PlacementSettings, build_placements, stage_paths
+from stn_action.models.readouts.readout_table import ReadoutSettings, check_readout
 from stn_action.models.readouts.saliency_readout import SALIENCY_SHARE
 from stn_action.models.second_look import SecondLook
-from stn_action.models.stage_maps import stage_map
 from stn_action.models.stages import evaluating
-from stn_action.models.temporal import build_temporal
 from stn_action.models.trunk_features import keep_trunk_until
 from stn_action.models.zoom_network import ZoomNetwork
 
@@ -40,7 +40,7 @@ from stn_action.models.zoom_network import ZoomNetwork
 def plug(
     trunk: nn.Module,
     *,
-    at: str = "",
+    at: str | Sequence[str] = "",
     heads: int = 4,
     num_classes: int,
     transform: TransformName = "attention",
@@ -74,7 +74,7 @@ def plug(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     example: Tensor | None = None,
-    output: int | None = None,
+    output: int | Sequence[int | None] | None = None,
     channels_last: bool | None = None,
     grid: Sequence[int] | None = None,
     features_from: str | None = None,
@@ -88,7 +88,8 @@ def plug(
 
     Args:
         trunk: clips (B, 3, T, H, W) to scores or features (B, D).
-        at: module path of the stage that the heads look at; needed with heads.
+        at: module path of the stage that the heads look at, or several paths, which get heads of
+            their own each (the same number, with the same settings); needed with heads.
         heads: K windows, queries of attention or rectangles of saliency; the other read-outs have
             one description for any K; 0: the trunk with a new classifier.
         num_classes: width of the new classifier.
@@ -142,9 +143,10 @@ def plug(
         std: of each channel, likewise.
         example: a clip (1, 3, T, H, W) that the trunk accepts; None: 16 frames of 112 x 112.
         output: index of the map where the stage returns several, such as SlowFast's pathways (0
-            the slow one, 1 the fast one); what stands beside it stays as it is.
+            the slow one, 1 the fast one); what stands beside it stays as it is. Of several stages
+            one index, or None, each: at=["blocks.4", "blocks.4"], output=[0, 1] are both pathways.
         channels_last: whether the stage's maps are (N, ..., C), as those of Swin transformers;
-            None: found out.
+            None: found out. Of several stages it is told of all, as `grid` is.
         grid: (T, H, W) of a stage's tokens (N, L, C), or (H, W) of each frame's; None: found out.
             Tokens before those of the grid, such as the class token, are kept apart.
         features_from: module path of what returns the trunk's features, (B, D) or maps, where its
@@ -172,31 +174,28 @@ def plug(
             trunk=glimpse_trunk, sampler=sampler,
         )  # fmt: skip
         example = _checked_look(trunk, second_look, example)
-    built = describe = None
-    layout, channels = CHANNELS_FIRST, 0
+    placements = []
     if heads:
-        with evaluating(trunk), _explained(trunk, example):
-            features, layout = stage_map(
-                trunk, at, example, output=output, channels_last=channels_last,
-                grid=None if grid is None else tuple(grid),
-            )  # fmt: skip
-        channels, map_hw = features.shape[1], (features.shape[-2], features.shape[-1])
-        seen_hw = None if localization_size is None else _seen_size(localization_size, map_hw)
+        stages = stage_paths(at, output)
         localization_settings = LocalizationSettings(
             localization, localization_padding, tuple(localization_kernels), localization_channels,
-            localization_grid, map_hw=seen_hw or map_hw, trunk=trunk,
-            stages=tuple(localization_stages), pretrained=localization_pretrained,
+            localization_grid, stages=tuple(localization_stages),
+            pretrained=localization_pretrained,
         )  # fmt: skip
         settings = ReadoutSettings(
             heads=heads, theta_per=theta_per, detach=detach, motion=motion,
             saliency_share=saliency_share, transform=transform, theta_smoothing=theta_smoothing,
-            start=start, localization=localization_settings,
-            localization_size=seen_hw, gain=gain, sampler=sampler, padding=padding,
+            start=start, gain=gain, sampler=sampler, padding=padding,
             transform_settings=transform_settings,
         )  # fmt: skip
-        built = build_readout(readout, channels, settings)
-        if glimpse == "pooled":
-            describe = _description(trunk, temporal, channels)
+        of_all = PlacementSettings(
+            readout, settings, localization_settings, localization_size,
+            temporal if glimpse == "pooled" else None, channels_last,
+            None if grid is None else tuple(grid),
+        )  # fmt: skip
+        with evaluating(trunk), _explained(trunk, example):
+            placements = build_placements(trunk, stages, example, of_all)
+        check_placements(placements, glimpse, random_windows)
     glimpse_features = None
     if second_look is not None and glimpse_trunk is not None:
         cut = example.new_zeros(*example.shape[:3], *second_look.glimpse_size)
@@ -212,12 +211,12 @@ def plug(
     if second_look is not None:
         zoom = {
             "second_look": second_look, "window_gradient": window_gradient,
-            "glimpse_features": glimpse_features, "map_channels": channels,
+            "glimpse_features": glimpse_features,
         }  # fmt: skip
     network = (ZoomNetwork if zoom else FocusedNetwork)(
-        trunk, built, at=at, num_features=num_features, num_classes=num_classes,
-        describe=describe, glimpse=glimpse if heads else None, random_windows=random_windows,
-        dropout=dropout, branch_classifiers=branch_classifiers, layout=layout,
+        trunk, placements, num_features=num_features, num_classes=num_classes,
+        glimpse=glimpse if heads else None, random_windows=random_windows,
+        dropout=dropout, branch_classifiers=branch_classifiers,
         features_from=features_from, features_layout=features_layout,
         mean=mean, std=std, **zoom,
     )  # fmt: skip
@@ -279,23 +278,6 @@ def _size_of(name: str, size: int | Sequence[int] | None) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def _seen_size(size: int | Sequence[int], map_hw: tuple[int, int]) -> tuple[int, int]:
-    """Return the height and width that a localization network sees of maps.
-
-    Raises:
-        InputError: they are not two, or larger than the maps.
-    """
-    sides = (size, size) if isinstance(size, int) else tuple(size)
-    if len(sides) != 2 or not all(
-        1 <= side <= whole for side, whole in zip(sides, map_hw, strict=True)
-    ):
-        raise InputError(
-            f"localization_size must be a side, or height and width, of at most {map_hw}, the "
-            f"map's own, got {size}"
-        )
-    return sides[0], sides[1]
-
-
 def _checked_look(trunk: nn.Module, second_look: SecondLook, example: Tensor) -> Tensor:
     """Return the reduced example clip, after the sizes of both looks were tried.
 
@@ -322,11 +304,3 @@ def _explained(trunk: nn.Module, example: Tensor) -> Iterator[None]:
             f"{str(error).strip('. ')}. {sizes_taken(trunk, example)}. Give an `example` that it "
             "accepts: (1, 3, T, H, W), as long and large as your clips"
         ) from error
-
-
-def _description(trunk: nn.Module, temporal: Temporal, channels: int) -> nn.Module:
-    """Return the module that joins pooled glimpses over time: the trunk's own if it fits."""
-    own = getattr(trunk, "temporal", None)
-    if isinstance(own, nn.Module) and getattr(own, "in_channels", None) == channels:
-        return own
-    return build_temporal(temporal, channels)

@@ -26,7 +26,8 @@ class Focus:
     there is none."""
 
     stage: str
-    """Module path of the stage in the trunk."""
+    """Module path of the stage in the trunk; with the number of the map, as `blocks.4[1]`, where
+    several of a stage's maps are read."""
 
     cells: Cells
     """Positions of the map's cells in the clip."""
@@ -40,6 +41,10 @@ class Focus:
 
     can_be_given: bool = True
     """Whether the network takes theta or weights of another clip in place of these."""
+
+    moved: bool = False
+    """Whether the map was computed of what the windows of the placement before it show, in line.
+    The clip that `cells` are positions in is then the one that those windows have moved."""
 
     def __post_init__(self) -> None:
         if (self.theta is None) == (self.weights is None):
@@ -109,7 +114,7 @@ class Prediction:
     """(B, num_classes)."""
 
     focus: tuple[Focus, ...]
-    """One for every read-out; empty without heads."""
+    """One for every placement of a read-out, in the order of their stages; empty without heads."""
 
     branch_logits: Tensor | None
     """(B, K + 1, num_classes): of the auxiliary classifiers, global branch first."""

@@ -152,8 +152,9 @@ def reads_as(network: FocusedNetwork, inputs: ProbeInputs, extents: Tensor) -> b
 
 def prepared_sequences(network: FocusedNetwork, sequences: Tensor) -> Tensor:
     """Return (B, K, *P) of sequences (B, K, T, C)."""
-    assert isinstance(network.describe, TemporalModule)
-    return network.describe.prepared(sequences.flatten(0, 1)).unflatten(0, sequences.shape[:2])
+    describe = network.placement and network.placement.describe
+    assert isinstance(describe, TemporalModule)
+    return describe.prepared(sequences.flatten(0, 1)).unflatten(0, sequences.shape[:2])
 
 
 def _evidence(readout: Readout, source: MapSource, num_views: int) -> Tensor | None:

@@ -32,7 +32,7 @@ class ProbeNetwork(nn.Module):
         self.network = network
         self.inputs = inputs
         self.temporal = trained_temporal(network)
-        self._one_pass = _same(network.describe, self.temporal)
+        self._one_pass = _same(network.placement and network.placement.describe, self.temporal)
 
     @property
     def gain(self) -> float:
@@ -112,14 +112,13 @@ class ProbeNetwork(nn.Module):
             extents: (B, T, 2, 4).
         """
         network = self.network
-        if network.readout is None or descriptions is None:
+        placement = network.placement
+        if placement is None or descriptions is None:
             return network.classify([self._global(trunk)], ())
-        has_theta = network.readout.kind is not None
-        cells = network.stage_cells.stored
-        assert cells is not None
-        focus = network.readout.focus(
-            places if has_theta else None, None if has_theta else places, network.at, cells,
-            extents,
+        has_theta = placement.readout.kind is not None
+        focus = placement.readout.focus(
+            places if has_theta else None, None if has_theta else places, placement.at,
+            placement.stored_cells, extents,
         )  # fmt: skip
         return network.classify(self._branches(trunk, descriptions), (focus,))
 
@@ -128,7 +127,8 @@ class ProbeNetwork(nn.Module):
 
     def _branches(self, trunk: Tensor, descriptions: Tensor) -> list[Tensor]:
         """Return (B, D) of each branch."""
-        describe = self.network.describe
+        placement = self.network.placement
+        describe = placement and placement.describe
         assert isinstance(describe, TemporalModule)
         num_clips, num_read = descriptions.shape[:2]
         descriptions = descriptions.flatten(0, 1)
@@ -146,13 +146,12 @@ def sequences_at(
     extents: Tensor | None,
 ) -> Tensor:  # fmt: skip
     """Return what stored views (B,) show at places of their maps, (B, K, T, C)."""
-    assert network.readout is not None
-    cells = network.stage_cells.stored
-    assert cells is not None
-    weights = network.readout.cell_weights(places, cells.size_thw[1:])
+    placement = network.placement
+    assert placement is not None
+    weights = placement.readout.cell_weights(places, placement.stored_cells.size_thw[1:])
     if weights is not None:
         return stored_means(source, clip, weights)
-    return network.readout(source.maps(clip), extents, places).descriptions.transpose(2, 3)
+    return placement.readout(source.maps(clip), extents, places).descriptions.transpose(2, 3)
 
 
 def _same(one: nn.Module | None, other: nn.Module | None) -> bool:

@@ -3,6 +3,7 @@
 All localization networks are trained in one group, at one relative learning rate and gain.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 from torch import Tensor, nn
@@ -19,21 +20,22 @@ def transformers_in(trunk: nn.Module) -> list[FocusHeads]:
     return [module for module in trunk.modules() if isinstance(module, FocusHeads)]
 
 
-def moving_parameters(trunk: nn.Module, readout: Readout | None) -> list[nn.Parameter]:
+def moving_parameters(trunk: nn.Module, readouts: Sequence[Readout]) -> list[nn.Parameter]:
     """Return the parameters of all localization networks, the trunk's first."""
     own = [p for heads in transformers_in(trunk) for p in heads.localization.parameters()]
-    return own + (readout.localization_parameters() if readout else [])
+    return own + [p for readout in readouts for p in readout.localization_parameters()]
 
 
-def common_gain(trunk: nn.Module, readout: Readout | None) -> float:
+def common_gain(trunk: nn.Module, readouts: Sequence[Readout]) -> float:
     """Return the factor by which localization networks' stored weights are multiplied.
 
     Raises:
-        InputError: those of the trunk and of the read-out have different ones.
+        InputError: those of the trunk and of the read-outs have different ones.
     """
-    gains = {heads.gain for heads in transformers_in(trunk)}
-    if readout is not None and (readout.localization_parameters() or not gains):
-        gains.add(readout.gain)
+    own = {heads.gain for heads in transformers_in(trunk)}
+    gains = own | {
+        readout.gain for readout in readouts if readout.localization_parameters() or not own
+    }
     if len(gains) > 1:
         raise InputError(
             f"the localization networks have different gains, {sorted(gains)}: those of the "

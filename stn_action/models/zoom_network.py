@@ -18,6 +18,7 @@ from stn_action.models.frozen_stages import FrozenStages
 from stn_action.models.glimpse_hook import GlimpseHook
 from stn_action.models.model_choices import WINDOW_GRADIENTS, WindowGradient
 from stn_action.models.network import FocusedNetwork
+from stn_action.models.placement import Placement, hooked
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.readouts.attention_readout import AttentionReadout
 from stn_action.models.readouts.readout import Readout
@@ -39,11 +40,11 @@ class ZoomNetwork(FocusedNetwork):
 
     Args:
         trunk: clips (B, 3, T, H, W) to features (B, D).
-        readout: windows, saliency or attention; of weights the smallest box with half of them.
+        placements: one, of windows, saliency or attention; of weights the smallest box with half
+            of them.
         second_look: sizes, and the trunk of glimpses.
         window_gradient: what moves the windows.
         glimpse_features: D of the glimpses' own trunk.
-        map_channels: C, of the map, with `window_gradient` "map".
         **settings: of `FocusedNetwork`, with glimpse "zoom".
 
     Raises:
@@ -59,16 +60,15 @@ class ZoomNetwork(FocusedNetwork):
     def __init__(
         self,
         trunk: nn.Module,
-        readout: Readout | None,
+        placements: Sequence[Placement],
         *,
         second_look: SecondLook,
         window_gradient: WindowGradient = "pixels",
         glimpse_features: int | None = None,
-        map_channels: int = 0,
         **settings: Any,
     ) -> None:
-        readout = _checked_readout(readout, window_gradient)
-        super().__init__(trunk, readout, glimpse_features=glimpse_features, **settings)
+        super().__init__(trunk, placements, glimpse_features=glimpse_features, **settings)
+        readout = _checked_readout(self.readout, window_gradient)
         self.second_look = second_look
         self.window_gradient: WindowGradient = window_gradient
         self.register_module("stages_before", None)
@@ -77,7 +77,8 @@ class ZoomNetwork(FocusedNetwork):
         self.map_classifiers = None
         if window_gradient == "map":
             self.map_classifiers = nn.ModuleList(
-                nn.Linear(map_channels, num_classes) for _ in range(readout.num_descriptions)
+                nn.Linear(placements[0].channels, num_classes)
+                for _ in range(readout.num_descriptions)
             )
 
     def forward(
@@ -228,21 +229,22 @@ class ZoomNetwork(FocusedNetwork):
 
         The focus is in pixels of the first look.
         """
-        assert self.readout is not None
+        placement = self.placement
+        assert placement is not None
         given = self.checked_windows(theta, look.shape[0])
         hook = GlimpseHook(
-            self.readout, look.shape[0], glimpse="pooled", extents=extents,
-            given=given if self.readout.kind else None, layout=self.layout,
+            placement.readout, look.shape[0], glimpse="pooled", extents=extents,
+            given=given if placement.readout.kind else None, layout=placement.layout,
         )  # fmt: skip
-        with self._hooked(hook):
+        with hooked(self.trunk, [placement], [hook]):
             features = self.trunk_features(look)
         windows = given
         if windows is None:
             places = hook.weights if hook.theta is None else hook.theta
             assert places is not None
             windows = self.windows_of(places)
-        cells = self.stage_cells.of(self.trunk, look, hook.size_thw)
-        focus = self.readout.focus(windows, None, self.at, cells, extents)
+        cells = placement.stage_cells.of(self.trunk, look, hook.size_thw)
+        focus = placement.readout.focus(windows, None, placement.at, cells, extents)
         return focus, features, hook.descriptions.mean(-1)
 
     def _glimpse_features(self, glimpses: Tensor) -> Tensor:

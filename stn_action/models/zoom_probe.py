@@ -52,15 +52,15 @@ class ZoomProbe(ProbeNetwork):
     ) -> Prediction:
         """Classify stored views; see `ProbeNetwork`."""
         network, inputs = self.network, self.inputs
-        readout = network.readout
-        assert readout is not None
+        placement = network.placement
+        assert placement is not None
         windows = network.checked_windows(theta, len(clip))
         if windows is None and inputs.descriptions is not None and inputs.places is not None:
             windows, glimpsed = inputs.places[clip], inputs.descriptions[clip]
             places = windows
         else:
             places = windows
-            if windows is None or not readout.kind:
+            if windows is None or not placement.readout.kind:
                 places = self.places(self.evidence(clip), extents)
             assert places is not None
             if windows is None:
@@ -70,9 +70,9 @@ class ZoomProbe(ProbeNetwork):
         described = windows.new_empty(len(clip), 0)
         if network.map_classifiers is not None:
             described = sequences_at(network, inputs.source, clip, places, extents).mean(2)
-        cells = network.stage_cells.stored
-        assert cells is not None
-        focus = readout.focus(windows, None, network.at, cells, extents)
+        focus = placement.readout.focus(
+            windows, None, placement.at, placement.stored_cells, extents
+        )
         features, seen = self._features(inputs.trunk[clip], glimpsed)
         return network.classify_looks(features, seen, described, focus)
 
@@ -120,9 +120,9 @@ def zoom_inputs(
 
 def _glimpsed(network: ZoomNetwork, source: PixelSource, clip: Tensor, windows: Tensor) -> Tensor:
     """Return (B, K, *P), or (B, K, D), of the glimpses of stored views (B,)."""
-    cells = network.stage_cells.stored
-    assert cells is not None
+    assert network.placement is not None
     pixels = [source.clip(number) for number in clip.tolist()]
+    cells = network.placement.stored_cells
     glimpses = network.glimpses(pixels, windows, cells)  # (B, K, 3, T, h, w)
     maps = network.glimpse_maps(glimpses.flatten(0, 1))
     return prepared_features(network, maps.float()).unflatten(0, glimpses.shape[:2])

@@ -102,7 +102,7 @@ def _stage(config: Config, path: str | Path, *, area: float | None, at: str | No
         raise InputError(
             f"{path}: there are no heads whose place could be masked; give --area SHARE"
         )
-    stage = at or (focus.at if focus is not None else config.model.freeze_until)
+    stage = at or (focus.stages[0] if focus is not None else config.model.freeze_until)
     if stage is None:
         raise InputError(
             f"{path}: neither model.focus.at nor model.freeze_until names a stage whose map "
@@ -133,8 +133,8 @@ def _measured(
         network = folded_network(network, config.model.freeze_until, noise.to(example).byte())
     views = evaluation_dataset(config, listing.test, source=opened.source)
     batches = full_test_loader(config, views, strategy)
-    output = network.layout.output if stage == network.at else None
-    cam = GradCam(network, stage, example, output=output)
+    outputs = [one.layout.output for one in network.placements if one.at == stage]
+    cam = GradCam(network, stage, example, output=outputs[0] if outputs else None)
     shown = show_progress(
         batches, total=len(batches), what="masking", unit="batches", console=console,
         enabled=console is not None,

@@ -137,6 +137,11 @@ def check_config(config: Config) -> None:
         )
     if focus is None or focus.heads == 0:
         raise InputError("model.focus: a probe compares read-outs of a stage; configure heads")
+    if len(focus.stages) > 1:
+        raise InputError(
+            f"model.focus.at is {list(focus.stages)}: a probe compares read-outs of one stage; "
+            "name that alone"
+        )
     if focus.glimpse not in ("pooled", "zoom", None):
         raise InputError(
             f"model.focus.glimpse is {focus.glimpse}: a probe compares read-outs whose "
@@ -192,7 +197,8 @@ def _built(config: Config, data: CachedData, num_classes: int) -> FocusedNetwork
     network = build_network(smaller, num_classes)
     with torch.no_grad():
         behind = network.behind(data.cache.stage, example_clip(smaller))
-    behind.stage_cells = data.learner.stage_cells
+    for own, known in zip(behind.placements, data.learner.placements, strict=True):
+        own.stage_cells = known.stage_cells
     if isinstance(behind, ZoomNetwork) and isinstance(data.learner, ZoomNetwork):
         behind.stages_before = data.learner.stages_before
     return behind

@@ -216,7 +216,10 @@ def test_batches_that_fit_into_no_memory_are_refused(overrides, message):
         ("data.official=1", "data.official: expected a boolean, got 1"),
         ("data.fold=some", "data.fold: expected an integer or 'all', got 'some'"),
         ("data.root=", "data.root: expected a path, which is neither empty nor"),
-        ("model.focus.at=", "model.focus.at: expected text of at least one character, got ''"),
+        (
+            "model.focus.at=",
+            "model.focus.at: expected text of at least one character or a list, got ''",
+        ),
         ("data.crop.size=100000", "or equal to 4096 (pixels; no video network takes clips that"),
         ("data.clip.num_frames=10000", "4096 (all frames of a clip are in memory), got 10000"),
         ("data.num_workers=100000", "512 (each is a process of hundreds of megabytes), got 100000"),

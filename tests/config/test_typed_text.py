@@ -47,6 +47,16 @@ def test_null_is_a_name_where_it_is_not_admitted():
         load("train.epochs=None")
 
 
+def test_a_text_or_a_list_of_them_is_a_list_in_brackets():
+    heads = "model.focus={at: layer1}"
+    assert load(heads, "model.focus.at=layer2").model.focus.stages == ("layer2",)
+    both = load(heads, "model.focus.at=[layer2, layer3]", "model.focus.output=[0, null]")
+    assert both.model.focus.stages == ("layer2", "layer3")
+    assert both.model.focus.output == (0, None)
+    with pytest.raises(InputError, match=r"a list of stages with as many outputs"):
+        load(heads, "model.focus.at=[layer2, layer3]", "model.focus.output=[0]")
+
+
 @pytest.mark.parametrize(
     ("text", "fold"),
     [("010", 10), ("1_0", 10), ("+3", 3), ("'3", None), ("0x3", None), ("3.0", None)],
@@ -112,7 +122,7 @@ def test_a_required_path_cannot_be_null_in_a_file():
 
 
 def test_other_settings_are_quoted_too():
-    with pytest.raises(InputError, match=r'at least one character, got 3; .* quote it: at: "3"'):
+    with pytest.raises(InputError, match=r'or a list, got 3; .* quote it: at: "3"'):
         config_from_file("", "focus: {at: 3}")
 
 

@@ -11,6 +11,7 @@ from stn_action.geometry.transforms import TRANSFORMS
 from stn_action.models.backbones.frame_wise import FrameWise
 from stn_action.models.backbones.small3d import Small3d
 from stn_action.models.network import FocusedNetwork
+from stn_action.models.placement import Placement
 from stn_action.models.plug import plug
 from stn_action.models.readouts.plain_readouts import MeanReadout
 from stn_action.models.temporal import TemporalDifference
@@ -155,7 +156,10 @@ def test_pooled_glimpses_are_described_beside_the_trunk(trunk):
     maps = model.stage_features(clips, TRUNKS[trunk][1])
     glimpses = model.heads.glimpses(maps, prediction.focus[0].theta, maps.shape[-2:])
     means = glimpses.mean((-2, -1)).transpose(2, 3)  # (B, K, T, C)
-    features = [model.trunk(clips), *(model.describe(means[:, head]) for head in range(3))]
+    features = [
+        model.trunk(clips),
+        *(model.placement.describe(means[:, head]) for head in range(3)),
+    ]
     torch.testing.assert_close(
         prediction.logits, model.classifier(torch.cat(features, 1)), atol=1e-5, rtol=1e-4
     )
@@ -237,7 +241,7 @@ def test_frozen_stages_keep_their_parameters_and_statistics():
         if not torch.equal(value, before[key])
     }
     assert {"trunk.stem", "trunk.stage1"}.isdisjoint(changed)
-    assert {"trunk.stage2", "trunk.stage3", "readout.heads", "classifier.weight"} <= changed
+    assert {"trunk.stage2", "trunk.stage3", "placements.0", "classifier.weight"} <= changed
     assert not model.trunk.stem[1].training
     assert model.trunk.stage2[1].training
 
@@ -312,10 +316,16 @@ def test_a_trunk_that_is_no_chain_has_nothing_behind():
         model.behind("stage3", EXAMPLE)
 
 
-def test_weights_of_before_there_were_other_readouts_are_loaded():
+@pytest.mark.parametrize("dropped", ["placements.0.readout.", "placements.0."])
+def test_weights_of_before_there_were_several_readouts_are_loaded(dropped):
     model = network(glimpse="pooled")
-    old = {name.removeprefix("readout."): value for name, value in model.state_dict().items()}
-    assert "heads.localization.output.weight" in old
+    now = [name for name in model.state_dict() if name.startswith("placements.0.")]
+    old = {
+        name.removeprefix(dropped).removeprefix("placements.0."): value
+        for name, value in model.state_dict().items()
+    }
+    assert now
+    assert not set(now) & set(old)
     other = network(glimpse="pooled")
     other.load_state_dict(old)
     for name, value in model.state_dict().items():
@@ -323,8 +333,9 @@ def test_weights_of_before_there_were_other_readouts_are_loaded():
 
 
 def test_only_windows_have_glimpses_for_the_rest_of_the_trunk():
-    settings = {"at": "stage1", "num_features": 64, "num_classes": 2}
+    settings = {"num_features": 64, "num_classes": 2}
+    placement = Placement(MeanReadout(), at="stage1", channels=8)
     with pytest.raises(InputError, match=r"glimpse 'tail' is for windows: MeanReadout needs a"):
-        FocusedNetwork(Small3d(), MeanReadout(), **settings)
+        FocusedNetwork(Small3d(), [placement], **settings)
     with pytest.raises(InputError, match=r"glimpse 'in_line' is for windows: MeanReadout"):
-        FocusedNetwork(Small3d(), MeanReadout(), glimpse="in_line", **settings)
+        FocusedNetwork(Small3d(), [placement], glimpse="in_line", **settings)

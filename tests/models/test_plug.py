@@ -172,7 +172,7 @@ def test_pooled_glimpses_share_the_description_of_a_frame_wise_trunk_where_it_fi
     settings = {"heads": 2, "num_classes": 3, "glimpse": "pooled", "temporal": "difference"}
     example = torch.zeros(1, 3, 2, 64, 64)
     model = plug(trunk, at="image.blocks.6", example=example, **settings)
-    assert model.describe is trunk.temporal
+    assert model.placement.describe is trunk.temporal
     other = plug(trunk, at="image.blocks.4", example=example, **settings)
     assert other.describe is not trunk.temporal
 

@@ -166,7 +166,7 @@ def test_a_layout_that_cannot_be_found_out_is_asked_for():
     ):
         plug(trunk, at="out", num_classes=5, example=example)
     model = plug(trunk, at="out", num_classes=5, example=example, channels_last=True)
-    assert model.layout.channels_last
+    assert model.placement.layout.channels_last
     assert model.heads.channels == 6
 
 
@@ -313,7 +313,7 @@ def test_heads_look_at_one_of_several_maps(output, glimpse, container):
         trunk, at="first", output=output, heads=heads, num_classes=5, glimpse=glimpse,
         example=torch.zeros(1, *CLIPS[1:]),
     ).eval()  # fmt: skip
-    assert model.layout == StageLayout(output=output)
+    assert model.placement.layout == StageLayout(output=output)
     assert model.heads.channels == (4 if output else 6)
     small = torch.tensor([[0.5, 0, 0], [0, 0.5, 0]]).expand(2, heads, 1, 2, 3)
     prediction = model(clips, theta=[small])

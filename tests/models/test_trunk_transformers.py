@@ -40,7 +40,7 @@ def test_those_of_the_trunk_and_of_the_heads_are_in_one_group():
     assert alone.gain == 30
     both = plugged(trunk(30.0), heads=2, at="0", gain=30.0)
     found = both.localization_parameters()
-    assert names_of(both, found) == {"trunk.1.heads", "readout.heads"}
+    assert names_of(both, found) == {"trunk.1.heads", "placements.0.readout.heads"}
     assert len({id(parameter) for parameter in found}) == len(found)
     groups = parameter_groups(both, lr=1.0, relative_lr=0.25, weight_decay=0.0)
     assert (groups[-1]["name"], groups[-1]["lr"], groups[-1]["gain"]) == ("localization", 0.25, 30)

@@ -54,12 +54,12 @@ def test_each_arm_differs_in_what_it_is_called_after(compared):
     heads = {
         arm: load_checkpoint(compared / f"{arm}_seed1/last.pt") for arm in ("no_heads", "heads")
     }
-    assert not any(key.startswith("readout.") for key in heads["no_heads"]["network"])
+    assert not any(key.startswith("placements.") for key in heads["no_heads"]["network"])
     assert heads["heads"]["config"]["train"]["seed"] == 1
     frozen = load_checkpoint(compared / "frozen_heads_seed1/last.pt")["network"]
     moved = heads["heads"]["network"]
-    assert frozen["readout.heads.localization.output.weight"].abs().max() == 0
-    assert moved["readout.heads.localization.output.weight"].abs().max() > 0
+    assert frozen["placements.0.readout.heads.localization.output.weight"].abs().max() == 0
+    assert moved["placements.0.readout.heads.localization.output.weight"].abs().max() > 0
 
 
 def test_a_read_out_with_weights_is_compared_with_windows_that_are_fixed(tiny_data, tmp_path):

@@ -47,6 +47,31 @@ def test_every_family_is_trained_evaluated_and_drawn(transform, tiny_data, tmp_p
     assert files[0].read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("glimpse", ["pooled", "in_line"])
+def test_heads_at_several_stages_are_trained_cached_evaluated_and_drawn(
+    glimpse, tiny_data, tmp_path
+):
+    folder = tmp_path / "run"
+    focus = ["model.focus.at=[stage2, stage3]", f"model.focus.glimpse={glimpse}"]
+    if glimpse == "in_line":
+        focus += ["model.focus.heads=1", "model.focus.branch_loss=0"]
+    else:  # on stored features
+        focus += ["model.freeze_until=stage2", "train.cache_features=true"]
+    train(
+        tiny_config(tiny_data, *ONE_EPOCH, *focus, f"train.output_dir={folder}"),
+        console=Console(quiet=True),
+    )
+    (line,) = [line for line in lines_of(folder) if line["kind"] == "train"]
+    assert all(math.isfinite(line[f"heads/stage{at}.0/displacement"]) for at in (2, 3))
+    trained = Predictor.load(folder / "last.pt", own_files=True)
+    (video,) = _one_video(trained)
+    (found,) = trained.predict_all([video])
+    num_heads = 2 if glimpse == "in_line" else 4
+    assert found.outlines().shape[2] == num_heads
+    ((_, files),) = visualize(trained, [video], tmp_path, make_mp4=False)
+    assert files[0].read_bytes().startswith(b"\x89PNG")
+
+
 def _one_video(trained):
     from stn_action.build.data import load_listing
 
@@ -61,7 +86,7 @@ def test_a_head_warmup_keeps_theta_at_its_start(tiny_data, tmp_path):
     (line,) = [line for line in lines_of(tmp_path / "run") if line["kind"] == "train"]
     assert line["heads/stage3.0/displacement"] < 1e-6
     weights = load_checkpoint(tmp_path / "run" / "last.pt")["network"]
-    assert weights["readout.heads.localization.output.weight"].abs().max() == 0
+    assert weights["placements.0.readout.heads.localization.output.weight"].abs().max() == 0
 
 
 def test_the_losses_of_the_heads_are_built_where_asked_for(tiny_data):
@@ -94,6 +119,8 @@ def test_in_line_is_one_head_unless_the_trunk_takes_more_channels(tiny_data):
         assert network(example_clip(config)).logits.shape == (1, 3)
     with pytest.raises(InputError, match=r"'in_line' with heads 2: .* 2 times as many channels"):
         build_network(tiny_config(tiny_data, *in_line, "model.focus.heads=2"), 3)
+    with pytest.raises(InputError, match=r"at \['stage1', 'stage2'\]: .* expected heads 1 at each"):
+        tiny_config(tiny_data, *in_line, "model.focus={at: [stage1, stage2], heads: 2}")
     with pytest.raises(InputError, match=r"glimpse in_line: expected heads 1 or more"):
         load_config(None, tiny_settings(tiny_data, in_line[0], "model.focus.heads=0"))
 

@@ -56,7 +56,7 @@ def test_a_trunk_that_cuts_the_gradient_off_is_reported_once_after_the_first_ste
     model = build(CutOff())
     guard = GradientGuard(model)
     (line,) = steps(model, guard, 1)
-    assert "4 of 4 localization parameters (readout.heads.localization." in line
+    assert "4 of 4 localization parameters (placements.0.readout.heads.localization." in line
     assert "without a gradient after a backward pass: theta has one, but the loss does not" in line
     assert steps(model, guard) == []
     pooled = build(CutOff(), glimpse="pooled")

@@ -126,7 +126,7 @@ def test_every_trunk_takes_every_readout(name, trunk):
     reading = model.readout(features, of_clips)
     torch.testing.assert_close(focus.places, reading.places)
     assert prediction.branch_logits.shape == (2, 1 + DESCRIPTIONS[name], 5)
-    described = model.describe(reading.descriptions.flatten(0, 1).transpose(1, 2))
+    described = model.placement.describe(reading.descriptions.flatten(0, 1).transpose(1, 2))
     last = model.branch_classifiers[-1](described.unflatten(0, (2, -1))[:, -1])
     torch.testing.assert_close(prediction.branch_logits[:, -1], last, atol=1e-5, rtol=1e-4)
 
