@@ -167,7 +167,7 @@ def shown_by(points: Tensor, theta: Tensor, cells: Cells) -> Tensor:
     """Return where what is at points of a clip comes from, after a window has moved the clip's map.
 
     A window in line replaces the map of its stage, so that what follows sees another clip: the
-    inside of the window, as large as the whole was.
+    inside of the window, as large as itself.
 
     Args:
         points: (N, T, ..., P, 2), normalized on the clip that the window shows.

@@ -159,7 +159,7 @@ def placement_hooks(
     Raises:
         ValueError: more or fewer are given, or one has another shape.
     """
-    if given is not None and len(given) != len(placements):
+    if given is not None and len(given) != len(placements) > 1:
         raise ValueError(
             f"theta must be a sequence of {len(placements)} tensors, one for each placement of "
             f"heads; got {len(given)}"
@@ -167,7 +167,8 @@ def placement_hooks(
     hooks: list[GlimpseHook] = []
     num_maps = 1
     for number, placement in enumerate(placements):
-        places = None if given is None else placement.readout.checked([given[number]], batch_size)
+        own = given if given is None or len(placements) == 1 else [given[number]]
+        places = placement.readout.checked(own, batch_size)
         hook = GlimpseHook(
             placement.readout, batch_size, glimpse=glimpse, extents=extents, given=places,
             random_theta=random_theta, layout=placement.layout, num_maps=num_maps,

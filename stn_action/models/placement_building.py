@@ -1,4 +1,4 @@
-"""From what `plug` is told to placements: read-outs made for the maps of their stages."""
+"""The placements of a network, by the settings of `plug`: read-outs made for the maps of stages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

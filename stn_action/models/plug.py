@@ -146,7 +146,7 @@ def plug(
             the slow one, 1 the fast one); what stands beside it stays as it is. Of several stages
             one index, or None, each: at=["blocks.4", "blocks.4"], output=[0, 1] are both pathways.
         channels_last: whether the stage's maps are (N, ..., C), as those of Swin transformers;
-            None: found out. Of several stages it is told of all, as `grid` is.
+            None: found out. It is of all stages, as `grid` is.
         grid: (T, H, W) of a stage's tokens (N, L, C), or (H, W) of each frame's; None: found out.
             Tokens before those of the grid, such as the class token, are kept apart.
         features_from: module path of what returns the trunk's features, (B, D) or maps, where its

@@ -174,7 +174,7 @@ def test_pooled_glimpses_share_the_description_of_a_frame_wise_trunk_where_it_fi
     model = plug(trunk, at="image.blocks.6", example=example, **settings)
     assert model.placement.describe is trunk.temporal
     other = plug(trunk, at="image.blocks.4", example=example, **settings)
-    assert other.describe is not trunk.temporal
+    assert other.placement.describe is not trunk.temporal
 
 
 @pytest.mark.parametrize("readout", ["attention", "saliency", "foreground", "max", "mean"])
@@ -185,8 +185,8 @@ def test_a_readout_without_glimpses_is_pooled(readout, glimpse):
     trunk = Small3d()
     with pytest.raises(InputError, match=message):
         plug(trunk, readout=readout, glimpse=glimpse, **settings)
-    assert plug(trunk, readout=readout, **settings).describe is not None
-    assert plug(trunk, **settings).describe is None  # windows: tail
+    assert plug(trunk, readout=readout, **settings).placement.describe is not None
+    assert plug(trunk, **settings).placement.describe is None  # windows: tail
 
 
 def test_windows_and_attention_see_the_same_and_learn_at_rates_of_their_own():

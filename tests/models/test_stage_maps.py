@@ -67,8 +67,8 @@ def test_the_layout_of_a_stage_changes_no_prediction(frames, glimpse, theta_per,
     }  # fmt: skip
     last = build(frames=frames, channels_last=True, **settings)
     first = build(frames=frames, channels_last=False, **settings)
-    assert last.layout.channels_last
-    assert not first.layout.channels_last
+    assert last.placement.layout.channels_last
+    assert not first.placement.layout.channels_last
     clips = torch.rand(CLIPS)
     found, expected = last(clips), first(clips)
     torch.testing.assert_close(found.logits, expected.logits)
