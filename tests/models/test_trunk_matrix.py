@@ -304,6 +304,21 @@ def test_heads_on_a_pathway_of_slowfast(at, output, glimpse):
     check(trunk, at, 2048 + 256, glimpse, clips, output=output)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("glimpse", ["tail", "pooled"])
+def test_heads_on_both_pathways_of_slowfast(glimpse):
+    clips = torch.rand(2, 3, 16, 64, 80)
+    at = ["network.blocks.3"] * 2
+    model = plug(
+        slowfast(), at=at, output=[1, 0], heads=2, num_classes=5, glimpse=glimpse, example=clips[:1]
+    )
+    found = model(clips)
+    assert [focus.stage for focus in found.focus] == ["network.blocks.3[0]", "network.blocks.3[1]"]
+    assert [focus.cells.size_thw[0] for focus in found.focus] == [4, 16]
+    found.logits.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in model.localization_parameters())
+
+
 ROWS = {
     name: (spec, spec.stages[len(spec.stages) // 2])
     for name, spec in BACKBONES.items()
