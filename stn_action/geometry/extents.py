@@ -12,6 +12,8 @@ Letters: t, h, w time steps, rows and columns of a map.
 import torch
 from torch import Tensor
 
+from stn_action.geometry.theta import without_autocast
+
 
 def clip_extents(edges: Tensor, size_hw: tuple[int, int], person: Tensor | None) -> Tensor:
     """Return the extents of a clip that was cut from source frames.
@@ -77,7 +79,7 @@ def cell_shares(extents: Tensor, size_thw: tuple[int, int, int]) -> Tensor:
     starts = torch.arange(extents.shape[1], device=extents.device, dtype=extents.dtype)
     steps_per_frame = steps / extents.shape[1]
     weights = _covered(starts * steps_per_frame, (starts + 1) * steps_per_frame, steps)  # (T, t)
-    with torch.autocast(extents.device.type, enabled=False):  # shares stay exact
+    with without_autocast(extents):  # shares stay exact
         return torch.einsum("fs,bfnh,bfnw->bnshw", weights, down, across)
 
 

@@ -16,7 +16,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stn_action.geometry.splines import NUM_CONTROL_POINTS, spline_basis
-from stn_action.geometry.theta import AFFINE, PROJECTIVE, SPLINE, VOLUMETRIC, is_readable, kind_of
+from stn_action.geometry.theta import (
+    AFFINE,
+    PROJECTIVE,
+    SPLINE,
+    VOLUMETRIC,
+    is_readable,
+    kind_of,
+    without_autocast,
+)
 
 FAR = 1e4
 """Entries of theta and normalized coordinates from here on count as nowhere, without gradient."""
@@ -72,7 +80,8 @@ def _linear_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
     grid = theta[..., D].view(*theta.shape[:2], *[1] * D, theta.shape[2])
     for axis, n in enumerate(size):  # of the slowest coordinate, which is the last of theta, first
         line = _line(n, theta).view(n, *[1] * (D - axis))
-        grid = grid + line * theta[..., D - 1 - axis].view(*theta.shape[:2], *[1] * D, -1)
+        row = theta[..., D - 1 - axis].view(*theta.shape[:2], *[1] * D, theta.shape[2])
+        grid = grid + line * row
     return grid
 
 
@@ -110,7 +119,7 @@ def sample_grid(
         (N, K, C, *size), of the dtype of `features`.
     """
     K = theta.shape[1]
-    with torch.autocast(features.device.type, enabled=False):  # it would narrow the grid
+    with without_autocast(features):  # it would narrow the grid
         grid = generate_grid(theta, size)
         if mode == "nearest":
             grid = _on_pixels(grid, features.shape[2:])

@@ -131,7 +131,7 @@ def resize_area(features: Tensor, size: tuple[int, int]) -> Tensor:
 def resize_clips(clips: Tensor, size: tuple[int, int]) -> Tensor:
     """Resample clips (B, C, T, H, W), frame by frame, to (B, C, T, h, w) by the area kernel."""
     frames = clips.transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W)
-    return resize_area(frames, size).unflatten(0, (clips.shape[0], -1)).transpose(1, 2)
+    return resize_area(frames, size).unflatten(0, (clips.shape[0], clips.shape[2])).transpose(1, 2)
 
 
 def _positions(scale: Tensor, shift: Tensor, in_size: int, out_size: int) -> Tensor:

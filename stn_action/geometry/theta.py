@@ -10,8 +10,11 @@ Convention:
 Letters: M points, D dimensions (2, or 3 of a volume).
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
+from torch._C._functorch import is_batchedtensor
 
 from stn_action.geometry.splines import (
     NUM_CONTROL_POINTS,
@@ -47,9 +50,21 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
+def without_autocast(values: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which operations on values of this device keep their precision."""
+    if values.is_meta:  # has no autocast
+        return nullcontext()
+    return torch.autocast(values.device.type, enabled=False)
+
+
 def is_readable(values: Tensor) -> bool:
-    """Return whether values can be read at once: a GPU would have to wait, a compiler has none."""
-    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Return whether there are values that can be read at once.
+
+    A GPU would have to wait; a compiler and `torch.func.vmap` have none.
+    """
+    if torch.compiler.is_compiling() or values.device.type != "cpu":
+        return False
+    return values.numel() > 0 and not is_batchedtensor(values)
 
 
 def transform_points(theta: Tensor, points: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 Letters: K heads, S thetas of a clip (1, or one for every time step of the map).
 """
 
-import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
@@ -11,7 +10,7 @@ from stn_action.geometry.clip_sampling import sample_clips
 from stn_action.geometry.family import Transform
 from stn_action.geometry.sampling import sample
 from stn_action.geometry.smoothing import smooth_steps
-from stn_action.geometry.theta import VOLUMETRIC, at_least_float32
+from stn_action.geometry.theta import VOLUMETRIC, at_least_float32, without_autocast
 from stn_action.geometry.tiles import foreground_boxes
 from stn_action.geometry.transform_choices import PADDINGS, SAMPLERS, Padding, Sampler
 from stn_action.geometry.windows import AxisAligned
@@ -114,6 +113,14 @@ class FocusHeads(KeptInFloat32):
         """Return the factor by which the localization network's stored weights are multiplied."""
         return float(getattr(self.localization, "gain", 1.0))
 
+    def extra_repr(self) -> str:
+        """Return the channels, and the number and family of the windows."""
+        windows = "window" if self.num_heads == 1 else "windows"
+        return (
+            f"{self.channels}, {self.num_heads} {self.transform.name} {windows} per "
+            f"{self.theta_per}"
+        )
+
     def forward(self, features: Tensor, extents: Tensor | None = None) -> Tensor:
         """Compute theta (B, K, S, *kind), float32 or wider.
 
@@ -141,7 +148,7 @@ class FocusHeads(KeptInFloat32):
 
     def theta_of(self, evidence: Tensor, extents: Tensor | None = None) -> Tensor:
         """Compute theta (B, K, S, *kind), float32 or wider, of `evidence` (B, S, C', H, W)."""
-        with torch.autocast(evidence.device.type, enabled=False):
+        with without_autocast(evidence):
             raw = self._raw(at_least_float32(evidence), extents)  # (B, S, K, P)
             if self.theta_smoothing > 1:
                 raw = smooth_steps(raw, self.theta_smoothing)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from stn_action.errors import InputError
 from stn_action.geometry.family import Transform, diagonal
 from stn_action.geometry.heat_windows import heat_window, log_heat, soft_clip, soft_unclip
+from stn_action.geometry.theta import without_autocast
 from stn_action.geometry.windows import AxisAligned
 from stn_action.models.localization import LocalizationLayers
 from stn_action.models.model_choices import LocalizationPadding
@@ -72,7 +73,7 @@ class HeatmapLocalization(LocalizationLayers):
             features: (N, C, H, W).
             base: (K, 2, 3) or (N, K, 2, 3), the windows to start from.
         """
-        with torch.autocast(features.device.type, enabled=False):
+        with without_autocast(features):
             hidden = self.hidden(features)
             scale, center = diagonal(base.to(hidden)), base.to(hidden)[..., 2]
             start = log_heat(scale, center, (features.shape[-2], features.shape[-1]))

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from stn_action.errors import InputError
 from stn_action.geometry.kernels import is_channels_last, resize_area
-from stn_action.geometry.theta import at_least_float32
+from stn_action.geometry.theta import at_least_float32, without_autocast
 from stn_action.models.model_choices import LOCALIZATION_PADDINGS, LocalizationPadding
 
 
@@ -93,7 +93,7 @@ class LocalizationNetwork(LocalizationLayers):
 
     def forward(self, features: Tensor) -> Tensor:
         """Compute raw numbers (N, num_outputs), float32 or wider, of features (N, C, H, W)."""
-        with torch.autocast(features.device.type, enabled=False):
+        with without_autocast(features):
             grid = resize_area(self.hidden(features), (self.grid_size, self.grid_size))
             return self.output(grid.flatten(1))
 
@@ -132,6 +132,11 @@ class EqualizedConv2d(nn.Module):
         nn.init.kaiming_normal_(weight, nonlinearity="relu")
         self.weight = nn.Parameter(weight / gain)
 
+    def extra_repr(self) -> str:
+        """Return channels, kernel and gain."""
+        out_channels, in_channels, side, _ = self.weight.shape
+        return f"{in_channels}, {out_channels}, kernel_size={side}, gain={self.gain:g}"
+
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, in_channels, H, W), padded to the same size."""
         weight = self.weight * self.gain
@@ -155,6 +160,11 @@ class BoundedLinear(nn.Module):
         self.gain = gain
         self.limit = limit
         self.weight = nn.Parameter(torch.zeros(out_features, in_features + 1))
+
+    def extra_repr(self) -> str:
+        """Return features and gain."""
+        out_features, width = self.weight.shape
+        return f"{width - 1}, {out_features}, gain={self.gain:g}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute raw numbers (N, out_features) of (N, in_features)."""

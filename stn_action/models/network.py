@@ -282,7 +282,7 @@ class FocusedNetwork(nn.Module):
         if self.glimpse == "in_line":
             return [features]
         if self.glimpse == "tail":
-            return list(features.unflatten(0, (hooks[-1].num_branches, -1)).unbind(0))
+            return list(features.tensor_split(hooks[-1].num_branches))
         pairs = zip(self.placements, hooks, strict=True)
         return [features, *(one for place, hook in pairs for one in place.described(hook))]
 

@@ -53,6 +53,10 @@ class Placement(nn.Module):
         self.name = name or at
         self.stage_cells = StageCells(at, layout)
 
+    def extra_repr(self) -> str:
+        """Return the stage."""
+        return f"at={self.name!r}"
+
     @property
     def heads(self) -> FocusHeads | None:
         """Return the spatial transformer heads, if the read-out is their windows."""
@@ -78,7 +82,8 @@ class Placement(nn.Module):
         """Return the description (B, out_channels) of everything that a hook has read."""
         assert self.describe is not None
         glimpses = hook.descriptions.flatten(0, 1).transpose(1, 2)  # (B * K', T, C)
-        return list(self.describe(glimpses).unflatten(0, (hook.batch_size, -1)).unbind(1))
+        number = hook.descriptions.shape[1]
+        return list(self.describe(glimpses).unflatten(0, (hook.batch_size, number)).unbind(1))
 
     def focus(
         self, hook: GlimpseHook, trunk: nn.Module, clip: Tensor, extents: Tensor | None

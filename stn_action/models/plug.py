@@ -39,10 +39,10 @@ from stn_action.models.zoom_network import ZoomNetwork
 
 def plug(
     trunk: nn.Module,
-    *,
     at: str | Sequence[str] = "",
+    *,
     heads: int = 4,
-    num_classes: int,
+    num_classes: int | None = None,
     transform: TransformName = "attention",
     glimpse: Glimpse | None = None,
     look_size: int | Sequence[int] | None = None,
@@ -92,7 +92,7 @@ def plug(
             their own each (the same number, with the same settings); needed with heads.
         heads: K windows, queries of attention or rectangles of saliency; the other read-outs have
             one description for any K; 0: the trunk with a new classifier.
-        num_classes: width of the new classifier.
+        num_classes: width of the new classifier; None: as wide as the trunk's own.
         transform: family of the windows: translation, attention, anisotropic, similarity, affine,
             projective, tps or volumetric.
         glimpse: "tail" sends glimpses of the map's own size through the rest of the trunk, as
@@ -196,25 +196,24 @@ def plug(
         with evaluating(trunk), _explained(trunk, example):
             placements = build_placements(trunk, stages, example, of_all)
         check_placements(placements, glimpse, random_windows)
-    glimpse_features = None
-    if second_look is not None and glimpse_trunk is not None:
-        cut = example.new_zeros(*example.shape[:3], *second_look.glimpse_size)
-        glimpse_features = remove_classifier(glimpse_trunk, cut)
-    # last, so that a trunk is left alone if anything is wrong
-    features_layout = CHANNELS_FIRST
+    # late, so that a trunk is left alone if anything is wrong
+    features_layout, modules = CHANNELS_FIRST, list(trunk.modules())
     with _explained(trunk, example):
+        num_scores = _num_scores(trunk, example) if num_classes is None else num_classes
         if features_from is None:
             num_features = remove_classifier(trunk, example)
         else:
             num_features, features_layout = keep_trunk_until(trunk, features_from, example)
+    if num_classes is None and features_from is None and modules == list(trunk.modules()):
+        raise InputError("num_classes is needed: the trunk ends in features, not in class scores")
     zoom: dict[str, Any] = {}
     if second_look is not None:
-        zoom = {
-            "second_look": second_look, "window_gradient": window_gradient,
-            "glimpse_features": glimpse_features,
-        }  # fmt: skip
+        zoom = {"second_look": second_look, "window_gradient": window_gradient}
+        if glimpse_trunk is not None:
+            cut = example.new_zeros(*example.shape[:3], *second_look.glimpse_size)
+            zoom["glimpse_features"] = remove_classifier(glimpse_trunk, cut)
     network = (ZoomNetwork if zoom else FocusedNetwork)(
-        trunk, placements, num_features=num_features, num_classes=num_classes,
+        trunk, placements, num_features=num_features, num_classes=num_scores,
         glimpse=glimpse if heads else None, random_windows=random_windows,
         dropout=dropout, branch_classifiers=branch_classifiers,
         features_from=features_from, features_layout=features_layout,
@@ -226,6 +225,13 @@ def plug(
             part.to(like)
     check_glimpses(network, heads, example)
     return network
+
+
+def _num_scores(trunk: nn.Module, example: Tensor) -> int:
+    """Return the width of what a trunk ends in."""
+    with evaluating(trunk):
+        scores = trunk(example)
+    return scores.shape[-1] if isinstance(scores, Tensor) else 0
 
 
 def _check_kind(trunk: nn.Module) -> None:

@@ -4,11 +4,13 @@ Letters: K heads (or other descriptions), S thetas or maps of weights of a clip 
 time step of the map).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from stn_action.geometry.cells import Cells
 
@@ -121,3 +123,34 @@ class Prediction:
 
     random_logits: Tensor | None = None
     """(B, num_classes): of a random window; only in training with `random_windows`."""
+
+
+_TENSORS: dict[type, tuple[str, ...]] = {
+    Focus: ("theta", "base", "weights"),
+    Prediction: ("logits", "focus", "branch_logits", "random_logits"),
+}
+"""Fields whose tensors are the leaves of a tree; the other fields are its structure."""
+
+
+def _flattened(value: Any) -> tuple[list[Any], tuple[type, dict[str, Any], tuple[str, ...]]]:
+    kind = type(value)
+    content = {field.name: getattr(value, field.name) for field in fields(kind)}
+    names = tuple(name for name in _TENSORS[kind] if content[name] is not None)
+    rest = {name: item for name, item in content.items() if name not in names}
+    return [content[name] for name in names], (kind, rest, names)
+
+
+def _unflattened(
+    leaves: Iterable[Any], context: tuple[type, dict[str, Any], tuple[str, ...]]
+) -> Any:
+    kind, rest, names = context
+    value = object.__new__(kind)  # a leaf can be anything, so that nothing is checked
+    for name, item in [*zip(names, leaves, strict=True), *rest.items()]:
+        object.__setattr__(value, name, item)
+    return value
+
+
+for _kind in _TENSORS:  # for torch.func, torch.export and tree_map
+    pytree.register_pytree_node(
+        _kind, _flattened, _unflattened, serialized_type_name=f"stn_action.{_kind.__name__}"
+    )

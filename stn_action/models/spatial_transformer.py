@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from stn_action.errors import InputError
+from stn_action.geometry.theta import VOLUMETRIC
 from stn_action.geometry.transform_choices import Padding, Sampler, TransformName
 from stn_action.geometry.transforms import build_transform
 from stn_action.models.heads import FocusHeads
@@ -20,8 +22,8 @@ class SpatialTransformer(nn.Module):
         channels: C of the features.
         transform: name of the family: translation, attention, anisotropic, similarity, affine,
             projective, tps, or volumetric (clips only: resamples space and time).
-        size: height and width of the result, of "volumetric" time steps, height and width; None
-            keeps the input's.
+        size: height and width of the result, of "volumetric" time steps, height and width; one
+            number for all of them; None keeps the input's.
         image_size: height and width of the images that flat vectors hold; None: features are maps
             or clips.
         theta_per: one theta per "clip" or per time "step"; no difference for maps.
@@ -39,14 +41,14 @@ class SpatialTransformer(nn.Module):
         "volumetric" to (B, C, *size), flat vectors (B, C * H * W) to (B, C * h * w).
 
     Raises:
-        InputError: an unknown family or setting.
+        InputError: an unknown family or setting, or a size of another number of sides.
     """
 
     def __init__(
         self,
         channels: int,
         transform: TransformName = "affine",
-        size: tuple[int, ...] | None = None,
+        size: int | tuple[int, ...] | None = None,
         *,
         image_size: tuple[int, int] | None = None,
         theta_per: ThetaPer = "clip",
@@ -59,9 +61,16 @@ class SpatialTransformer(nn.Module):
         **settings: float | bool | None,
     ) -> None:
         super().__init__()
-        self.size = None if size is None else tuple(size)
-        self.image_size = image_size
         family = build_transform(transform, 1, **{"bounded": False, **settings})
+        num_sides = 3 if family.theta_shape == VOLUMETRIC else 2
+        sides = (size,) * num_sides if isinstance(size, int) else size
+        if sides is not None and (len(sides) != num_sides or min(sides) < 1):
+            raise InputError(
+                f"size must be {num_sides} positive numbers for transform {transform!r}, or one "
+                f"for all, got {size!r}"
+            )
+        self.size = None if sides is None else tuple(sides)
+        self.image_size = image_size
         self.heads = FocusHeads(
             channels, family, theta_per=theta_per, gain=gain, detach=detach, motion=motion,
             sampler=sampler, padding=padding, localization=localization,
@@ -91,6 +100,12 @@ class SpatialTransformer(nn.Module):
         theta = theta.squeeze(1)  # (B, S, *kind)
         per_step = self.heads.theta_per == "step" and features.dim() == 5
         return result, theta if per_step else theta.squeeze(1)
+
+    def extra_repr(self) -> str:
+        """Return the channels, the family and the size of the result."""
+        heads = self.heads
+        size = "that of its input" if self.size is None else self.size
+        return f"{heads.channels}, {heads.transform.name}, size={size}"
 
     def _glimpse(self, clips: Tensor, theta: Tensor) -> Tensor:
         """Sample the glimpse (B, C, T, h, w)."""

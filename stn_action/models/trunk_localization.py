@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from stn_action.errors import InputError
 from stn_action.geometry.kernels import resize_area
-from stn_action.geometry.theta import at_least_float32
+from stn_action.geometry.theta import at_least_float32, without_autocast
 from stn_action.models.localization import BoundedLinear
 from stn_action.models.stages import evaluating, stage
 
@@ -74,7 +74,7 @@ class TrunkLocalization(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Compute raw numbers (N, num_outputs), float32 or wider, of features (N, C, H, W)."""
-        with torch.autocast(features.device.type, enabled=False):
+        with without_autocast(features):
             hidden = self._hidden(at_least_float32(features))
             hidden = nn.functional.group_norm(hidden, 1)
             grid = resize_area(hidden, (self.grid_size, self.grid_size))

@@ -108,6 +108,13 @@ def test_a_mistake_is_reported_and_leaves_the_trunk_as_it_was(settings, message)
     assert isinstance(trunk[1], nn.Linear)
 
 
+def test_a_classifier_is_replaced_by_one_as_wide_if_no_other_width_is_given():
+    model = plug(with_classifier(nested=False), "0.stage2", example=EXAMPLE)
+    assert model.classifier.out_features == 10
+    with pytest.raises(InputError, match=r"num_classes is needed: the trunk ends in features"):
+        plug(Small3d(), "stage2", example=EXAMPLE)
+
+
 def test_heads_need_a_stage():
     with pytest.raises(InputError, match=r"no stage ''\. Stages: stem"):
         plug(Small3d(), num_classes=7, example=EXAMPLE)

@@ -1,7 +1,8 @@
 import torch
+from torch.utils import _pytree as pytree
 
 from stn_action.geometry.cells import Cells
-from stn_action.models.prediction import Focus, join_focus
+from stn_action.models.prediction import Focus, Prediction, join_focus
 
 CELLS = Cells.centered((1, 4, 4), (1, 4, 4))
 
@@ -25,3 +26,21 @@ def test_joined_clips_share_the_one_base_there_is():
     assert joined.windows.shape == (2, 3, 1, 2, 3)
     assert joined.base is base
     assert join_focus([focus(1, None)]).base is None
+
+
+def test_a_prediction_is_a_tree_of_tensors():
+    cells = Cells.centered((1, 4, 4), (1, 16, 16))
+    windows = Focus(torch.rand(2, 3, 1, 2, 3), torch.rand(3, 2, 3), "layer3", cells, 0.2)
+    weights = Focus(None, None, "layer4", cells, weights=torch.rand(2, 1, 1, 4, 4))
+    prediction = Prediction(torch.rand(2, 5), (windows, weights), None)
+    leaves, structure = pytree.tree_flatten(prediction)
+    assert [tuple(leaf.shape) for leaf in leaves] == [
+        (2, 5), (2, 3, 1, 2, 3), (3, 2, 3), (2, 1, 1, 4, 4),
+    ]  # fmt: skip
+    doubled = pytree.tree_map(lambda tensor: 2 * tensor, prediction)
+    assert torch.equal(doubled.focus[0].theta, 2 * windows.theta)
+    assert doubled.focus[0].cells == cells
+    assert doubled.focus[1].stage == "layer4"
+    assert doubled.branch_logits is None
+    again = pytree.tree_unflatten(leaves, structure)
+    assert again.focus[0] == windows

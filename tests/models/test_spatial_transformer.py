@@ -146,3 +146,30 @@ def test_wrong_names_are_reported():
         SpatialTransformer(channels=5, transform="rotation")
     with pytest.raises(InputError, match="translation has no setting max_angle; it has bounded"):
         SpatialTransformer(channels=5, transform="translation", max_angle=1.0)
+
+
+def test_one_number_is_the_size_of_all_sides():
+    assert SpatialTransformer(3, size=7)(torch.rand(2, 3, 9, 8)).shape == (2, 3, 7, 7)
+    assert SpatialTransformer(3, "volumetric", 4).size == (4, 4, 4)
+    with pytest.raises(InputError, match=r"size must be 2 positive numbers for transform 'affine'"):
+        SpatialTransformer(3, size=(4, 5, 6))
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_empty_batches_meta_tensors_and_vmap(transform):
+    layer = SpatialTransformer(3, transform, size=5)
+    nn.init.normal_(layer.heads.localization.output.weight, std=0.1)
+    assert layer(torch.rand(0, 3, 4, 8, 8)).shape == layer(torch.rand(2, 3, 4, 8, 8))[:0].shape
+    clips = torch.rand(3, 2, 3, 4, 8, 8)
+    expected = torch.stack([layer(clip) for clip in clips])
+    torch.testing.assert_close(torch.func.vmap(layer)(clips), expected)
+    abstract = layer.to("meta")(torch.rand(2, 3, 4, 8, 8, device="meta"))
+    assert abstract.is_meta
+    assert abstract.shape == expected.shape[1:]
+
+
+def test_a_layer_tells_family_size_and_channels():
+    text = repr(SpatialTransformer(64, "tps", size=(14, 12)))
+    assert "64, tps, size=(14, 12)" in text
+    assert "64, 1 tps window per clip" in text
+    assert "(reduction): EqualizedConv2d(64, 32, kernel_size=1, gain=1)" in text

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stn_action.geometry.theta import at_least_float32
+from stn_action.geometry.theta import at_least_float32, without_autocast
 from stn_action.models.localization_input import LocalizationInput
 from stn_action.models.model_choices import ThetaPer
 from stn_action.models.readouts.readout import Reading, Readout, read_weighted
@@ -66,14 +66,14 @@ class AttentionReadout(Readout):
     def evidence(self, features: Tensor) -> Tensor:
         """Return the input of the keys, normalized over the map; see `Readout`."""
         inputs = self.localization_input(features.detach() if self.detach else features)
-        with torch.autocast(features.device.type, enabled=False):
+        with without_autocast(features):
             maps = F.group_norm(at_least_float32(inputs.flatten(0, 1)), 1)
         return maps.unflatten(0, inputs.shape[:2])
 
     def places_of(self, evidence: Tensor, extents: Tensor | None = None) -> Tensor:
         """Compute weights (B, K, S, H, W), float32 or wider; see `Readout`."""
         _, S, _, H, W = evidence.shape  # (B, S, C', H, W)
-        with torch.autocast(evidence.device.type, enabled=False):
+        with without_autocast(evidence):
             queries = self.queries.expand(S, -1, -1)  # (S, K, D)
             if self.per == "step":
                 queries = queries + step_positions(S, queries).unsqueeze(1)
