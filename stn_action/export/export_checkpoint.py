@@ -1,16 +1,20 @@
 """A checkpoint as a file that other programs run, and such a file as a network."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from stn_action.disk.atomic_file import unwritable
 from stn_action.errors import InputError
 from stn_action.export.export_choices import ExportForm
 from stn_action.export.export_forms import (
     SUFFIXES,
+    ExportedNetwork,
     traced,
     write_onnx,
     write_program,
@@ -19,6 +23,7 @@ from stn_action.export.export_forms import (
 from stn_action.export.export_record import ExportRecord, template_of
 from stn_action.export.portable_network import (
     EXTENTS,
+    LOGITS,
     TOLERANCE,
     PortableNetwork,
     example_inputs,
@@ -35,6 +40,8 @@ def export_checkpoint(
     path: str | Path, form: ExportForm, out: str | Path | None = None, overrides: Sequence[str] = ()
 ) -> list[str]:
     """Export the network of a checkpoint, and compare the file with the original.
+
+    An older file at `out` is replaced only after the comparison.
 
     Args:
         path: a `last.pt` or `best.pt`.
@@ -54,18 +61,36 @@ def export_checkpoint(
     if out.suffix != SUFFIXES[form]:
         raise InputError(f"--out: {out} must end in {SUFFIXES[form]}, by which it is known again")
     portable, record = _opened(path, overrides)
-    if form == "safetensors":
-        write_safetensors(portable.network.state_dict(), record, out)
-    else:
-        program = traced(portable, tuple(_inputs(portable, record, 2).values()))
-        (write_onnx if form == "onnx" else write_program)(program, record, out)
-    lines = [f"written: {out} ({out.stat().st_size / 2**20:.1f} MiB)", *_described(record)]
+    with _draft(out) as draft:
+        if form == "safetensors":
+            write_safetensors(portable.network.state_dict(), record, draft)
+        else:
+            program = traced(portable, tuple(_inputs(portable, record, 2).values()))
+            (write_onnx if form == "onnx" else write_program)(program, record, draft)
+        error = _difference(portable, record, draft, out)
+    return [
+        f"written: {out} ({out.stat().st_size / 2**20:.1f} MiB)",
+        *_described(record),
+        f"largest difference from the checkpoint on random clips: {error:.1e}",
+    ]
+
+
+@contextmanager
+def _draft(out: Path) -> Iterator[Path]:
+    """Give the path of a file beside `out` that replaces it if the block ends without an error.
+
+    Raises:
+        WriteError: it cannot replace it.
+    """
+    draft = out.with_name(f".{out.stem}.{os.getpid()}{out.suffix}")  # the suffix tells the form
     try:
-        error = _difference(portable, record, out)
-    except InputError:
-        out.unlink()
-        raise
-    return [*lines, f"largest difference from the checkpoint on random clips: {error:.1e}"]
+        yield draft
+        try:
+            draft.replace(out)
+        except OSError as error:
+            raise unwritable(out, error) from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _opened(path: str | Path, overrides: Sequence[str]) -> tuple[PortableNetwork, ExportRecord]:
@@ -96,26 +121,39 @@ def _inputs(portable: PortableNetwork, record: ExportRecord, batch_size: int) ->
 
 
 @torch.no_grad()
-def _difference(portable: PortableNetwork, record: ExportRecord, out: Path) -> float:
-    """Return the largest difference of any output.
+def _difference(portable: PortableNetwork, record: ExportRecord, draft: Path, out: Path) -> float:
+    """Return the largest difference of any output; of logits above 1, as a share of the largest.
 
     Raises:
         InputError: it is above the tolerance.
     """
-    exported, _ = load_exported(out)
-    largest = 0.0
+    exported, found_record = load_exported(draft)
+    differences = []
     for batch_size in BATCH_SIZES:
         inputs = _inputs(portable, record, batch_size)
-        wanted, found = portable.network(**inputs), exported(**inputs)
-        pairs = [(wanted.logits.softmax(1), found.logits.softmax(1))]
-        pairs += [(a.places, b.places) for a, b in zip(wanted.focus, found.focus, strict=True)]
-        largest = max(largest, *(float((a - b).abs().max()) for a, b in pairs))
+        wanted = dict(zip(record.outputs, portable(**inputs), strict=True))
+        found = _outputs(exported, found_record, inputs)
+        for name, tensor in wanted.items():
+            assert found[name].shape == tensor.shape
+            scale = tensor.abs().max().clamp(min=1) if name == LOGITS else 1
+            differences.append((found[name] - tensor).abs().max() / scale)
+    largest = float(torch.stack(differences).max())  # NaN if one is
     if not largest <= TOLERANCE:
         raise InputError(
             f"{out}: the exported network differs from the checkpoint by {largest:.1e}, more than "
             f"{TOLERANCE:.0e}; it was not kept. Try another form, or another version of PyTorch"
         )
     return largest
+
+
+def _outputs(
+    exported: FocusedNetwork | ExportedNetwork, record: ExportRecord, inputs: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return what a loaded file computes, by the names of the outputs."""
+    if isinstance(exported, ExportedNetwork):
+        return exported.outputs(**inputs)
+    portable = PortableNetwork(exported, positions=record.positions, multi_label=record.multi_label)
+    return dict(zip(record.outputs, portable(**inputs), strict=True))
 
 
 def _described(record: ExportRecord) -> list[str]:

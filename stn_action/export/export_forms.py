@@ -41,7 +41,11 @@ class ExportedNetwork(nn.Module):
         self.record = record
 
     def forward(self, clip: Tensor, *, extents: Tensor | None = None) -> Prediction:
-        """Classify clips (B, 3, T, H, W) uint8.
+        """Classify clips (B, 3, T, H, W) uint8; raises as `outputs`."""
+        return prediction_of(self.outputs(clip, extents=extents), self.record.templates)
+
+    def outputs(self, clip: Tensor, *, extents: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the outputs of the file by name, for clips (B, 3, T, H, W) uint8.
 
         Raises:
             InputError: the clips have another size than those that it was exported for.
@@ -59,8 +63,7 @@ class ExportedNetwork(nn.Module):
         if any(one is None for one in tensors):
             raise InputError("extents: this network needs those of image and person, got none")
         found = self._run(tuple(one.cpu() for one in tensors if one is not None))
-        outputs = dict(zip(self.record.outputs, found, strict=True))
-        return prediction_of(outputs, self.record.templates)
+        return dict(zip(self.record.outputs, found, strict=True))
 
 
 def traced(network: PortableNetwork, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:

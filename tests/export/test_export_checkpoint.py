@@ -53,18 +53,20 @@ def onnx_file(checkpoint, tmp_path_factory):
     return out
 
 
-def untrained(tiny_data, settings, path):
-    """Write a checkpoint of a network as it is built."""
+def untrained(tiny_data, settings, path, *, positions=1, multi_label=False, weight_std=None):
+    """Write a checkpoint of a network as it is built, or with larger weights of its classifier."""
     from stn_action.build.model import build_network
     from stn_action.config.schema import to_dict
 
     config = tiny_config(tiny_data, *settings)
-    network = build_network(config, 3)
+    network = build_network(config, 3 * positions)
     for parameter in network.localization_parameters():  # so that places depend on the clip
         torch.nn.init.normal_(parameter, std=0.01)
+    if weight_std is not None:
+        torch.nn.init.normal_(network.classifier.weight, std=weight_std)
     content = {
-        "config": to_dict(config), "classes": ["down", "left", "right"], "positions": 1,
-        "multi_label": False, "network": network.state_dict(),
+        "config": to_dict(config), "classes": ["down", "left", "right"], "positions": positions,
+        "multi_label": multi_label, "network": network.state_dict(),
     }  # fmt: skip
     save_checkpoint(path, content)
     return path
@@ -130,6 +132,56 @@ def test_every_readout_is_exported(name, form, tiny_data, tmp_path):
     path = untrained(tiny_data, settings, tmp_path / "a.pt")
     lines = export_checkpoint(path, form)  # compares it with the original
     assert lines[0].startswith(f"written: {path.with_suffix(SUFFIXES[form])}")
+
+
+@pytest.mark.parametrize(
+    ("positions", "multi_label", "form"),
+    [
+        (5, False, "safetensors"),
+        (5, False, "torch_export"),
+        (1, True, "safetensors"),
+        pytest.param(1, True, "torch_export", marks=pytest.mark.slow),
+        pytest.param(5, False, "onnx", marks=pytest.mark.slow),
+        pytest.param(1, True, "onnx", marks=pytest.mark.slow),
+    ],
+)
+def test_probabilities_are_of_each_position_or_label(
+    positions, multi_label, form, tiny_data, tmp_path
+):
+    path = untrained(
+        tiny_data, [], tmp_path / "a.pt", positions=positions, multi_label=multi_label, weight_std=3
+    )
+    assert float(export_checkpoint(path, form)[-1].split()[-1]) < 1e-4
+    out = path.with_suffix(SUFFIXES[form])
+    wanted, found = (Predictor.load(one).predict(tiny_data / VIDEO) for one in (path, out))
+    torch.testing.assert_close(found.probabilities, wanted.probabilities, atol=1e-5, rtol=0)
+    if form == "torch_export":
+        probabilities, logits, _ = torch.export.load(out).module()(
+            torch.randint(0, 256, (2, 3, 4, 32, 32), dtype=torch.uint8)
+        )
+        expected = logits.sigmoid() if multi_label else logits.view(2, 5, 3).softmax(2).flatten(1)
+        torch.testing.assert_close(probabilities, expected)
+        assert not torch.allclose(probabilities, logits.softmax(1), atol=0.1)
+
+
+def test_a_network_that_fails_the_comparison_leaves_the_older_file(tiny_data, tmp_path):
+    path = untrained(tiny_data, [], tmp_path / "a.pt")
+    content = load_checkpoint(path)
+    content["network"]["classifier.weight"].fill_(3e38)  # infinite logits
+    save_checkpoint(path, content)
+    out = tmp_path / "a.safetensors"
+    out.write_bytes(b"older")
+    with pytest.raises(InputError, match=r"a.safetensors: the exported .* differs .* by nan, more"):
+        export_checkpoint(path, "safetensors")
+    assert out.read_bytes() == b"older"
+    assert {one.name for one in tmp_path.iterdir()} == {"a.pt", "a.safetensors"}
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(checkpoint, tmp_path):
+    (tmp_path / "a.safetensors").mkdir()
+    with pytest.raises(InputError, match=r"/a.safetensors: cannot be written \(Is a directory\)"):
+        export_checkpoint(checkpoint, "safetensors", tmp_path / "a.safetensors")
+    assert [one.name for one in tmp_path.iterdir()] == ["a.safetensors"]
 
 
 def test_what_cannot_be_exported_is_refused(checkpoint, tiny_data, tmp_path):
