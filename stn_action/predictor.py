@@ -30,6 +30,7 @@ from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
 from stn_action.export.export_forms import ExportedNetwork
 from stn_action.export.trained_network import open_trained
+from stn_action.models.compiled_network import compile_network
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus, Prediction, join_focus
 from stn_action.person.box_error import tubes_with_error
@@ -68,7 +69,8 @@ class Predictor:
             network: trained.
             classes: names of the C classes.
             config: how clips are made; how many views a video has. Scenes are of a data set: with
-                `data.crop.beyond=scene` crops are padded.
+                `data.crop.beyond=scene` crops are padded. With `eval.compile` the network is
+                compiled, in place; an exported one runs as it is.
             positions: how many the network classifies; see `VideoPrediction.positions`.
             multi_label: a video may have several labels: each class has a probability of its own.
             people: person boxes by the video's name; None: whole frames, unless tubes are given.
@@ -85,6 +87,8 @@ class Predictor:
         self.trained_with = trained_with
         self.config = _without_scenes(config)
         self._lock = Lock()
+        if config.eval.compile and isinstance(network, FocusedNetwork):
+            compile_network(network, "eval.compile")
 
     @classmethod
     def load(

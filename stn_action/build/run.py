@@ -27,8 +27,10 @@ from stn_action.data.source import ClipSource
 from stn_action.data.video_files import passed_over_line
 from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy
+from stn_action.errors import InputError
 from stn_action.models.backbones.backbone_table import backbone_spec
 from stn_action.models.backbones.trunk_weights import reports_of
+from stn_action.models.compiled_network import compile_network
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.probe_network import ProbeNetwork
 from stn_action.models.trunk_transformers import TransformerThetas, transformers_in
@@ -156,6 +158,11 @@ def build_run(
     network = build_network(config, listing.num_outputs)
     data = build_run_data(config, source, listing.all_videos, network, strategy, console)
     if strategy.num_processes > 1 and config.train.batch_norm == "synchronized":
+        if config.train.compile:
+            raise InputError(
+                "train.compile: batch norm that is synchronized between processes cannot be "
+                "compiled; set train.batch_norm to per_process or frozen, or train.compile to false"
+            )
         synchronize_batch_norm(data.learner, strategy)
     groups = configured_groups(config, data.learner)
     described = group_rows(config, network, groups)
@@ -168,6 +175,8 @@ def build_run(
     full = full_test_loader(config, data.test(listing.test), strategy, workers=workers)
     guard = GradientGuard(data.learner) if config.optim.relative_lr else None
     learner, step = build_step(config, data.learner, groups, len(batches), strategy, guard)
+    if config.train.compile:
+        compile_network(learner, "train.compile")
     return Run(
         config=config,
         listing=listing,
@@ -262,7 +271,8 @@ def announce(run: Run, console: Console) -> None:
         f"{listing.name}: {len(listing.train)} training {listing.unit}{boxes}, "
         f"{validation}{len(listing.test)} test {listing.unit}, {len(listing.classes)} classes; "
         f"{config.model.backbone} on {run.strategy.device}, {run.strategy.precision}"
-        + (f", {processes} processes" if processes > 1 else ""),
+        + (f", {processes} processes" if processes > 1 else "")
+        + (", compiled" if config.train.compile else ""),
         markup=False,
     )
     if listing.passed_over:

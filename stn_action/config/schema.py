@@ -35,6 +35,9 @@ class EvalConfig(Section):
     """Crops per clip, evenly spaced along the longer side; 1: the center crop."""
     batch_size: BatchSize = 16
     """Views (clips x crops) per batch."""
+    compile: Switch = False
+    """Compile the network of a checkpoint by `torch.compile`, in tests and predictions of many
+    videos; see `train.compile`, which also counts for the tests of its run."""
     zoom_from: ZoomFrom = "clip"
     """With `model.focus.glimpse` zoom: glimpses are cut out of the clip, or of what it shows at the
     source's own resolution, whatever `data.crop.size` is."""

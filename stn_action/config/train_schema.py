@@ -113,6 +113,9 @@ class TrainConfig(Section):
     precision: Precision = "auto"
     """Numeric precision; auto: bf16 on a GPU that supports it, float32 otherwise. On a CPU bf16
     takes about half the time where the processor has it; elsewhere it is float32, as fp16 is."""
+    compile: Switch = False
+    """Compile trunk and heads by `torch.compile`: faster steps, after minutes of compiling at the
+    start; needs a C++ compiler. Results differ by rounding; checkpoints are the same."""
     grad_accum_steps: Count = 1
     """Batches whose gradients are accumulated for one optimizer step."""
     mixup: Positive | None = None

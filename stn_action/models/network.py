@@ -21,9 +21,9 @@ from stn_action.models.old_weights import rename_old_weights
 from stn_action.models.placement import (
     Placement,
     check_placements,
-    hooked,
     in_line,
     placement_hooks,
+    watched,
 )
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.readouts.readout import Readout
@@ -180,7 +180,7 @@ class FocusedNetwork(nn.Module):
             random_theta=windows.draw(clip) if windows else None,
         )  # fmt: skip
         num_maps = hooks[-1].num_branches if self.glimpse == "tail" else 1
-        with hooked(self.trunk, self.placements, hooks):
+        with watched(self.trunk, self.placements, hooks):
             features = self.trunk_features(clip, num_maps * clip.shape[0])
         branches = self._branches(features, hooks)
         random_branch = branches.pop() if windows is not None else None

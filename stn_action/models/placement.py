@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import pairwise
 
@@ -19,6 +19,7 @@ from stn_action.models.readouts.readout import Readout
 from stn_action.models.readouts.window_readout import WindowReadout
 from stn_action.models.receptive_field import StageCells
 from stn_action.models.stages import stage
+from stn_action.models.standing_hook import hooked
 
 
 class Placement(nn.Module):
@@ -184,20 +185,21 @@ def placement_hooks(
 
 
 @contextmanager
-def hooked(
+def watched(
     trunk: nn.Module, placements: Sequence[Placement], hooks: Sequence[GlimpseHook]
 ) -> Iterator[None]:
-    """Attach hooks to the stages of placements while the trunk runs.
+    """Call the hooks of placements at their stages while the trunk runs.
 
     Raises:
         InputError: the rest of the trunk does not take their glimpses as further clips.
     """
     in_tail = any(hook.glimpse == "tail" for hook in hooks)
     stages = " and ".join(repr(placement.at) for placement in placements)
-    with ExitStack() as handles, explained(stages) if in_tail else nullcontext():
-        for placement, hook in zip(placements, hooks, strict=True):
-            handle = stage(trunk, placement.at).register_forward_hook(hook)
-            handles.callback(handle.remove)
+    modules = [stage(trunk, placement.at) for placement in placements]
+    with (
+        hooked([*zip(modules, hooks, strict=True)]),
+        explained(stages) if in_tail else nullcontext(),
+    ):
         yield
 
 

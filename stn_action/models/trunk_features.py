@@ -8,6 +8,7 @@ from stn_action.models.activation_checkpointing import refuse_reentrant
 from stn_action.models.map_layout import CHANNELS_FIRST, SQUEEZED, StageLayout
 from stn_action.models.stage_maps import stage_map
 from stn_action.models.stages import evaluating, modules_before, stage
+from stn_action.models.standing_hook import hooked
 
 
 def run_trunk(
@@ -43,11 +44,8 @@ def run_trunk(
             output = layout.map_of(output, num_rows).mean((2, 3, 4))
         caught.append(output.clone() if isinstance(output, Tensor) else output)
 
-    handle = stage(trunk, features_from).register_forward_hook(catch)
-    try:
+    with hooked([(stage(trunk, features_from), catch)]):
         trunk(clip)
-    finally:
-        handle.remove()
     if not caught:
         raise InputError(f"features_from: {features_from!r} is not part of the forward pass")
     output = caught[-1]

@@ -18,7 +18,7 @@ from stn_action.models.frozen_stages import FrozenStages
 from stn_action.models.glimpse_hook import GlimpseHook
 from stn_action.models.model_choices import WINDOW_GRADIENTS, WindowGradient
 from stn_action.models.network import FocusedNetwork
-from stn_action.models.placement import Placement, hooked
+from stn_action.models.placement import Placement, watched
 from stn_action.models.prediction import Focus, Prediction
 from stn_action.models.readouts.attention_readout import AttentionReadout
 from stn_action.models.readouts.readout import Readout
@@ -236,7 +236,7 @@ class ZoomNetwork(FocusedNetwork):
             placement.readout, look.shape[0], glimpse="pooled", extents=extents,
             given=given if placement.readout.kind else None, layout=placement.layout,
         )  # fmt: skip
-        with hooked(self.trunk, [placement], [hook]):
+        with watched(self.trunk, [placement], [hook]):
             features = self.trunk_features(look)
         windows = given
         if windows is None:

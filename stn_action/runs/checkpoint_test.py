@@ -19,6 +19,7 @@ from stn_action.data.source import ClipSource
 from stn_action.distributed import build_strategy
 from stn_action.errors import InputError
 from stn_action.launch import is_main_process
+from stn_action.models.compiled_network import compile_network
 from stn_action.models.network import FocusedNetwork
 from stn_action.runs.folder import locked_folder, write_result
 from stn_action.runs.test import TestResult, run_test
@@ -92,6 +93,8 @@ def run_checkpoint_test(
     views = evaluation_dataset(config, listing.test, source=opened.source)
     batches = full_test_loader(config, views, strategy)
     network = strategy.place(opened.network)
+    if config.eval.compile:
+        compile_network(network, "eval.compile")
     console = Console(stderr=True)
     result = run_test(config, network, batches, listing, strategy, console=console)
     return CheckpointTest(config, listing, result)

@@ -1,5 +1,7 @@
 """Average pooling that fits maps of any size."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,5 +26,13 @@ def fit_pooling(trunk: nn.Module) -> None:
     for parent in list(trunk.modules()):
         for name, pool in parent.named_children():
             if type(pool) is nn.AvgPool3d:
-                fitted = FittedAvgPool3d(pool.kernel_size, pool.stride, pool.padding)
+                # pytorchvideo's numbers may be NumPy's, which the compiler takes for tensors
+                kernel, stride, padding = map(_plain, (pool.kernel_size, pool.stride, pool.padding))
+                fitted = FittedAvgPool3d(kernel, stride, padding)
                 setattr(parent, name, fitted)
+
+
+def _plain(size: int | Sequence[int]) -> tuple[int, int, int]:
+    """Return a size of three axes as Python's own numbers."""
+    T, H, W = size if isinstance(size, Sequence) else (size, size, size)
+    return int(T), int(H), int(W)
