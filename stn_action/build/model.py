@@ -17,6 +17,7 @@ from stn_action.models.localization_weights import load_localization
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
 from stn_action.models.trunk_localization import TrunkLocalization
+from stn_action.models.weight_layout import lay_out_trunk
 from stn_action.training.checkpoint_content import check_weights, positions_in
 from stn_action.training.optim import DEFAULT_GAIN
 from stn_action.weights import read_state_dict
@@ -81,6 +82,8 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
         network.freeze_until(model.freeze_until, example_clip(config))
     if model.freeze_batch_norm or config.train.batch_norm == "frozen":
         network.freeze_batch_norm(affine=model.freeze_batch_norm)
+    if config.train.channels_last:
+        lay_out_trunk(network.trunk, example_clip(config), "train.channels_last")
     return network
 
 

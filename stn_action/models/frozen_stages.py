@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from stn_action.models.batch_norm_folding import fold_batch_norm
 from stn_action.models.stage_maps import features_at, stage_map
 from stn_action.models.stages import evaluating, stage_output
+from stn_action.models.weight_layout import lay_out_channels_last
 from stn_action.precision_choices import StoredPrecision
-
-CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
-"""Memory format of weights, by their number of axes; activations follow."""
 
 PIXELS_OF_PASS = {"cpu": 2**19, "cuda": 2**23}
 """Pixels of the frames that pass through the trunk together, by type of device: on a processor
@@ -75,9 +73,7 @@ class FrozenStages(nn.Module):
         """Return a copy with weights channels last, unless the trunk does not run with them."""
         plain = copy.deepcopy(trunk).requires_grad_(False).eval()
         changed = copy.deepcopy(plain)
-        for weight in changed.parameters():
-            if memory_format := CHANNELS_LAST.get(weight.dim()):
-                weight.data = weight.data.contiguous(memory_format=memory_format)
+        lay_out_channels_last(changed)
         try:  # of two clips: with one, convolutions may leave their output contiguous
             with torch.inference_mode(), self.autocast(example.device.type):
                 stage_output(changed, self.path, example)
