@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from stn_action.build.aligned_table import aligned_table
 from stn_action.config.schema import load_config
 from stn_action.models.backbones.backbone_table import backbone_spec, build_backbone
+from stn_action.models.backbones.frame_wise import FrameWise
 from stn_action.models.trunk_description import (
     FEWEST_CELLS,
     LOCAL,
@@ -29,6 +32,8 @@ class BackboneReport:
     weights: str | None
     """Published ones or a file; None: random ones."""
     trunk: TrunkDescription
+    shift: str | None = None
+    """How frames see each other in a frame-wise trunk, if they do."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -37,7 +42,8 @@ class BackboneReport:
             for one in self.trunk.stages
         ]
         trunk = dataclasses.asdict(self.trunk) | {"stages": stages}
-        return {"backbone": self.name, "weights": self.weights, **trunk}
+        shift = {} if self.shift is None else {"temporal_shift": self.shift}
+        return {"backbone": self.name, "weights": self.weights, **shift, **trunk}
 
     def lines(self) -> list[str]:
         """Return a table of the stages, and where heads pay."""
@@ -49,6 +55,8 @@ class BackboneReport:
         )
         table = aligned_table(HEAD, [_cells_of(one) for one in self.trunk.stages], left=HEAD[:1])
         behind = self.trunk.gmacs - sum(one.gmacs for one in self.trunk.stages)
+        if self.shift is not None:
+            table = [f"temporal shift: {self.shift}", *table]
         return [first, *table, f"behind the stages: {behind:.2f} GMACs", _advice(self.trunk)]
 
 
@@ -72,10 +80,23 @@ def describe_backbone(name: str, settings: Sequence[str] = ()) -> BackboneReport
         ],
     )  # fmt: skip
     model = config.model
-    backbone = build_backbone(model.backbone, weights=model.weights, temporal=model.temporal)
+    backbone = build_backbone(
+        model.backbone, weights=model.weights, temporal=model.temporal,
+        temporal_shift=model.temporal_shift,
+    )  # fmt: skip
     clip = backbone.spec.example_clip(config.data.clip.num_frames, config.data.crop.size)
     described = describe_trunk(backbone.trunk, clip, backbone.spec.stages)
-    return BackboneReport(model.backbone, model.weights, described)
+    return BackboneReport(model.backbone, model.weights, described, _shift_in(backbone.trunk))
+
+
+def _shift_in(trunk: nn.Module) -> str | None:
+    shift = trunk.shift if isinstance(trunk, FrameWise) else None
+    if shift is None:
+        return None
+    return (
+        f"1/{shift.divisor} of the channels each way, before the first convolution of "
+        f"{shift.num_blocks} residual blocks"
+    )
 
 
 def _cells_of(one: StageDescription) -> tuple[str, ...]:

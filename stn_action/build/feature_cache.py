@@ -225,6 +225,7 @@ def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
     """Return the fingerprint of everything that the stored maps depend on."""
     more = ["train.seed"] if config.model.weights is None else []  # of a random trunk
     more += ["train.cache_at"] if config.train.cache_at is not None else []
+    more += ["model.temporal_shift"] if config.model.temporal_shift else []
     more += ["model.focus.look_size"] if config.zooms else []
     lines = "\n".join(f"{video.name} {_size(video.path)}{video.slice_label}" for video in videos)
     return Fingerprint.of(

@@ -44,8 +44,9 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
     weights = model.weights if with_weights else None
     of_run = trunk_of_run(weights)
     backbone = build_backbone(
-        model.backbone, weights=weights if of_run is None else None, temporal=model.temporal
-    )
+        model.backbone, weights=weights if of_run is None else None, temporal=model.temporal,
+        temporal_shift=model.temporal_shift,
+    )  # fmt: skip
     settings: dict[str, Any] = {"heads": 0}
     if focus is not None:
         settings = {

@@ -48,6 +48,14 @@ def _known_backbone(name: str) -> str:
     return name
 
 
+def _no_shift_of_all(divisor: int) -> int:
+    if divisor == 1:
+        raise ValueError(
+            "expected 0 for none, or at least 2: one of so many channels goes each way"
+        )
+    return divisor
+
+
 BackboneName = Annotated[
     str,
     AfterValidator(_known_backbone),
@@ -308,6 +316,10 @@ class ModelConfig(Section):
     temporal: Temporal = "mean"
     """How image trunks join their frames: the mean over time, features together with their
     differences between frames, a small temporal convolution or a small transformer."""
+    temporal_shift: Annotated[Whole, AfterValidator(_no_shift_of_all)] = 0
+    """Temporal shift (TSM, arXiv 1811.08383) in the residual blocks of image trunks: one of so many
+    channels goes to the frame before, another to the frame after; 8 is usual. 0: none, each frame
+    is alone until `temporal`."""
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.5
     """Dropout probability before the classifiers."""
     focus: FocusConfig | None = None

@@ -118,7 +118,8 @@ class TrainConfig(Section):
     start; needs a C++ compiler. Results differ by rounding; checkpoints are the same."""
     channels_last: Switch = False
     """Store the trunk's weights, and so its maps, with their channels last, in training, tests and
-    predictions: often faster on GPUs of bf16 and for image trunks. Results differ by rounding."""
+    predictions: faster for image trunks, on a CPU slower for networks of clips. Results differ by
+    rounding."""
     grad_accum_steps: Count = 1
     """Batches whose gradients are accumulated for one optimizer step."""
     mixup: Positive | None = None

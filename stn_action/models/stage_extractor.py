@@ -41,7 +41,10 @@ class StageExtractor:
         self.path = path
         self.precision = precision
         self.device = next(network.trunk.parameters()).device
-        self.frame_wise = isinstance(network.trunk, FrameWise)
+        trunk = network.trunk
+        self.keeps_frames = isinstance(trunk, FrameWise)
+        self.frame_wise = isinstance(trunk, FrameWise) and trunk.shift is None
+        """Whether a frame's map depends on no other frame, so that any may pass together."""
         self._normalization = network.normalization
         self._first_look = network.first_look
         seen = self._first_look(example.to(self.device))
@@ -51,7 +54,7 @@ class StageExtractor:
     def map_shape(self, num_frames: int) -> tuple[int, int, int, int]:
         """Return (C, t, h, w) of the map of a clip as large as the example."""
         C, T, H, W = self._stages.example_shape
-        return C, num_frames if self.frame_wise else T, H, W
+        return C, num_frames if self.keeps_frames else T, H, W
 
     def __call__(self, clips: Tensor) -> Tensor:
         """Return the maps (B, C, t, h, w) float16, on the CPU, of clips (B, 3, T, H, W) uint8."""

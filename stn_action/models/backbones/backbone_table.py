@@ -15,6 +15,7 @@ from stn_action.models.backbones.huggingface_trunks import huggingface_spec, hug
 from stn_action.models.backbones.pytorchvideo_trunks import pytorchvideo_specs
 from stn_action.models.backbones.small3d import build_small3d
 from stn_action.models.backbones.svhn_trunks import svhn_spec
+from stn_action.models.backbones.temporal_shift import add_temporal_shift
 from stn_action.models.backbones.timm_trunks import timm_spec
 from stn_action.models.backbones.torchvision_trunks import torchvision_specs
 from stn_action.models.model_choices import PUBLISHED_WEIGHTS, Temporal, backbone_choices
@@ -71,7 +72,7 @@ def _near_names(name: str) -> list[str]:
 
 
 def build_backbone(
-    name: str, *, weights: str | None = None, temporal: Temporal = "mean"
+    name: str, *, weights: str | None = None, temporal: Temporal = "mean", temporal_shift: int = 0
 ) -> Backbone:
     """Build a trunk.
 
@@ -80,9 +81,11 @@ def build_backbone(
         weights: None, a file (state dict in .pt, .pth or .safetensors), or the name of a set that
             the trunk's library downloads: "kinetics400", "imagenet" or "pretrained".
         temporal: how a frame-wise trunk joins its frames, see `models.temporal`.
+        temporal_shift: of a frame-wise trunk, see `add_temporal_shift`; 0: none.
 
     Raises:
-        InputError: unknown name or weights, or weights that cannot be read or do not fit.
+        InputError: unknown name or weights, weights that cannot be read or do not fit, or a shift
+            of a trunk that has no place for it.
     """
     spec = backbone_spec(name)
     if weights in PUBLISHED_WEIGHTS and weights not in spec.published:
@@ -92,4 +95,6 @@ def build_backbone(
             "or none"
         )
     trunk = spec.builder(weights, temporal)
+    if temporal_shift:
+        add_temporal_shift(trunk, temporal_shift, name)
     return Backbone(trunk if spec.pack is None else PackedTrunk(trunk, spec.pack), spec)

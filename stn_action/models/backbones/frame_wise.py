@@ -1,6 +1,19 @@
 """An image network as a trunk of clips."""
 
+from typing import Protocol
+
 from torch import Tensor, nn
+
+
+class FrameShift(Protocol):
+    """What moves channels between the frames of a clip, inside the image network."""
+
+    divisor: int
+    """One of so many channels goes each way."""
+    num_frames: int
+    """Of a clip; set before the image network runs."""
+    num_blocks: int
+    """Residual blocks that shift."""
 
 
 class FrameWise(nn.Module):
@@ -20,6 +33,7 @@ class FrameWise(nn.Module):
         self.pooled_axes = (1, 2) if channels_last else (2, 3)
         self.image = image
         self.temporal = temporal
+        self.shift: FrameShift | None = None  # see `add_temporal_shift`
 
     def forward(self, clip: Tensor) -> Tensor:
         """Compute features (B, out_channels).
@@ -28,6 +42,8 @@ class FrameWise(nn.Module):
             clip: (B, 3, T, H, W); behind a stage, its features (B, C, T, H, W).
         """
         T = clip.shape[2]
+        if self.shift is not None:
+            self.shift.num_frames = T
         maps = self.image(clip.transpose(1, 2).flatten(0, 1))
         last = maps[-1] if isinstance(maps, list | tuple) else maps
         return self.temporal(last.mean(self.pooled_axes).unflatten(0, (-1, T)))

@@ -245,7 +245,7 @@ def _is_classifier(name: str) -> bool:
 
 def _remarks(state: Collection[str]) -> tuple[str, ...]:
     if any(".conv.net." in name for name in state):
-        return ("trained with a temporal shift before each block",)
+        return ("trained with a temporal shift in each block (model.temporal_shift, usually 8)",)
     return ()
 
 
