@@ -71,14 +71,7 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
             if isinstance(localization, TrunkLocalization):
                 localization.take_weights(network.trunk)
     if with_weights and focus is not None and focus.localization_weights is not None:
-        localizations = _localizations(network)
-        if not localizations:
-            raise InputError(
-                "model.focus.localization_weights: there are no windows whose localization network "
-                "could have them; set it to null"
-            )
-        for localization in localizations:
-            load_localization(localization, focus.localization_weights)
+        _load_localizations(network, focus.localization_weights)
     if model.freeze_until is not None:
         network.freeze_until(model.freeze_until, example_clip(config))
     if model.freeze_batch_norm or config.train.batch_norm == "frozen":
@@ -86,6 +79,22 @@ def build_network(config: Config, num_outputs: int, *, with_weights: bool = True
     if config.train.channels_last:
         lay_out_trunk(network.trunk, example_clip(config), "train.channels_last")
     return network
+
+
+def _load_localizations(network: FocusedNetwork, path: str | Path) -> None:
+    """Load the layers of all localization networks from a file; see `load_localization`.
+
+    Raises:
+        InputError: there are none, or the file does not fit.
+    """
+    localizations = _localizations(network)
+    if not localizations:
+        raise InputError(
+            "model.focus.localization_weights: there are no windows whose localization network "
+            "could have them; set it to null"
+        )
+    for localization in localizations:
+        load_localization(localization, path)
 
 
 def _localizations(network: FocusedNetwork) -> list[nn.Module]:

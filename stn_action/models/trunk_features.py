@@ -33,25 +33,34 @@ def run_trunk(
     """
     if features_from is None:
         return _rows(trunk(clip), num_rows, clip.shape[0])
-    with_gradients = torch.is_grad_enabled()
-    caught: list[object] = []
-
-    def catch(module: nn.Module, inputs: object, output: object) -> None:
-        if with_gradients:
-            refuse_reentrant(f"{features_from!r}, where features_from takes the features,")
-        is_map = layout != CHANNELS_FIRST or (isinstance(output, Tensor) and output.dim() > 3)
-        if is_map:  # at once: the next layer may work in place
-            output = layout.map_of(output, num_rows).mean((2, 3, 4))
-        caught.append(output.clone() if isinstance(output, Tensor) else output)
-
-    with hooked([(stage(trunk, features_from), catch)]):
+    hook = _FeaturesHook(features_from, layout, num_rows)
+    with hooked([(stage(trunk, features_from), hook)]):
         trunk(clip)
-    if not caught:
+    if not hook.caught:
         raise InputError(f"features_from: {features_from!r} is not part of the forward pass")
-    output = caught[-1]
+    output = hook.caught[-1]
     if isinstance(output, Tensor) and output.dim() == 2 and output.shape[0] % num_rows == 0:
         return output.unflatten(0, (num_rows, -1)).mean(1)
     return _rows(output, num_rows, clip.shape[0])
+
+
+class _FeaturesHook:
+    """A forward hook that keeps the features, (N, D) of maps."""
+
+    def __init__(self, path: str, layout: StageLayout, num_rows: int) -> None:
+        self.path = path
+        self.layout = layout
+        self.num_rows = num_rows
+        self.with_gradients = torch.is_grad_enabled()
+        self.caught: list[object] = []
+
+    def __call__(self, module: nn.Module, inputs: object, output: object) -> None:
+        if self.with_gradients:
+            refuse_reentrant(f"{self.path!r}, where features_from takes the features,")
+        is_map = isinstance(output, Tensor) and output.dim() > 3
+        if is_map or self.layout != CHANNELS_FIRST:  # at once: the next layer may work in place
+            output = self.layout.map_of(output, self.num_rows).mean((2, 3, 4))
+        self.caught.append(output.clone() if isinstance(output, Tensor) else output)
 
 
 def keep_trunk_until(
