@@ -1,17 +1,21 @@
-"""Tracking: detections of single frames to tubes of persons, by ByteTrack.
+"""Tracking: detections of single frames to tubes of persons, by ByteTrack unless told otherwise.
 
-Source: Zhang et al. 2022, arXiv 2110.06864, as the package `trackers` implements it. One departure:
-its tracker assigns an id only at the second detection; the box of the first is restored here.
+Source: ByteTrack, Zhang et al. 2022, arXiv 2110.06864; BoT-SORT, Aharon et al. 2022, arXiv
+2206.14651; OC-SORT, Cao et al. 2023, arXiv 2203.14360, all as the package `trackers` implements
+them. One departure: a tracker assigns an id only at the second detection; the box of the first is
+restored here.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from stn_action.errors import InputError
 from stn_action.person.detectors.detector_base import Detections
 from stn_action.person.tube import Tube
 
@@ -23,27 +27,88 @@ MIN_IOU_OF_FIRST = 0.3
 """Minimum overlap of the first and the second box of a person."""
 
 
-@dataclass
-class _Track:
-    """The boxes of one person so far."""
+TRACKERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "bytetrack": ("ByteTrackTracker", {"track_activation_threshold": MIN_SCORE_OF_NEW}),
+    "botsort": (
+        "BoTSORTTracker",
+        {
+            "track_activation_threshold": MIN_SCORE_OF_NEW,
+            "instant_first_frame_activation": False,
+        },
+    ),
+    "ocsort": ("OCSORTTracker", {}),
+}
+"""Name to the class in `trackers`, and what it takes besides the settings of all. BoT-SORT also
+sees the images, from which it estimates the motion of the camera."""
 
-    frames: list[int] = field(default_factory=list)
-    boxes: list[Tensor] = field(default_factory=list)
-    scores: list[Tensor] = field(default_factory=list)
 
-    def add(self, frame: int, box: Tensor, score: Tensor) -> None:
-        self.frames.append(frame)
-        self.boxes.append(box)
-        self.scores.append(score)
+class TrackedBox(NamedTuple):
+    """The box of a person in one frame."""
 
-    def tube(self) -> Tube:
-        return Tube(torch.tensor(self.frames), torch.stack(self.boxes), torch.stack(self.scores))
+    track: int
+    """Number of the person, given by the tracker."""
+    frame: int
+    """Number of the frame."""
+    box: Tensor
+    """(4,) float32 xyxy, pixels."""
+    score: Tensor
+    """() float32, of the detection."""
+
+
+class PeopleTracker:
+    """A tracker that is given the detections of one frame after the other."""
+
+    def __init__(self, detections_per_second: float, kind: str = "bytetrack") -> None:
+        """Start without people.
+
+        Args:
+            detections_per_second: processed frames per second of video.
+            kind: a key of `TRACKERS`.
+
+        Raises:
+            ModuleNotFoundError: the extra `people` is not installed.
+            InputError: there is no such tracker, or the installed `trackers` lacks it.
+        """
+        self._tracker = _tracker(detections_per_second, kind)
+        self._takes_images = kind == "botsort"
+        self._known: set[int] = set()
+        self._before: tuple[int, Detections] | None = None
+
+    def update(
+        self, frame: int, detections: Detections, image: np.ndarray | None = None
+    ) -> list[TrackedBox]:
+        """Return the boxes that are of persons, that of a new person's first detection too.
+
+        Args:
+            frame: its number.
+            detections: of this frame; there may be none.
+            image: (H, W, 3) uint8 RGB, for trackers that look at it; None: they do without.
+
+        Raises:
+            ValueError: frame numbers do not increase.
+        """
+        before = self._before
+        if before is not None and frame <= before[0]:
+            raise ValueError(f"frames must increase, got {frame} after {before[0]}")
+        bgr = image[..., ::-1] if self._takes_images and image is not None else None
+        rows, names = _update(self._tracker, detections, bgr)
+        found: list[TrackedBox] = []
+        for row, name in zip(rows, names, strict=True):
+            box, score = detections.boxes[row], detections.scores[row]
+            if name not in self._known:
+                self._known.add(name)
+                found += _first_box(name, before, box)
+            found.append(TrackedBox(name, frame, box, score))
+        nameless = torch.ones(len(detections.scores), dtype=torch.bool)
+        nameless[rows] = False
+        self._before = frame, Detections(detections.boxes[nameless], detections.scores[nameless])
+        return found
 
 
 def track_people(
     found: Iterable[tuple[int, Detections]], *, detections_per_second: float
 ) -> tuple[Tube, ...]:
-    """Track the persons of one video.
+    """Track the persons of one video by ByteTrack.
 
     Args:
         found: frame number and detections of every processed frame, in order of time,
@@ -57,46 +122,63 @@ def track_people(
         ModuleNotFoundError: the extra `people` is not installed.
         ValueError: frame numbers do not increase.
     """
-    tracker = _tracker(detections_per_second)
+    tracker = PeopleTracker(detections_per_second)
     tracks: dict[int, _Track] = {}
-    before: tuple[int, Detections] | None = None
     for frame, detections in found:
-        if before is not None and frame <= before[0]:
-            raise ValueError(f"frames must increase, got {frame} after {before[0]}")
-        rows, names = _update(tracker, detections)
-        for row, name in zip(rows, names, strict=True):
-            box, score = detections.boxes[row], detections.scores[row]
-            if name not in tracks:
-                tracks[name] = _begun(before, box)
-            tracks[name].add(frame, box, score)
-        nameless = torch.ones(len(detections.scores), dtype=torch.bool)
-        nameless[rows] = False
-        before = frame, Detections(detections.boxes[nameless], detections.scores[nameless])
+        for one in tracker.update(frame, detections):
+            tracks.setdefault(one.track, _Track()).add(one)
     return tuple(tracks[name].tube() for name in sorted(tracks))
 
 
-def require_tracker() -> None:
+def require_tracker(kind: str = "bytetrack") -> None:
     """Check that people can be tracked.
 
     Raises:
         ModuleNotFoundError: the extra `people` is not installed.
+        InputError: there is no such tracker, or the installed `trackers` lacks it.
     """
-    _tracker(1.0)
+    _tracker(1.0, kind)
 
 
-def _tracker(detections_per_second: float):
-    from trackers import ByteTrackTracker
+@dataclass
+class _Track:
+    """The boxes of one person so far."""
 
-    return ByteTrackTracker(
+    frames: list[int] = field(default_factory=list)
+    boxes: list[Tensor] = field(default_factory=list)
+    scores: list[Tensor] = field(default_factory=list)
+
+    def add(self, one: TrackedBox) -> None:
+        self.frames.append(one.frame)
+        self.boxes.append(one.box)
+        self.scores.append(one.score)
+
+    def tube(self) -> Tube:
+        return Tube(torch.tensor(self.frames), torch.stack(self.boxes), torch.stack(self.scores))
+
+
+def _tracker(detections_per_second: float, kind: str):
+    import trackers
+
+    if kind not in TRACKERS:
+        raise InputError(f"--tracker must be one of {', '.join(TRACKERS)}, got {kind!r}")
+    name, settings = TRACKERS[kind]
+    if not hasattr(trackers, name):
+        present = [one for one, (other, _) in TRACKERS.items() if hasattr(trackers, other)]
+        raise InputError(
+            f"--tracker {kind}: the installed package trackers has no {name}; it has "
+            f"{', '.join(present)}; pip install --upgrade trackers"
+        )
+    return getattr(trackers, name)(
         lost_track_buffer=round(30 * SECONDS_LOST),  # in frames of 1/30 s, whatever frame_rate is
         frame_rate=detections_per_second,
-        track_activation_threshold=MIN_SCORE_OF_NEW,
         high_conf_det_threshold=MIN_SCORE_OF_NEW,
         minimum_consecutive_frames=2,
+        **settings,
     )
 
 
-def _update(tracker, detections: Detections) -> tuple[list[int], list[int]]:
+def _update(tracker, detections: Detections, bgr: np.ndarray | None) -> tuple[list[int], list[int]]:
     """Return the rows of the detections that belong to a track, and the tracks' ids."""
     import supervision
 
@@ -105,22 +187,21 @@ def _update(tracker, detections: Detections) -> tuple[list[int], list[int]]:
         confidence=detections.scores.numpy(),
         data={"row": np.arange(len(detections.scores))},
     )
-    result = tracker.update(given)
+    result = tracker.update(given) if bgr is None else tracker.update(given, frame=bgr)
     if len(result) == 0:
         return [], []
     named = result.tracker_id >= 0
     return result.data["row"][named].tolist(), result.tracker_id[named].tolist()
 
 
-def _begun(before: tuple[int, Detections] | None, box: Tensor) -> _Track:
-    """Start a track, with the box of the person's first detection if there is one."""
-    track = _Track()
+def _first_box(name: int, before: tuple[int, Detections] | None, box: Tensor) -> list[TrackedBox]:
+    """Return the box of a new person's first detection, if there is one."""
     if before is None or len(before[1].scores) == 0:
-        return track
+        return []
     frame, detections = before
     overlap = box_iou(box[None], detections.boxes)[0]
     overlap[detections.scores < MIN_SCORE_OF_NEW] = 0
     best = int(overlap.argmax())
-    if overlap[best] >= MIN_IOU_OF_FIRST:
-        track.add(frame, detections.boxes[best], detections.scores[best])
-    return track
+    if overlap[best] < MIN_IOU_OF_FIRST:
+        return []
+    return [TrackedBox(name, frame, detections.boxes[best], detections.scores[best])]
