@@ -1,8 +1,6 @@
 """Detection and tracking of the people in one video."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +10,11 @@ from stn_action.geometry.boxes import box_sizes, clip_boxes
 from stn_action.person.detectors.detector_base import Detections, Detector
 from stn_action.person.tracker import track_people
 from stn_action.person.video_people import VideoPeople
+from stn_action.video.ahead import batches_ahead
 from stn_action.video.backend_table import open_video
 from stn_action.video.content import video_checksum
 from stn_action.video.reader import VideoReader
 from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS, Reader
-
-NumberedImages = list[tuple[int, np.ndarray]]
-"""Frame numbers and their images (H, W, 3)."""
 
 
 def detect_people(
@@ -83,19 +79,19 @@ def detect_frames(
     Yields:
         Frame number and detections, clipped to the image.
     """
-    frames = reader.stream(every)
+    for batch in batches_ahead(reader.stream(every), batch_size):
+        images = [image for _, image, _ in batch]
+        found = detect_in(images, detector, reader.size_hw)
+        yield from zip([index for index, _, _ in batch], found, strict=True)
 
-    def next_batch() -> NumberedImages:
-        return [(index, image) for index, image, _ in islice(frames, batch_size)]
 
-    with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(next_batch)
-        while batch := coming.result():
-            coming = ahead.submit(next_batch)
-            images = torch.from_numpy(np.stack([image for _, image in batch]))
-            found = detector.detect(images.permute(0, 3, 1, 2))  # (B, 3, H, W)
-            for (index, _), detections in zip(batch, found, strict=True):
-                yield index, _clipped(detections, reader.size_hw)
+def detect_in(
+    images: Sequence[np.ndarray], detector: Detector, size_hw: tuple[int, int]
+) -> list[Detections]:
+    """Detect persons in some images (H, W, 3) uint8 RGB of one size; boxes are clipped to it."""
+    stacked = torch.from_numpy(np.stack(images))
+    found = detector.detect(stacked.permute(0, 3, 1, 2))  # (B, 3, H, W)
+    return [_clipped(one, size_hw) for one in found]
 
 
 def _clipped(found: Detections, size_hw: tuple[int, int]) -> Detections:
