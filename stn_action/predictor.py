@@ -17,14 +17,13 @@ from torch import Tensor
 from stn_action.batch import Batch, Sample, class_probabilities, collate
 from stn_action.build.crop_settings import crop_of, mean_color_of
 from stn_action.build.data import evaluation_dataset, evaluation_loader
+from stn_action.build.given_views import given_views
 from stn_action.build.people import people_of, tubes_of
 from stn_action.build.video_sets import unlabeled_video
 from stn_action.config.schema import Config
 from stn_action.data.clips import ClipDataset
-from stn_action.data.frame_sampling import ClipSampling
-from stn_action.data.source import ClipSource, read_person
+from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
-from stn_action.data.view_choice import fixed_views
 from stn_action.distributed import precision_on
 from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
@@ -38,7 +37,7 @@ from stn_action.person.store.people_file import open_people
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
 from stn_action.video.frame_array import FrameArray
-from stn_action.video.reader import VideoError, VideoReader
+from stn_action.video.reader import VideoError
 
 
 class Predictor:
@@ -173,8 +172,19 @@ class Predictor:
                 found = VideoPeople(given.name, tuple(tubes or ()))
                 kept = tubes_of(self.config).kept(found.tubes_in(reader.size_hw))
                 kept = tubes_with_error(kept, crop_of(self.config).box_error, given.name)
-                batch = collate([(self._views(reader, kept), [])])
+                batch = collate([(given_views(self.config, reader, kept), [])])
             return self._prediction(given, batch, person_found=bool(kept))
+
+    def predict_samples(self, samples: Sequence[Sample], name: str) -> VideoPrediction:
+        """Predict clips that are already made, each one as a view.
+
+        Args:
+            samples: at least one.
+            name: of what they show.
+        """
+        with self._lock:
+            batch = collate([(list(samples), [])])
+            return self._prediction(unlabeled_video(Path(name)), batch, person_found=False)
 
     def predict_all(
         self, videos: Sequence[Video], *, num_crops: int | None = None
@@ -243,22 +253,6 @@ class Predictor:
         )  # fmt: skip
         unlabeled = [replace(video, target=0) for video in videos]  # whatever kind of target
         return evaluation_dataset(self.config, unlabeled, crops=num_crops, source=source)
-
-    def _views(self, reader: VideoReader, tubes: tuple[Tube, ...]) -> list[Sample]:
-        """Return all views of frames and people that were given."""
-        data, evaluation = self.config.data, self.config.eval
-        sampling, crop = ClipSampling(**dict(data.clip)), crop_of(self.config)
-        select, fill = data.tubes.select, crop.fill(mean_color_of(self.config))
-        choice = fixed_views(
-            sampling, evaluation.num_clips, evaluation.num_crops,
-            keep_source=evaluation.zoom_from == "source",
-        )  # fmt: skip
-        views = [
-            view
-            for person in range(max(1, len(tubes)) if select == "all" else 1)
-            for view in read_person(reader, tubes, person, choice, crop, select, fill=fill)
-        ]
-        return [view.sample(torch.tensor(0), 0, number) for number, view in enumerate(views)]
 
     @torch.inference_mode()
     def _prediction(
