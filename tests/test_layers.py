@@ -33,8 +33,8 @@ BELOW: list[set[str]] = [
 HEAVY = {
     "accelerate": {"distributed.py"},
     "av": {
-        "jobs/inspection.py", "video/container.py", "video/decoding.py", "video/pyav.py",
-        "video/writer.py",
+        "jobs/inspection.py", "video/container.py", "video/decoding.py", "video/live_stream.py",
+        "video/pyav.py", "video/writer.py",
     },
     "decord": {"video/decord_backend.py"},
     "h5py": {"person/formats/digit_struct.py"},

@@ -62,7 +62,7 @@ def split_checkpoints(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _file(word: str) -> str:
-    if _exists(word):
+    if _exists(word) or "://" in word:  # URLs have `=` in them, too
         return word
     key, equals, _ = word.partition("=")
     if equals:

@@ -1,0 +1,165 @@
+"""Cameras, network streams and pipes: frames in the order in which they come, each once."""
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from stn_action.video.container import frame_orientation, is_believed
+from stn_action.video.reader import VideoError, too_large_error
+from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS
+
+PIPE = "-"
+"""The name of the standard input."""
+PROTOCOLS = "crypto,hls,http,httpproxy,https,rtmp,rtmps,rtp,rtsp,rtsps,srt,srtp,tcp,tls,udp,udplite"
+"""What a network stream may open; not files of this machine, which a playlist could name."""
+WAIT_SECONDS = 20.0
+"""A network stream that gives nothing for longer has ended."""
+
+TimedImage = tuple[int, np.ndarray, float]
+"""Number of a frame, its image (H, W, 3) uint8 RGB and its time in seconds from the first frame."""
+
+
+class LiveStream(NamedTuple):
+    """An open stream, which can be read once."""
+
+    name: str
+    """As it was given, without a password."""
+    fps: float
+    """Frames per second, as the stream gives it; 25 if it does not."""
+    frames: Iterator[TimedImage]
+    """Ends with the stream; it raises `VideoError` where the frames change their size."""
+
+
+def is_live(name: str) -> bool:
+    """Return whether a name is of a camera, a network stream or a pipe, and of no file.
+
+    >>> is_live("0"), is_live("-"), is_live("rtsp://10.0.0.7/main"), is_live("walk.mp4")
+    (True, True, True, False)
+    """
+    live = name == PIPE or re.fullmatch(r"[0-9]{1,3}|[a-z][a-z0-9+.-]*://.*", name)
+    return bool(live) and not Path(name).exists()
+
+
+def open_live(
+    name: str, *, max_pixels: int = MAX_PIXELS, pipe: BinaryIO | None = None
+) -> LiveStream:
+    """Open a stream.
+
+    Args:
+        name: number of a camera, URL of a network stream, or "-" for the standard input.
+        max_pixels: largest number of pixels of a frame.
+        pipe: read in place of the standard input.
+
+    Raises:
+        VideoError: it cannot be opened, or holds no video.
+    """
+    if name.isdigit():
+        return _open_camera(int(name))
+    options = {"max_pixels": str(max_pixels)}
+    shown = re.sub(r"//[^/@]*@", "//", name)
+    try:
+        if name == PIPE:
+            source, allowed, shown = pipe or sys.stdin.buffer, "pipe", "standard input"
+        else:
+            source, allowed = name, PROTOCOLS
+        options["protocol_whitelist"] = allowed
+        container = av.open(source, "r", options=options, timeout=WAIT_SECONDS)
+    except (FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        remedy = (
+            "expected a format that needs no seeking: MPEG-TS, Matroska, or fragmented MP4"
+            if name == PIPE
+            else "expected the URL of a video stream, as in rtsp://HOST/PATH"
+        )
+        raise VideoError(f"{shown}: cannot be opened ({reason}); {remedy}") from None
+    if not container.streams.video:
+        container.close()
+        raise VideoError(f"{shown}: holds no video stream")
+    rate = container.streams.video[0].average_rate
+    fps = float(rate) if rate and is_believed(float(rate)) else DEFAULT_FPS
+    return LiveStream(shown, fps, _decoded(container, shown, fps, max_pixels))
+
+
+def _decoded(
+    container: InputContainer, name: str, fps: float, max_pixels: int
+) -> Iterator[TimedImage]:
+    """Decode a stream to its end; times that do not increase are those of equal distances."""
+    size_hw: tuple[int, int] | None = None
+    first, last = None, 0.0
+    with container:
+        stream = container.streams.video[0]
+        stream.codec_context.options = {"max_pixels": str(max_pixels)}
+        for index, frame in enumerate(_intact_frames(container, stream)):
+            if frame.height * frame.width > max_pixels:
+                raise too_large_error(Path(name), (frame.height, frame.width), max_pixels)
+            turned = frame_orientation(frame, Path(name)).shown(frame.to_ndarray(format="rgb24"))
+            image = np.ascontiguousarray(turned)
+            size_hw = _same_size(image, size_hw, index, name)
+            first = frame.time if first is None else first
+            seconds = None if frame.time is None or first is None else frame.time - first
+            if index == 0:
+                last = 0.0
+            else:
+                last = seconds if seconds is not None and seconds > last else last + 1 / fps
+            yield index, image, last
+
+
+def _intact_frames(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """Yield the frames that can be decoded; a connection that breaks is the end of the stream."""
+    try:
+        for packet in container.demux(stream):
+            try:
+                yield from cast(list[av.VideoFrame], packet.decode())
+            except FFmpegError:
+                continue  # damage on the way
+    except FFmpegError:
+        return
+
+
+def _open_camera(number: int) -> LiveStream:
+    camera = cv2.VideoCapture(number)
+    if not camera.isOpened():
+        raise VideoError(
+            f"camera {number} cannot be opened; expected the number of a camera of this machine, "
+            "the first is 0, which no other program uses"
+        )
+    rate = float(camera.get(cv2.CAP_PROP_FPS))
+    fps = rate if is_believed(rate) else DEFAULT_FPS
+    return LiveStream(f"camera {number}", fps, _camera_frames(camera, f"camera {number}"))
+
+
+def _camera_frames(camera: cv2.VideoCapture, name: str) -> Iterator[TimedImage]:
+    """Read a camera until it ends; the time of a frame is when it was read."""
+    size_hw, index, start = None, 0, time.monotonic()
+    try:
+        while True:
+            found, bgr = camera.read()
+            if not found:
+                return
+            image = np.ascontiguousarray(bgr[..., ::-1], dtype=np.uint8)
+            size_hw = _same_size(image, size_hw, index, name)
+            yield index, image, 0.0 if index == 0 else time.monotonic() - start
+            index += 1
+    finally:
+        camera.release()
+
+
+def _same_size(
+    image: np.ndarray, size_hw: tuple[int, int] | None, index: int, name: str
+) -> tuple[int, int]:
+    found = image.shape[0], image.shape[1]
+    if size_hw not in (None, found):
+        raise VideoError(
+            f"{name}: frame {index} is {found[1]}x{found[0]} pixels, the first "
+            f"{size_hw[1]}x{size_hw[0]}; give the parts of one size one by one"
+        )
+    return found
