@@ -1,51 +1,59 @@
-"""Predict classes of videos: python tools/predict.py --checkpoint P VIDEO... [key=value ...]."""
+"""Predict classes of videos: python tools/predict.py --checkpoint P VIDEO... [key=value ...].
+
+With --out, who does what when in one long video, a camera (its number), a network stream (its URL)
+or a pipe (-): python tools/predict.py --checkpoint P VIDEO --people DETECTOR --out DIR.
+"""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from functools import partial
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import ends_cleanly, finite_number, user_path
+
+KINDS = "torchvision:NAME[=WEIGHTS] | onnx:PATH[@SIDE] | python:MODULE:NAME"
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then predict."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--checkpoint", type=user_path, required=True, help="last.pt or best.pt of a run"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--top", type=int, default=3, help="classes to print (default: 3)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
-    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="videos, or folders of videos")
+    add = parser.add_argument
+    add("--checkpoint", type=user_path, required=True, help="last.pt or best.pt of a run")
+    add("--top", type=int, default=3, help="classes to print (default: 3)")
+    add("--json", action="store_true", help="print one JSON object per line")
+    add("videos", nargs="+", metavar="VIDEO", help="videos, or folders of videos")
+    add = parser.add_argument_group("timeline").add_argument
+    add("--out", type=user_path, help="folder for the timeline of one video or stream")
+    add("--people", metavar="DETECTOR", help=f"detect and track people: {KINDS}")
+    add("--whole-frame", action="store_true", help="classify the whole frame, no people")
+    add("--every", type=finite_number, help="seconds between windows (default: half a window)")
+    add("--tracker", default="bytetrack", help="bytetrack, botsort or ocsort")
+    add("--detect-every", type=int, default=3, help="detect in every n-th frame (default: 3)")
+    add("--no-mp4", action="store_true", help="do not write the annotated video")
     options = parser.parse_intermixed_args(arguments)
     if options.top < 1:
         parser.error(f"--top must be at least 1, got {options.top}")
+    timeline = options.out is not None
+    if (options.people is not None) + options.whole_frame != timeline:
+        parser.error("a timeline needs --out, and either --people DETECTOR or --whole-frame")
 
-    from stn_action.build.video_sets import names_a_part, videos_named
     from stn_action.config.command_line import files_and_settings
-    from stn_action.evaluation.video_prediction import VideoPrediction
-    from stn_action.predictor import Predictor
-    from stn_action.progress import show_progress
+    from stn_action.runs.timeline import TimelinePlan, write_timeline
+    from stn_action.runs.video_classes import class_lines
 
-    names, settings = files_and_settings(options.videos)
-    own_files = names_a_part(names)  # of the checkpoint's data set
-    predictor = Predictor.load(options.checkpoint, settings, own_files=own_files)
-    tell = partial(print, file=sys.stderr)
-    videos = videos_named(names, predictor.config, announce=tell)
-    if note := predictor.whole_frame_note(videos):
-        tell(note)
-    predictions = show_progress(predictor.predict_all(videos), total=len(videos), what="predicting")
-    for video, found in zip(videos, predictions, strict=True):
-        is_read = isinstance(found, VideoPrediction)
-        top, failure = (found.top(options.top), None) if is_read else ([], found.failure)
-        shown = video.name if video.is_slice else str(video.path)  # a file may have many slices
-        if options.json:
-            print(json.dumps({"video": shown, "top": top, "failure": failure}))
-        else:
-            classes = "  ".join(f"{name} {value:.1%}" for name, value in top)
-            print(f"{shown}: {classes or failure}")
+    words = files_and_settings(options.videos)
+    if timeline:
+        numbers = options.every, options.tracker, options.detect_every
+        plan = TimelinePlan(options.people, *numbers, make_mp4=not options.no_mp4)
+        tell = partial(print, flush=True)
+        return write_timeline(options.checkpoint, *words, options.out, plan, tell=tell)
+    notes = partial(print, file=sys.stderr)
+    for line in class_lines(options.checkpoint, *words, options.top, notes, as_json=options.json):
+        print(line)
+    return None
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ TimedImage = tuple[int, np.ndarray, float]
 """Number of a frame, its image (H, W, 3) uint8 RGB and its time in seconds from the first frame."""
 
 
-class LiveStream(NamedTuple):
-    """An open stream, which can be read once."""
+class FrameStream(NamedTuple):
+    """An open camera, stream or file, which is read once."""
 
     name: str
     """As it was given, without a password."""
@@ -51,7 +51,7 @@ def is_live(name: str) -> bool:
 
 def open_live(
     name: str, *, max_pixels: int = MAX_PIXELS, pipe: BinaryIO | None = None
-) -> LiveStream:
+) -> FrameStream:
     """Open a stream.
 
     Args:
@@ -86,7 +86,7 @@ def open_live(
         raise VideoError(f"{shown}: holds no video stream")
     rate = container.streams.video[0].average_rate
     fps = float(rate) if rate and is_believed(float(rate)) else DEFAULT_FPS
-    return LiveStream(shown, fps, _decoded(container, shown, fps, max_pixels))
+    return FrameStream(shown, fps, _decoded(container, shown, fps, max_pixels))
 
 
 def _decoded(
@@ -125,7 +125,7 @@ def _intact_frames(container: InputContainer, stream: av.VideoStream) -> Iterato
         return
 
 
-def _open_camera(number: int) -> LiveStream:
+def _open_camera(number: int) -> FrameStream:
     camera = cv2.VideoCapture(number)
     if not camera.isOpened():
         raise VideoError(
@@ -134,7 +134,7 @@ def _open_camera(number: int) -> LiveStream:
         )
     rate = float(camera.get(cv2.CAP_PROP_FPS))
     fps = rate if is_believed(rate) else DEFAULT_FPS
-    return LiveStream(f"camera {number}", fps, _camera_frames(camera, f"camera {number}"))
+    return FrameStream(f"camera {number}", fps, _camera_frames(camera, f"camera {number}"))
 
 
 def _camera_frames(camera: cv2.VideoCapture, name: str) -> Iterator[TimedImage]:
