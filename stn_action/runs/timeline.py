@@ -157,6 +157,11 @@ class TimelineRun:
         )  # fmt: skip
         self._num_short = self._num_windows = 0
 
+    @property
+    def tracks(self) -> Sequence[LiveTrack]:
+        """Those that are not finished with."""
+        return self._people.tracks
+
     def frames(self, should_stop: Callable[[], bool]) -> Iterator[Image]:
         """Detect, track and classify; yield the frames that are drawn, as soon as they can be.
 

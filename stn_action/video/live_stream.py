@@ -80,7 +80,10 @@ def open_live(
             if name == PIPE
             else "expected the URL of a video stream, as in rtsp://HOST/PATH"
         )
-        raise VideoError(f"{shown}: cannot be opened ({reason}); {remedy}") from None
+        raise VideoError(
+            f"{shown}: cannot be opened ({reason}); {remedy}; frames of more than {max_pixels:,} "
+            "pixels (data.max_pixels) are refused"
+        ) from None
     if not container.streams.video:
         container.close()
         raise VideoError(f"{shown}: holds no video stream")

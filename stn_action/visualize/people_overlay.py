@@ -16,6 +16,7 @@ from stn_action.visualize.frame_overlay import distinct_points
 from stn_action.visualize.heat_overlay import contour
 from stn_action.visualize.images import (
     BLACK,
+    WHITE,
     Color,
     Image,
     fit_text,
@@ -23,7 +24,7 @@ from stn_action.visualize.images import (
     resize_image,
     text_width,
 )
-from stn_action.visualize.legend import HEAD_COLORS, head_color
+from stn_action.visualize.legend import HEAD_COLORS
 from stn_action.visualize.lines import draw_lines, draw_outline
 
 UNKNOWN: Color = (190, 190, 190)
@@ -71,7 +72,7 @@ def draw_people(
     height = max(9, round(min(size_hw) / 34))
     width = max(1, round(min(size_hw) / 240))
     for person in people:
-        _draw_attention(view, person, scale, width)
+        _draw_attention(view, person, scale)
     for person in people:
         left, top = 0.0, 0.0
         if person.box is not None:
@@ -83,19 +84,17 @@ def draw_people(
     return view
 
 
-def _draw_attention(view: Image, person: ShownPerson, scale: float, width: int) -> None:
-    heads = 0
+def _draw_attention(view: Image, person: ShownPerson, scale: float) -> None:
+    """Draw windows and contours, thin and white: colors are those of classes."""
     if person.outlines is not None:
-        heads = len(person.outlines)
-        for head, outline in enumerate(person.outlines.double().numpy() * scale):
+        for outline in person.outlines.double().numpy() * scale:
             points = distinct_points(outline)
             if len(points):
-                draw_outline(view, points, head_color(head), width)
+                draw_outline(view, points, WHITE, 1)
     for one in person.heat:
         for weights in one.weights:
             lines = contour(weights, one.edges.double().numpy() * scale)
-            draw_lines(view, list(lines), head_color(heads), width)
-            heads += 1
+            draw_lines(view, list(lines), WHITE, 1)
 
 
 def _draw_text(view: Image, person: ShownPerson, left: int, top: int, height: int) -> None:
