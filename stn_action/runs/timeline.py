@@ -263,8 +263,8 @@ def _checked_detector(
     """Check all that can be before the video is opened, and build the detector."""
     if len(names) != 1:
         raise InputError(
-            f"--out: a timeline is of one video, got {len(names)} ({', '.join(names[:3])}); give "
-            "one, and run others one by one"
+            f"--out: a timeline is of one video, got {', '.join(names[:3]) or 'none'}; give one, "
+            "and others one by one"
         )
     if predictor.positions > 1:
         raise InputError(

@@ -173,7 +173,7 @@ def test_what_is_before_a_change_of_size_is_written(checkpoint, tmp_path, capsys
         ([*DETECTOR, "--detect-every", "0"], "--detect-every must be at least 1, got 0"),
         ([*DETECTOR, "--tracker", "deepsort"], "--tracker must be one of bytetrack, botsort, ocso"),
         (["--people", "magic"], "--detector must be torchvision"),
-        ([*DETECTOR, "other.mp4"], "a timeline is of one video, got 2"),
+        ([*DETECTOR, "other.mp4"], "scene.mp4, other.mp4; give one"),
         ([*DETECTOR, "data.crop.box_error=mild"], "data.crop.box_error: is for tests"),
     ],
 )
