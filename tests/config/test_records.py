@@ -12,7 +12,8 @@ from stn_action.build.augment_settings import STEPS
 from stn_action.config.augment_schema import AugmentConfig
 from stn_action.config.box_error_schema import BoxErrorConfig
 from stn_action.config.data_schema import ClipConfig, CropConfig, TubesConfig
-from stn_action.config.model_schema import FocusConfig, ModelConfig
+from stn_action.config.focus_schema import FocusConfig
+from stn_action.config.model_schema import ModelConfig
 from stn_action.config.sections import section_of
 from stn_action.config.train_schema import OptimConfig, TrainConfig
 from stn_action.data.augment import Augment

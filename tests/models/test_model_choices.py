@@ -11,5 +11,7 @@ def test_a_trunk_has_a_row_or_a_library():
     assert is_backbone_name("timm/resnet18")
     for name in ("timm/", "timm", "timm/ ", "small3d/big", "torchvision/r4d", "resnet18", ""):
         assert not is_backbone_name(name), name
-    assert backbone_choices().endswith(", timm/<model>, digits/<model>, svhn/<model> or small3d")
+    assert backbone_choices().endswith(
+        ", timm/<model>, digits/<model>, svhn/<model>, hf/<model> or small3d"
+    )
     assert "pytorchvideo/slow_r50, " in backbone_choices()

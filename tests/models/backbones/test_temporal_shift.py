@@ -102,7 +102,7 @@ def test_copies_and_folded_convolutions_are_told_the_length_of_clips():
 
 def test_stored_maps_are_of_entire_clips(monkeypatch):
     trunk = trunk_of(2)
-    network = FocusedNetwork(trunk, None, at="", num_features=CHANNELS, num_classes=2).eval()
+    network = FocusedNetwork(trunk, num_features=CHANNELS, num_classes=2).eval()
     extract = StageExtractor(network, "image.2", torch.zeros(1, 3, 2, 8, 8))
     assert extract.map_shape(5) == (CHANNELS, 5, 8, 8)
     clips = torch.rand(3, 3, 5, 8, 8)
