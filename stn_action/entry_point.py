@@ -13,6 +13,7 @@ from pathlib import Path
 import stn_action
 
 TOOLS = {
+    "init": ("init", "write a configuration for your own videos"),
     "train": ("train", "train by a configuration"),
     "evaluate": ("evaluate", "test a checkpoint"),
     "predict": ("predict", "predict classes of videos"),

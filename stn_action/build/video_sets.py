@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from stn_action.build.data import fold_configs, load_listing, read_listing
 from stn_action.config.folder_settings import data_of_folder
@@ -21,6 +22,7 @@ from stn_action.data.video_table import Video
 from stn_action.errors import InputError
 from stn_action.video.suffixes import FRAMES_IN_WORDS, SUFFIXES_IN_WORDS
 
+Picked = TypeVar("Picked")
 Announce = Callable[[str], None]
 """Called with a line for the user."""
 
@@ -107,7 +109,7 @@ def names_a_part(names: Sequence[str]) -> bool:
     return any(name in PARTS and not Path(name).exists() for name in names)
 
 
-def pick_evenly(videos: Sequence[Video], limit: int) -> list[Video]:
+def pick_evenly(videos: Sequence[Picked], limit: int) -> list[Picked]:
     """Return at most `limit` of the videos, evenly spaced over the list."""
     if len(videos) <= limit:
         return list(videos)
