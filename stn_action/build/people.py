@@ -70,6 +70,12 @@ def _require_known(names: Sequence[str], spans: Sequence[int | None], people: Pe
             f"({', '.join(unknown[:3])}{', ...' if unknown[3:] else ''}); run "
             "`python tools/detect_people.py` again, it adds what is missing"
         )
+    if not any(spans):
+        raise InputError(
+            f"data.people: {people.source} has a person in none of the {len(names)} videos; detect "
+            "again into a new file with another --detector or a lower --min-score, or set "
+            "data.people=null for whole frames"
+        )
 
 
 def _known_name(people: People) -> str:

@@ -24,7 +24,6 @@ from stn_action.config.types import split_interval
 from stn_action.data.global_batches import GlobalBatches
 from stn_action.data.listing import Listing
 from stn_action.data.source import ClipSource
-from stn_action.data.video_files import passed_over_line
 from stn_action.data.video_table import VideoTable
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
@@ -259,27 +258,7 @@ def _learns_where_to_look(config: Config, network: FocusedNetwork) -> bool:
 
 
 def announce(run: Run, console: Console) -> None:
-    """Print what is trained on what, and at which rates."""
-    listing, config = run.listing, run.config
-    data = run.batches.dataset
-    without = getattr(data, "without_tube", 0)
-    boxes = f", {without} without {listing.subject} boxes ({listing.whole})"
-    boxes = boxes if config.data.people else ""
-    validation = f"{len(listing.val)} validation {listing.unit}, " if listing.val else ""
-    processes = run.strategy.num_processes
-    console.print(
-        f"{listing.name}: {len(listing.train)} training {listing.unit}{boxes}, "
-        f"{validation}{len(listing.test)} test {listing.unit}, {len(listing.classes)} classes; "
-        f"{config.model.backbone} on {run.strategy.device}, {run.strategy.precision}"
-        + (f", {processes} processes" if processes > 1 else "")
-        + (", compiled" if config.train.compile else ""),
-        markup=False,
-    )
-    if listing.passed_over:
-        console.print(passed_over_line(listing.passed_over, config.data.root), markup=False)
-    if any(listing.left_out.values()):
-        numbers = " and ".join(f"{count} of {part}" for part, count in listing.left_out.items())
-        console.print(f"left out: {listing.left_out_kind}, {numbers}", markup=False)
+    """Print which weights were loaded, what is trained at which rates, and where it goes on."""
     for line in [*run.weights, *group_table(run.groups)]:
         console.print(line, markup=False)
     if batches := run.totals.batches:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from stn_action.build.data import check_before_start, open_data
+from stn_action.build.data_header import describe_data
 from stn_action.build.run import Run, announce, build_run
 from stn_action.config.schema import Config
 from stn_action.data.listing import NAMES_SHOWN
@@ -72,6 +73,9 @@ def train(
     with locked_folder(folder, strategy) as existed:
         check_folder(folder, config, resume=resume, used=has_checkpoint(folder), existed=existed)
         before = load_newest(folder, config, is_main=strategy.is_main) if resume else None
+        if strategy.is_main:  # before features are cached, which may take long
+            for line in describe_data(config, listing, source, strategy):
+                console.print(line, markup=False)
         run = build_run(config, listing, source, folder, strategy, console)
         if before is not None:
             restore_run(run, before)

@@ -224,6 +224,13 @@ def test_videos_without_a_person_are_counted_on_a_cache_too(cached):
     assert "12 training videos, 1 without person boxes (whole frame)" in cached[1]
 
 
+def test_what_is_cached_is_described_before(cached):
+    described, caching, trained = (
+        cached[1].index(text) for text in ("12 training videos", "caching the features", "epoch 1/")
+    )
+    assert described < caching < trained
+
+
 def test_a_cache_that_was_not_finished_is_made_again(copied, cached, tiny_data):
     (copied / "cache/cache.json").unlink()
     (copied / "cache/test_features.npy").write_bytes(b"half")
