@@ -1,7 +1,8 @@
-"""Draw the input of a network: python tools/preview.py CONFIG [key=value ...] --out DIR.
+"""Draw the input of a network: python tools/preview.py CONFIG_OR_FOLDER --out DIR.
 
 Draws a sheet for each of a few videos and an overview: source frames with all person boxes, the
-loosened box and the crop, and below them the clips that training or testing gets.
+loosened box and the crop, and below them the clips that training or testing gets. Of a folder of
+class folders the settings of configs/own_videos.yaml are shown, and those given as key=value.
 """
 
 import argparse
@@ -17,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_words(parser, "CONFIG", "YAML file, see configs/")
+    add_words(parser, "CONFIG_OR_FOLDER", "a YAML file or a folder of class folders")
     parser.add_argument("--out", type=user_path, required=True, help="folder for the images")
     parser.add_argument(
         "--part", choices=("train", "val", "test"), default="train", help="(default: train)"
@@ -32,10 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
 
     from stn_action.config.command_line import one_file_and_settings
-    from stn_action.config.schema import load_config
+    from stn_action.runs.own_config import config_or_own_videos
     from stn_action.runs.preview import preview
 
-    config = load_config(*one_file_and_settings(options.words, "CONFIG"))
+    config = config_or_own_videos(*one_file_and_settings(options.words, "CONFIG_OR_FOLDER"))
     for line in preview(
         config, options.out, part=options.part, limit=options.limit, draws=options.draws
     ):

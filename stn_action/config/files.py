@@ -162,6 +162,11 @@ def _base_path(base: Any, file: Path) -> Path:
 
 def _read_yaml(path: Path, named_by: str | None) -> Tree:
     name = f"{path} (the `base:` of {named_by})" if named_by else str(path)
+    if path.is_dir():
+        raise InputError(
+            f"{name} is a folder, expected a configuration file; for a folder of videos "
+            f"`stn-action init {path}` writes one"
+        )
     text = read_text_file(path, max_bytes=MAX_BYTES, what="configuration file", name=name)
     tree = parse_yaml(text, name)
     if not isinstance(tree, dict):

@@ -10,7 +10,7 @@ from textwrap import wrap
 from rich.console import Console
 
 from stn_action.build.data import read_listing
-from stn_action.config.schema import Config, config_from_dict
+from stn_action.config.schema import Config, config_from_dict, load_config
 from stn_action.config.yaml_text import parse_yaml
 from stn_action.data.listing import NAMES_SHOWN, Listing
 from stn_action.data.video_files import passed_over_line
@@ -23,7 +23,7 @@ from stn_action.person.detectors.detector_table import DEFAULT, build_detector
 from stn_action.person.store.people_file import open_people
 from stn_action.person.tracker import require_tracker
 from stn_action.runs.folder import COMMAND, command_line
-from stn_action.runs.own_listing import list_own_videos, videos_of_classes
+from stn_action.runs.own_listing import list_own_videos, number_of_own_folds, videos_of_classes
 from stn_action.runs.own_settings import PRETRAINED, OwnVideos, Setting, choose_settings
 
 NONE = "none"
@@ -99,6 +99,24 @@ def write_own_config(
     yield from next_commands(own, out, used, _detector_of(plan, own))
 
 
+def config_or_own_videos(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Load a configuration, or that of `configs/own_videos.yaml` for a folder of class folders.
+
+    Args:
+        path: a file, the name of a shipped configuration, or the folder.
+        overrides: `key.sub=value`; of a folder whole frames are shown unless they give people.
+
+    Raises:
+        InputError: as `load_config` and `list_own_videos`.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        return load_config(path, overrides)
+    folds = number_of_own_folds(list_own_videos(root))
+    own = [f"data.root={root}", "data.people=null", f"data.folds={folds or 'null'}"]
+    return load_config("own_videos", [*own, "data.val_share=0", *overrides])
+
+
 def own_config_text(own: OwnVideos) -> str:
     """Return the text of the file: each setting below the reason for it."""
     listing, survey = own.listing, own.survey
@@ -146,7 +164,9 @@ def next_commands(own: OwnVideos, out: Path, used: Listing, detector: str | None
     yield _command("evaluate", "evaluate", "--checkpoint", checkpoint)
     images = str(run / "images")
     yield _command("visualize", "visualize", "--checkpoint", checkpoint, "test", "--out", images)
-    yield _command("predict", "predict", "--checkpoint", checkpoint, used.test.paths()[0])
+    boxes = [] if own.people is None else [f"data.people={own.people}"]
+    video = used.test.paths()[0]
+    yield _command("predict", "predict", "--checkpoint", checkpoint, video, *boxes)
 
 
 def _describe(root: Path, listing: Listing) -> Iterator[str]:

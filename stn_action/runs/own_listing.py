@@ -8,6 +8,8 @@ from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 from stn_action.video.suffixes import without_video_suffix
 
+MOST_FOLDS = 5
+
 
 def list_own_videos(root: Path) -> Listing:
     """Return the videos of class folders or of a CSV file; without a test part they are one pool.
@@ -36,6 +38,17 @@ def list_own_videos(root: Path) -> Listing:
             "they are one video twice, it would be trained and tested on; remove or rename one"
         )
     return listing
+
+
+def number_of_own_folds(listing: Listing) -> int | None:
+    """Return into how many folds videos are split, so that each tests every class.
+
+    Returns:
+        At most `MOST_FOLDS`; None: they have a test part.
+    """
+    if listing.test:
+        return None
+    return max(2, min(MOST_FOLDS, *groups_of_classes(listing.train, len(listing.classes))))
 
 
 def groups_of_classes(videos: VideoTable, num_classes: int) -> list[int]:

@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 from stn_action.config.yaml_text import dump_yaml
 from stn_action.data.listing import Listing
-from stn_action.data.video_table import VideoTable
 from stn_action.jobs.video_survey import PeopleSample, Survey
-from stn_action.runs.own_listing import groups_of_classes
+from stn_action.runs.own_listing import groups_of_classes, number_of_own_folds
 
 PRETRAINED = "timm/tf_efficientnet_lite0"
 """Trunk with weights; frame-wise, so that image weights are enough."""
@@ -24,8 +23,8 @@ CLIP_SECONDS = 2.0
 """That a dense clip shows, where videos are long enough."""
 TRIMMED_SECONDS = 10.0
 """Videos of this length at the median are taken as trimmed to the action."""
-MOST_FOLDS, LEFT_TO_TRAIN = 5, 5
-"""Folds at most; groups of the rarest class from which on some choose the best checkpoint."""
+LEFT_TO_TRAIN = 5
+"""Groups of the rarest class from which on some choose the best checkpoint."""
 STEPS = 600
 """Of a training."""
 DIRECTIONS = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
@@ -65,14 +64,12 @@ class OwnVideos:
     @property
     def folds(self) -> int | None:
         """Number of folds; None: the videos have a test part."""
-        if self.listing.test:
-            return None
-        return max(2, min(MOST_FOLDS, self._rarest(self.listing.train)))
+        return number_of_own_folds(self.listing)
 
     @property
     def val_share(self) -> float:
         """Share of the training videos that choose the best checkpoint."""
-        left = self._rarest(self.listing.train)
+        left = min(groups_of_classes(self.listing.train, len(self.listing.classes)))
         if self.folds is not None:
             left -= math.ceil(left / self.folds)
         return 0.2 if not self.listing.val and left >= LEFT_TO_TRAIN else 0.0
@@ -82,9 +79,6 @@ class OwnVideos:
         """Training videos that are left, about."""
         share = 1 if self.folds is None else 1 - 1 / self.folds
         return max(1, round(len(self.listing.train) * share * (1 - self.val_share)))
-
-    def _rarest(self, videos: VideoTable) -> int:
-        return min(groups_of_classes(videos, len(self.listing.classes)))
 
 
 def choose_settings(own: OwnVideos) -> list[Setting]:
@@ -135,7 +129,8 @@ def _clips(own: OwnVideos) -> Iterator[Setting]:
         "data", "crop",
         f"{{looseness: 0.25, box_jitter: 0.1, beyond: fit, aspect: square, size: {size}, "
         "view_share: 1.0}",
-        f"{reason}; fit: the crop is moved inside the frame, nothing is padded",
+        f"{reason}; fit: the crop is moved inside the frame, nothing is padded; `motion: follow` "
+        "goes along with people who cross the frame",
     )  # fmt: skip
     yield Setting("data", "clip", *_clip(own))
     named = [name for name in own.listing.classes if DIRECTIONS.search(name)]

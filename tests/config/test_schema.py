@@ -165,7 +165,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_a_folder_or_a_binary_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"is a folder, expected a configuration.*stn-action init"):
         load_config(tmp_path)
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00data")
     with pytest.raises(InputError, match="cannot be read"):

@@ -18,6 +18,8 @@ from stn_action.runs.own_config import own_config_text
 from stn_action.runs.own_settings import OwnVideos, yaml_value
 from tests.person.scene import standing, write_scene
 from tools.init import main as init
+from tools.preview import main as preview
+from tools.train import main as train
 
 PLAIN = ["--weights", "none", "--detector", "none"]
 FAST = [
@@ -71,6 +73,7 @@ def test_people_are_searched_for_and_the_detection_is_printed(scenes, capsys):
     assert "people: found in frames of 4 of 4 videos" in printed
     detect = f"detect_people.py 'a b/own.yaml' --detector {detector} --out 'a b/own_people.sqlite'"
     assert detect in printed
+    assert "MY_VIDEOS/kick/a.mp4 'data.people=a b/own_people.sqlite'\n" in printed
     config = load_config("a b/own.yaml")
     assert (config.data.people, config.data.folds) == (Path("a b/own_people.sqlite"), 2)
     assert config.train.output_dir == Path("runs/own")
@@ -101,6 +104,13 @@ def test_a_list_with_several_labels_is_tested_by_its_metric(scenes, capsys):
     config = load_config("list.yaml")
     assert (config.data.name, config.data.root) == ("csv", Path("list.csv"))
     assert (config.train.monitor, config.data.folds) == ("mean_ap", 2)
+
+
+def test_a_preview_takes_the_folder_itself_and_training_names_the_remedy(scenes, capsys):
+    assert preview(["MY_VIDEOS", *FAST[:3], "--out", "out", "--limit", "1", "--draws", "1"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["out/01_kick_b.png", "out/overview.png"]
+    assert train(["MY_VIDEOS"]) == 2
+    assert "`stn-action init MY_VIDEOS` writes one" in capsys.readouterr().err
 
 
 def remove_a_class(root: Path) -> None:
