@@ -1,4 +1,4 @@
-"""What a run says of its videos before it begins: parts, people, and what crops show."""
+"""The lines about the videos of a run: parts, people, and what crops show."""
 
 from collections.abc import Iterator
 

@@ -75,7 +75,9 @@ def write_own_config(
     yield f"they have {survey.line()}"
     for name, reason in list(survey.unreadable.items())[:NAMES_SHOWN]:
         yield f"cannot be read: {name}: {reason}"
-    weights, weights_reason = _weights(plan.weights)
+    if plan.weights is None:
+        yield f"asking for the published weights of {PRETRAINED} (--weights FILE: not asked)"
+    weights, weights_reason = _weights(plan.weights, console)
     yield f"weights: {weights_reason}"
     sample, people, people_reason = _people(plan, listing, survey, out, console)
     yield f"people: {people_reason}"
@@ -189,7 +191,7 @@ def _counted_classes(listing: Listing, most: int = 20) -> str:
     return ", ".join(shown[:most]) + more
 
 
-def _weights(given: str | None) -> tuple[str | None, str]:
+def _weights(given: str | None, console: Console | None) -> tuple[str | None, str]:
     """Return `model.weights` of the trunk with weights, or None, and why.
 
     Raises:
@@ -203,8 +205,10 @@ def _weights(given: str | None) -> tuple[str | None, str]:
     try:
         build_backbone(PRETRAINED, weights="imagenet", temporal="difference")
     except InputError as error:
+        _explain(error, console)
         return None, (
-            f"{error}; until then small3d learns from scratch (--weights FILE takes a file)"
+            f"the published ones of {PRETRAINED} cannot be had here: small3d learns from scratch "
+            "unless --weights FILE gives them"
         )
     return "imagenet", f"those that are published for {PRETRAINED}"
 
@@ -236,9 +240,10 @@ def _people(
     except (InputError, ModuleNotFoundError) as error:
         if plan.detector is not None:
             raise
+        _explain(error, console)
         return None, None, (
-            f"whole frames, as the detector cannot be had here: {error}; give one by --detector "
-            "onnx:FILE, or boxes by --people FILE"
+            "whole frames, as torchvision's detector cannot be had here: --detector onnx:FILE "
+            "gives another, --people FILE boxes"
         )  # fmt: skip
     sample = sample_people(survey, detector, console=console)
     if not sample.people_per_frame:
@@ -254,6 +259,12 @@ def _people(
         "the file, null: whole frames"
     )
     return sample, out.with_name(f"{out.stem}_people.sqlite"), reason
+
+
+def _explain(error: Exception, console: Console | None) -> None:
+    """Print why something cannot be had, which is no mistake."""
+    console = console or Console(stderr=True)
+    console.print(str(error), markup=False, highlight=False, soft_wrap=True)
 
 
 def _detector_of(plan: InitPlan, own: OwnVideos) -> str | None:

@@ -1,4 +1,4 @@
-"""What a run says of its videos before it begins."""
+"""The lines about the videos of a run, before it begins."""
 
 import pytest
 import torch
