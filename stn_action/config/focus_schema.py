@@ -2,7 +2,13 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from stn_action.config.types import (
     Count,
@@ -46,6 +52,12 @@ def _known_backbone(name: str) -> str:
     return name
 
 
+def _index_or_key(value: object) -> object:
+    """Return the number that a text of digits means, as it is typed on the command line."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+OutputName = Annotated[Whole | Text, BeforeValidator(_index_or_key)]
 BackboneName = Annotated[
     str,
     AfterValidator(_known_backbone),
@@ -66,10 +78,10 @@ class FocusConfig(Section):
     at: Text | tuple[Text, ...]
     """Stage of the trunk whose feature map the heads attend to, by module path; or a list of
     stages, which get heads of their own each, with the same settings."""
-    output: Whole | tuple[Whole | None, ...] | None = None
-    """Which of several maps that the stage returns, counted from 0: of SlowFast 0 is the slow
-    pathway, 1 the fast one. null: the stage returns one. Of several stages a list: both pathways
-    are `at` with the stage twice and [0, 1]."""
+    output: OutputName | tuple[OutputName | None, ...] | None = None
+    """Which of several maps that the stage returns, counted from 0 (in a dict its key): of SlowFast
+    0 is the slow pathway, 1 the fast one. null: the stage returns one. Of several stages a list:
+    both pathways are `at` with the stage twice and [0, 1]."""
     heads: Heads = 4
     """Number of heads at a stage: of windows, queries of attention or rectangles of saliency (the
     other read-outs have one description whatever it is); 0: none, the plain trunk."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.geometry.cells import Cells
+from stn_action.models.map_layout import OutputKey
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.receptive_field import StageCells
 from stn_action.models.stage_maps import stage_map
@@ -46,7 +47,7 @@ class GradCam:
     """
 
     def __init__(
-        self, network: FocusedNetwork, at: str, example: Tensor, *, output: int | None = None
+        self, network: FocusedNetwork, at: str, example: Tensor, *, output: OutputKey | None = None
     ) -> None:
         self.network = network
         self.at = at

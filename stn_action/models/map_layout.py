@@ -7,8 +7,11 @@ those that have no place, such as the class token), alone or side by side with s
 Letters: N clips, or all their frames; L tokens; k of them without a place on the map.
 """
 
+import copy
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +23,10 @@ SQUEEZED = (
     "axes to be squeezed, or use .flatten(1)"
 )
 """The usual cause of a shape that is wrong for one clip."""
+
+
+OutputKey = int | str
+"""Where something is in what a stage returns: an index, or the key of a dict."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,9 @@ class StageLayout:
     """Whether tokens are in the order (H, W, T), all times of a cell side by side, as TimeSformer
     has them, instead of (T, H, W)."""
 
-    output: int | None = None
-    """Index of the map in a tuple or list; None: the stage returns the map alone."""
+    output: OutputKey | None = None
+    """Index of the map in a tuple or list, or its key in a dict; None: the stage returns the map
+    alone."""
 
     def tensor_of(self, output: object) -> Tensor:
         """Return the tensor that holds the map.
@@ -53,11 +61,12 @@ class StageLayout:
             InputError: the stage returns something else.
         """
         if self.output is not None:
-            if not isinstance(output, tuple | list) or not self.output < len(output):
+            parts = parts_of(output)
+            if self.output not in parts:
                 raise InputError(
                     f"the stage returns {described(output)}: there is no output {self.output}"
                 )
-            output = output[self.output]
+            output = parts[self.output]
         if isinstance(output, Tensor) and output.dim() in ((4, 5) if self.grid is None else (3,)):
             return output
         wanted = "a map (N, C, H, W) or (N, C, T, H, W)"
@@ -129,17 +138,12 @@ class StageLayout:
         """
         if self.output is None:
             return tensor
-        assert isinstance(output, tuple | list)
-        before = output[self.output].shape[0]
-        items = [
-            tensor
-            if index == self.output
-            else _extended(item, before, tensor.shape[0], num_maps)
-            if isinstance(item, Tensor)
-            else item
-            for index, item in enumerate(output)
-        ]
-        return items if isinstance(output, list) else tuple(items)
+        before, after = self.tensor_of(output).shape[0], tensor.shape[0]
+        parts = {
+            key: _extended(item, before, after, num_maps) if isinstance(item, Tensor) else item
+            for key, item in parts_of(output).items()
+        }
+        return _with_parts(output, {**parts, self.output: tensor})
 
     def _grid_in(self, output: object, tensor: Tensor) -> tuple[int, ...]:
         """Return the grid of these tokens, which the stage may tell.
@@ -200,7 +204,7 @@ def told_grid(output: object, num_tokens: int) -> tuple[int, ...] | None:
             tokens as cells, or one (the class token) more.
         num_tokens: L.
     """
-    for item in output if isinstance(output, tuple | list) else ():
+    for item in parts_of(output).values():
         sizes = tuple(item) if isinstance(item, tuple | list | torch.Size) else ()
         are_numbers = len(sizes) == 3 and all(isinstance(size, int) for size in sizes)
         if are_numbers and num_tokens - prod(sizes) in (0, 1):
@@ -212,10 +216,33 @@ def described(output: object) -> str:
     """Return the shape of what a stage returned, for a message."""
     if isinstance(output, Tensor):
         return str(tuple(output.shape))
-    if isinstance(output, tuple | list):
-        items = (str(tuple(i.shape)) if isinstance(i, Tensor) else str(i)[:40] for i in output)
-        return f"a {type(output).__name__} of {', '.join(items)}"
-    return type(output).__name__
+    items = [
+        (f"{key}: " if isinstance(key, str) else "")
+        + (str(tuple(item.shape)) if isinstance(item, Tensor) else str(item)[:40])
+        for key, item in parts_of(output).items()
+    ]
+    return f"a {type(output).__name__} of {', '.join(items)}" if items else type(output).__name__
+
+
+def parts_of(output: object) -> dict[OutputKey, Any]:
+    """Return what a stage returns side by side: by index, or of a dict by key; empty: one thing."""
+    if isinstance(output, Mapping):
+        return dict(output)
+    return dict(enumerate(output)) if isinstance(output, tuple | list) else {}
+
+
+def _with_parts(output: object, parts: dict[OutputKey | None, Any]) -> object:
+    """Return a stage's output with other parts, of the same type."""
+    if isinstance(output, MutableMapping):
+        changed = copy.copy(output)
+        for key, item in parts.items():
+            if item is not output[key]:
+                changed[key] = item
+        return changed
+    if isinstance(output, list):
+        return list(parts.values())
+    make = getattr(type(output), "_make", tuple)  # of a named tuple
+    return make(parts.values())
 
 
 def with_time(features: Tensor, batch_size: int, channels_last: bool = False) -> Tensor:

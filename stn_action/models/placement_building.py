@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from stn_action.errors import InputError
 from stn_action.models.localization_table import LocalizationSettings
+from stn_action.models.map_layout import OutputKey
 from stn_action.models.model_choices import ReadoutName, Temporal
 from stn_action.models.placement import Placement
 from stn_action.models.readouts.readout_table import ReadoutSettings, build_readout
@@ -35,14 +36,14 @@ class StagePath:
     """A stage that heads look at, or one of the maps that it returns."""
 
     path: str
-    output: int | None = None
+    output: OutputKey | None = None
 
     def __str__(self) -> str:
         return f"{self.path}[{self.output}]"
 
 
 def stage_paths(
-    at: str | Sequence[str], output: int | Sequence[int | None] | None
+    at: str | Sequence[str], output: OutputKey | Sequence[OutputKey | None] | None
 ) -> list[StagePath]:
     """Return the stages of `plug`'s `at` and `output`.
 
@@ -50,7 +51,10 @@ def stage_paths(
         InputError: there are none, more outputs than stages, or one of them twice.
     """
     paths = [at] if isinstance(at, str) else list(at)
-    outputs = list(output) if isinstance(output, Sequence) else [output] * len(paths)
+    if output is None or isinstance(output, int | str):
+        outputs = [output] * len(paths)
+    else:
+        outputs = list(output)
     if not paths or len(outputs) != len(paths):
         raise InputError(
             f"heads need a stage, and an output for each of them if any: got at={at!r}, "
@@ -83,7 +87,7 @@ def build_placements(
                 "them; choose another localization network"
             )
         num_before = {one.path: len(modules_before(trunk, one.path, example)) for one in stages}
-        stages = sorted(stages, key=lambda one: (num_before[one.path], one.output or 0))
+        stages = sorted(stages, key=lambda one: (num_before[one.path], str(one.output)))
     paths = [one.path for one in stages]
     return [
         _build(trunk, one, example, settings, one.path if paths.count(one.path) == 1 else str(one))

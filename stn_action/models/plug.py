@@ -14,7 +14,7 @@ from stn_action.models.glimpse_check import check_glimpses
 from stn_action.models.glimpse_hook import RandomWindows
 from stn_action.models.input_size import FAILURES, check_input_size, sizes_taken
 from stn_action.models.localization_table import LocalizationSettings
-from stn_action.models.map_layout import CHANNELS_FIRST
+from stn_action.models.map_layout import CHANNELS_FIRST, OutputKey
 from stn_action.models.model_choices import (
     GLIMPSES,
     Glimpse,
@@ -74,7 +74,7 @@ def plug(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     example: Tensor | None = None,
-    output: int | Sequence[int | None] | None = None,
+    output: OutputKey | Sequence[OutputKey | None] | None = None,
     channels_last: bool | None = None,
     grid: Sequence[int] | None = None,
     features_from: str | None = None,
@@ -142,9 +142,10 @@ def plug(
         mean: of each channel, in pixel values from 0 to 255; None: clips are normalized already.
         std: of each channel, likewise.
         example: a clip (1, 3, T, H, W) that the trunk accepts; None: 16 frames of 112 x 112.
-        output: index of the map where the stage returns several, such as SlowFast's pathways (0
-            the slow one, 1 the fast one); what stands beside it stays as it is. Of several stages
-            one index, or None, each: at=["blocks.4", "blocks.4"], output=[0, 1] are both pathways.
+        output: index (in a dict the key) of the map where the stage returns several, such as
+            SlowFast's pathways (0 the slow one, 1 the fast one); what stands beside it stays as it
+            is. Of several stages one, or None, each: at=["blocks.4", "blocks.4"], output=[0, 1] are
+            both pathways.
         channels_last: whether the stage's maps are (N, ..., C), as those of Swin transformers;
             None: found out. It is of all stages, as `grid` is.
         grid: (T, H, W) of a stage's tokens (N, L, C), or (H, W) of each frame's; None: found out.

@@ -13,8 +13,10 @@ from stn_action.errors import InputError
 from stn_action.models.layout_evidence import LayoutEvidence
 from stn_action.models.map_layout import (
     SQUEEZED,
+    OutputKey,
     StageLayout,
     described,
+    parts_of,
     told_grid,
     told_layout,
 )
@@ -43,7 +45,7 @@ def stage_map(
     clip: Tensor,
     *,
     channels_last: bool | None = None,
-    output: int | None = None,
+    output: OutputKey | None = None,
     grid: tuple[int, ...] | None = None,
 ) -> tuple[Tensor, StageLayout]:
     """Return the map (B, C, T, H, W) of a stage, and how the stage returns it.
@@ -54,7 +56,8 @@ def stage_map(
         clip: (B, 3, T, H, W).
         channels_last: whether the stage's channels are last; None: found out from the layers that
             make the map, and where these do not tell, from the map of a clip of another size.
-        output: index of the map where the stage returns several tensors; None: there is one.
+        output: index of the map where the stage returns several tensors, or its key in a dict;
+            None: there is one.
         grid: (T, H, W) of the stage's tokens, or (H, W) of each frame's; None: what the trunk tells
             (`TokenGrid`), or found out from what the stage returns beside them, or from the layers
             that make them.
@@ -67,7 +70,7 @@ def stage_map(
     with evidence.watching(trunk):
         returned = stage_output(trunk, path, clip)
     index = _index_of_map(path, returned, output)
-    tensor = returned[index] if isinstance(returned, tuple | list) else returned  # type: ignore[index]
+    tensor = returned if index is None else parts_of(returned)[index]
     if isinstance(tensor, Tensor) and tensor.dim() == 3:
         told = told_layout(trunk, (clip.shape[2], clip.shape[3], clip.shape[4]))
         layout = _token_layout(returned, tensor, index, grid, evidence, told)
@@ -90,13 +93,14 @@ def stage_map(
     return features, layout
 
 
-def _index_of_map(path: str, returned: object, wanted: int | None) -> int | None:
+def _index_of_map(path: str, returned: object, wanted: OutputKey | None) -> OutputKey | None:
     """Return which of the things that a stage returns is the map; None: it returns one tensor.
 
     Raises:
         InputError: there is none, or several.
     """
-    if not isinstance(returned, tuple | list):
+    parts = parts_of(returned)
+    if not parts:
         if wanted is not None:
             raise InputError(
                 f"stage {path!r} returns {described(returned)}: it has no outputs to choose from, "
@@ -105,21 +109,22 @@ def _index_of_map(path: str, returned: object, wanted: int | None) -> int | None
         return None
     found = [
         index
-        for index, item in enumerate(returned)
+        for index, item in parts.items()
         if isinstance(item, Tensor) and item.dim() in (3, 4, 5)
     ]
+    wanted = str(wanted) if str(wanted) in parts else wanted  # a key may look like an index
     if wanted in found or (wanted is None and len(found) == 1):
         return found[0] if wanted is None else wanted
     remedy = "choose another stage"
     if found:
-        choices = " or ".join(f"output={index}" for index in found)
+        choices = " or ".join(f"output={index!r}" for index in found)
         remedy = f"name the map by {choices} (model.focus.output in a configuration)"
     got = "" if wanted is None else f", got output={wanted}"
     raise InputError(f"stage {path!r} returns {described(returned)}{got}: {remedy}")
 
 
 def _token_layout(
-    returned: object, tokens: Tensor, index: int | None, grid: tuple[int, ...] | None,
+    returned: object, tokens: Tensor, index: OutputKey | None, grid: tuple[int, ...] | None,
     evidence: LayoutEvidence, told: StageLayout | None,
 ) -> StageLayout:  # fmt: skip
     """Return the layout of tokens (N, L, C), of those that the trunk tells if they are as many.
@@ -159,7 +164,7 @@ def _check_batch(
         return
     with evaluating(trunk):
         returned = stage_output(trunk, path, torch.cat([clip, clip]))
-    of_two = returned if layout.output is None else returned[layout.output]  # type: ignore[index]
+    of_two = returned if layout.output is None else parts_of(returned)[layout.output]
     if not isinstance(of_two, Tensor) or of_two.dim() != tensor.dim():
         raise InputError(
             f"stage {path!r} returns {described(tensor)} for one clip, but {described(of_two)} "

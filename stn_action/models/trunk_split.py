@@ -75,7 +75,7 @@ class _WithNothing(nn.Module):
 
 def _is_first_or_alone(returned: object) -> bool:
     """Return whether a stage returns its map alone, or as the first of a tuple of nothing else."""
-    if not isinstance(returned, tuple | list):
+    if isinstance(returned, Tensor):
         return True
     return isinstance(returned, tuple) and all(item is None for item in returned[1:])
 

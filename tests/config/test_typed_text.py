@@ -50,6 +50,8 @@ def test_null_is_a_name_where_it_is_not_admitted():
 def test_a_text_or_a_list_of_them_is_a_list_in_brackets():
     heads = "model.focus={at: layer1}"
     assert load(heads, "model.focus.at=layer2").model.focus.stages == ("layer2",)
+    assert load(heads, "model.focus.output=1").model.focus.output == 1
+    assert load(heads, "model.focus.output=fine").model.focus.output == "fine"
     both = load(heads, "model.focus.at=[layer2, layer3]", "model.focus.output=[0, null]")
     assert both.model.focus.stages == ("layer2", "layer3")
     assert both.model.focus.output == (0, None)

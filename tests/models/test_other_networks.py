@@ -117,8 +117,14 @@ def test_heads_plug_into_a_segmentation_network():
     with pytest.raises(InputError, match=r"cannot be taken off: .* by features_from"):
         plugged(trunk, at="net.backbone.12", glimpse="pooled")
     features = {"features_from": "net.backbone.16"}
-    with pytest.raises(InputError, match="the stage returns OrderedDict, not a map"):
+    with pytest.raises(
+        InputError, match=r"OrderedDict of low: .* by output='low' or output='high'"
+    ):
         plugged(trunk, at="net.backbone", glimpse="pooled", **features)
+    for output in ("low", "high"):
+        assert learns(
+            plugged(trunk, at="net.backbone", output=output, glimpse="pooled", **features)
+        )
     assert learns(plugged(trunk, at="net.backbone.12", glimpse="pooled", **features))
     network = plugged(trunk, at="net.backbone.12", glimpse="tail", **features)
     with pytest.raises(InputError, match="one of several paths which are joined later"):

@@ -210,3 +210,38 @@ def test_what_does_not_go_together_is_told(settings, message):
 def test_what_is_of_one_placement_says_so():
     with pytest.raises(InputError, match="heads at one stage, and the network has some at stem, s"):
         _ = network("maps").readout
+
+
+class Named(nn.Module):
+    """A stage that returns maps by name."""
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.coarse = nn.Conv3d(3, 5, 3, stride=(1, 4, 4), padding=1)
+            self.fine = nn.Conv3d(3, 4, 3, stride=(1, 2, 2), padding=1)
+
+        def forward(self, clip: Tensor) -> dict[str, object]:
+            return {"0": self.coarse(clip), "fine": self.fine(clip), "scale": 0.5}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = self.Both()
+
+    def forward(self, clip: Tensor) -> Tensor:
+        maps = self.both(clip)
+        means = [maps[name].relu().mean((2, 3, 4)) for name in ("0", "fine")]
+        return torch.cat(means, dim=1) * maps["scale"]
+
+
+@pytest.mark.parametrize("glimpse", ["tail", "pooled"])
+def test_a_map_in_a_dict_is_named_by_its_key(glimpse):
+    settings = {"num_classes": 3, "heads": 2, "example": EXAMPLE, "glimpse": glimpse}
+    found = plug(Named(), "both", output="fine", **settings).eval()(CLIPS)
+    assert found.focus[0].cells.size_thw == (4, 8, 8)
+    assert (found.branch_logits[:, 0] - found.branch_logits[:, 1]).abs().max() > 1e-4
+    both = plug(Named(), ["both", "both"], output=["fine", 0], **settings).eval()(CLIPS)
+    assert [focus.cells.size_thw for focus in both.focus] == [(4, 4, 4), (4, 8, 8)]
+    for output in (None, "other"):
+        with pytest.raises(InputError, match=r"by output='0' or output='fine'"):
+            plug(Named(), "both", output=output, **settings)
