@@ -28,6 +28,9 @@ READOUTS = {
     "zoom": ["glimpse=zoom", "look_size=32", "glimpse_size=32"],
     "zoom by saliency": ["glimpse=zoom", "look_size=32", "glimpse_size=32", "readout=saliency"],
     "heat map": ["localization=heatmap"],
+    "several stages": ["glimpse=tail", "at=[stage2, stage3]"],
+    "several stages, pooled": ["glimpse=pooled", "at=[stage2, stage3]"],
+    "several stages, in line": ["glimpse=in_line", "at=[stage2, stage3]", "heads=1"],
     "a temporal transformer": ["glimpse=pooled", "model.temporal=transformer"],
     **{
         family: [f"transform={family}"]
