@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.cells import Cells
-from stn_action.geometry.outlines import clip_to_source, frame_steps, map_to_clip
+from stn_action.geometry.outlines import clip_to_source, frame_steps, map_edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,12 +102,6 @@ def frame_weights(weights: Tensor, cells: Cells) -> Tensor:
         )
     steps = frame_steps(cells, num_steps).to(weights.device)
     return weights.movedim(-3, -4).index_select(-4, steps)
-
-
-def map_edges(cells: Cells) -> Tensor:
-    """Return the outer edges (4,) xyxy of a stage's map, normalized on the clip, float64."""
-    corners = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=torch.float64)
-    return map_to_clip(corners, cells).flatten()
 
 
 def cell_areas(cells: Cells) -> Tensor:

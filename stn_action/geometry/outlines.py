@@ -144,23 +144,10 @@ def map_to_clip(points: Tensor, cells: Cells) -> Tensor:
     return (2 * pixel_indices + 1) / clip_wh - 1
 
 
-def clip_to_map(points: Tensor, cells: Cells) -> Tensor:
-    """Convert points on the clip to points on a stage's map: the inverse of `map_to_clip`.
-
-    Args:
-        points: (..., 2), normalized on the clip.
-        cells: positions of the stage's cells in the clip.
-
-    Returns:
-        (..., 2), normalized on the map.
-    """
-    map_wh = points.new_tensor(cells.size_thw[:0:-1])
-    clip_wh = points.new_tensor(cells.clip_thw[:0:-1])
-    first_xy = points.new_tensor(cells.first_thw[:0:-1])
-    step_xy = points.new_tensor(cells.step_thw[:0:-1])
-    pixel_indices = ((points + 1) * clip_wh - 1) / 2
-    cell_indices = (pixel_indices - first_xy) / step_xy
-    return (2 * cell_indices + 1) / map_wh - 1
+def map_edges(cells: Cells) -> Tensor:
+    """Return the outer edges (4,) xyxy of a stage's map, normalized on the clip, float64."""
+    corners = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=torch.float64)
+    return map_to_clip(corners, cells).flatten()
 
 
 def shown_by(points: Tensor, theta: Tensor, cells: Cells) -> Tensor:
@@ -181,7 +168,8 @@ def shown_by(points: Tensor, theta: Tensor, cells: Cells) -> Tensor:
     of_frames = theta[:, 0].index_select(1, steps)  # (N, T, *kind)
     further = points.dim() - 4
     of_frames = of_frames.reshape(*of_frames.shape[:2], *[1] * further, *of_frames.shape[2:])
-    return map_to_clip(transform_points(of_frames, clip_to_map(points, cells)), cells)
+    on_map = source_to_clip(points, map_edges(cells))  # the map's edges are those of a box
+    return map_to_clip(transform_points(of_frames, on_map), cells)
 
 
 def clip_to_source(points: Tensor, boxes: Tensor) -> Tensor:

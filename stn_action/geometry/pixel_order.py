@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.cells import Cells
-from stn_action.geometry.heat_maps import map_edges
-from stn_action.geometry.outlines import frame_steps, frame_times
+from stn_action.geometry.outlines import frame_steps, frame_times, map_edges
 from stn_action.geometry.theta import VOLUMETRIC, invert_points, kind_of, window_theta
 
 

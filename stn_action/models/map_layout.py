@@ -275,7 +275,7 @@ def _extended(tensor: Tensor, before: int, after: int, num_maps: int) -> Tensor:
         tensor: (num_maps * N, ...), the rows of the clips first; one that is not of the batch is
             returned as it is.
         before: rows of the batch so far, num_maps * N.
-        after: rows that there are to be, a multiple of N.
+        after: rows of the result, a multiple of N.
         num_maps: of each clip so far.
     """
     if after == before or not tensor.dim() or tensor.shape[0] != before:

@@ -4,13 +4,8 @@ import pytest
 import torch
 
 from stn_action.geometry.cells import Cells
-from stn_action.geometry.heat_maps import (
-    HeatMaps,
-    cells_at,
-    focus_heat,
-    frame_weights,
-    map_edges,
-)
+from stn_action.geometry.heat_maps import HeatMaps, cells_at, focus_heat, frame_weights
+from stn_action.geometry.outlines import map_edges
 
 CELLS = Cells((2, 4, 8), (8, 32, 48), (1.5, 3.0, 2.0), (4.0, 8.0, 6.0))
 """Rows are centered at clip pixels 3, 11, 19, 27 and 8 high, columns at 2, 8, ... and 6 wide."""
