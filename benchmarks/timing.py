@@ -5,6 +5,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _FOUR_GB = 4 * 2**30 - 1
@@ -24,19 +25,37 @@ def keep_freed_memory() -> None:
     libc.mallopt(_TRIM_THRESHOLD, _FOUR_GB // 2)
 
 
+class Taken(NamedTuple):
+    """What one run of a variant has taken."""
+
+    seconds: float
+    """By the clock."""
+    processor_seconds: float
+    """Of all threads of this process; other processes hardly change it."""
+
+
 def medians(
     variants: Mapping[str, Callable[[], object]], *, repeats: int, warmup: int = 2
 ) -> dict[str, float]:
-    """Return median seconds of each variant; every repeat runs all of them in random order.
+    """Return median seconds of each variant; arguments as of `interleaved`."""
+    taken = interleaved(variants, repeats=repeats, warmup=warmup)
+    return {name: statistics.median(run.seconds for run in runs) for name, runs in taken.items()}
 
-    What ran before affects the caches, so no variant may always follow the same one.
+
+def interleaved(
+    variants: Mapping[str, Callable[[], object]], *, repeats: int, warmup: int = 2
+) -> dict[str, list[Taken]]:
+    """Return what each variant has taken in every repeat that counts.
+
+    Every repeat runs all of them in random order: what ran before affects the caches, so no variant
+    may always follow the same one.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    taken: dict[str, list[Taken]] = {name: [] for name in variants}
     for repeat in range(warmup + repeats):
         for name in random.sample(list(variants), len(variants)):
             run = variants[name]
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             run()
             if repeat >= warmup:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+                taken[name].append(Taken(time.perf_counter() - start, time.process_time() - busy))
+    return taken

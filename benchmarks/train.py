@@ -1,0 +1,171 @@
+"""What a training step takes beside a bare loop, and how long a run waits for its data.
+
+Steps: the same network, loss and optimizer on the same batches, which are ready in memory; `bare`
+is the loop that everybody writes (forward, loss, backward, step), `stn_action` is that of a run,
+with its monitor of the heads, gradient norms and clipping, progress and log. Both run in every
+repeat, in random order; the ratio is the median over the repeats, by the clock and by the
+processor's time, which other processes hardly change.
+
+Data: an epoch through the loader of the run, with each number of workers: the share of the time
+that the loop waited for a batch.
+
+Start: from the command to its first optimizer step, in a process of its own, and to `--help`.
+"""
+
+import argparse
+import copy
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.timing import Taken, interleaved, keep_freed_memory
+from stn_action.batch import Batch
+from stn_action.build.data import open_data
+from stn_action.build.run import Run, build_run
+from stn_action.cli import user_path
+from stn_action.config.schema import Config, load_config
+from stn_action.distributed import build_strategy, seed_everything
+from stn_action.training.log import EpochProgress, RunLog
+from stn_action.training.loop import TrainStats, train_one_epoch
+from stn_action.training.optim import build_optimizer
+
+TOOL = Path(__file__).parents[1] / "tools/train.py"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, measure, print three tables."""
+    parser = argparse.ArgumentParser(prog="tools/benchmark.py train", description=__doc__)
+    add = parser.add_argument
+    add("config", type=user_path)
+    add("overrides", nargs="*", metavar="key=value")
+    add("--batches", type=int, default=8, help="of a repeat (default: 8)")
+    add("--repeats", type=int, default=9, help="(default: 9)")
+    add("--workers", type=int, nargs="*", default=[0, 1, 2], help="loader processes of the epochs "
+        "through the loader (default: 0 1 2)")  # fmt: skip
+    add("--no-start", action="store_true", help="do not measure the start of the command")
+    options = parser.parse_args(arguments)
+    keep_freed_memory()
+    console = Console(soft_wrap=True, highlight=False)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = [*options.overrides, f"train.output_dir={folder}/run", "train.epochs=1"]
+        config = load_config(options.config, settings)
+        run = prepared_run(config, Path(folder) / "built")
+        console.print(step_table(run, options.batches, options.repeats))
+        if options.workers:
+            console.print(wait_table(options.config, settings, options.workers, Path(folder)))
+        if not options.no_start:
+            console.print(start_table(options.config, settings))
+
+
+def prepared_run(config: Config, folder: Path) -> Run:
+    """Return all parts of a training run; what they print is dropped."""
+    folder.mkdir(parents=True)
+    strategy = build_strategy(config.train.precision)
+    seed_everything(config.train.seed)
+    listing, source = open_data(config)
+    return build_run(config, listing, source, folder, strategy, Console(file=StringIO()))
+
+
+def step_table(run: Run, num_batches: int, repeats: int) -> Table:
+    """Return a row for each of the loops over ready batches."""
+    batches = list(islice(run.epoch_batches(1), num_batches))
+    loops = {"bare": bare_loop(run, batches), "stn_action": run_loop(run, batches)}
+    taken = interleaved(loops, repeats=repeats, warmup=1)
+    clips = sum(len(batch.clip) for batch in batches)
+    title = (
+        f"{len(batches)} batches, {clips} clips of {tuple(batches[0].clip.shape[1:])}, "
+        f"{run.config.model.backbone}, {torch.get_num_threads()} threads, {repeats} repeats"
+    )
+    table = Table("loop", "ms a step", "ratio", "processor ms", "ratio", title=title)
+    for name, runs in taken.items():
+        table.add_row(name, *_columns(runs, taken["bare"], len(batches)))
+    return table
+
+
+def _columns(runs: Sequence[Taken], bare: Sequence[Taken], steps: int) -> list[str]:
+    """Return the median of a step and of the ratio to the bare loop, by both clocks."""
+    cells = []
+    for clock in range(2):
+        ratios = [run[clock] / other[clock] for run, other in zip(runs, bare, strict=True)]
+        seconds = statistics.median(run[clock] for run in runs) / steps
+        cells += [f"{1000 * seconds:.1f}", f"{statistics.median(ratios):.3f}"]
+    return cells
+
+
+def bare_loop(run: Run, batches: Sequence[Batch]) -> Callable[[], None]:
+    """Return the loop without anything that a run adds, on a copy of the network."""
+    network = copy.deepcopy(run.learner)
+    device, optim = run.strategy.device, run.config.optim
+    network.train()
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    optimizer = build_optimizer(
+        optim.name, [{"params": parameters, "lr": optim.lr}], momentum=optim.momentum
+    )
+
+    def loop() -> None:
+        for batch in batches:
+            optimizer.zero_grad()
+            prediction = network(**batch.inputs(device))
+            loss = run.objective(prediction, batch.target.to(device))
+            loss.backward()
+            optimizer.step()
+
+    return loop
+
+
+def run_loop(run: Run, batches: Sequence[Batch]) -> Callable[[], None]:
+    """Return an epoch of a run over the batches, its log included."""
+    console = Console(file=StringIO())
+
+    def loop() -> None:
+        progress = EpochProgress(1, len(batches), console=console)
+        with RunLog(run.folder) as log, progress:
+            stats = epoch(run, batches, progress)
+            log.write("train", 1, {"loss": stats.loss} | run.monitor.compute().numbers())
+            run.monitor.reset()
+
+    return loop
+
+
+def epoch(run: Run, batches: Sequence[Batch], progress: EpochProgress) -> TrainStats:
+    """Train on the batches as a run does."""
+    return train_one_epoch(
+        run.learner, batches, run.objective, run.step, transforms=run.transforms,
+        after_step=[run.monitor, progress],
+    )  # fmt: skip
+
+
+def wait_table(config: Path, settings: list[str], workers: Sequence[int], folder: Path) -> Table:
+    """Return a row for each number of loader processes: an epoch through the loader."""
+    table = Table("workers", "clips/s", "waited for data", title="an epoch through the loader")
+    for number in workers:
+        settled = load_config(config, [*settings, f"data.num_workers={number}"])
+        run = prepared_run(settled, folder / f"workers_{number}")
+        stats = train_one_epoch(
+            run.learner, run.epoch_batches(1), run.objective, run.step, transforms=run.transforms,
+            after_step=[run.monitor],
+        )  # fmt: skip
+        clips = len(run.listing.train)
+        table.add_row(str(number), f"{clips / stats.seconds:.1f}", f"{stats.data_wait_share:.1%}")
+    return table
+
+
+def start_table(config: Path, settings: list[str]) -> Table:
+    """Return what passes until the first step, and until `--help` ends."""
+    table = Table("command", "seconds", title="from the command to")
+    one_step = [str(config), *settings, "train.max_steps=1", "train.eval_interval=1"]
+    for name, words in {"--help": ["--help"], "the end of a run of one step": one_step}.items():
+        start = time.perf_counter()
+        subprocess.run([sys.executable, str(TOOL), *words], check=True, capture_output=True)
+        table.add_row(name, f"{time.perf_counter() - start:.2f}")
+    return table
