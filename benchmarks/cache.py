@@ -3,8 +3,9 @@
 The plain way decodes each video twice, for its test views and for its random views, and runs the
 network as it is. The ways that a cache is filled read a video once, through a copy of the trunk
 that is changed for speed. Errors are those of the stored features: the root mean square of the
-difference from the plain way's, as a share of their own. Processor seconds are those of all threads
-and loader processes: on a machine that does other things too they say more than the clock.
+difference from the plain way's, as a share of their own. "ready" is the trunk of each precision on
+clips that are in memory: what filling could take at best. Processor seconds are those of all
+threads and loader processes: on a machine that does other things too they say more than the clock.
 """
 
 import argparse
@@ -69,14 +70,17 @@ class FilledCaches:
         self.network, self.folder = network, folder
         self.stage = config.model.freeze_until
         self.plain: dict[str, list[Tensor]] = {}
+        self.clips: list[Tensor] = []
         self.processor_seconds: dict[str, float] = {}
 
     def ways(self) -> dict[str, Callable[[], None]]:
         """Return the ways by name."""
         ways: dict[str, Callable[[], None]] = {"plain": self.fill_plainly}
         precisions: tuple[StoredPrecision, ...] = ("float32", "bf16")
+        self.clips = self._all_clips()
         for precision in precisions:
             ways[precision] = partial(self.fill, precision)
+            ways[f"{precision}, ready"] = partial(self.extract, precision)
         return {name: partial(self._measured, name, way) for name, way in ways.items()}
 
     def fill_plainly(self) -> None:
@@ -98,6 +102,17 @@ class FilledCaches:
         fill_arrays(
             self.config, self.videos, self.source, extract, folder, label="", console=console
         )
+
+    def extract(self, precision: StoredPrecision) -> None:
+        """Compute the maps of all clips, which are ready in memory, and drop them."""
+        extract = StageExtractor(self.network, self.stage, example_clip(self.config), precision)
+        for clips in self.clips:
+            extract(clips)
+
+    def _all_clips(self) -> list[Tensor]:
+        """Return the clips of each video, for tests and training together."""
+        joint = joint_views(self.config, self.videos, self.source)
+        return [batch.clip for batch in evaluation_loader(self.config, joint, batch_size=1)]
 
     def _measured(self, name: str, way: Callable[[], None]) -> None:
         start = _processor_seconds()
@@ -123,7 +138,7 @@ class FilledCaches:
         columns = "way", "seconds", "frames/s", "ratio", "processor s", "ratio", "error"
         table = Table(*columns, title=title)
         for name, taken in seconds.items():
-            error = "" if name == "plain" else f"{self.error(name):.2g}"
+            error = f"{self.error(name):.2g}" if (self.folder / name).exists() else ""
             busy, plain = self.processor_seconds[name], self.processor_seconds["plain"]
             table.add_row(
                 name, f"{taken:.1f}", f"{frames / taken:.1f}", f"{seconds['plain'] / taken:.1f}",
