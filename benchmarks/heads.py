@@ -1,11 +1,12 @@
-"""What heads cost: step time, peak memory and GMACs of two trunks with 0, 1, 4 and 8 heads.
+"""What heads and other read-outs cost: step time, peak memory and GMACs of two trunks.
 
 R(2+1)D-18 on 16 x 112 x 112 with heads after `layer3`, and tf_efficientnet_lite0, frame by frame,
-with heads after its 14 x 14 stage; pooled glimpses, glimpses through the tail, and zoom, whose
-first look and glimpses have half of the clip's height and width; for it, the trunk alone at half
-size stands beside. A step is forward, loss, backward of everything (weights are random: time does
-not depend on them). Times are ratios to the trunk without heads, medians of interleaved repeats in
-one process; peak memory is that of a process of its own for each row.
+with heads after its 14 x 14 stage; pooled glimpses, glimpses through the tail, zoom, whose
+first look and glimpses have half of the clip's height and width (for it, the trunk alone at half
+size stands beside), or another read-out of the same map (`attention` and so on). A step is forward,
+loss, backward of everything (weights are random: time does not depend on them). Times are ratios to
+the trunk without heads, medians of interleaved repeats in one process, by the clock and by the
+processor's time; peak memory is that of a process of its own for each row.
 """
 
 import argparse
@@ -13,15 +14,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from statistics import median
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.timing import medians
+from benchmarks.timing import interleaved, ratios
 from stn_action.models.backbones.backbone_table import build_backbone
-from stn_action.models.model_choices import Glimpse
+from stn_action.models.model_choices import READOUTS, Glimpse, ReadoutName
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
 from stn_action.training.objective import ClassificationLoss
@@ -42,7 +44,10 @@ TRUNKS = {
 }
 HALF = "half size"
 """The trunk without heads on clips of half the height and width."""
-COLUMNS = ("trunk", "glimpses", "heads", "step / no heads", "seconds", "peak MB", "GMACs a clip")
+COLUMNS = (
+    "trunk", "glimpses", "heads", "step / no heads", "processor", "seconds", "peak MB",
+    "GMACs a clip",
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -74,20 +79,21 @@ def _rows(name: str, options: argparse.Namespace) -> list[list[str]]:
     clips = {case: _clips(name, case[0], options.batch) for case in cases}
     labels = torch.zeros(options.batch, dtype=torch.long)
     gmacs = {case: _gmacs(network, clips[case]) for case, network in networks.items()}
-    seconds = medians(
+    taken = interleaved(
         {str(case): _step(network, clips[case], labels) for case, network in networks.items()},
         repeats=options.repeats,
         warmup=1,
     )
-    base = seconds[str(cases[0])]
-    return [
-        [
-            name, glimpse or "none", str(heads), f"{seconds[str((glimpse, heads))] / base:.3f}",
-            f"{seconds[str((glimpse, heads))]:.2f}", _peak_of(name, glimpse, heads, options.batch),
-            f"{gmacs[glimpse, heads]:.2f}",
-        ]
-        for glimpse, heads in cases
-    ]  # fmt: skip
+    base = taken[str(cases[0])]
+    rows = []
+    for glimpse, heads in cases:
+        runs = taken[str((glimpse, heads))]
+        seconds = median(run.seconds for run in runs)
+        rows.append([
+            name, glimpse or "none", str(heads), *ratios(runs, base), f"{seconds:.2f}",
+            _peak_of(name, glimpse, heads, options.batch), f"{gmacs[glimpse, heads]:.2f}",
+        ])  # fmt: skip
+    return rows
 
 
 def _network(name: str, glimpse: str, heads: int) -> FocusedNetwork:
@@ -95,9 +101,10 @@ def _network(name: str, glimpse: str, heads: int) -> FocusedNetwork:
     trunk = TRUNKS[name]
     backbone = build_backbone(trunk.backbone)
     way: Glimpse = "zoom" if glimpse == "zoom" else "tail" if glimpse == "tail" else "pooled"
+    readout = cast(ReadoutName, glimpse if glimpse in READOUTS else "windows")
     half = trunk.clip[-2] // 2, trunk.clip[-1] // 2
     return plug(
-        backbone.trunk, at=trunk.at, heads=heads, num_classes=101, glimpse=way,
+        backbone.trunk, at=trunk.at, heads=heads, num_classes=101, glimpse=way, readout=readout,
         example=torch.zeros(1, *trunk.clip), look_size=half, glimpse_size=half,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ import ctypes
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -59,3 +59,12 @@ def interleaved(
             if repeat >= warmup:
                 taken[name].append(Taken(time.perf_counter() - start, time.process_time() - busy))
     return taken
+
+
+def ratios(runs: Sequence[Taken], base: Sequence[Taken]) -> tuple[str, str]:
+    """Return the median ratio to the base in the same repeat: by the clock, by the processor."""
+    clock, processor = (
+        statistics.median(run[place] / other[place] for run, other in zip(runs, base, strict=True))
+        for place in range(2)
+    )
+    return f"{clock:.3f}", f"{processor:.3f}"

@@ -28,7 +28,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.timing import Taken, interleaved, keep_freed_memory
+from benchmarks.timing import interleaved, keep_freed_memory, ratios
 from stn_action.batch import Batch
 from stn_action.build.data import open_data
 from stn_action.build.run import Run, build_run
@@ -88,18 +88,13 @@ def step_table(run: Run, num_batches: int, repeats: int) -> Table:
     )
     table = Table("loop", "ms a step", "ratio", "processor ms", "ratio", title=title)
     for name, runs in taken.items():
-        table.add_row(name, *_columns(runs, taken["bare"], len(batches)))
+        clock, processor = (
+            f"{1000 * statistics.median(run[place] for run in runs) / len(batches):.1f}"
+            for place in range(2)
+        )
+        ratio, processor_ratio = ratios(runs, taken["bare"])
+        table.add_row(name, clock, ratio, processor, processor_ratio)
     return table
-
-
-def _columns(runs: Sequence[Taken], bare: Sequence[Taken], steps: int) -> list[str]:
-    """Return the median of a step and of the ratio to the bare loop, by both clocks."""
-    cells = []
-    for clock in range(2):
-        ratios = [run[clock] / other[clock] for run, other in zip(runs, bare, strict=True)]
-        seconds = statistics.median(run[clock] for run in runs) / steps
-        cells += [f"{1000 * seconds:.1f}", f"{statistics.median(ratios):.3f}"]
-    return cells
 
 
 def bare_loop(run: Run, batches: Sequence[Batch]) -> Callable[[], None]:
