@@ -2,8 +2,8 @@
 
 python tools/benchmark.py startup [--videos 1000000] [--workers 2] [--folder KEPT]
 
-The list, a manifest and a people file (one tube a video) are generated; all videos are links to one
-small file. Then a process of its own takes the steps of a run, one after another: libraries, list
+The list, a manifest and a people file (one tube a video) are generated; all videos are hard links
+to copies of one small file. Then a process of its own takes the steps of a run, one after another: libraries, list
 (with the check that all files are there), people and manifest, data set and loader, first batch.
 Memory is what the process holds at most (VmHWM), and what each loader process has for itself.
 """
@@ -11,6 +11,7 @@ Memory is what the process holds at most (VmHWM), and what each loader process h
 import argparse
 import json
 import multiprocessing
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-CLASSES, TESTED, IN_FOLDER = 700, 20, 1000
-"""Classes; every how manieth video is a test video; videos of a folder."""
+CLASSES, TESTED, IN_FOLDER, LINKS = 700, 20, 1000, 50_000
+"""Classes; every how manieth video is a test video; videos of a folder; links of a file."""
 FRAMES, SIZE_HW = 16, (48, 64)
 MB = 1024
 """In kilobytes, the kernel's unit."""
@@ -74,13 +75,17 @@ def generate(root: Path, number: int) -> None:
     root.mkdir(parents=True, exist_ok=True)
     write_video(root / "one.mp4", torch.zeros(FRAMES, 3, *SIZE_HW, dtype=torch.uint8), fps=25)
     size = (root / "one.mp4").stat().st_size
+    original = root / "one.mp4"
     with (root / "videos.csv").open("w") as file:
         file.write("path,label,split\n")
         for index in range(number):
             path = root / f"{_name(index)}.mp4"
             if index % IN_FOLDER == 0:
                 path.parent.mkdir(exist_ok=True)
-            path.symlink_to(root / "one.mp4")
+            if index % LINKS == 0:
+                original = Path(shutil.copyfile(root / "one.mp4", path))
+            else:
+                path.hardlink_to(original)
             split = "train" if index % TESTED else "test"
             file.write(f"{_name(index)}.mp4,class {index // TESTED % CLASSES:03d},{split}\n")
     H, W = SIZE_HW

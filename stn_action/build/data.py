@@ -36,7 +36,10 @@ def load_listing(config: Config) -> Listing:
     Raises:
         InputError: the data or the person boxes are missing, or not what they should be.
     """
-    return with_people(read_listing(config), config, people_of(config))
+    source = ClipSource(
+        VideoTable(), crop_of(config), people=people_of(config), tubes=tubes_of(config)
+    )
+    return with_people(read_listing(config), config, source)
 
 
 def open_data(config: Config) -> tuple[Listing, ClipSource]:
@@ -47,7 +50,7 @@ def open_data(config: Config) -> tuple[Listing, ClipSource]:
     """
     listing = read_listing(config)  # first: without videos no boxes are missed
     source = open_source(config)
-    listing = with_people(listing, config, source.people)
+    listing = with_people(listing, config, source)
     return listing, with_scenes(source, config, listing)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
+from stn_action.data.source import ClipSource
 from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 from stn_action.person.select import TubeChoice
@@ -35,12 +36,15 @@ def tubes_of(config: Config) -> TubeChoice:
     return TubeChoice(**dict(config.data.tubes))
 
 
-def with_people(listing: Listing, config: Config, people: People | None) -> Listing:
+def with_people(listing: Listing, config: Config, source: ClipSource) -> Listing:
     """Count or skip the videos without a person, as configured.
+
+    The source gets to know the people of each part, so that its data sets need not ask again.
 
     Raises:
         InputError: the boxes are of another data set, or some videos were never processed.
     """
+    people = source.people
     if people is None:
         return listing
     parts = {"train": listing.train, "val": listing.val, "test": listing.test}
@@ -51,6 +55,8 @@ def with_people(listing: Listing, config: Config, people: People | None) -> List
     alone = {part: [not s or s < smallest for s in spans[part]] for part in parts}
     count = sum(alone["test"])
     if config.data.tubes.no_person == "frame":
+        for part, videos in parts.items():
+            source.select(videos, spans[part])
         return replace(listing, whole_frame=count)
     kept = {part: _with_a_person(parts[part], alone[part], people) for part in parts}
     return replace(listing, **kept, skipped=count)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from stn_action.batch import class_text
-from stn_action.data.video_files import existing_paths
+from stn_action.data.video_files import are_present
 from stn_action.data.video_groups import may_repeat
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
@@ -106,10 +106,11 @@ def require_videos(
         InputError: with the number of missing files and the first few names.
     """
     paths = videos.paths()
-    absent = set(paths) - existing_paths(paths)
-    if not absent:
+    missing = [
+        Path(path) for path, there in zip(paths, are_present(paths), strict=True) if not there
+    ]
+    if not missing:
         return
-    missing = [Path(path) for path in paths if path in absent]
     unique = len({Path(path).name for path in paths}) == len(paths)
     parts = 1 if unique else 2  # with the folder, as in train/1.png
     names = ", ".join("/".join(path.parts[-parts:]) for path in missing[:NAMES_SHOWN])

@@ -40,6 +40,7 @@ class ClipSource:
         scenes: Scenes | None = None,
         backend: Reader = "auto",
         max_pixels: int = MAX_PIXELS,
+        spans: Sequence[int | None] | None = None,
     ) -> None:
         """Find out which videos have boxes; no video is opened yet.
 
@@ -53,6 +54,7 @@ class ClipSource:
             scenes: what surrounds each video; needed to read with `beyond="scene"`.
             backend: of `open_video`.
             max_pixels: of `open_video`.
+            spans: the longest of each video, of `people`; None: they are asked for.
 
         Raises:
             InputError: boxes are malformed, two videos share them, or a video has no scene.
@@ -61,7 +63,8 @@ class ClipSource:
         self.backend: Reader = backend
         self.max_pixels = max_pixels
         self.people, self.tubes, self.manifest = people, tubes or TubeChoice(), manifest
-        spans = people.longest_spans(videos.names()) if people is not None else []
+        if spans is None:
+            spans = people.longest_spans(videos.names()) if people is not None else []
         self.without_person = torch.tensor(
             [not span or span < self.tubes.min_span for span in spans], dtype=torch.bool
         )
@@ -77,14 +80,15 @@ class ClipSource:
         """Number of videos without a person; 0 without `people`."""
         return int(self.without_person.sum())
 
-    def select(self, videos: VideoTable) -> "ClipSource":
+    def select(self, videos: VideoTable, spans: Sequence[int | None] | None = None) -> "ClipSource":
         """Return the source of other videos, with the same people, manifest and crop.
 
-        One table always gives the same source, so that its videos are verified once.
+        One table always gives the same source, so that its videos are verified once. `spans` are
+        those of the constructor.
         """
         known = self._selected.get(id(videos))
         if known is None or known.videos is not videos:
-            known = self._with(videos, self.scenes)
+            known = self._with(videos, self.scenes, spans)
             self._selected[id(videos)] = known
         return known
 
@@ -153,10 +157,13 @@ class ClipSource:
         """
         return self._open(index, self._known_length(index, self.people_in(index)))
 
-    def _with(self, videos: VideoTable, scenes: Scenes | None) -> "ClipSource":
+    def _with(
+        self, videos: VideoTable, scenes: Scenes | None, spans: Sequence[int | None] | None = None
+    ) -> "ClipSource":
         return ClipSource(
             videos, self.crop, mean_color=self.mean_color, people=self.people, tubes=self.tubes,
             manifest=self.manifest, scenes=scenes, backend=self.backend, max_pixels=self.max_pixels,
+            spans=spans,
         )  # fmt: skip
 
     def _open(self, index: int, num_frames: int | None) -> VideoReader:

@@ -2,6 +2,7 @@
 
 import glob
 import os
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -93,27 +94,28 @@ def files_by_stem(folder: Path) -> dict[str, Path]:
     return frames | {stem_of(path): path for path in ordered}
 
 
-def existing_paths(paths: Iterable[str]) -> set[str]:
-    """Return those of the paths that lead to a file or a folder.
+def are_present(paths: Sequence[str]) -> list[bool]:
+    """Return for each path whether it leads to a file or a folder.
 
     Each folder is listed once, which is much faster than to ask for every file where the files are
     far away, as on a network drive.
     """
-    wanted: dict[str, set[str]] = {}
-    for path in paths:
-        folder, name = os.path.split(path)
-        wanted.setdefault(folder, set()).add(name)
-    found: set[str] = set()
-    for folder, names in wanted.items():
+    rows: dict[str, array[int]] = {}
+    for row, path in enumerate(paths):
+        rows.setdefault(path[: path.rfind("/") + 1], array("L")).append(row)
+    present = [False] * len(paths)
+    for folder, places in rows.items():
+        names = {paths[row][len(folder) :] for row in places}
         try:
             with os.scandir(folder or os.curdir) as entries:
                 there = {entry.name for entry in entries if entry.name in names and _leads(entry)}
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:  # it may be entered, but not listed
-            there = {name for name in names if os.path.exists(os.path.join(folder, name))}  # noqa: PTH110, PTH118
-        found.update(os.path.join(folder, name) for name in there)  # noqa: PTH118
-    return found
+            there = {name for name in names if os.path.exists(folder + name)}  # noqa: PTH110
+        for row in places:
+            present[row] = paths[row][len(folder) :] in there
+    return present
 
 
 def preference(path: Path) -> tuple[bool, bool, str]:

@@ -12,7 +12,7 @@ from stn_action.build.video_sets import unlabeled_video, videos_named, videos_of
 from stn_action.data.datasets.dataset_table import load_dataset
 from stn_action.data.video_files import (
     FoundFiles,
-    existing_paths,
+    are_present,
     find_video_files,
     has_namesake,
     holds_frames,
@@ -247,11 +247,12 @@ def test_what_is_there_is_found_by_listing_each_folder(tmp_path, monkeypatch):
     (tmp_path / "a/link.mp4").symlink_to("x.mp4")
     (tmp_path / "a/broken.mp4").symlink_to("nowhere.mp4")
     (tmp_path / "a/circle.mp4").symlink_to("circle.mp4")
-    there = {str(tmp_path / "a" / name) for name in ("frames", "x.mp4", "link.mp4")}
+    there = [str(tmp_path / "a" / name) for name in ("frames", "x.mp4", "link.mp4", "x.mp4")]
     absent = [str(tmp_path / name) for name in ("a/broken.mp4", "a/circle.mp4", "a/y", "b/x.mp4")]
-    assert existing_paths([*there, *absent, str(tmp_path / "a/x.mp4/z")]) == there
+    absent.append(str(tmp_path / "a/x.mp4/z"))
+    assert are_present([*there[:2], *absent, *there[2:]]) == [True, True, *[False] * 5, True, True]
     monkeypatch.chdir(tmp_path / "a")
-    assert existing_paths(["x.mp4", "y.mp4"]) == {"x.mp4"}
+    assert are_present(["x.mp4", "y.mp4"]) == [True, False]
 
 
 def test_a_folder_that_cannot_be_listed_is_asked_for_each_file(tmp_path, monkeypatch):
@@ -262,4 +263,4 @@ def test_a_folder_that_cannot_be_listed_is_asked_for_each_file(tmp_path, monkeyp
 
     monkeypatch.setattr(os, "scandir", denied)
     x, y = str(tmp_path / "x.mp4"), str(tmp_path / "y.mp4")
-    assert existing_paths([x, y]) == {x}
+    assert are_present([x, y]) == [True, False]

@@ -14,7 +14,7 @@ from stn_action.data.listing import (
     require_unique_names,
     require_videos,
 )
-from stn_action.data.video_files import existing_paths
+from stn_action.data.video_files import are_present
 from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 
@@ -210,7 +210,5 @@ class DatasetSpec:
 
 
 def _present(videos: VideoTable) -> VideoTable:
-    paths = videos.paths()
-    there = existing_paths(paths)
-    kept = [index for index, path in enumerate(paths) if path in there]
-    return videos if len(kept) == len(paths) else videos.select(kept)
+    kept = [row for row, there in enumerate(are_present(videos.paths())) if there]
+    return videos if len(kept) == len(videos) else videos.select(kept)
