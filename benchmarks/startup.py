@@ -3,8 +3,9 @@
 python tools/benchmark.py startup [--videos 1000000] [--workers 2] [--folder KEPT]
 
 The list, a manifest and a people file (one tube a video) are generated; all videos are hard links
-to copies of one small file. Then a process of its own takes the steps of a run, one after another: libraries, list
-(with the check that all files are there), people and manifest, data set and loader, first batch.
+to copies of one small file. Then a process of its own takes the steps of a run, one after another:
+libraries, list (with the check that all files are there), people and manifest, data set and loader,
+first batch.
 Memory is what the process holds at most (VmHWM), and what each loader process has for itself.
 """
 
