@@ -43,9 +43,9 @@ def smallest_boxes(mass: Tensor, share: float) -> Tensor:
 
 def _smallest(mass: Tensor, share: float, tops: Tensor, bottoms: Tensor) -> Tensor:
     """Return edges (N, 4) in cells, xyxy, of boxes with rows from one of `tops` (P,) on."""
-    W = mass.shape[2]
+    H, W = mass.shape[1:]
     total = mass.sum((1, 2), keepdim=True)
-    mass = torch.where(total > 0, mass / total, 1 / mass[0].numel())
+    mass = torch.where(total > 0, mass / total, 1 / (H * W))
     below = _cumulated(mass.transpose(1, 2)).transpose(1, 2)  # (N, H + 1, W)
     strips = (below[:, bottoms] - below[:, tops]).clamp_min(0)
     sums = _cumulated(strips)  # (N, P, W + 1)

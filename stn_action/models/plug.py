@@ -163,7 +163,7 @@ def plug(
             does not end in (B, D), or in scores that cannot be taken off.
     """
     check_readout(readout)
-    _check_kind(trunk)
+    _check_kind(trunk, features_from)
     glimpse = _checked_glimpse(glimpse, readout)
     like = next(trunk.parameters(), torch.zeros(()))
     example = torch.zeros(1, 3, 16, 112, 112) if example is None else example
@@ -235,12 +235,19 @@ def _num_scores(trunk: nn.Module, example: Tensor) -> int:
     return scores.shape[-1] if isinstance(scores, Tensor) else 0
 
 
-def _check_kind(trunk: nn.Module) -> None:
+def _check_kind(trunk: nn.Module, features_from: str | None) -> None:
     """Check that a trunk is no module of `torch.compile`, which does not call later hooks.
 
     Raises:
-        InputError: it is, or it is a model of transformers, which does not take clips.
+        InputError: it is, or it is a model of transformers, which does not take clips, or on the
+            meta device, where a classifier cannot be found.
     """
+    if features_from is None and any(one.is_meta for one in trunk.parameters()):
+        raise InputError(
+            "the trunk is on the meta device, where its classifier cannot be found, since that "
+            "compares values: name the module of its features (features_from), or plug heads into "
+            'a trunk on the CPU and move what plug returns by .to("meta")'
+        )
     if hasattr(trunk, "main_input_name"):
         raise InputError(
             f"the trunk is {type(trunk).__name__} of transformers: plug heads into "

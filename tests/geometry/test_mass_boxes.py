@@ -63,3 +63,7 @@ def test_wrong_arguments_are_named():
         smallest_boxes(torch.zeros(4, 4), 0.5)
     with pytest.raises(ValueError, match=r"share must be above 0 and at most 1, got 0"):
         smallest_boxes(torch.zeros(1, 4, 4), 0)
+
+
+def test_no_map_has_no_box():
+    assert smallest_boxes(torch.zeros(0, 4, 6), 0.5).shape == (0, 4)

@@ -226,3 +226,20 @@ def test_saliency_takes_its_shares():
         saliency_share=(0.4, 0.6), example=EXAMPLE,
     )  # fmt: skip
     assert model.readout.shares == pytest.approx([0.4, 0.6])
+
+
+@pytest.mark.parametrize("readout", ["windows", "attention", "saliency", "foreground", "max"])
+def test_a_batch_without_clips_has_no_logits(readout):
+    model = plug(Small3d(), "stage2", heads=2, num_classes=3, readout=readout, example=EXAMPLE)
+    extents = torch.zeros(0, 4, 2, 4) if readout == "foreground" else None
+    prediction = model.eval()(EXAMPLE[:0], extents=extents)
+    assert prediction.logits.shape == (0, 3)
+    assert len(prediction.focus[0].places) == 0
+
+
+def test_a_trunk_without_values_needs_the_module_of_its_features():
+    trunk = Small3d().to("meta")
+    with pytest.raises(InputError, match=r"on the meta device, .*\(features_from\), or plug heads"):
+        plug(trunk, "stage2", num_classes=3, example=EXAMPLE)
+    model = plug(trunk, "stage2", num_classes=3, example=EXAMPLE, features_from="stage3")
+    assert model(EXAMPLE.to("meta")).logits.shape == (1, 3)
