@@ -16,7 +16,7 @@ def cells_of(figure: Figure) -> np.ndarray:
 
 def counts_of(figure: Figure) -> dict[tuple[int, int], str]:
     """Row and column of each count that is written."""
-    texts = figure.axes[0].texts
+    texts = [text for text in figure.axes[0].texts if text.get_position()[1] >= 0]
     return {(int(text.get_position()[1]), int(text.get_position()[0])): text.get_text()
             for text in texts}  # fmt: skip
 
@@ -39,13 +39,34 @@ def test_true_classes_are_rows_from_above_and_predicted_ones_columns():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
     assert axes.transData.transform((0, 0))[1] > axes.transData.transform((0, 1))[1]
-    assert [text.get_text() for text in axes.figure.texts] == ["2 classes"]
+    (text,) = axes.figure.texts
+    assert text.get_text() == "2 classes\n85.7 % right (6 of 7), mean recall 83.3 %"
+
+
+def test_totals_and_recalls_stand_beside_rows_and_columns():
+    matrix = torch.tensor([[4, 0, 0], [1, 2, 1], [0, 0, 0]])
+    axes, bars, _ = draw_confusion(matrix, ["a", "b", "c"]).axes
+    columns = {text.get_text(): text.get_position()[0] for text in axes.texts[-4:]}
+    assert list(columns) == ["5", "2", "1", "times predicted"]
+    assert [columns[total] for total in "521"] == [0, 1, 2]
+    rows = [(text.get_text(), text.get_position()[1]) for text in bars.texts[:3]]
+    assert rows == [("100 % of 4", 0), ("50 % of 4", 1), ("none", 2)]
+    assert [bar.get_width() for bar in bars.patches[3:]] == [1, 0.5, 0]
+    for axis in (axes, bars):  # a bar is beside its row
+        assert axis.transData.transform((0, 1))[1] == pytest.approx(
+            axes.transData.transform((0, 1))[1]
+        )
+
+
+def test_of_nothing_there_is_no_accuracy():
+    (text,) = draw_confusion(torch.zeros(2, 2), ["a", "b"]).texts
+    assert text.get_text() == "nothing was classified"
 
 
 def test_counts_are_written_where_there_is_room():
     figure = draw_confusion(torch.tensor([[4, 0], [1, 20]]), ["a", "b"])
     assert counts_of(figure) == {(0, 0): "4", (1, 0): "1", (1, 1): "20"}
-    assert [text.get_color() for text in figure.axes[0].texts] == ["white", "black", "white"]
+    assert [text.get_color() for text in figure.axes[0].texts[:3]] == ["white", "black", "white"]
     assert counts_of(draw_confusion(torch.eye(21), [f"c{k}" for k in range(21)])) == {}
 
 
@@ -71,7 +92,8 @@ def test_names_and_titles_of_any_length_stay_inside():
         figure.draw_without_rendering()
         axes = figure.axes[0]
         texts = [*axes.get_yticklabels(), *axes.get_xticklabels(), axes.xaxis.label,
-                 axes.yaxis.label, *figure.texts, figure.axes[1].yaxis.label]  # fmt: skip
+                 axes.yaxis.label, *figure.texts, *axes.texts, *figure.axes[1].texts,
+                 figure.axes[2].yaxis.label]  # fmt: skip
         width, height = figure.get_size_inches() * figure.dpi
         assert width < 900
         for text in texts:
