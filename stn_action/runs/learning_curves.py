@@ -9,7 +9,7 @@ import torch
 
 from stn_action.errors import InputError
 from stn_action.runs.probe_file import read_probe
-from stn_action.visualize.chart_figure import Figure
+from stn_action.visualize.chart_figure import Figure, seeds_in_words
 from stn_action.visualize.charts import draw_curves
 
 
@@ -27,11 +27,13 @@ def draw_learning_curves(folders: Sequence[Path], *, title: str = "") -> Figure:
     """
     curves: dict[str, list[tuple[float, float]]] = {}
     deviations: dict[str, list[float]] = {}
+    numbers: list[int] = []
     for content in _read_all(folders):
         for row in content["rows"]:
             values = 100 * torch.tensor(row["accuracy"], dtype=torch.float64)
             point = round(float(content["clips_per_class"]), 1), float(values.mean())
             curves.setdefault(row["label"], []).append(point)
+            numbers.append(len(values))
             deviation = float(values.std()) if len(values) > 1 else math.nan
             deviations.setdefault(row["label"], []).append(deviation)
     if len(folders) > 1:
@@ -41,7 +43,7 @@ def draw_learning_curves(folders: Sequence[Path], *, title: str = "") -> Figure:
         raise InputError(f"{folders[0]}: none of its rows is in another probe; give equal arms")
     return draw_curves(
         curves, x_label="training clips of a class", y_label="top-1 (%)", title=title, log_x=True,
-        deviations=deviations, y_bounds=(0, 100),
+        deviations=deviations, error_bars=seeds_in_words(numbers), y_bounds=(0, 100),
     )  # fmt: skip
 
 

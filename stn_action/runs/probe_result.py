@@ -16,7 +16,7 @@ from stn_action.evaluation.bootstrap import PairedDifference, paired_bootstrap, 
 from stn_action.runs.folds import pooled_listing
 from stn_action.runs.probe_cell import CellResult
 from stn_action.runs.probe_grid import ProbeSetting, short_rate
-from stn_action.visualize.chart_figure import Figure
+from stn_action.visualize.chart_figure import Figure, seeds_in_words
 from stn_action.visualize.charts import draw_bars
 
 HEADER_OF_TABLE = (
@@ -189,5 +189,6 @@ def draw_probe(results: ProbeResults) -> Figure:
     return draw_bars(
         {"accuracy": heights}, names, x_label="read-out", y_label="top-1 (%)",
         title=results.protocol, deviations={"accuracy": deviations},
+        error_bars=seeds_in_words(len(row.accuracies) for row in results.rows),
         size_inches=(max(8.2, 0.9 * len(names)), 4.8),
     )  # fmt: skip

@@ -19,7 +19,7 @@ from stn_action.launch import is_main_process
 from stn_action.runs.arms import ArmResult, compare, describe, run_arms
 from stn_action.runs.folder import locked_folder
 from stn_action.runs.sweep_plan import parse_sweep
-from stn_action.visualize.chart_figure import Figure, save_figure
+from stn_action.visualize.chart_figure import Figure, save_figure, seeds_in_words
 from stn_action.visualize.charts import draw_bars, draw_curves
 
 REFERENCE = "reference"
@@ -146,6 +146,7 @@ def draw_arm_sweep(points: Sequence[SweepPoint], sweep: str) -> Figure:
         "y_label": f"{points[0].results[0].label} (%)",
         "reference": reference,
         "deviations": deviations,
+        "error_bars": seeds_in_words(len(one.values) for point in points for one in point.results),
     }
     try:
         values = [float(name) for name in names]

@@ -4,8 +4,9 @@ Figures are made without pyplot, so no global state remains, and in one style re
 user's matplotlibrc. Text is plain: "$" and "_" in names have no meaning.
 """
 
+import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import fill
@@ -13,7 +14,10 @@ from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from stn_action.disk.atomic_file import replaced_file
 from stn_action.errors import InputError
@@ -47,6 +51,8 @@ CHART_STYLE: dict[str, Any] = {
     "svg.hashsalt": "stn_action",  # the same figure gives the same file
     "text.parse_math": False,
 }
+ERROR_BARS: dict[str, Any] = {"ecolor": "#3c3c3c", "elinewidth": 1.5}
+"""Style of error bars on bars, and in legends."""
 _CHARACTERS_PER_INCH = 11
 """Approximate width of text in legends and titles."""
 _LONGEST_NAME = 60
@@ -99,6 +105,53 @@ def add_reference(
     name, height = reference
     line = axes.axhline(height, color=REFERENCE_COLOR, linestyle=(0, (3, 2)), zorder=2)
     handles.append((line, f"{name} ({height:.{decimals}f})"))
+
+
+def add_error_bars(
+    deviations: Mapping[str, Sequence[float]],
+    words: str,
+    handles: list[tuple[Any, str]],
+) -> None:
+    """Append what the error bars are to the legend's handles, if any is drawn.
+
+    Args:
+        deviations: half-lengths of all error bars; NaN: not drawn.
+        words: what they are, such as "deviation over 3 seeds".
+        handles: artists and their names.
+
+    Raises:
+        ValueError: error bars are drawn, but not named.
+    """
+    if all(math.isnan(one) for values in deviations.values() for one in values):
+        return
+    if not words:
+        raise ValueError('deviations are drawn: name them (error_bars="deviation over 3 seeds")')
+    handles.append((error_bar_handle(), f"error bars: ± {words}"))
+
+
+def error_bar_handle() -> ErrorbarContainer:
+    """Return an error bar for a legend, which is on no plot."""
+    color, width = ERROR_BARS["ecolor"], ERROR_BARS["elinewidth"]
+    caps = Line2D([], [], color=color, marker="_", markersize=8, linestyle="none")
+    bar = LineCollection([], colors=[color], linewidths=[width])
+    return ErrorbarContainer((None, (caps,), (bar,)), has_yerr=True)
+
+
+def seeds_in_words(numbers: Iterable[int]) -> str:
+    """Return over how many seeds deviations are, of those that are of several.
+
+    >>> seeds_in_words([3, 1, 5])
+    'deviation over 3 to 5 seeds'
+    """
+    several = sorted({number for number in numbers if number > 1})
+    if not several:
+        return ""
+    least, most = several[0], several[-1]
+    return (
+        f"deviation over {least} seeds"
+        if least == most
+        else f"deviation over {least} to {most} seeds"
+    )
 
 
 def add_legend(figure: Figure, handles: Sequence[tuple[Any, str]]) -> None:

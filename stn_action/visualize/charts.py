@@ -12,7 +12,9 @@ from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from stn_action.visualize.chart_figure import (
+    ERROR_BARS,
     SERIES_COLORS,
+    add_error_bars,
     add_legend,
     add_reference,
     chart_style,
@@ -37,6 +39,7 @@ def draw_curves(
     y_label: str,
     title: str = "",
     deviations: Mapping[str, Sequence[float]] | None = None,
+    error_bars: str = "",
     reference: tuple[str, float] | None = None,
     log_x: bool = False,
     y_bounds: tuple[float, float] = (-math.inf, math.inf),
@@ -52,6 +55,8 @@ def draw_curves(
         title: above everything.
         deviations: of some curves, in the order of their points: error bars; NaN: none. Curves are
             then drawn a few points apart.
+        error_bars: what these are, in the legend, such as "deviation over 3 seeds"; needed where
+            a deviation is drawn.
         reference: name and height of a dashed horizontal line.
         log_x: space x by its logarithm.
         y_bounds: the y axis ends there, unless a value is beyond.
@@ -60,7 +65,7 @@ def draw_curves(
 
     Raises:
         ValueError: there is no point, a number is not finite (or x not positive with `log_x`), a
-            deviation is negative, or points and deviations do not agree.
+            deviation is negative or not named, or points and deviations do not agree.
     """
     deviations = deviations or {}
     _check_series(series, deviations, reference, log_x=log_x)
@@ -88,6 +93,7 @@ def draw_curves(
             handles.append((handle[0], name))
             values += [_Value(x, y, f"{y:.{decimals}f}", color, aside) for x, y, _ in rows]
         add_reference(axes, reference, decimals, handles)
+        add_error_bars(deviations, error_bars, handles)
         axes.margins(x=0.06)
         _end_y_axis(axes, y_bounds)
         add_legend(figure, handles)
@@ -110,6 +116,7 @@ def draw_bars(
     y_label: str,
     title: str = "",
     deviations: Mapping[str, Sequence[float]] | None = None,
+    error_bars: str = "",
     reference: tuple[str, float] | None = None,
     decimals: int = 1,
     size_inches: tuple[float, float] = (8.2, 4.8),
@@ -123,12 +130,14 @@ def draw_bars(
         y_label: beside the axis.
         title: above everything.
         deviations: of some series: error bars; NaN: none.
+        error_bars: what these are, in the legend; needed where a deviation is drawn.
         reference: name and height of a dashed horizontal line.
         decimals: of the values.
         size_inches: width and height.
 
     Raises:
-        ValueError: there is no bar, or heights, deviations and names do not agree.
+        ValueError: there is no bar, heights, deviations and names do not agree, or what error bars
+            are is not named.
     """
     deviations = deviations or {}
     if not series or not names:
@@ -149,12 +158,13 @@ def draw_bars(
             bars = axes.bar(
                 [place + aside for place in range(len(names))], heights, 0.92 * width,
                 yerr=deviations.get(name), color=SERIES_COLORS[number % len(SERIES_COLORS)],
-                error_kw={"ecolor": "#3c3c3c", "elinewidth": 1.5},
+                error_kw=ERROR_BARS,
             )  # fmt: skip
             texts = ["" if math.isnan(height) else f"{height:.{decimals}f}" for height in heights]
             axes.bar_label(bars, texts, padding=2, fontsize=9)
             handles.append((bars, name))
         add_reference(axes, reference, decimals, handles)
+        add_error_bars(deviations, error_bars, handles)
         turned = sum(map(len, names)) > 70
         axes.set_xticks(range(len(names)), names, rotation=30 if turned else 0,
                         ha="right" if turned else "center")  # fmt: skip

@@ -38,7 +38,7 @@ def test_each_readout_has_a_curve_of_means_and_deviations(tmp_path):
     low, high = bars.get_segments()[0][:, 1]
     assert high - low == pytest.approx(2 * 100 * 0.02**0.5)  # of 0.2 and 0.4: sqrt(0.02)
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert labels == ["mean", "windows"]
+    assert labels == ["mean", "windows", "error bars: ± deviation over 2 seeds"]
 
 
 def test_probes_that_cannot_be_one_chart_are_refused(tmp_path):

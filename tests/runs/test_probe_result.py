@@ -108,3 +108,5 @@ def test_a_bar_for_each_row(results):
     assert heights == pytest.approx([100 / 3, 75.0])
     assert [text.get_text() for text in axes.get_xticklabels()] == ["mean", "windows 1e-4"]
     assert torch.is_tensor(results.rows[0].correct)
+    (note,) = [text.get_text() for text in axes.get_legend().get_texts()][1:]
+    assert note == "error bars: ± deviation over 2 seeds"

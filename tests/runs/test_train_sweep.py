@@ -88,6 +88,7 @@ def test_arms_are_curves_with_deviations_and_the_reference_a_line():
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == [
         "no heads", "frozen heads", "heads", "heads, reference (40.0)",
+        "error bars: ± deviation over 2 seeds",
     ]  # fmt: skip
     curves = [container.lines[0].get_xydata() for container in axes.containers]
     assert [curve.round(6).tolist() for curve in curves] == [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from stn_action.visualize.chart_figure import REFERENCE_COLOR, SERIES_COLORS, Figure
+from stn_action.visualize.chart_figure import REFERENCE_COLOR, SERIES_COLORS, Figure, seeds_in_words
 from stn_action.visualize.charts import draw_bars, draw_curves
 
 LABELS = {"x_label": "looseness", "y_label": "top-1 (%)"}
@@ -58,7 +58,7 @@ def test_each_value_is_written_beside_its_point():
 def test_no_value_is_written_on_another(apart):
     series = {name: [(0, 40 + apart * k), (1, 41)] for k, name in enumerate("abc")}
     for deviations in (None, {"a": [3, 3]}):
-        boxes = boxes_of(draw_curves(series, **LABELS, deviations=deviations))
+        boxes = boxes_of(draw_curves(series, **LABELS, deviations=deviations, error_bars="of 2"))
         assert len(boxes) == 6
         assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
 
@@ -71,7 +71,7 @@ def test_each_curve_has_its_own_color_and_marker():
 
 
 def test_bars_show_the_deviations_that_are_known():
-    axes = axes_of(draw_curves(TWO, **LABELS, deviations={"heads": [5, NAN, 2]}))
+    axes = axes_of(draw_curves(TWO, **LABELS, deviations={"heads": [5, NAN, 2]}, error_bars="of 3"))
     heads, others = axes.containers
     assert heads.has_yerr
     assert not others.has_yerr
@@ -80,8 +80,30 @@ def test_bars_show_the_deviations_that_are_known():
     assert [end for end in ends if not math.isnan(end[0])] == [[35, 45], [58, 62]]
 
 
+def test_a_figure_says_what_its_error_bars_are():
+    bars = {"deviations": {"heads": [5, NAN, 2]}, "error_bars": "deviation over 3 seeds"}
+    assert legend_of(axes_of(draw_curves(ONE, **LABELS, **bars))) == [
+        "heads", "error bars: ± deviation over 3 seeds",
+    ]  # fmt: skip
+    groups = {"heads": [5.0, 6, 7]}
+    assert legend_of(axes_of(draw_bars(groups, "xyz", **LABELS, **bars)))[1:] == [
+        "error bars: ± deviation over 3 seeds"
+    ]
+    for draw, series, args in ((draw_curves, ONE, ()), (draw_bars, groups, ("xyz",))):
+        with pytest.raises(ValueError, match=r"deviations are drawn: name them"):
+            draw(series, *args, **LABELS, deviations=bars["deviations"])
+        unknown = draw(series, *args, **LABELS, deviations={"heads": [NAN] * 3})
+        assert legend_of(axes_of(unknown)) == []
+
+
+def test_seeds_are_counted_in_words():
+    assert seeds_in_words([1, 3, 3]) == "deviation over 3 seeds"
+    assert seeds_in_words([5, 1, 3]) == "deviation over 3 to 5 seeds"
+    assert seeds_in_words([1]) == ""
+
+
 def test_curves_with_bars_are_drawn_beside_each_other():
-    axes = axes_of(draw_curves(TWO, **LABELS, deviations={"heads": [5, NAN, 2]}))
+    axes = axes_of(draw_curves(TWO, **LABELS, deviations={"heads": [5, NAN, 2]}, error_bars="of 3"))
     places = [line.lines[0].get_transform().transform((1, 50))[0] for line in axes.containers]
     assert places[0] < axes.transData.transform((1, 50))[0] < places[1]
     plain = axes_of(draw_curves(TWO, **LABELS))
@@ -185,7 +207,11 @@ def test_bars_stand_in_groups_with_their_values():
 
 
 def test_bars_have_error_bars_where_they_are_known():
-    axes = axes_of(draw_bars({"a": [5.0, 6.0]}, ["x", "y"], **LABELS, deviations={"a": [1, 2]}))
+    axes = axes_of(
+        draw_bars(
+            {"a": [5.0, 6.0]}, ["x", "y"], **LABELS, deviations={"a": [1, 2]}, error_bars="of 4"
+        )
+    )
     (bars,) = (c.errorbar for c in axes.containers if getattr(c, "errorbar", None) is not None)
     ends = [segment[:, 1].tolist() for segment in bars.lines[2][0].get_segments()]
     assert ends == [[4, 6], [4, 8]]
