@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     own_files = names_a_part(names)  # of the checkpoint's data set
     predictor = Predictor.load(options.checkpoint, settings, own_files=own_files)
     tell = partial(print, file=sys.stderr)
-    videos = pick_evenly(videos_named(names, predictor.config, announce=tell), options.limit)
+    videos = pick_evenly(
+        videos_named(names, predictor.config, announce=tell, classes=predictor.classes),
+        options.limit,
+    )
     if note := predictor.whole_frame_note(videos):
         tell(note)
     drawn = visualize(predictor, videos, options.out, make_mp4=not options.no_mp4)

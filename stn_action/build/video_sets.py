@@ -70,7 +70,11 @@ def videos_of(
 
 
 def videos_named(
-    names: Sequence[str], config: Config, *, announce: Announce | None = None
+    names: Sequence[str],
+    config: Config,
+    *,
+    announce: Announce | None = None,
+    classes: Sequence[str] | None = None,
 ) -> list[Video]:
     """Return the videos of paths, folders, and of the words "train", "val" and "test", each once.
 
@@ -78,6 +82,7 @@ def videos_named(
         names: files, folders of frames, folders of videos or parts of the data set of `config`.
         config: names the data set.
         announce: see `videos_of`.
+        classes: of a network; videos of a data set with other classes have no label for it.
 
     Raises:
         InputError: there is no such file, a folder holds no video, or nothing is named.
@@ -88,7 +93,12 @@ def videos_named(
     for name in names:
         path = Path(name)
         if names_a_part([name]):
-            videos += getattr(load_listing(config), name)
+            listing = load_listing(config)
+            known = classes is None or tuple(classes) == listing.classes
+            videos += [
+                video if known else replace(video, target=0, group="")
+                for video in getattr(listing, name)
+            ]
         elif path.is_dir() and not holds_frames(path):
             for video in _videos_below(path, announce):
                 keeps_suffix = video.name.endswith(video.path.name)

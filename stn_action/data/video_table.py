@@ -44,7 +44,8 @@ class Video:
     """Index into the classes of its listing; with several labels, the indices of all of them; with
     several positions, the index at each."""
     group: str
-    """Videos of one group share people or place and must be in the same part of a listing."""
+    """Videos of one group share people or place and must be in the same part of a listing; empty:
+    the video is of no listing, and its target means nothing."""
     start_seconds: float | None = None
     """Start of the slice; None: the start of the file."""
     end_seconds: float | None = None

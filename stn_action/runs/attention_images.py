@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stn_action.batch import class_text
 from stn_action.build.crop_settings import crop_of
 from stn_action.config.schema import Config
 from stn_action.data.digits.digit_clips import holds_digits
@@ -24,8 +25,9 @@ from stn_action.predictor import Predictor
 from stn_action.runs.digit_images import draw_digits
 from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.writer import write_video
-from stn_action.visualize.focus_sheet import TwoLooks, draw_sheet, evenly_spaced
+from stn_action.visualize.focus_sheet import draw_sheet, evenly_spaced
 from stn_action.visualize.frame_overlay import render_video
+from stn_action.visualize.glimpse_cells import TwoLooks
 from stn_action.visualize.images import Image, resize_image, save_png
 
 SHEET_COLUMNS = 6
@@ -74,32 +76,35 @@ def _draw(
 ) -> list[Path]:  # fmt: skip
     """Draw a sheet, and of more than one frame a video; `file` is without suffix."""
     label, probability = prediction.top(1)[0]
-    top: dict[str, Any] = {"label": label, "probability": probability}
+    top: dict[str, Any] = {
+        "label": label, "probability": probability, "true_labels": true_labels(prediction, video)
+    }  # fmt: skip
     files = [file.with_name(f"{file.name}.png")]
     with video.open(config.data.reader, max_pixels=config.data.max_pixels) as reader:
         for _ in reader.stream(sys.maxsize):  # to the end once: damage shows now, `len` is exact
             pass
         # Clips behind damage that they do not touch are numbered as if no frame was lost.
         indices = prediction.frame_indices.clamp(max=len(reader) - 1)  # (clips, T)
-        nearest = nearest_clip_frames(indices.flatten(), torch.arange(len(reader)))
-        shown = prediction.outlines().flatten(0, 1)[nearest]  # (frames, K, P, 2)
-        heat = [one.flattened()[nearest] for one in prediction.heat_maps()]
+        clips = clips_apart(indices)
+        nearest = nearest_clip_frames(indices[clips].flatten(), torch.arange(len(reader)))
+        shown = prediction.outlines()[clips].flatten(0, 1)[nearest]  # (frames, K, P, 2)
+        heat = [one[clips].flattened()[nearest] for one in prediction.heat_maps()]
         select = config.data.tubes.select
         errors = {"person_boxes": crop_of(config).box_error, "target_boxes": None}
         boxes = {
             key: _boxes(one, video, reader, select, errors[key]) for key, one in people.items()
         }
-        first, last = int(indices.min()), int(indices.max())  # the part that the clips cover
-        picked = [first + place for place in evenly_spaced(last + 1 - first, SHEET_COLUMNS)]
+        seen = indices[clips].unique()
+        picked = seen[evenly_spaced(len(seen), SHEET_COLUMNS)].tolist()
         images, scale = _read_for_sheet(reader, picked)
         rows = {key: None if rows is None else rows[picked] * scale for key, rows in boxes.items()}
-        edges = prediction.boxes.flatten(0, 1)[nearest][picked] * scale
+        edges = prediction.boxes[clips].flatten(0, 1)[nearest][picked] * scale
         sheet = draw_sheet(
             images, shown[picked] * scale, heat=[one[picked].scaled(scale) for one in heat],
             looks=_two_looks(config, edges), title=video.name, columns=SHEET_COLUMNS,
             captions=None if len(reader) == 1 else [
                 f"{reader.seconds_at(index):.2f} s" for index in picked
-            ], **rows, **top,
+            ], notes=_notes(len(indices), len(clips)), **rows, **top,
         )  # fmt: skip
         save_png(files[0], sheet)
         if make_mp4 and len(reader) > 1:
@@ -108,6 +113,45 @@ def _draw(
             drawn = render_video(frames, shown, heat=heat, **boxes, **top)
             write_video(files[1], drawn, fps=reader.fps)
     return files
+
+
+def true_labels(prediction: VideoPrediction, video: Video) -> tuple[str, ...]:
+    """Return the true classes of a video, as they are named in its prediction; none if unknown."""
+    if not video.group:  # of no listing
+        return ()
+    if prediction.positions > 1:
+        return (class_text(prediction.classes, video.labels),)
+    return tuple(prediction.classes[label] for label in video.labels)
+
+
+def clips_apart(frame_indices: Tensor) -> list[int]:
+    """Return clips of a video that do not overlap in time, the earliest first.
+
+    Windows of clips that overlap would seem to jump to and fro from frame to frame.
+
+    Args:
+        frame_indices: (clips, T).
+
+    Example:
+        >>> clips_apart(torch.tensor([[0, 4], [2, 6], [5, 9]]))
+        [0, 2]
+    """
+    apart, last = [], -1
+    for clip in frame_indices[:, 0].argsort(stable=True).tolist():
+        if int(frame_indices[clip].min()) > last:
+            apart.append(clip)
+            last = int(frame_indices[clip].max())
+    return apart
+
+
+def _notes(num_clips: int, num_shown: int) -> list[str]:
+    """Return what a sheet is to say about the clips that it does not show."""
+    if num_shown == num_clips:
+        return []
+    return [
+        f"Shown: {num_shown} of {num_clips} clips, which overlap in time; "
+        f"the probability is the mean of all {num_clips}."
+    ]
 
 
 def _two_looks(config: Config, edges: Tensor) -> TwoLooks | None:

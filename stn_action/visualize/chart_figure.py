@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -134,7 +135,8 @@ def error_bar_handle() -> ErrorbarContainer:
     color, width = ERROR_BARS["ecolor"], ERROR_BARS["elinewidth"]
     caps = Line2D([], [], color=color, marker="_", markersize=8, linestyle="none")
     bar = LineCollection([], colors=[color], linewidths=[width])
-    return ErrorbarContainer((None, (caps,), (bar,)), has_yerr=True)
+    point = Line2D([], [], linestyle="none")
+    return ErrorbarContainer((point, (caps,), (bar,)), has_yerr=True)
 
 
 def seeds_in_words(numbers: Iterable[int]) -> str:
@@ -165,13 +167,19 @@ def add_legend(figure: Figure, handles: Sequence[tuple[Any, str]]) -> None:
         return
     room = round(_CHARACTERS_PER_INCH * figure.get_size_inches()[0])
     names = [shorten_name(name, min(_LONGEST_NAME, room - 10)) for _, name in handles]
-    columns = len(names)
-    if sum(len(name) + 7 for name in names) > room:
-        columns = max(1, room // (max(map(len, names)) + 7))
+    columns = next(
+        (many for many in range(len(names), 1, -1) if _width_in_columns(names, many) <= room), 1
+    )
     figure.axes[0].legend(
         [handle for handle, _ in handles], names, loc="lower left", bbox_to_anchor=(0, 1.01),
         borderaxespad=0, ncols=columns, columnspacing=1.6, handletextpad=0.6,
     )  # fmt: skip
+
+
+def _width_in_columns(names: Sequence[str], columns: int) -> int:
+    """Return the characters of a legend's line, which matplotlib fills column by column."""
+    parts = np.array_split([len(name) + 7 for name in names], columns)
+    return sum(int(part.max()) for part in parts)
 
 
 def shorten_name(name: str, characters: int) -> str:

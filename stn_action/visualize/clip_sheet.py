@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.boxes import box_sizes
-from stn_action.visualize.focus_sheet import PAPER, TEXT_HEIGHT, evenly_spaced
+from stn_action.visualize.focus_sheet import evenly_spaced
 from stn_action.visualize.frame_overlay import draw_windows
 from stn_action.visualize.image_layout import (
     center_image,
@@ -30,7 +30,7 @@ from stn_action.visualize.images import (
     resize_image,
     text_width,
 )
-from stn_action.visualize.legend import STRIP_COLOR, draw_header, draw_legend, head_color
+from stn_action.visualize.legend import PAPER, STRIP_COLOR, draw_header, draw_legend, head_color
 from stn_action.visualize.preview_clip import PreviewClip
 
 PERSON_COLOR, REGION_COLOR, VIEW_COLOR = head_color(0), head_color(1), head_color(2)
@@ -45,6 +45,7 @@ _WIDTH = 1600
 """Approximate width of a sheet, pixels."""
 _LEAST_WIDTH = 760
 _COLUMNS = 6
+TEXT_HEIGHT = 12
 _COLUMN_WIDTH = 128
 """Smallest width of a column, for its text, pixels."""
 _GAP = 10

@@ -4,15 +4,21 @@ Letters: T frames, K heads, P points of a window's outline.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stn_action.geometry.heat_maps import HeatMaps
-from stn_action.visualize.frame_overlay import distinct_points, draw_windows
-from stn_action.visualize.heat_overlay import contour, draw_scale_of_heat
+from stn_action.visualize.frame_overlay import draw_windows
+from stn_action.visualize.glimpse_cells import (
+    BORDER,
+    TwoLooks,
+    center_cell,
+    glimpse_rows,
+    look_cell,
+)
+from stn_action.visualize.image_layout import draw_paragraph
 from stn_action.visualize.images import (
     BLACK,
     WHITE,
@@ -25,31 +31,19 @@ from stn_action.visualize.images import (
     text_width,
 )
 from stn_action.visualize.legend import (
+    PAPER,
     default_head_names,
-    draw_header,
     draw_legend,
     head_color,
 )
-from stn_action.visualize.lines import draw_lines
-from stn_action.visualize.window_crop import PAPER, corners_of, crop_window, side_length
+from stn_action.visualize.verdict import Verdict, draw_verdict
 
 FRAME_HEIGHT = 240
-GLIMPSE_HEIGHT = 120
-TEXT_HEIGHT = 11
+TEXT_HEIGHT = 14
+TITLE_HEIGHT = 17
+STILL_SHARE = 0.01
+"""A window stays in place if it moves by less than this share of the frame's height."""
 _GAP = 8
-_BORDER = 3
-"""Of a glimpse, in the head's color."""
-
-
-class TwoLooks(NamedTuple):
-    """What a network that looks twice sees, pixel for pixel."""
-
-    edges: Tensor
-    """(T, 4), the clip's edges in the frames, xyxy; x0 > x1 if mirrored."""
-    look_hw: tuple[int, int]
-    """Height and width of the first look."""
-    glimpse_hw: tuple[int, int]
-    """Height and width of a glimpse."""
 
 
 def draw_sheet(
@@ -67,8 +61,13 @@ def draw_sheet(
     columns: int = 6,
     glimpses: bool = True,
     looks: TwoLooks | None = None,
+    true_labels: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Image:
     """Draw evenly spaced frames side by side, a row below for each head, legend and title.
+
+    A window that stays in place in all of these frames is drawn in the first one alone, so that the
+    others are seen as they are. What a glimpse shows beyond the frame is hatched.
 
     Args:
         frames: T frames of one size, arrays (H, W, 3) or tensors (3, H, W), uint8 RGB.
@@ -86,6 +85,8 @@ def draw_sheet(
         glimpses: add a row of glimpses for each head.
         looks: of a network that looks twice: a row of what it sees first is added, and glimpses
             have as many pixels as it sees.
+        true_labels: all true classes of the video; empty: unknown.
+        notes: lines of text below the legend.
 
     Raises:
         ValueError: the numbers of frames, windows or names do not agree.
@@ -94,50 +95,26 @@ def draw_sheet(
     num_windows = outlines.shape[1] if outlines.dim() == 4 else 0
     num_heads = num_windows + sum(one.num_heads for one in heat)
     names = list(head_names) if head_names is not None else default_head_names(num_heads)
-    num_named = len(names) - num_heads + num_windows
-    if not images or outlines.shape[:2] != (len(images), num_named) or outlines.shape[3:] != (2,):
-        raise ValueError(
-            f"outlines must be ({len(images)}, {num_named}, P, 2) for {len(images)} frames "
-            f"and {len(names)} heads, got {tuple(outlines.shape)}"
-        )
-    for one in heat:
-        if one.weights.shape[:-3] != (len(images),):
-            raise ValueError(f"maps must be of {len(images)} frames, got {len(one.weights)}")
+    _check(len(images), outlines, heat, len(names), num_heads - num_windows)
     picked = evenly_spaced(len(images), columns)
-    cells = [
-        _frame_cell(
-            images[index],
-            outlines[index],
-            [one[index] for one in heat],
-            None if person_boxes is None else person_boxes[index],
-            None if target_boxes is None else target_boxes[index],
-        )
-        for index in picked
-    ]
+    images = [images[index] for index in picked]
+    outlines, heat = outlines[picked], [one[picked] for one in heat]
+    boxes = [None if one is None else one[picked] for one in (person_boxes, target_boxes)]
+    still = _still_windows(outlines, len(images[0]))
+    cells = _frame_cells(images, outlines, still, heat, boxes)
     width = cells[0].shape[1]
     if looks is not None:
-        width = max(width, looks.look_hw[1], looks.glimpse_hw[1] + 2 * _BORDER)
-        cells = [_centered(cell, len(cell), width) for cell in cells]
+        looks = looks._replace(edges=looks.edges[picked])
+        width = max(width, looks.look_hw[1], looks.glimpse_hw[1] + 2 * BORDER)
+        cells = [center_cell(cell, len(cell), width) for cell in cells]
     rows = [("", WHITE, cells)]
     if captions is not None:
         rows.append(("", WHITE, [_caption(captions[index], width) for index in picked]))
     if looks is not None:
-        seen = [_look_cell(images[index], looks, index, width) for index in picked]
+        seen = [look_cell(image, looks, place, width) for place, image in enumerate(images)]
         rows.append(("first look", WHITE, seen))
     if glimpses:
-        glimpse_hw = None if looks is None else looks.glimpse_hw
-        of_heads = [
-            [
-                _glimpse_cell(images[index], outlines[index, head], head, width, glimpse_hw)
-                for index in picked
-            ]
-            for head in range(num_windows)
-        ]
-        for one in heat:
-            of_heads += [
-                [_heat_cell(images[index], one[index], place, head, width) for index in picked]
-                for place, head in enumerate(range(len(of_heads), len(of_heads) + one.num_heads))
-            ]
+        of_heads = glimpse_rows(images, outlines, heat, width, looks)
         rows += [
             (name, head_color(head), tiles)
             for head, (name, tiles) in enumerate(zip(names, of_heads, strict=True))
@@ -145,15 +122,19 @@ def draw_sheet(
     body = _grid(rows)
     width = body.shape[1]
     legend = draw_legend(
-        names,
-        width,
-        TEXT_HEIGHT,
-        person=person_boxes is not None,
+        names, width, TEXT_HEIGHT, person=person_boxes is not None,
         target=target_boxes is not None,
+        beyond=glimpses and _reaches_beyond(images[0].shape[:2], outlines, heat), ground=PAPER,
+    )  # fmt: skip
+    header = draw_verdict(
+        Verdict(label, probability, true_labels), width, TITLE_HEIGHT, ground=PAPER
     )
-    heading = ": ".join(filter(None, (title, label)))
-    header = draw_header(heading, probability, width, TEXT_HEIGHT + 2)
-    return np.concatenate([header, body, legend])
+    lines = [title] if title else []
+    above = [draw_paragraph(line, width, TITLE_HEIGHT, color=BLACK, ground=PAPER) for line in lines]
+    if still.any() and len(images) > 1:
+        notes = [*notes, "A window that stays in place is drawn in the first frame only."]
+    below = [draw_paragraph(note, width, TEXT_HEIGHT, color=BLACK, ground=PAPER) for note in notes]
+    return np.concatenate([*above, header, body, legend, *below])
 
 
 def evenly_spaced(length: int, count: int) -> list[int]:
@@ -168,76 +149,65 @@ def evenly_spaced(length: int, count: int) -> list[int]:
     return sorted(set(torch.linspace(0, length - 1, min(count, length)).round().int().tolist()))
 
 
-def _frame_cell(
-    image: Image,
-    outlines: Tensor,
-    heat: Sequence[HeatMaps],
-    person_box: Tensor | None,
-    target_box: Tensor | None,
-) -> Image:
-    size_hw = (FRAME_HEIGHT, round(FRAME_HEIGHT * image.shape[1] / image.shape[0]))
-    return draw_windows(
-        image, outlines, size_hw, heat=heat, person_box=person_box, target_box=target_box
-    )
+def _check(
+    num_frames: int, outlines: Tensor, heat: Sequence[HeatMaps], num_names: int, num_maps: int
+) -> None:
+    """Check that windows and maps are of these frames, and named.
 
-
-def _look_cell(image: Image, looks: TwoLooks, index: int, width: int) -> Image:
-    x0, y0, x1, y1 = looks.edges[index].tolist()
-    corners = torch.tensor([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-    return _centered(crop_window(image, corners, looks.look_hw), looks.look_hw[0], width)
-
-
-def _glimpse_cell(
-    image: Image, outline: Tensor, head: int, width: int, size_hw: tuple[int, int] | None
-) -> Image:
-    """Draw a glimpse of a size, None: as large as the cell allows, with a border.
-
-    The cell stays empty if the head does not see this frame.
+    Raises:
+        ValueError: they are not.
     """
-    points = outline.detach().cpu().double().numpy()
-    if not len(distinct_points(points)):
-        height = GLIMPSE_HEIGHT if size_hw is None else size_hw[0] + 2 * _BORDER
-        return blank_image((height, width), PAPER)
-    corners, _ = corners_of(points)
-    own_hw = _glimpse_size(corners, width) if size_hw is None else size_hw
-    cell = _bordered(crop_window(image, outline, own_hw), head)
-    return _centered(cell, GLIMPSE_HEIGHT if size_hw is None else len(cell), width)
+    num_named = num_names - num_maps
+    if (
+        not num_frames
+        or outlines.shape[:2] != (num_frames, num_named)
+        or outlines.shape[3:] != (2,)
+    ):
+        raise ValueError(
+            f"outlines must be ({num_frames}, {num_named}, P, 2) for {num_frames} frames "
+            f"and {num_names} heads, got {tuple(outlines.shape)}"
+        )
+    for one in heat:
+        if one.weights.shape[:-3] != (num_frames,):
+            raise ValueError(f"maps must be of {num_frames} frames, got {len(one.weights)}")
 
 
-def _heat_cell(image: Image, maps: HeatMaps, place: int, head: int, width: int) -> Image:
-    """Draw the map's part of a frame as a head weighs it, with the contour of half the mass."""
-    x0, y0, x1, y1 = maps.edges.tolist()
-    corners = torch.tensor([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-    size_hw = _glimpse_size(corners.numpy(), width)
-    glimpse = crop_window(image, corners, size_hw)
-    edges = np.array([0.0, 0.0, size_hw[1], size_hw[0]])
-    draw_scale_of_heat(glimpse, maps.weights[place], edges)
-    draw_lines(glimpse, list(contour(maps.weights[place], edges)), head_color(head), 1)
-    return _centered(_bordered(glimpse, head), GLIMPSE_HEIGHT, width)
+def _still_windows(outlines: Tensor, frame_height: int) -> Tensor:
+    """Return which windows (K,) of outlines (T, K, P, 2) stay in place."""
+    moved = (outlines - outlines[:1]).abs().flatten(2).amax((0, 2)) if outlines.numel() else None
+    if moved is None:
+        return torch.zeros(outlines.shape[1], dtype=torch.bool)
+    return moved <= STILL_SHARE * frame_height
 
 
-def _glimpse_size(corners: np.ndarray, width: int) -> tuple[int, int]:
-    """Return height and width of a glimpse with these corners (4, 2), as large as a cell allows."""
-    ratio = max(side_length(corners, 0), 1e-3) / max(side_length(corners, 1), 1e-3)
-    height = GLIMPSE_HEIGHT - 2 * _BORDER
-    inner_width = min(max(round(height * ratio), 1), width - 2 * _BORDER)
-    return min(max(round(inner_width / ratio), 1), height), inner_width
+def _reaches_beyond(image_hw: tuple[int, int], outlines: Tensor, heat: Sequence[HeatMaps]) -> bool:
+    """Return whether a window or a map reaches beyond the frame, by a pixel or more."""
+    corners = [outlines.flatten(0, -2), *(one.edges.reshape(-1, 2) for one in heat)]
+    points = torch.cat([one.double() for one in corners])
+    return bool(((points < -1) | (points > points.new_tensor(image_hw[::-1]) + 1)).any())
 
 
-def _bordered(glimpse: Image, head: int) -> Image:
-    """Add a border in the head's color."""
-    height, width = glimpse.shape[:2]
-    framed = blank_image((height + 2 * _BORDER, width + 2 * _BORDER), head_color(head))
-    framed[_BORDER:-_BORDER, _BORDER:-_BORDER] = glimpse
-    return framed
-
-
-def _centered(image: Image, height: int, width: int) -> Image:
-    """Return a cell with an image in its middle."""
-    cell = blank_image((height, width), PAPER)
-    top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
-    cell[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return cell
+def _frame_cells(
+    images: Sequence[Image],
+    outlines: Tensor,
+    still: Tensor,
+    heat: Sequence[HeatMaps],
+    boxes: Sequence[Tensor | None],
+) -> list[Image]:
+    """Draw frames with windows, maps and the boxes of persons and targets."""
+    height, width = images[0].shape[:2]
+    size_hw = (FRAME_HEIGHT, round(FRAME_HEIGHT * width / height))
+    shown = outlines.clone()
+    shown[1:, still] = 0  # of no extent: not drawn
+    persons, targets = boxes
+    return [
+        draw_windows(
+            image, shown[place], size_hw, heat=[one[place] for one in heat],
+            person_box=None if persons is None else persons[place],
+            target_box=None if targets is None else targets[place],
+        )
+        for place, image in enumerate(images)
+    ]  # fmt: skip
 
 
 def _caption(text: str, width: int) -> Image:

@@ -22,11 +22,11 @@ from stn_action.visualize.images import (
 )
 from stn_action.visualize.legend import (
     default_head_names,
-    draw_header,
     draw_legend,
     head_color,
 )
 from stn_action.visualize.lines import draw_dashes, draw_lines, draw_outline
+from stn_action.visualize.verdict import Verdict, draw_verdict
 
 _THIN = 2
 _SAME_PIXELS = 1e-3
@@ -42,6 +42,7 @@ def draw_frame(
     target_box: Tensor | None = None,
     label: str = "",
     probability: float | None = None,
+    true_labels: Sequence[str] = (),
     head_names: Sequence[str] | None = None,
     min_height: int = 320,
 ) -> Image:
@@ -54,8 +55,9 @@ def draw_frame(
             half the mass.
         person_box: (4,) xyxy, source pixels; dashed white.
         target_box: (4,) xyxy, source pixels, the target region by ground truth; thin white.
-        label: the class.
+        label: the predicted class.
         probability: of the class, in [0, 1].
+        true_labels: all true classes; empty: unknown.
         head_names: a name for each head in the legend; None: head 1, head 2, ...
         min_height: smaller frames are enlarged to this height, pixels.
 
@@ -75,7 +77,8 @@ def draw_frame(
     view = draw_windows(
         image, outlines, size_hw, heat=heat, person_box=person_box, target_box=target_box
     )
-    header = draw_header(label, probability, view.shape[1], _text_height(size_hw))
+    verdict = Verdict(label, probability, true_labels)
+    header = draw_verdict(verdict, view.shape[1], _text_height(size_hw))
     legend = draw_legend(
         names,
         view.shape[1],
@@ -95,6 +98,7 @@ def render_video(
     target_boxes: Tensor | None = None,
     label: str = "",
     probability: float | None = None,
+    true_labels: Sequence[str] = (),
     head_names: Sequence[str] | None = None,
     min_height: int = 320,
 ) -> Iterator[Image]:
@@ -106,8 +110,9 @@ def render_video(
         heat: weight maps of further heads, each of (T, K', H, W).
         person_boxes: (T, 4); a row of NaN: no box in this frame.
         target_boxes: (T, 4); a row of NaN: no box in this frame.
-        label: the class.
+        label: the predicted class.
         probability: of the class, in [0, 1].
+        true_labels: all true classes; empty: unknown.
         head_names: a name for each head in the legend.
         min_height: smaller frames are enlarged to this height, pixels.
 
@@ -129,6 +134,7 @@ def render_video(
             target_box=None if target_boxes is None else target_boxes[index],
             label=label,
             probability=probability,
+            true_labels=true_labels,
             head_names=head_names,
             min_height=min_height,
         )

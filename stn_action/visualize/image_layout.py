@@ -34,14 +34,22 @@ def center_image(image: Image, width: int) -> Image:
     return _padded(np.concatenate([left, image], axis=1), 0, width)
 
 
-def draw_paragraph(text: str, width: int, text_height: int, *, color: Color = WHITE) -> Image:
-    """Draw text in as many lines as it needs, on the strips' color.
+def draw_paragraph(
+    text: str,
+    width: int,
+    text_height: int,
+    *,
+    color: Color = WHITE,
+    ground: Color = STRIP_COLOR,
+) -> Image:
+    """Draw text in as many lines as it needs.
 
     Args:
         text: broken at spaces; a word wider than a line is shortened.
         width: of the result, pixels.
         text_height: of capital letters, pixels.
         color: of the text.
+        ground: color of the strip.
     """
     room = width - 2 * text_height
     lines: list[str] = []
@@ -52,7 +60,7 @@ def draw_paragraph(text: str, width: int, text_height: int, *, color: Color = WH
         else:
             lines.append(fit_text(word, text_height, room))
     pitch = round(1.9 * text_height)
-    strip = blank_image((pitch * len(lines), width), STRIP_COLOR)
+    strip = blank_image((pitch * len(lines), width), ground)
     for number, line in enumerate(lines):
         baseline = number * pitch + round(1.45 * text_height)
         put_text(strip, line, text_height, baseline, height=text_height, color=color)

@@ -5,16 +5,17 @@ import numpy as np
 from torch import Tensor
 
 from stn_action.visualize.frame_overlay import distinct_points
-from stn_action.visualize.images import Color, Image, as_image, resize_image
+from stn_action.visualize.hatching import HATCH_GROUND, HATCH_LINE, beyond_image, hatch
+from stn_action.visualize.images import Image, as_image, resize_image
+from stn_action.visualize.legend import PAPER
 from stn_action.visualize.lines import SUBPIXEL_BITS, fixed_point
 
-PAPER: Color = (250, 250, 250)
 MOST_SHRINK = 8
 """A crop is averaged from at most this many times its pixels, along each side."""
 
 
 def crop_window(image: Image, outline: Tensor, size_hw: tuple[int, int]) -> Image:
-    """Resample the image inside an outline: the glimpse of a head, black outside the image.
+    """Resample the image inside an outline: the glimpse of a head, hatched beyond the image.
 
     Args:
         image: (H, W, 3).
@@ -36,10 +37,12 @@ def crop_window(image: Image, outline: Tensor, size_hw: tuple[int, int]) -> Imag
     fine = as_image(
         cv2.warpPerspective(image, matrix, fine_hw[::-1], flags=cv2.INTER_LINEAR).astype(np.uint8)
     )
+    glimpse = resize_image(fine, size_hw) if shrink > 1 else fine
+    hatch(glimpse, beyond_image(corners, image.shape[:2], size_hw), HATCH_LINE, ground=HATCH_GROUND)
     if not is_exact:
-        inside = (points - corners[0]) / (corners[2] - corners[0]) * np.array(fine_hw[::-1])
-        fine[~_filled(inside, fine_hw)] = PAPER
-    return resize_image(fine, size_hw) if shrink > 1 else fine
+        inside = (points - corners[0]) / (corners[2] - corners[0]) * np.array(size_hw[::-1])
+        glimpse[~_filled(inside, size_hw)] = PAPER
+    return glimpse
 
 
 def corners_of(points: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from stn_action.build.video_sets import videos_named
 from stn_action.data.video_table import Video
 from stn_action.evaluation.video_prediction import VideoPrediction
 from stn_action.predictor import Predictor
-from stn_action.runs.attention_images import visualize
+from stn_action.runs.attention_images import clips_apart, true_labels, visualize
 from stn_action.video.backend_table import open_video
 from stn_action.visualize.legend import head_color
 
@@ -39,3 +40,25 @@ def test_weights_are_drawn_in_images_and_videos(attention_run, tiny_data, tmp_pa
         assert (sheet == np.array(head_color(head))).all(-1).sum() > 500
     with open_video(files[1]) as drawn:
         assert len(drawn) == 12
+
+
+def test_clips_that_overlap_in_time_are_not_mixed():
+    interleaved = torch.tensor([[0, 4, 8], [2, 6, 10]])
+    assert clips_apart(interleaved) == [0]
+    assert clips_apart(torch.tensor([[6, 7], [0, 1], [3, 4]])) == [1, 2, 0]
+    assert clips_apart(torch.tensor([[0, 5], [0, 5], [5, 9], [6, 9]])) == [0, 3]
+
+
+def test_true_classes_are_known_of_a_data_set_with_the_classes_of_the_network(
+    attention_run, tiny_data
+):
+    predictor = Predictor.load(attention_run / "last.pt", own_files=True)
+    listed = videos_named(["test"], predictor.config, classes=predictor.classes)[0]
+    (prediction,) = predictor.predict_all([listed])
+    assert isinstance(prediction, VideoPrediction)
+    assert true_labels(prediction, listed) == (listed.name.split("/")[-2],)
+    for other in (
+        videos_named([str(listed.path)], predictor.config)[0],
+        videos_named(["test"], predictor.config, classes=["a", "b"])[0],
+    ):
+        assert true_labels(prediction, other) == ()

@@ -224,3 +224,11 @@ def test_bars_that_do_not_fit_their_names_are_refused():
         draw_bars({"heads": [1.0]}, ["a"], **LABELS, deviations={"b": [1.0]})
     with pytest.raises(ValueError, match=r"there must be a bar"):
         draw_bars({}, [], **LABELS)
+
+
+def test_a_long_name_leaves_the_others_side_by_side():
+    series = {f"arm {number}": [5.0] for number in range(9)} | {
+        "an arm with a long name" * 2: [5.0]
+    }
+    legend = axes_of(draw_bars(series, ["x"], **LABELS)).get_legend()
+    assert 3 <= legend._ncols < 9

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from stn_action.visualize.focus_sheet import (
     FRAME_HEIGHT,
-    GLIMPSE_HEIGHT,
-    TwoLooks,
     draw_sheet,
     evenly_spaced,
 )
+from stn_action.visualize.glimpse_cells import GLIMPSE_HEIGHT, TwoLooks
+from stn_action.visualize.hatching import HATCH_GROUND, HATCH_LINE
 from stn_action.visualize.images import Image
-from stn_action.visualize.legend import head_color
-from stn_action.visualize.window_crop import PAPER, crop_window
+from stn_action.visualize.legend import PAPER, head_color
+from stn_action.visualize.window_crop import crop_window
 
 RED, GREEN = (200, 0, 0), (0, 200, 0)
 
@@ -51,10 +51,25 @@ def test_a_shrunken_window_is_averaged():
     assert (abs(cut.astype(int) - 100) <= 1).all()
 
 
-def test_beyond_the_image_is_black():
-    cut = crop_window(halves(), rectangle(-40, 0, 40, 120), (120, 80))
-    assert (cut[:, :39] == 0).all()
-    assert (cut[:, 41:] == RED).all()
+@pytest.mark.parametrize("times", [1, 3])
+def test_beyond_the_image_is_hatched(times):
+    """Of a mirrored window too, and of one that is shrunk."""
+    size_hw = (120 // times, 80 // times)
+    for window, beyond in (
+        (rectangle(-40, 0, 40, 120), slice(0, 40 // times)),
+        (rectangle(40, 0, -40, 120), slice(40 // times, None)),
+    ):
+        cut = crop_window(halves(), window, size_hw)
+        hatched = np.zeros(size_hw, dtype=bool)
+        hatched[:, beyond] = True
+        ground, line = ((cut == color).all(-1) for color in (HATCH_GROUND, HATCH_LINE))
+        assert ((ground | line) == hatched).all()
+        assert ground.sum() > line.sum() > 100
+
+
+def test_a_frame_cut_out_as_it_is_is_not_hatched():
+    cut = crop_window(halves(), rectangle(0, 0, 160, 120), (90, 120))
+    assert not ((cut == HATCH_GROUND) | (cut == HATCH_LINE)).all(-1).any()
 
 
 def test_repeated_points_do_not_change_what_is_cut():
@@ -144,3 +159,40 @@ def test_both_looks_are_shown_pixel_for_pixel():
     for part in (seen, image[20:50, 10:50]):
         places = np.lib.stride_tricks.sliding_window_view(sheet, part.shape)
         assert (places == part).all((-3, -2, -1)).sum() == 1
+
+
+def test_a_window_that_stays_in_place_is_drawn_once():
+    still, moving = rectangle(10, 20, 50, 60), rectangle(100, 20, 140, 60)
+    outlines = torch.stack([torch.stack([still, moving - 20 * t]) for t in range(4)])
+    sheet = draw_sheet([halves()] * 4, outlines, glimpses=False)
+    both = draw_sheet([halves()] * 4, outlines + 4 * torch.arange(4)[:, None, None, None],
+                      glimpses=False)  # fmt: skip
+    columns = [slice(8 + 328 * t, 8 + 328 * t + 320) for t in range(4)]
+    seen = {
+        name: [
+            [int((image[: FRAME_HEIGHT + 8, column] == head_color(head)).all(-1).sum()) > 100
+             for column in columns]
+            for head in (0, 1)
+        ]
+        for name, image in (("one", sheet), ("both", both))
+    }  # fmt: skip
+    assert seen["one"] == [[True, False, False, False], [True] * 4]
+    assert seen["both"] == [[True] * 4] * 2
+    assert len(sheet) > len(both)  # a note below the legend
+
+
+def test_true_and_predicted_class_and_notes_are_lines_of_the_sheet():
+    frames, outlines = [halves()], rectangle(10, 20, 50, 60)[None, None]
+    plain = draw_sheet(frames, outlines)
+    lines = [
+        draw_sheet(frames, outlines, **words)
+        for words in (
+            {"title": "a"}, {"label": "b"}, {"true_labels": ["b"]}, {"notes": ["a note"]}
+        )
+    ]  # fmt: skip
+    assert all(len(one) - len(plain) in range(20, 40) for one in lines)
+    right, wrong = (
+        draw_sheet(frames, outlines, label="b", probability=0.5, true_labels=[true])
+        for true in "ba"
+    )
+    assert (right.shape, (right != wrong).any()) == (wrong.shape, True)

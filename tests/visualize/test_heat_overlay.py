@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.heat_maps import HeatMaps
-from stn_action.visualize.focus_sheet import GLIMPSE_HEIGHT, draw_sheet
+from stn_action.visualize.focus_sheet import draw_sheet
 from stn_action.visualize.frame_overlay import draw_frame, draw_windows, render_video
+from stn_action.visualize.glimpse_cells import GLIMPSE_HEIGHT
 from stn_action.visualize.heat_overlay import contour, draw_scale_of_heat, draw_tint
 from stn_action.visualize.images import Image
 from stn_action.visualize.legend import head_color
