@@ -42,7 +42,7 @@ HEAVY = {
     "onnxscript": {"export/export_forms.py"},
     "matplotlib": {
         "visualize/chart_figure.py", "visualize/charts.py", "visualize/confusion.py",
-        "visualize/timeline_chart.py", "visualize/winner_maps.py",
+        "visualize/paper_figure.py", "visualize/timeline_chart.py", "visualize/winner_maps.py",
     },
     "requests": {"disk/download.py"},
     "pytorchvideo": {"models/backbones/pytorchvideo_trunks.py"},

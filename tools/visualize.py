@@ -21,39 +21,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--no-mp4", action="store_true", help="write images only, no videos")
     parser.add_argument(
+        "--only", action="append", metavar="NAME", help="a video to draw, by name; may be repeated"
+    )
+    parser.add_argument(
+        "--figure", action="store_true", help="write figure.png and figure.svg, of up to 6 videos"
+    )
+    parser.add_argument(
+        "--frames", type=int, default=4, help="frames of each video in the figure (default: 4)"
+    )
+    parser.add_argument(
         "videos",
         nargs="+",
         metavar="VIDEO_OR_PART",
         help="files, folders, train, val, test; key=value",
     )
     options = parser.parse_intermixed_args(arguments)
-    if options.limit < 1:
-        parser.error(f"--limit must be at least 1, got {options.limit}")
+    for name in ("limit", "frames"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
 
-    from stn_action.build.video_sets import names_a_part, pick_evenly, videos_named
     from stn_action.config.command_line import files_and_settings
-    from stn_action.evaluation.video_prediction import FailedPrediction
-    from stn_action.predictor import Predictor
-    from stn_action.progress import show_progress
-    from stn_action.runs.attention_images import visualize
+    from stn_action.runs.attention_lines import attention_lines
 
     names, settings = files_and_settings(options.videos)
-    own_files = names_a_part(names)  # of the checkpoint's data set
-    predictor = Predictor.load(options.checkpoint, settings, own_files=own_files)
-    tell = partial(print, file=sys.stderr)
-    videos = pick_evenly(
-        videos_named(names, predictor.config, announce=tell, classes=predictor.classes),
-        options.limit,
-    )
-    if note := predictor.whole_frame_note(videos):
-        tell(note)
-    drawn = visualize(predictor, videos, options.out, make_mp4=not options.no_mp4)
-    drawn = show_progress(drawn, total=len(videos), what="drawing")
-    for video, (prediction, files) in zip(videos, drawn, strict=True):
-        for file in files:
-            print(file)
-        if isinstance(prediction, FailedPrediction):
-            print(f"{video.path}: {prediction.failure}")
+    lines = attention_lines(
+        options.checkpoint, names, settings, options.out, partial(print, file=sys.stderr),
+        limit=options.limit, only=options.only or (), make_mp4=not options.no_mp4,
+        figure_frames=options.frames if options.figure else 0,
+    )  # fmt: skip
+    for line in lines:
+        print(line)
 
 
 if __name__ == "__main__":

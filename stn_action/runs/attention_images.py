@@ -3,8 +3,9 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +15,9 @@ from stn_action.build.crop_settings import crop_of
 from stn_action.config.schema import Config
 from stn_action.data.digits.digit_clips import holds_digits
 from stn_action.data.video_table import Video
+from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import FailedPrediction, VideoPrediction
+from stn_action.geometry.heat_maps import HeatMaps
 from stn_action.geometry.outlines import nearest_clip_frames
 from stn_action.person.box_error import BoxErrors, tubes_with_error
 from stn_action.person.person_choices import Select
@@ -25,18 +28,28 @@ from stn_action.predictor import Predictor
 from stn_action.runs.digit_images import draw_digits
 from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.writer import write_video
+from stn_action.visualize.chart_figure import save_figure
 from stn_action.visualize.focus_sheet import draw_sheet, evenly_spaced
 from stn_action.visualize.frame_overlay import render_video
 from stn_action.visualize.glimpse_cells import TwoLooks
 from stn_action.visualize.images import Image, resize_image, save_png
+from stn_action.visualize.paper_figure import FIGURE_DPI, FigureRow, draw_paper_figure
+from stn_action.visualize.verdict import Verdict
 
+FIGURE_ROWS = 6
+"""Videos of a figure."""
 SHEET_COLUMNS = 6
 SHEET_PIXELS = 1080
 """Greatest height of a frame for a sheet; what a sheet shows of it is far smaller."""
 
 
 def visualize(
-    predictor: Predictor, videos: Sequence[Video], out: Path, *, make_mp4: bool = True
+    predictor: Predictor,
+    videos: Sequence[Video],
+    out: Path,
+    *,
+    make_mp4: bool = True,
+    figure_frames: int = 0,
 ) -> Iterator[tuple[VideoPrediction | FailedPrediction, list[Path]]]:
     """Draw windows or weights of heads on the source frames: a PNG sheet and an MP4 per video.
 
@@ -47,39 +60,85 @@ def visualize(
         videos: what to draw.
         out: folder; files are named after the videos.
         make_mp4: whether to write videos besides the sheets.
+        figure_frames: frames of each video in one figure of all (of the first `FIGURE_ROWS`),
+            `figure.png` and `figure.svg`; 0: no figure.
 
     Yields:
-        For every video the prediction and the files written. A video that can be predicted but not
-        drawn, for instance because it is damaged behind the clips, counts as failed.
+        For every video the prediction and the files written; with the last one the figure. A video
+        that can be predicted but not drawn, for instance because it is damaged behind the clips,
+        counts as failed.
+
+    Raises:
+        InputError: no video can be read, or digits are to be a figure.
     """
     predictions = predictor.predict_all(videos, num_crops=1)
     if videos and all(holds_digits(video.path) for video in videos):
+        if figure_frames:
+            raise InputError("a figure is made of videos; digits have one sheet, digits.png")
         yield from draw_digits(predictor.config, videos, predictions, out)
         return
     targets = _source(predictor.config.data.regions)
+    boxes = {"person_boxes": predictor.people, "target_boxes": targets}
     names = _file_names(videos)
-    for video, name, prediction in zip(videos, names, predictions, strict=True):
+    rows: list[FigureRow] = []
+    for number, (video, prediction) in enumerate(zip(videos, predictions, strict=True), start=1):
         files: list[Path] = []
         if isinstance(prediction, VideoPrediction):
-            boxes = {"person_boxes": predictor.people, "target_boxes": targets}
             try:
-                file = out / name
-                files = _draw(predictor.config, video, prediction, boxes, file, make_mp4=make_mp4)
+                file = out / names[number - 1]
+                with _opened(predictor.config, video, prediction, boxes) as drawing:
+                    files = _write(drawing, file, make_mp4=make_mp4)
+                    if figure_frames and len(rows) < FIGURE_ROWS:
+                        rows.append(_figure_row(drawing, figure_frames))
             except VideoError as error:
                 prediction = FailedPrediction(video.name, str(error))
+        if rows and number == len(videos):
+            alike = [row for row in rows if len(row.frames) == len(rows[0].frames)]
+            figure = draw_paper_figure(alike)
+            files = [*files, *save_figure(out / "figure.png", figure, dpi=FIGURE_DPI)]
         yield prediction, files
 
 
-def _draw(
-    config: Config, video: Video, prediction: VideoPrediction, people: dict[str, People | None],
-    file: Path, *, make_mp4: bool,
-) -> list[Path]:  # fmt: skip
-    """Draw a sheet, and of more than one frame a video; `file` is without suffix."""
-    label, probability = prediction.top(1)[0]
-    top: dict[str, Any] = {
-        "label": label, "probability": probability, "true_labels": true_labels(prediction, video)
-    }  # fmt: skip
-    files = [file.with_name(f"{file.name}.png")]
+class _Drawing(NamedTuple):
+    """What there is to draw of a video that is open."""
+
+    config: Config
+    reader: VideoReader
+    prediction: VideoPrediction
+    verdict: Verdict
+    outlines: Tensor
+    """(frames, K, P, 2), source pixels, as all that follows."""
+    heat: list[HeatMaps]
+    boxes: dict[str, Tensor | None]
+    edges: Tensor
+    """(frames, 4), the clips' edges."""
+    seen: Tensor
+    """(N,) numbers of the frames that the clips shown have."""
+    notes: list[str]
+
+    def pick(self, columns: int) -> tuple[list[int], list[Image], float]:
+        """Return some of the frames seen: numbers, images, and the scale of their coordinates."""
+        picked = self.seen[evenly_spaced(len(self.seen), columns)].tolist()
+        return picked, *_read_for_sheet(self.reader, picked)
+
+    def captions(self, picked: Sequence[int]) -> list[str]:
+        """Return the times of frames; none of an image."""
+        if len(self.reader) == 1:
+            return [""] * len(picked)
+        return [f"{self.reader.seconds_at(index):.2f} s" for index in picked]
+
+    def boxes_of(self, picked: Sequence[int], scale: float) -> dict[str, Tensor | None]:
+        """Return the boxes of some frames, scaled."""
+        return {
+            key: None if rows is None else rows[picked] * scale for key, rows in self.boxes.items()
+        }
+
+
+@contextmanager
+def _opened(
+    config: Config, video: Video, prediction: VideoPrediction, people: dict[str, People | None]
+) -> Iterator[_Drawing]:
+    """Open a video and find what is drawn of its frames."""
     with video.open(config.data.reader, max_pixels=config.data.max_pixels) as reader:
         for _ in reader.stream(sys.maxsize):  # to the end once: damage shows now, `len` is exact
             pass
@@ -87,32 +146,54 @@ def _draw(
         indices = prediction.frame_indices.clamp(max=len(reader) - 1)  # (clips, T)
         clips = clips_apart(indices)
         nearest = nearest_clip_frames(indices[clips].flatten(), torch.arange(len(reader)))
-        shown = prediction.outlines()[clips].flatten(0, 1)[nearest]  # (frames, K, P, 2)
-        heat = [one[clips].flattened()[nearest] for one in prediction.heat_maps()]
         select = config.data.tubes.select
         errors = {"person_boxes": crop_of(config).box_error, "target_boxes": None}
-        boxes = {
-            key: _boxes(one, video, reader, select, errors[key]) for key, one in people.items()
-        }
-        seen = indices[clips].unique()
-        picked = seen[evenly_spaced(len(seen), SHEET_COLUMNS)].tolist()
-        images, scale = _read_for_sheet(reader, picked)
-        rows = {key: None if rows is None else rows[picked] * scale for key, rows in boxes.items()}
-        edges = prediction.boxes[clips].flatten(0, 1)[nearest][picked] * scale
-        sheet = draw_sheet(
-            images, shown[picked] * scale, heat=[one[picked].scaled(scale) for one in heat],
-            looks=_two_looks(config, edges), title=video.name, columns=SHEET_COLUMNS,
-            captions=None if len(reader) == 1 else [
-                f"{reader.seconds_at(index):.2f} s" for index in picked
-            ], notes=_notes(len(indices), len(clips)), **rows, **top,
+        label, probability = prediction.top(1)[0]
+        yield _Drawing(
+            config, reader, prediction,
+            Verdict(label, probability, true_labels(prediction, video)),
+            outlines=prediction.outlines()[clips].flatten(0, 1)[nearest],
+            heat=[one[clips].flattened()[nearest] for one in prediction.heat_maps()],
+            boxes={
+                key: _boxes(one, video, reader, select, errors[key]) for key, one in people.items()
+            },
+            edges=prediction.boxes[clips].flatten(0, 1)[nearest],
+            seen=indices[clips].unique(), notes=_notes(len(indices), len(clips)),
         )  # fmt: skip
-        save_png(files[0], sheet)
-        if make_mp4 and len(reader) > 1:
-            files.append(file.with_name(f"{file.name}.mp4"))
-            frames = (image for _, image, _ in reader.stream())
-            drawn = render_video(frames, shown, heat=heat, **boxes, **top)
-            write_video(files[1], drawn, fps=reader.fps)
+
+
+def _write(drawing: _Drawing, file: Path, *, make_mp4: bool) -> list[Path]:
+    """Draw a sheet, and of more than one frame a video; `file` is without suffix."""
+    reader, verdict = drawing.reader, drawing.verdict
+    top: dict[str, Any] = {
+        "label": verdict.predicted, "probability": verdict.probability, "true_labels": verdict.true
+    }  # fmt: skip
+    files = [file.with_name(f"{file.name}.png")]
+    picked, images, scale = drawing.pick(SHEET_COLUMNS)
+    sheet = draw_sheet(
+        images, drawing.outlines[picked] * scale,
+        heat=[one[picked].scaled(scale) for one in drawing.heat],
+        looks=_two_looks(drawing.config, drawing.edges[picked] * scale),
+        title=drawing.prediction.name, columns=SHEET_COLUMNS, notes=drawing.notes,
+        captions=None if len(reader) == 1 else drawing.captions(picked),
+        **drawing.boxes_of(picked, scale), **top,
+    )  # fmt: skip
+    save_png(files[0], sheet)
+    if make_mp4 and len(reader) > 1:
+        files.append(file.with_name(f"{file.name}.mp4"))
+        frames = (image for _, image, _ in reader.stream())
+        drawn = render_video(frames, drawing.outlines, heat=drawing.heat, **drawing.boxes, **top)
+        write_video(files[1], drawn, fps=reader.fps)
     return files
+
+
+def _figure_row(drawing: _Drawing, num_frames: int) -> FigureRow:
+    picked, images, scale = drawing.pick(num_frames)
+    return FigureRow(
+        images, drawing.outlines[picked] * scale,
+        [one[picked].scaled(scale) for one in drawing.heat],
+        drawing.captions(picked), drawing.verdict, **drawing.boxes_of(picked, scale),
+    )  # fmt: skip
 
 
 def true_labels(prediction: VideoPrediction, video: Video) -> tuple[str, ...]:

@@ -22,10 +22,17 @@ from matplotlib.lines import Line2D
 
 from stn_action.disk.atomic_file import replaced_file
 from stn_action.errors import InputError
+from stn_action.visualize.images import Color
 from stn_action.visualize.legend import HEAD_COLORS
 
+
+def hex_color(color: Color) -> str:
+    """Return a color as matplotlib takes it, such as "#56b4e9"."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
 SERIES_COLORS: tuple[str, ...] = (
-    *("#{:02x}{:02x}{:02x}".format(*HEAD_COLORS[place]) for place in (6, 5, 4, 3, 1, 0)),
+    *(hex_color(HEAD_COLORS[place]) for place in (6, 5, 4, 3, 1, 0)),
     "#3f3f3f",
     "#8c510a",
     "#7b5ea7",
@@ -191,14 +198,15 @@ def shorten_name(name: str, characters: int) -> str:
     return name if len(name) <= characters else name[: characters - 1] + "…"
 
 
-def save_figure(path: str | Path, figure: Figure) -> list[Path]:
+def save_figure(path: str | Path, figure: Figure, *, dpi: int | None = None) -> list[Path]:
     """Write a figure as PNG and SVG, and create missing folders.
 
     The same figure always gives the same files: they hold no date and no random names.
 
     Args:
         path: PNG file; the SVG is written beside it.
-        figure: from `charts` or `confusion`.
+        figure: from `charts`, `confusion` or `paper_figure`.
+        dpi: pixels of an inch of the PNG; None: those of the style.
 
     Returns:
         Both files.
@@ -212,7 +220,12 @@ def save_figure(path: str | Path, figure: Figure) -> list[Path]:
     vector = path.with_suffix(".svg")
     with chart_style():
         with replaced_file(path, sync=False) as file:
-            figure.savefig(file, format="png", metadata={"Software": None})
+            figure.savefig(
+                file,
+                format="png",
+                dpi=dpi or CHART_STYLE["savefig.dpi"],
+                metadata={"Software": None},
+            )
         figure.set_layout_engine("none")  # it is done; repeating it would take half the time
         with replaced_file(vector, sync=False) as file:
             figure.savefig(file, format="svg", metadata={"Date": None})

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from stn_action.visualize.chart_figure import add_legend, chart_style, new_figure
+from stn_action.visualize.chart_figure import add_legend, chart_style, hex_color, new_figure
 from stn_action.visualize.images import Color
 
 MOST_TRACKS = 80
@@ -51,7 +51,7 @@ def draw_timeline(
             for bar in bars:
                 if bar.track == track:
                     width = bar.end_seconds - bar.start_seconds
-                    color = _hex(colors[bar.label])
+                    color = hex_color(colors[bar.label])
                     axes.barh(line, width, left=bar.start_seconds, height=0.8, color=color)
         names = ["whole frame" if track == 0 else f"track {track}" for track in drawn]
         axes.set_yticks(range(len(drawn)), names)
@@ -59,7 +59,9 @@ def draw_timeline(
         axes.set_xlim(0, max(end_seconds, 1e-3))
         shown = {bar.label for bar in bars if bar.track in drawn}
         handles = [
-            (Patch(color=_hex(color)), label) for label, color in colors.items() if label in shown
+            (Patch(color=hex_color(color)), label)
+            for label, color in colors.items()
+            if label in shown
         ]
         if len(handles) == 1:
             axes.set_xlabel(f"seconds ({handles[0][1]})")
@@ -67,7 +69,3 @@ def draw_timeline(
         if not drawn:
             axes.text(0.5, 0.5, "nothing was classified", transform=axes.transAxes, ha="center")
     return figure
-
-
-def _hex(color: Color) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*color)

@@ -31,9 +31,10 @@ class Verdict(NamedTuple):
     def lines(self) -> list[str]:
         """Return the true and the predicted class in words, as far as they are known."""
         lines = [f"true: {'; '.join(self.true)}"] if self.true else []
-        number = "" if self.probability is None else f"{self.probability:.2f}"
-        predicted = ", ".join(filter(None, (self.predicted, number)))
-        return [*lines, f"predicted: {predicted}"] if predicted else lines
+        if not self.predicted:
+            return lines
+        number = "" if self.probability is None else f" ({self.probability:.2f})"
+        return [*lines, f"predicted: {self.predicted}{number}"]
 
 
 def draw_verdict(

@@ -1,6 +1,7 @@
 """Weights of a read-out in the results of a run, and drawn on its videos."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import torch
 
 from stn_action.build.video_sets import videos_named
 from stn_action.data.video_table import Video
+from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import VideoPrediction
 from stn_action.predictor import Predictor
 from stn_action.runs.attention_images import clips_apart, true_labels, visualize
+from stn_action.runs.attention_lines import attention_lines
 from stn_action.video.backend_table import open_video
 from stn_action.visualize.legend import head_color
 
@@ -62,3 +65,18 @@ def test_true_classes_are_known_of_a_data_set_with_the_classes_of_the_network(
         videos_named(["test"], predictor.config, classes=["a", "b"])[0],
     ):
         assert true_labels(prediction, other) == ()
+
+
+def test_a_figure_of_chosen_videos_is_written(attention_run, tmp_path):
+    names = ["test/right/0", "test/left/0"]
+    lines = attention_lines(
+        attention_run / "last.pt", ["test"], [], tmp_path, print, limit=9, only=names,
+        make_mp4=False, figure_frames=2,
+    )  # fmt: skip
+    files = [Path(line).name for line in lines]
+    assert files == ["test_right_0.png", "test_left_0.png", "figure.png", "figure.svg"]
+    svg = (tmp_path / "figure.svg").read_text()
+    assert svg.index("true: right") < svg.index("true: left")
+    with pytest.raises(InputError, match=r"--only lef/0: none of .*; the nearest is test/left/0"):
+        list(attention_lines(attention_run / "last.pt", ["test"], [], tmp_path, print, limit=9,
+                             only=["lef/0"]))  # fmt: skip
