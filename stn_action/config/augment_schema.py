@@ -221,30 +221,35 @@ class AugmentConfig(Section):
     def describe(self) -> str:
         """Return what is done to a clip, in words; previews show it."""
         words = [self._crop_words()]
-        words.append(f"{self.hflip:.0%} of the clips mirrored" if self.hflip else "never mirrored")
-        if self.color_jitter is None or self.color_jitter.strength is not None:
-            strength = 0.0 if self.color_jitter is None else self.color_jitter.brightness
-            words.append(f"colors changed by up to {strength:g}")
+        words.append(f"{_percent(self.hflip)} are mirrored" if self.hflip else "never mirrored")
+        strength = None if self.color_jitter is None else self.color_jitter.strength
+        if strength:
+            words.append(f"colors change by up to {_percent(strength)}")
         for name in get_args(PixelStep):
             step = getattr(self, name)
             if isinstance(step, Section) and getattr(step, "strength", None) is None:
                 settings = ", ".join(f"{key} {value}" for key, value in step)
                 words.append(f"{name} ({settings})")
         if self.grayscale:
-            words.append(f"{self.grayscale:.0%} of the clips gray")
+            words.append(f"{_percent(self.grayscale)} are gray")
         return ", ".join(words)
 
     def _crop_words(self) -> str:
         if (crop := self.random_resized_crop) is not None:
             (low, high), (narrow, wide) = crop.scale, crop.ratio
-            return (
-                f"view {low:g} to {high:g} of the region's area, ratio {narrow:.3g} to {wide:.3g}"
-            )
+            area = f"{_percent(low)} to {_percent(high)} of the crop's area"
+            return f"{area} cut out at random, {narrow:.3g} to {wide:.3g} times as wide as high"
         if self.multi_scale_crop is not None:
-            sizes = ", ".join(f"{size:g}" for size in self.multi_scale_crop.scales)
-            return f"sides of the view among {sizes} of the region's shorter side"
+            sizes = ", ".join(_percent(size) for size in self.multi_scale_crop.scales)
+            return f"sides of {sizes} of the crop's shorter side cut out at random"
         low, high = self.scale
-        return f"view {low:g} to {high:g} of the region's shorter side"
+        if low == high == 1:
+            return "the crop as it is"
+        return f"{_percent(low)} to {_percent(high)} of the crop's shorter side cut out at random"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def _problem_of(steps: list[Any]) -> str:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from stn_action.build.cache_filling import CACHE_SEED
-from stn_action.build.crop_settings import describe_boxes
 from stn_action.build.data import (
     check_before_start,
     evaluation_dataset,
@@ -30,6 +29,13 @@ from stn_action.data.video_table import VideoTable
 from stn_action.errors import InputError
 from stn_action.person.video_people import VideoPeople
 from stn_action.runs.digit_images import SHEET, preview_digits
+from stn_action.runs.preview_words import (
+    count_people,
+    describe_clips,
+    describe_crops,
+    describe_people,
+    describe_scene,
+)
 from stn_action.video.reader import VideoError
 from stn_action.visualize.clip_sheet import draw_overview, draw_preview, draw_summary
 from stn_action.visualize.focus_sheet import evenly_spaced
@@ -38,6 +44,7 @@ from stn_action.visualize.preview_clip import PreviewClip
 
 Part = Literal["train", "val", "test"]
 OVERVIEW = "overview.png"
+_PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
 
 
 def preview(
@@ -89,17 +96,20 @@ def preview(
             yield failures[-1]
             continue
         title = f"{video.name}: {listing.label_text(video)}"
-        notes = [_who(config, found), _how(config, part), *_surroundings(dataset.source, index)]
+        notes = [
+            f"{describe_people(config, found)} {describe_crops(config, part)}",
+            describe_clips(config, part), *describe_scene(dataset.source, index),
+        ]  # fmt: skip
         sheet = draw_preview(clips, title=title, notes=notes)
         file = out / f"{place:02d}_{video.name.replace('/', '_')}.png"
         save_png(file, sheet)
-        count = f" ({_count(found)})" if config.data.people is not None else ""
+        count = f" ({count_people(found)})" if config.data.people is not None else ""
         summaries.append(draw_summary(clips, title=title + count))
         yield str(file)
     if not summaries:
         raise InputError(f"none of {len(chosen)} videos can be read; the first {failures[0]}")
-    title = f"{listing.name}, {part}: {_crop_words(config)}"
-    save_png(out / OVERVIEW, draw_overview(summaries, title=title))
+    lines = [f"{_PARTS[part]} videos: what the network gets.", describe_crops(config, part)]
+    save_png(out / OVERVIEW, draw_overview(summaries, title=" ".join(lines)))
     yield str(out / OVERVIEW)
 
 
@@ -145,7 +155,7 @@ def _shots(config: Config, dataset: TrainClips | TestClips, index: int, draws: i
     items = dataset.items_of(index)
     if config.train.cache_features:
         traces = dataset.trace(items[0])
-        name = f"view {{}} of {len(traces)} in the cache"
+        name = f"stored clip {{}} of {len(traces)}"
         return [_Shot(trace, name.format(trace.sample.view + 1)) for trace in traces[:draws]]
     shots = []
     for draw in range(draws):
@@ -200,53 +210,3 @@ def _boxes(found: VideoPeople | None, indices: Tensor, size_hw: tuple[int, int])
         seen = (indices >= tube.frame_indices[0]) & (indices <= tube.frame_indices[-1])
         rows.append(tube.boxes_at(indices).where(seen[:, None], torch.nan)[None])
     return torch.cat(rows)
-
-
-def _count(found: VideoPeople | None) -> str:
-    count = 0 if found is None else len(found.tubes)
-    return "1 person" if count == 1 else f"{count or 'no'} people"
-
-
-def _who(config: Config, found: VideoPeople | None) -> str:
-    """Describe the people that the clips show."""
-    data = config.data
-    if data.people is None:
-        return "whole frame: data.people is null, no person boxes are used"
-    kept = sum(tube.span >= data.tubes.min_span for tube in found.tubes) if found else 0
-    short = f", {kept} of them seen for {data.tubes.min_span} frames or more"
-    count = _count(found) + (short if found and kept < len(found.tubes) else "")
-    return f"{count}: {'whole frame, no person to crop' if not kept else _crop_words(config)}"
-
-
-def _crop_words(config: Config) -> str:
-    data, crop = config.data, config.data.crop
-    if data.people is None:
-        return f"whole frame, aspect {crop.aspect}"
-    return (
-        f"select {data.tubes.select}, {describe_boxes(config)}, aspect {crop.aspect}, "
-        f"motion {crop.motion}"
-    )
-
-
-def _surroundings(source: ClipSource, index: int) -> list[str]:
-    scene = source.scene_of(index)
-    if scene is None:
-        return []
-    side = "right" if scene.on_right else "left"
-    return [f"scene: where a clip reaches beyond the frame, {scene.name}, its people on the {side}"]
-
-
-def _how(config: Config, part: Part) -> str:
-    """Describe the frames and views of the clips."""
-    data = config.data
-    frames = f"{data.clip.num_frames} frames, {data.clip.stride} apart"
-    if data.clip.num_frames == 1:
-        frames = "1 frame"
-    elif data.clip.sampling == "segment":
-        frames = f"{data.clip.num_frames} frames, one from each of equal parts"
-    if part != "train":
-        return (
-            f"{part}: {frames}; {config.eval.num_clips} clips x {config.eval.num_crops} crops, "
-            f"view {data.crop.view_share:g} of the region's shorter side"
-        )
-    return f"training: {frames}; {data.augment.describe()}"

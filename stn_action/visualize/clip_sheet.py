@@ -57,8 +57,7 @@ _HAIR, _NARROW, _BROAD = 1, 2, 4
 _HATCH = 6
 """Pixels from one line of the hatching to the next."""
 _LEGEND = (
-    "all persons", "region: loosened, jittered in training",
-    "view: what is cropped, hatched beyond the frame",
+    "people found", "crop", "what the network gets of it, hatched beyond the frame",
 )  # fmt: skip
 
 
@@ -251,22 +250,22 @@ def _when(preview: PreviewClip, place: int) -> str:
 
 def _describe_crop(preview: PreviewClip) -> str:
     """Describe a clip and its crop."""
-    region, view = (
+    crop, part = (
         "{:.0f}x{:.0f}".format(*box_sizes(boxes[0]).tolist())
         for boxes in (preview.regions, preview.views)
     )
     height, width = preview.clip.shape[2:]
-    moves = bool((preview.regions != preview.regions[0]).any())
-    words = [
-        "mirrored" if preview.mirrored else "not mirrored",
-        f"region of {region} pixels{' at first' if moves else ''}",
-        f"view of {view} made {width}x{height}",
-    ]
+    source = "the frame" if preview.person_boxes is None else "a crop"
+    source += f" of {crop} pixels"
+    if (preview.regions != preview.regions[0]).any():
+        source += " at first"
+    words = [f"{part} are cut out of {source}" if part != crop else source]
+    words.append(f"resized to {width}x{height}")
+    if preview.mirrored:
+        words.append("mirrored")
     if preview.padded_share > 0:
-        words.append(f"{preview.padded_share:.0%} of it beyond the frame")
-    if preview.person_boxes is None:
-        words.insert(1, "whole frame")
-    return f"{preview.name}: {', '.join(words)}"
+        words.append(f"{100 * preview.padded_share:.0f} % of it beyond the frame")
+    return f"{preview.name[:1].upper()}{preview.name[1:]}: {', '.join(words)}"
 
 
 def _legend(previews: Sequence[PreviewClip], width: int) -> Image:

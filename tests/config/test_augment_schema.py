@@ -118,11 +118,10 @@ def test_digits_have_distortions_in_place_of_steps():
 
 def test_previews_tell_what_is_done():
     assert loaded().data.augment.describe() == (
-        "view 0.8 to 1 of the region's shorter side, 50% of the clips mirrored, "
-        "colors changed by up to 0"
+        "80 % to 100 % of the crop's shorter side cut out at random, 50 % are mirrored"
     )
     steps = "[{multi_scale_crop: {scales: [1, 0.5]}}, {grayscale: 0.2}, {rand_augment: {}}]"
     assert loaded(f"data.augment={steps}").data.augment.describe() == (
-        "sides of the view among 1, 0.5 of the region's shorter side, never mirrored, colors "
-        "changed by up to 0, rand_augment (num_ops 2, magnitude 9), 20% of the clips gray"
+        "sides of 100 %, 50 % of the crop's shorter side cut out at random, never mirrored, "
+        "rand_augment (num_ops 2, magnitude 9), 20 % are gray"
     )
