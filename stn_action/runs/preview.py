@@ -108,9 +108,13 @@ def preview(
         yield str(file)
     if not summaries:
         raise InputError(f"none of {len(chosen)} videos can be read; the first {failures[0]}")
-    lines = [f"{_PARTS[part]} videos: what the network gets.", describe_crops(config, part)]
-    save_png(out / OVERVIEW, draw_overview(summaries, title=" ".join(lines)))
+    save_png(out / OVERVIEW, draw_overview(summaries, title=_overview_title(config, part)))
     yield str(out / OVERVIEW)
+
+
+def _overview_title(config: Config, part: Part) -> str:
+    crops = describe_crops(config, part) or describe_people(config, None)
+    return f"{_PARTS[part]} videos: what the network gets. {crops}"
 
 
 class _Shot(NamedTuple):
