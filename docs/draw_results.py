@@ -6,7 +6,7 @@ python docs/draw_results.py
 import math
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -101,7 +101,7 @@ def draw_look_twice(page: str) -> Figure:
                     )  # fmt: skip
         first = figure.axes[0]
         handles, names = first.get_legend_handles_labels()
-        entries = dict(zip(names, handles, strict=True))
+        entries: dict[str, Any] = dict(zip(names, handles, strict=True))
         entries[f"error bars: ± {LOOK_TWICE_SEEDS}"] = error_bar_handle()
         figure.legend(entries.values(), entries, loc="outside upper left", ncols=5 * len(sets) // 3)
         figure.supxlabel("billion multiplications a clip", fontsize=11)

@@ -93,8 +93,7 @@ def visualize(
             except VideoError as error:
                 prediction = FailedPrediction(video.name, str(error))
         if rows and number == len(videos):
-            alike = [row for row in rows if len(row.frames) == len(rows[0].frames)]
-            figure = draw_paper_figure(alike)
+            figure = draw_paper_figure(rows)
             files = [*files, *save_figure(out / "figure.png", figure, dpi=FIGURE_DPI)]
         yield prediction, files
 

@@ -60,18 +60,16 @@ def draw_paper_figure(rows: Sequence[FigureRow], head_names: Sequence[str] | Non
     """Draw videos below each other, each with its classes above its frames, and a legend.
 
     Args:
-        rows: at least one, all with the same number of frames and heads.
+        rows: at least one, all with the same number of heads; one with fewer frames ends early.
         head_names: a name for each head; None: head 1, head 2, ...
 
     Raises:
-        ValueError: there is no row, or rows differ in their frames or heads.
+        ValueError: there is no row, or rows differ in their heads.
     """
-    shapes = {(len(row.frames), row.outlines.shape[1], len(row.heat)) for row in rows}
-    if len(shapes) != 1:
-        raise ValueError(
-            f"rows must be of one number of frames and heads, got {sorted(shapes) or 'no row'}"
-        )
-    num_frames = len(rows[0].frames)
+    numbers = {row.outlines.shape[1] + sum(one.num_heads for one in row.heat) for row in rows}
+    if len(numbers) != 1:
+        raise ValueError(f"rows must be of one number of heads, got {sorted(numbers) or 'no row'}")
+    num_frames = max(len(row.frames) for row in rows)
     cell = (WIDTH_INCHES - (num_frames - 1) * _GAP) / num_frames
     heights = [cell * row.frames[0].shape[0] / row.frames[0].shape[1] for row in rows]
     has_captions = any(caption for row in rows for caption in row.captions)
@@ -85,7 +83,7 @@ def draw_paper_figure(rows: Sequence[FigureRow], head_names: Sequence[str] | Non
         for number, (row, tall) in enumerate(zip(rows, heights, strict=True)):
             _write_verdict(figure, row.verdict, number, top - 0.75 * _LINE)
             top -= _LINE + tall
-            for place in range(num_frames):
+            for place in range(len(row.frames)):
                 left = place * (cell + _GAP)
                 axes = figure.add_axes(
                     (left / WIDTH_INCHES, top / height, cell / WIDTH_INCHES, tall / height)

@@ -57,6 +57,9 @@ def test_digits_are_drawn_on_one_sheet(run, tmp_path, capsys):
     assert sheet is not None
     assert sheet.shape[0] > 2 * 112  # two rows
     assert len({tuple(color) for color in sheet.reshape(-1, 3).tolist()}) > 50
+    more = ["test", "--out", str(tmp_path), "--figure"]
+    assert visualize_tool(["--checkpoint", str(run / "last.pt"), *more]) == 2
+    assert "digits have one sheet, digits.png" in capsys.readouterr().err
 
 
 def test_an_image_of_the_user_is_predicted(run, root, tmp_path, capsys):

@@ -69,7 +69,15 @@ def test_weights_are_a_tint_and_the_contour_of_half_the_mass():
     assert (image != 90).any()
 
 
-def test_rows_of_different_frames_or_heads_are_refused():
-    for rows in ([], [row_of("a"), row_of("a", frames=3)], [row_of("a"), row_of("a", heads=2)]):
-        with pytest.raises(ValueError, match=r"rows must be of one number of frames and heads"):
+def test_a_video_of_fewer_frames_ends_early():
+    figure = draw_paper_figure([row_of("a", frames=1), row_of("b", frames=3)])
+    first, *others = [axes.get_position().bounds for axes in figure.axes]
+    assert len(others) == 3
+    assert (others[0][0], first[0]) == pytest.approx((0, 0))
+    assert len({round(bounds[2], 6) for bounds in (first, *others)}) == 1
+
+
+def test_rows_of_different_heads_are_refused():
+    for rows in ([], [row_of("a"), row_of("a", heads=2)]):
+        with pytest.raises(ValueError, match=r"rows must be of one number of heads, got"):
             draw_paper_figure(rows)
