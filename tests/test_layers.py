@@ -38,7 +38,7 @@ HEAVY = {
     },
     "decord": {"video/decord_backend.py"},
     "h5py": {"person/formats/digit_struct.py"},
-    "onnxruntime": {"export/export_forms.py"},
+    "onnxruntime": {"export/export_forms.py", "person/detectors/detr.py"},
     "onnxscript": {"export/export_forms.py"},
     "matplotlib": {
         "visualize/chart_figure.py", "visualize/charts.py", "visualize/confusion.py",

@@ -18,9 +18,10 @@ def build_detector(spec: str, *, min_score: float = 0.1, device: str | None = No
 
     Args:
         spec: `torchvision:NAME`, a detection network of torchvision with its COCO weights (with
-            `=FILE` from a file), `onnx:PATH`, a YOLOX network (with `@SIDE` for another input
-            side than the file's, pixels), or `python:MODULE:NAME`, your own class or function that
-            is called without arguments and returns a `Detector`.
+            `=FILE` from a file), `onnx:PATH`, a YOLOX, D-FINE or RF-DETR network (with `@SIDE` the
+            side of its square input in pixels, where the file leaves it open, and for YOLOX another
+            one than the file's), or `python:MODULE:NAME`, your own class or function that is called
+            without arguments and returns a `Detector`.
         min_score: weaker detections are dropped. ByteTrack makes use of weak ones.
         device: of torchvision's networks; None: the GPU if there is one.
 
@@ -45,12 +46,12 @@ def _torchvision(rest: str, min_score: float, device: str | None) -> Detector:
 
 
 def _onnx(rest: str, min_score: float, device: str | None) -> Detector:
-    from stn_action.person.detectors.yolox import YoloxDetector
+    from stn_action.person.detectors.onnx_detector import open_onnx_detector
 
     path, _, side = rest.rpartition("@") if "@" in Path(rest).name else (rest, "", "")
-    if side and not side.isdigit():
+    if side and (not side.isdigit() or int(side) == 0):
         raise InputError(f"--detector onnx:{rest}: the side after @ must be a number of pixels")
-    return YoloxDetector(path, int(side) if side else None, min_score=min_score)
+    return open_onnx_detector(path, int(side) if side else None, min_score=min_score)
 
 
 def _python(rest: str, min_score: float, device: str | None) -> Detector:

@@ -138,8 +138,6 @@ def _cells(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(path: Path) -> cv2.dnn.Net:
-    if not path.is_file():
-        raise InputError(f"--detector: no file {path}; expected a YOLOX network in ONNX")
     try:
         return cv2.dnn.readNetFromONNX(str(path))
     except cv2.error as error:

@@ -7,8 +7,9 @@ from torchvision.ops import box_iou
 
 from stn_action.errors import InputError
 from stn_action.person.detectors.detector_table import build_detector
-from stn_action.person.detectors.yolox import GRAY, decode_rows, letterbox
+from stn_action.person.detectors.yolox import GRAY, YoloxDetector, decode_rows, letterbox
 from stn_action.video.backend_table import open_video
+from tests.person.detectors.small_networks import write_identity
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +84,7 @@ def test_a_file_that_is_no_network_is_reported(shared, tmp_path, content):
     path = tmp_path / "model.onnx"
     whole = (shared / "models/yolox_nano.onnx").read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if content is None else content)
-    with pytest.raises(InputError, match=r"model.onnx: is not an ONNX network that OpenCV"):
+    with pytest.raises(InputError, match=r"model.onnx: is not an ONNX network, or not all of it"):
         build_detector(f"onnx:{path}")
 
 
@@ -93,34 +94,20 @@ def test_a_network_of_another_kind_is_reported(shared, tmp_path):
         build_detector(f"onnx:{model}@100")
     with pytest.raises(InputError, match="the side after @ must be a number of pixels"):
         build_detector(f"onnx:{model}@big")
-    with pytest.raises(InputError, match=r"no file .*gone.onnx; expected a YOLOX network"):
+    with pytest.raises(InputError, match=r"no file .*gone.onnx; expected a network in ONNX"):
         build_detector("onnx:gone.onnx")
-    other = tmp_path / "other.onnx"
-    other.write_bytes(identity_network())
+    with pytest.raises(InputError, match="the side after @ must be a number of pixels"):
+        build_detector(f"onnx:{model}@0")
+    other = write_identity(tmp_path / "other.onnx", "1, 3, 32, 85")
+    with pytest.raises(InputError, match="its input is not declared as one square image"):
+        YoloxDetector(other, min_score=0.1)
+    other = write_identity(tmp_path / "other.onnx", "1, 3, 32, 32")
     with pytest.raises(InputError, match=r"the output is \(3, 32, 32\), expected \(21, 85\)"):
+        YoloxDetector(other, min_score=0.1)
+    model = (shared / "models/yolox_nano.onnx").read_bytes()
+    other.write_bytes(model.replace(b"Sigmoid", b"Unknown"))
+    with pytest.raises(InputError, match="is not an ONNX network that OpenCV can read"):
         build_detector(f"onnx:{other}")
-
-
-def identity_network() -> bytes:
-    """An ONNX file, written out by hand, whose output is its input (1, 3, 32, 32)."""
-
-    def field(number: int, content: bytes) -> bytes:
-        return bytes([number << 3 | 2, len(content)]) + content
-
-    def count(number: int, value: int) -> bytes:
-        return bytes([number << 3, value])
-
-    sizes = b"".join(field(1, count(1, size)) for size in (1, 3, 32, 32))
-    tensor = field(2, field(1, count(1, 1) + field(2, sizes)))
-    node = field(1, b"x") + field(2, b"y") + field(4, b"Identity")
-    graph = field(1, node) + field(2, b"g")
-    graph += field(11, field(1, b"x") + tensor) + field(12, field(1, b"y") + tensor)
-    return count(1, 8) + field(8, count(2, 13)) + bytes([7 << 3 | 2]) + varint(graph)
-
-
-def varint(content: bytes) -> bytes:
-    low, high = len(content) & 127, len(content) >> 7
-    return (bytes([low | 128, high]) if high else bytes([low])) + content
 
 
 def test_a_wider_input_of_the_same_network_can_be_asked_for(shared):
