@@ -25,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--to", choices=WRITABLE, default="sqlite")
     parser.add_argument("--out", type=user_path, required=True, help="file or folder to write")
     parser.add_argument("--videos", type=user_path, metavar="CONFIG_OR_FOLDER", help="the videos")
-    parser.add_argument("--fps", type=finite_number, help="frames per second (ava, mot_det)")
-    parser.add_argument(
-        "--size", type=frame_size, metavar="WIDTHxHEIGHT", help="of the frames (ava)"
-    )
+    add = parser.add_argument
+    add("--fps", type=finite_number, help="frames per second (ava, mot_det)")
+    add("--tracker", default="bytetrack", help="bytetrack, botsort, ocsort, ... (mot_det)")
+    add("--size", type=frame_size, metavar="WIDTHxHEIGHT", help="of the frames (ava)")
     parser.add_argument(
         "--start-seconds", type=finite_number, default=0.0, help="time of the first frame (ava)"
     )
@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     videos = videos_of(options.videos) if options.videos else None
     ava = {"actions": options.actions, "excluded": options.excluded}
     ava |= {"start_seconds": options.start_seconds, "size_hw": options.size}
-    people = read_boxes(options.source, options.kind, videos, failures, fps=options.fps, ava=ava)
+    given = {"fps": options.fps, "tracker": options.tracker, "ava": ava}
+    people = read_boxes(options.source, options.kind, videos, failures, **given)
     made_by = f"{options.kind}: {options.source.name}"
     people = show_progress(people, total=None, what="converting")
     number = write_people(options.out, options.to, people, made_by=made_by)

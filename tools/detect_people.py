@@ -25,12 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default="torchvision:fasterrcnn_mobilenet_v3_large_320_fpn",
         metavar="torchvision:NAME[=WEIGHTS] | onnx:PATH[@SIDE] | python:MODULE:NAME",
     )
-    parser.add_argument(
-        "--every", type=int, default=3, help="detect in every n-th frame (default: 3)"
-    )
-    parser.add_argument(
-        "--min-score", type=float, default=0.1, help="drop weaker detections (default: 0.1)"
-    )
+    add = parser.add_argument
+    add("--every", type=int, default=3, help="detect in every n-th frame (default: 3)")
+    add("--min-score", type=float, default=0.1, help="drop weaker detections (default: 0.1)")
+    add("--tracker", default="bytetrack", help="bytetrack, botsort, ocsort, cbiou or sort")
     parser.add_argument("--batch-size", type=int, default=8, help="frames at a time (default: 8)")
     add_workers(parser)
     parser.add_argument(
@@ -47,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.merge:
         lines = merge_files(options.merge, options.out)
     else:
-        plan = DetectionPlan(options.detector, options.every, options.min_score, options.batch_size)
+        numbers = options.every, options.min_score, options.batch_size
+        plan = DetectionPlan(options.detector, *numbers, tracker=options.tracker)
         words = one_file_and_settings(options.words, "CONFIG_OR_FOLDER")
         videos = videos_of(*words, announce=print)
         lines = detect_all(videos, options.out, plan, workers=options.workers)

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--people", metavar="DETECTOR", help=f"detect and track people: {KINDS}")
     add("--whole-frame", action="store_true", help="classify the whole frame, no people")
     add("--every", type=finite_number, help="seconds between windows (default: half a window)")
-    add("--tracker", default="bytetrack", help="bytetrack, botsort or ocsort")
+    add("--tracker", default="bytetrack", help="bytetrack, botsort, ocsort, cbiou or sort")
     add("--detect-every", type=int, default=3, help="detect in every n-th frame (default: 3)")
     add("--no-mp4", action="store_true", help="do not write the annotated video")
     options = parser.parse_intermixed_args(arguments)

@@ -14,7 +14,7 @@ from stn_action.person.formats.format_table import FORMATS, find_format
 from stn_action.person.formats.motchallenge import read_mot_detections
 from stn_action.person.names import NameIndex
 from stn_action.person.store.people_file import PeopleFile
-from stn_action.person.tracker import track_people
+from stn_action.person.tracker import DetectedFrame, track_people
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoError
 
@@ -34,6 +34,7 @@ def read_people(
     *,
     videos: Sequence[Video] | None = None,
     fps: float | None = None,
+    tracker: str = "bytetrack",
     ava: dict[str, Any] | None = None,
 ) -> Iterator[VideoPeople]:
     """Read the boxes of a file or folder.
@@ -43,6 +44,7 @@ def read_people(
         kind: one of `READABLE`, but for that of samples.
         videos: their videos; None: not available.
         fps: frames per second of the videos, if the format needs it and `videos` is None.
+        tracker: for detections without identity, a key of `person.tracker.TRACKERS`.
         ava: further arguments of `read_ava`: `size_hw`, `start_seconds`, `actions`, `excluded`.
 
     Raises:
@@ -53,7 +55,7 @@ def read_people(
         case "sqlite":
             people: Iterable[VideoPeople] = PeopleFile(path)
         case "mot_det":
-            people = [_tracked(path, fps, videos)]
+            people = [_tracked(path, fps, videos, tracker)]
         case "ava":
             given = dict(ava or {})
             size_hw, start = given.pop("size_hw", None), given.pop("start_seconds", 0.0)
@@ -195,7 +197,9 @@ def _with_length(one: VideoPeople, video: Video) -> VideoPeople:
     return replace(one, name=video.name, num_frames=num_frames, size_hw=size_hw, fps=fps)
 
 
-def _tracked(path: Path, fps: float | None, videos: Sequence[Video] | None) -> VideoPeople:
+def _tracked(
+    path: Path, fps: float | None, videos: Sequence[Video] | None, tracker: str
+) -> VideoPeople:
     if fps is None and videos is not None and len(videos) == 1:
         with videos[0].open() as reader:
             fps = reader.fps
@@ -203,7 +207,9 @@ def _tracked(path: Path, fps: float | None, videos: Sequence[Video] | None) -> V
         raise InputError(f"{path}: tracking detections needs the frame rate; give it with --fps")
     found = read_mot_detections(path)
     steps = [later - frame for (frame, _), (later, _) in pairwise(found)]
-    tubes = track_people(found, detections_per_second=fps / min(steps, default=1))
+    frames = (DetectedFrame(*one) for one in found)
+    rate = fps / min(steps, default=1)
+    tubes = track_people(frames, detections_per_second=rate, kind=tracker)
     name = path.parent.parent.name if path.parent.name == "det" else path.stem
     return VideoPeople(name, tubes, fps=fps, source=str(path))
 

@@ -35,6 +35,8 @@ class DetectionPlan:
     """Frames that the detector is given at once."""
     reader: Reader = "auto"
     """The backend that decodes."""
+    tracker: str = "bytetrack"
+    """A key of `person.tracker.TRACKERS`."""
 
     def __post_init__(self) -> None:
         if self.every < 1 or self.batch_size < 1:
@@ -47,7 +49,8 @@ class DetectionPlan:
     def made_by(self) -> str:
         """Return the text that a people file records: network, weights, all that changes boxes."""
         name = _detector(self.detector, self.min_score).name
-        return f"{name}, every {self.every} frames, scores from {self.min_score:g}, ByteTrack"
+        title = require_tracker(self.tracker)
+        return f"{name}, every {self.every} frames, scores from {self.min_score:g}, {title}"
 
 
 def detect_all(
@@ -74,9 +77,10 @@ def detect_all(
         Lines to print.
 
     Raises:
-        InputError: the detector cannot be built, or the file was begun with other settings.
+        InputError: the detector cannot be built, there is no such tracker, or the file was begun
+            with other settings.
     """
-    require_tracker()
+    require_tracker(plan.tracker)
     people = PeopleFile.create(out, plan.made_by())
 
     def is_done(video: Video) -> bool:
@@ -138,7 +142,7 @@ def _detect(plan: DetectionPlan, video: Video) -> VideoPeople | Failed:
     try:
         return detect_people(
             video.path, video.name, detector,
-            every=plan.every, batch_size=plan.batch_size, backend=plan.reader,
+            every=plan.every, batch_size=plan.batch_size, backend=plan.reader, tracker=plan.tracker,
             start_seconds=video.start_seconds, end_seconds=video.end_seconds,
             max_pixels=video.max_pixels, frames_fps=video.frames_fps,
         )  # fmt: skip

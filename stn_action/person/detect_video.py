@@ -8,7 +8,7 @@ import torch
 
 from stn_action.geometry.boxes import box_sizes, clip_boxes
 from stn_action.person.detectors.detector_base import Detections, Detector
-from stn_action.person.tracker import track_people
+from stn_action.person.tracker import DetectedFrame, track_people
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.ahead import batches_ahead
 from stn_action.video.backend_table import open_video
@@ -24,6 +24,7 @@ def detect_people(
     *,
     every: int = 3,
     batch_size: int = 8,
+    tracker: str = "bytetrack",
     backend: Reader = "auto",
     start_seconds: float | None = None,
     end_seconds: float | None = None,
@@ -38,6 +39,7 @@ def detect_people(
         detector: finds the persons in a frame.
         every: detect in frames 0, every, 2 * every, ...; between them boxes are interpolated.
         batch_size: frames that the detector is given at once.
+        tracker: a key of `TRACKERS`.
         backend: see `open_video`.
         start_seconds: start of the slice of the file that is the video, see `open_video`; frames
             are counted from its first frame.
@@ -58,7 +60,7 @@ def detect_people(
         frames_fps=frames_fps,
     ) as reader:  # fmt: skip
         found = detect_frames(reader, detector, every=every, batch_size=batch_size)
-        tubes = track_people(found, detections_per_second=reader.fps / every)
+        tubes = track_people(found, detections_per_second=reader.fps / every, kind=tracker)
         digest = video_checksum(path, start_seconds, end_seconds, frames_fps)
         return VideoPeople(
             name, tubes, reader.size_hw, len(reader), reader.fps, digest, source=str(path)
@@ -67,7 +69,7 @@ def detect_people(
 
 def detect_frames(
     reader: VideoReader, detector: Detector, *, every: int, batch_size: int
-) -> Iterator[tuple[int, Detections]]:
+) -> Iterator[DetectedFrame]:
     """Detect persons in every n-th frame of an open video; the next frames are decoded meanwhile.
 
     Args:
@@ -77,12 +79,13 @@ def detect_frames(
         batch_size: frames that the detector is given at once.
 
     Yields:
-        Frame number and detections, clipped to the image.
+        Each with its detections, clipped to the image.
     """
     for batch in batches_ahead(reader.stream(every), batch_size):
         images = [image for _, image, _ in batch]
         found = detect_in(images, detector, reader.size_hw)
-        yield from zip([index for index, _, _ in batch], found, strict=True)
+        for (index, image, _), detections in zip(batch, found, strict=True):
+            yield DetectedFrame(index, detections, image)
 
 
 def detect_in(

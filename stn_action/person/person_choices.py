@@ -15,3 +15,5 @@ Beyond = Literal["pad", "shift", "fit", "scene"]
 shows another clip there."""
 PaddingColor = Literal["mean", "black"]
 """The color of padding: the mean color of the trunk's training images, or black."""
+TrackerName = Literal["bytetrack", "botsort", "ocsort", "cbiou", "sort"]
+"""What follows people from frame to frame; see `tracker.TRACKERS`."""

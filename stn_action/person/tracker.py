@@ -1,11 +1,13 @@
 """Tracking: detections of single frames to tubes of persons, by ByteTrack unless told otherwise.
 
 Source: ByteTrack, Zhang et al. 2022, arXiv 2110.06864; BoT-SORT, Aharon et al. 2022, arXiv
-2206.14651; OC-SORT, Cao et al. 2023, arXiv 2203.14360, all as the package `trackers` implements
-them. One departure: a tracker assigns an id only at the second detection; the box of the first is
-restored here.
+2206.14651; OC-SORT, Cao et al. 2023, arXiv 2203.14360; C-BIoU, Yang et al. 2023, arXiv 2211.14317;
+SORT, Bewley et al. 2016, arXiv 1602.00763, all as the package `trackers` implements them. One
+departure: a tracker assigns an id only at the second detection; the box of the first is restored
+here.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,6 +19,7 @@ from torchvision.ops import box_iou
 
 from stn_action.errors import InputError
 from stn_action.person.detectors.detector_base import Detections
+from stn_action.person.person_choices import TrackerName
 from stn_action.person.tube import Tube
 
 MIN_SCORE_OF_NEW = 0.5
@@ -27,19 +30,41 @@ MIN_IOU_OF_FIRST = 0.3
 """Minimum overlap of the first and the second box of a person."""
 
 
-TRACKERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "bytetrack": ("ByteTrackTracker", {"track_activation_threshold": MIN_SCORE_OF_NEW}),
-    "botsort": (
-        "BoTSORTTracker",
-        {
-            "track_activation_threshold": MIN_SCORE_OF_NEW,
-            "instant_first_frame_activation": False,
-        },
-    ),
-    "ocsort": ("OCSORTTracker", {}),
+class TrackerSpec(NamedTuple):
+    """A tracker of the package `trackers`."""
+
+    title: str
+    """As papers and people files name it."""
+    class_name: str
+    settings: dict[str, Any]
+    """What it takes besides the settings of all."""
+    takes_images: bool = False
+    """It estimates the motion of the camera from the images."""
+
+
+_NEW: dict[str, Any] = {"track_activation_threshold": MIN_SCORE_OF_NEW}
+_SURE: dict[str, Any] = {"high_conf_det_threshold": MIN_SCORE_OF_NEW}
+_LATE = {"instant_first_frame_activation": False}
+TRACKERS: dict[TrackerName, TrackerSpec] = {
+    "bytetrack": TrackerSpec("ByteTrack", "ByteTrackTracker", _NEW | _SURE),
+    "botsort": TrackerSpec("BoT-SORT", "BoTSORTTracker", _NEW | _SURE | _LATE, takes_images=True),
+    "ocsort": TrackerSpec("OC-SORT", "OCSORTTracker", _SURE),
+    "cbiou": TrackerSpec("C-BIoU", "CBIoUTracker", _NEW | _SURE | _LATE),
+    "sort": TrackerSpec("SORT", "SORTTracker", _NEW),
 }
-"""Name to the class in `trackers`, and what it takes besides the settings of all. BoT-SORT also
-sees the images, from which it estimates the motion of the camera."""
+"""By the name that `--tracker` takes. McByte of the same package is not among them: without masks
+of a segmentation network it is no more than the others."""
+
+
+class DetectedFrame(NamedTuple):
+    """The detections of a processed frame."""
+
+    frame: int
+    """Its number."""
+    detections: Detections
+    """There may be none."""
+    image: np.ndarray | None = None
+    """(H, W, 3) uint8 RGB, for trackers that look at it; None: they do without."""
 
 
 class TrackedBox(NamedTuple):
@@ -69,24 +94,19 @@ class PeopleTracker:
             ModuleNotFoundError: the extra `people` is not installed.
             InputError: there is no such tracker, or the installed `trackers` lacks it.
         """
-        self._tracker = _tracker(detections_per_second, kind)
-        self._takes_images = kind == "botsort"
+        spec = _spec(kind)
+        self._tracker = _build(spec, detections_per_second)
+        self._takes_images = spec.takes_images
         self._known: set[int] = set()
         self._before: tuple[int, Detections] | None = None
 
-    def update(
-        self, frame: int, detections: Detections, image: np.ndarray | None = None
-    ) -> list[TrackedBox]:
+    def update(self, given: DetectedFrame) -> list[TrackedBox]:
         """Return the boxes that are of persons, that of a new person's first detection too.
-
-        Args:
-            frame: its number.
-            detections: of this frame; there may be none.
-            image: (H, W, 3) uint8 RGB, for trackers that look at it; None: they do without.
 
         Raises:
             ValueError: frame numbers do not increase.
         """
+        frame, detections, image = given
         before = self._before
         if before is not None and frame <= before[0]:
             raise ValueError(f"frames must increase, got {frame} after {before[0]}")
@@ -106,38 +126,39 @@ class PeopleTracker:
 
 
 def track_people(
-    found: Iterable[tuple[int, Detections]], *, detections_per_second: float
+    found: Iterable[DetectedFrame], *, detections_per_second: float, kind: str = "bytetrack"
 ) -> tuple[Tube, ...]:
-    """Track the persons of one video by ByteTrack.
+    """Track the persons of one video.
 
     Args:
-        found: frame number and detections of every processed frame, in order of time,
-            including frames without a detection.
+        found: every processed frame, in order of time, also those without a detection.
         detections_per_second: processed frames per second of video.
+        kind: a key of `TRACKERS`.
 
     Returns:
         One tube per person, in order of appearance; persons detected only once are dropped.
 
     Raises:
         ModuleNotFoundError: the extra `people` is not installed.
+        InputError: there is no such tracker, or the installed `trackers` lacks it.
         ValueError: frame numbers do not increase.
     """
-    tracker = PeopleTracker(detections_per_second)
+    tracker = PeopleTracker(detections_per_second, kind)
     tracks: dict[int, _Track] = {}
-    for frame, detections in found:
-        for one in tracker.update(frame, detections):
+    for given in found:
+        for one in tracker.update(given):
             tracks.setdefault(one.track, _Track()).add(one)
     return tuple(tracks[name].tube() for name in sorted(tracks))
 
 
-def require_tracker(kind: str = "bytetrack") -> None:
-    """Check that people can be tracked.
+def require_tracker(kind: str = "bytetrack") -> str:
+    """Check that people can be tracked, and return the title of the tracker.
 
     Raises:
         ModuleNotFoundError: the extra `people` is not installed.
         InputError: there is no such tracker, or the installed `trackers` lacks it.
     """
-    _tracker(1.0, kind)
+    return _spec(kind).title
 
 
 @dataclass
@@ -157,24 +178,31 @@ class _Track:
         return Tube(torch.tensor(self.frames), torch.stack(self.boxes), torch.stack(self.scores))
 
 
-def _tracker(detections_per_second: float, kind: str):
+def _spec(kind: str) -> TrackerSpec:
     import trackers
 
-    if kind not in TRACKERS:
-        raise InputError(f"--tracker must be one of {', '.join(TRACKERS)}, got {kind!r}")
-    name, settings = TRACKERS[kind]
-    if not hasattr(trackers, name):
-        present = [one for one, (other, _) in TRACKERS.items() if hasattr(trackers, other)]
+    specs: dict[str, TrackerSpec] = {**TRACKERS}
+    if kind not in specs:
+        raise InputError(f"--tracker must be one of {', '.join(specs)}, got {kind!r}")
+    if not hasattr(trackers, specs[kind].class_name):
+        present = [one for one, other in specs.items() if hasattr(trackers, other.class_name)]
         raise InputError(
-            f"--tracker {kind}: the installed package trackers has no {name}; it has "
-            f"{', '.join(present)}; pip install --upgrade trackers"
+            f"--tracker {kind}: the installed package trackers has no {specs[kind].class_name}; it "
+            f"has {', '.join(present)}; pip install --upgrade trackers"
         )
-    return getattr(trackers, name)(
+    return specs[kind]
+
+
+def _build(spec: TrackerSpec, detections_per_second: float):
+    import trackers
+
+    if spec.takes_images:  # it warns of each frame that is too plain to show the camera's motion
+        logging.getLogger("trackers.cmc").setLevel(logging.ERROR)
+    return getattr(trackers, spec.class_name)(
         lost_track_buffer=round(30 * SECONDS_LOST),  # in frames of 1/30 s, whatever frame_rate is
         frame_rate=detections_per_second,
-        high_conf_det_threshold=MIN_SCORE_OF_NEW,
         minimum_consecutive_frames=2,
-        **settings,
+        **spec.settings,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from stn_action.person.detect_video import detect_in
 from stn_action.person.detectors.detector_base import Detector
-from stn_action.person.tracker import SECONDS_LOST, PeopleTracker
+from stn_action.person.tracker import SECONDS_LOST, DetectedFrame, PeopleTracker
 from stn_action.runs.live_track import LiveTrack
 from stn_action.runs.window_layout import WindowLayout
 
@@ -53,7 +53,7 @@ class StreamPeople:
         size_hw = due[0][1].shape[0], due[0][1].shape[1]
         found = detect_in([image for _, image in due], self._detector, size_hw)
         for (index, image), detections in zip(due, found, strict=True):
-            for one in self._tracker.update(index, detections, image):
+            for one in self._tracker.update(DetectedFrame(index, detections, image)):
                 self._track(one.track).add(one.frame, one)
             self._processed = index
             self.end_tracks(lost_before=index - self._lost_after)

@@ -61,8 +61,10 @@ from stn_action.person.person_choices import (
     Motion,
     PaddingColor,
     Select,
+    TrackerName,
     WithoutPerson,
 )
+from stn_action.person.tracker import TRACKERS
 from stn_action.precision_choices import CachePrecision, Precision
 from stn_action.training.optim import DEFAULT_GAIN, OPTIMIZERS
 from stn_action.training.training_choices import BatchNorm, OptimizerName, ScheduleName
@@ -128,6 +130,7 @@ TABLES = [
     (MetricName, METRICS),
     (Backend, BACKENDS),
     (Reader, ["auto", *BACKENDS]),
+    (TrackerName, TRACKERS),
 ]
 """Each declaration and the table that implements it."""
 

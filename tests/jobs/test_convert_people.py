@@ -68,6 +68,10 @@ def test_detections_without_identity_are_tracked(tmp_path):
         InputError, match=r"det.txt: tracking detections needs the frame rate; .* with --fps"
     ):
         next(read_people(path, "mot_det"))
+    with pytest.raises(InputError, match="--tracker must be one of bytetrack, botsort"):
+        next(read_people(path, "mot_det", fps=30.0, tracker="none"))
+    people = next(read_people(path, "mot_det", fps=30.0, tracker="sort"))
+    assert {len(tube) for tube in people.tubes} == {20}
     people = next(read_people(path, "mot_det", fps=30.0))
     assert people.name == "walk"
     assert len(people.tubes) == 2

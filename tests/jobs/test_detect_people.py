@@ -136,6 +136,21 @@ def test_workers_find_the_same(videos, complete, tmp_path):
     assert_identical(PeopleFile(out), complete)
 
 
+def test_the_tracker_by_name_is_recorded_and_not_mixed_with_another(tmp_path):
+    root, out = tmp_path / "videos", tmp_path / "people.sqlite"
+    write_scene(root / "one.mp4", standing(12))
+    plan = DetectionPlan(DETECTOR, tracker="ocsort")
+    detect_all(videos_of(str(root)), out, plan, workers=0, console=quiet())
+    assert PeopleFile(out).made_by == "colors 1, every 3 frames, scores from 0.1, OC-SORT"
+    assert [len(one.tubes) for one in PeopleFile(out)] == [1]
+    with pytest.raises(InputError, match=r"OC-SORT.*ByteTrack"):
+        detect_all(videos_of(str(root)), out, PLAN, workers=0, console=quiet())
+    wrong = DetectionPlan(DETECTOR, tracker="deepsort")
+    with pytest.raises(InputError, match=r"--tracker must be one of bytetrack, .*, got 'deepsort'"):
+        detect_all(videos_of(str(root)), tmp_path / "other.sqlite", wrong, workers=0)
+    assert not (tmp_path / "other.sqlite").exists()
+
+
 def test_a_second_run_processes_new_and_changed_videos_only(tmp_path):
     root, out = tmp_path / "videos", tmp_path / "people.sqlite"
     for name in ("one", "two"):

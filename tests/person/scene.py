@@ -13,6 +13,8 @@ from stn_action.video.writer import write_video
 HEIGHT, WIDTH, LENGTH, FPS = 120, 240, 60, 30.0
 SIZE = 24, 60
 """Width and height of a person."""
+MARGIN = 60
+"""What of a wall is beyond each side, pixels."""
 COLORS = ((230, 60, 60), (60, 230, 60), (60, 60, 230))
 
 
@@ -29,15 +31,29 @@ def standing(length: int = LENGTH, left: float = 150.0) -> Tensor:
     return torch.tensor([left, 40, left + SIZE[0], 40 + SIZE[1]]).expand(1, length, 4).clone()
 
 
-def draw(boxes: Tensor) -> list[np.ndarray]:
-    """Images of (P, T, 4) people; the first in the list stand in front."""
-    images = []
-    for now in boxes.transpose(0, 1).round().int().tolist():
+def draw(
+    boxes: Tensor, *, textured: bool = False, shifts: list[int] | None = None
+) -> list[np.ndarray]:
+    """Images of (P, T, 4) people; the first in the list stand in front.
+
+    Where the background is textured, `shifts` moves it to the right, pixels in each frame.
+    """
+    images, wall = [], _wall()
+    for frame, now in enumerate(boxes.transpose(0, 1).round().int().tolist()):
         image = np.full((HEIGHT, WIDTH, 3), 25, dtype=np.uint8)
+        if textured:
+            left = MARGIN - (shifts[frame] if shifts else 0)
+            image[:] = wall[:, left : left + WIDTH]
         for (x0, y0, x1, y1), color in reversed(list(zip(now, COLORS, strict=False))):
             cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), color, -1)
         images.append(image)
     return images
+
+
+def _wall() -> np.ndarray:
+    dark = np.random.default_rng(0).integers(0, 100, (15, 40, 3), dtype=np.uint8)
+    size = WIDTH + 2 * MARGIN, HEIGHT
+    return cv2.resize(dark, size, interpolation=cv2.INTER_NEAREST)
 
 
 def write_scene(path: Path, boxes: Tensor) -> Path:

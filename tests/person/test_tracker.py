@@ -5,16 +5,27 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from stn_action.errors import InputError
 from stn_action.person.detect_video import detect_people
 from stn_action.person.detectors.detector_base import Detections
-from stn_action.person.tracker import track_people
+from stn_action.person.tracker import (
+    TRACKERS,
+    DetectedFrame,
+    PeopleTracker,
+    require_tracker,
+    track_people,
+)
 from stn_action.person.tube import Tube
-from tests.person.scene import ColorDetector, crossing, standing, write_scene
+from tests.person.scene import ColorDetector, crossing, draw, standing, write_scene
 
 
 def seen(*boxes: Tensor, score: float = 0.9) -> Detections:
     rows = torch.stack(boxes) if boxes else torch.zeros(0, 4)
     return Detections(rows, torch.full((len(rows),), score))
+
+
+def tracked(found: list[tuple[int, Detections]]) -> tuple[Tube, ...]:
+    return track_people((DetectedFrame(*one) for one in found), detections_per_second=30)
 
 
 def walked(tube: Tube, truth: Tensor) -> Tensor:
@@ -38,9 +49,48 @@ def test_people_who_cross_keep_their_identity(tmp_path, every):
         assert walked(tube, way).mean() > 0.8
 
 
+@pytest.mark.parametrize("kind", TRACKERS)
+@pytest.mark.parametrize("every", [1, 3])
+def test_each_tracker_follows_two_people_who_cross(kind, every):
+    truth, detector = crossing(), ColorDetector()
+    images = {t: image for t, image in enumerate(draw(truth, textured=True)) if t % every == 0}
+    found = [
+        DetectedFrame(t, detector.detect(torch.from_numpy(image).permute(2, 0, 1)[None])[0], image)
+        for t, image in images.items()
+    ]
+    tubes = track_people(found, detections_per_second=30 / every, kind=kind)
+    assert len(tubes) == 2
+    in_order = sorted(tubes, key=lambda tube: float(tube.boxes[0, 0]))
+    for tube, way in zip(in_order, truth, strict=True):
+        assert (int(tube.frame_indices[0]), int(tube.frame_indices[-1])) == (0, 60 - every)
+        overlap = walked(tube, way)
+        assert overlap[:4].min() > 0.9
+        assert overlap[-4:].min() > 0.9
+
+
+def test_a_camera_that_swings_is_followed_by_botsort_alone():
+    swing = torch.tensor([0, 30, 60])[torch.arange(18) // 6]  # a person is 24 pixels wide
+    way = standing(18, left=60.0)[0] + torch.stack([swing, 0 * swing] * 2, dim=1)
+    images = draw(way[None], textured=True, shifts=swing.tolist())
+    found = [DetectedFrame(t, seen(way[t]), images[t]) for t in range(18)]
+    number = {
+        kind: len(track_people(found, detections_per_second=30, kind=kind))
+        for kind in ("bytetrack", "botsort")
+    }
+    assert number == {"bytetrack": 3, "botsort": 1}
+
+
+def test_a_wrong_tracker_is_answered_with_the_right_ones():
+    with pytest.raises(InputError, match=r"one of bytetrack, botsort, ocsort, cbiou, sort, got 'd"):
+        require_tracker("deepsort")
+    with pytest.raises(InputError, match="--tracker must be one of bytetrack"):
+        PeopleTracker(30.0, "ByteTrack")
+    assert [require_tracker(kind) for kind in ("bytetrack", "cbiou")] == ["ByteTrack", "C-BIoU"]
+
+
 def test_the_first_box_of_a_person_is_kept():
     way = standing(4)[0]
-    (tube,) = track_people(((t, seen(way[t])) for t in range(4)), detections_per_second=30)
+    (tube,) = tracked([(t, seen(way[t])) for t in range(4)])
     assert tube.frame_indices.tolist() == [0, 1, 2, 3]
     assert tube.scores.tolist() == pytest.approx([0.9] * 4)
 
@@ -48,15 +98,15 @@ def test_the_first_box_of_a_person_is_kept():
 def test_a_person_seen_once_is_none_and_weak_ones_begin_no_tube():
     way = standing(6)[0]
     once = [(t, seen(way[t]) if t == 2 else seen()) for t in range(6)]
-    assert track_people(once, detections_per_second=30) == ()
+    assert tracked(once) == ()
     weak = [(t, seen(way[t], score=0.3)) for t in range(6)]
-    assert track_people(weak, detections_per_second=30) == ()
+    assert tracked(weak) == ()
 
 
 def test_weak_detections_continue_a_tube():
     way = standing(8)[0]
     found = [(t, seen(way[t], score=0.3 if t in (3, 4) else 0.9)) for t in range(8)]
-    (tube,) = track_people(found, detections_per_second=30)
+    (tube,) = tracked(found)
     assert tube.frame_indices.tolist() == list(range(8))
 
 
@@ -64,12 +114,12 @@ def test_weak_detections_continue_a_tube():
 def test_a_person_lost_for_longer_than_a_second_is_another_one(gap, number):
     way = standing(80)[0]
     found = [(t, seen() if 10 <= t < 10 + gap else seen(way[t])) for t in range(80)]
-    assert len(track_people(found, detections_per_second=30)) == number
+    assert len(tracked(found)) == number
 
 
 def test_frames_must_increase():
     with pytest.raises(ValueError, match="frames must increase, got 3 after 3"):
-        track_people([(3, seen()), (3, seen())], detections_per_second=30)
+        tracked([(3, seen()), (3, seen())])
 
 
 def test_a_video_without_people_has_no_tube(tmp_path):

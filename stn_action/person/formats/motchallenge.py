@@ -87,7 +87,7 @@ def read_mot(path: str | Path) -> Iterator[VideoPeople]:
 
 
 def read_mot_detections(path: str | Path) -> list[tuple[int, Detections]]:
-    """Read detections without identity, as input of `track_people`.
+    """Read detections without identity, as input of `track_people`, without images.
 
     Args:
         path: `det.txt`; ids are ignored.
