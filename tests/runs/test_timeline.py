@@ -23,7 +23,7 @@ from stn_action.video.live_stream import FrameStream
 from stn_action.video.pyav import PyAVReader
 from tests.person.scene import ColorDetector, draw, standing, write_scene
 from tests.tiny import tiny_config
-from tests.video.sent_streams import as_stream
+from tests.video.sent_streams import as_stream, http_stream
 from tools.predict import main as predict
 
 DETECTOR = ["--people", "python:tests.person.scene:ColorDetector"]
@@ -155,6 +155,15 @@ def test_a_video_without_people_has_empty_files(checkpoint, tmp_path, capsys):
     assert (found.rows, found.cells) == ([], [])
     assert "timeline.mp4" in found.files
     assert "\nno person was found\n" in capsys.readouterr().out
+
+
+def test_a_network_stream_that_ends_has_all_outputs(checkpoint, tmp_path, capsys):
+    with http_stream(as_stream(draw(standing(40)))) as address:
+        assert run(checkpoint, address, tmp_path, *DETECTOR) == 0
+    found = Timeline(tmp_path)
+    assert found.files == [f"timeline.{end}" for end in ("csv", "jsonl", "mp4", "png", "svg")]
+    assert found.rows[-1]["end_seconds"] > 1.2
+    assert "1 tracks of people, 0 of them too short" in capsys.readouterr().out
 
 
 def test_what_is_before_a_change_of_size_is_written(checkpoint, tmp_path, capsys, monkeypatch):
