@@ -13,6 +13,8 @@ from stn_action.config.train_schema import TrainConfig
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.geometry.theta import AFFINE
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
+from stn_action.person.detectors.detr import DETR_LAYOUTS
+from stn_action.person.tracker import TRACKERS
 from stn_action.training.training_choices import BatchNorm
 
 ROOT = Path(__file__).parents[1]
@@ -161,3 +163,16 @@ def test_the_commands_of_the_data_page_name_tools_options_and_sets_that_exist(co
         assert f'"{option}"' in source, f"{tool} has no {option}"
     if arguments and not arguments[0].startswith("--"):
         assert f"| `{arguments[0]}` |" in DATA
+
+
+PEOPLE = (DOCS / "people.md").read_text(encoding="utf-8")
+
+
+def test_the_page_about_people_names_all_layouts_and_trackers():
+    for layout in DETR_LAYOUTS:
+        row = re.search(rf"^\| {layout.name}\b.*$", PEOPLE, re.MULTILINE)
+        assert row is not None
+        assert all(f"`{name}`" in row[0] for name in (*layout.inputs, *layout.outputs))
+    assert sorted(
+        re.findall(r"^\| `([a-z]+)`(?: \(default\))? \|", PEOPLE, re.MULTILINE)
+    ) == sorted(TRACKERS)

@@ -282,13 +282,16 @@ def _checked_detector(
 def _notes(predictor: Predictor, *, whole_frame: bool) -> list[str]:
     """Return what the user should know about how the network was trained."""
     source = predictor.trained_with or predictor.config.data.people
+    notes = []
     if whole_frame and source is not None:
-        return ["note: the network was trained on crops of people, here it gets whole frames"]
-    if not whole_frame and source is None:
-        return ["note: the network was trained on whole frames, here it gets crops of people"]
-    if not whole_frame and predictor.config.data.tubes.select == "union":
-        return [
+        notes.append("note: the network was trained on crops of people, here it gets whole frames")
+    elif not whole_frame and source is None:
+        notes.append("note: the network was trained on whole frames, here it gets crops of people")
+    elif not whole_frame and predictor.config.data.tubes.select == "union":
+        notes.append(
             "note: the network was trained on crops around all people together "
             "(data.tubes.select=union), here each person is cropped alone"
-        ]
-    return []
+        )
+    if predictor.config.model.focus is None:
+        notes.append("note: the network has no heads, so no windows are drawn")
+    return notes

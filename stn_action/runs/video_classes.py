@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stn_action.build.video_sets import Announce, names_a_part, videos_named
+from stn_action.errors import InputError
 from stn_action.evaluation.video_prediction import VideoPrediction
 from stn_action.predictor import Predictor
 from stn_action.progress import show_progress
+from stn_action.video.live_stream import is_live
 
 
 def class_lines(
@@ -33,8 +35,14 @@ def class_lines(
         A line for each video, that of one which cannot be read too.
 
     Raises:
-        InputError: no checkpoint, a setting is wrong, or no video can be predicted.
+        InputError: no checkpoint, a setting is wrong, a name is of a stream, or no video can be
+            predicted.
     """
+    for name in filter(is_live, names):
+        raise InputError(
+            f"{name}: a camera, a network stream or a pipe has a timeline: give --out DIR, and "
+            "--people DETECTOR or --whole-frame"
+        )
     own_files = names_a_part(names)  # of the checkpoint's data set
     predictor = Predictor.load(checkpoint, settings, own_files=own_files)
     videos = videos_named(names, predictor.config, announce=tell)

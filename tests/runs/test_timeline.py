@@ -205,6 +205,14 @@ def test_people_and_whole_frames_exclude_each_other_and_need_a_folder(checkpoint
         assert "either --people DETECTOR or --whole-frame" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["0", "-", "rtsp://127.0.0.1/main"])
+def test_a_stream_without_a_folder_names_the_options_that_it_needs(checkpoint, capsys, name):
+    assert predict(["--checkpoint", checkpoint, name]) == 2
+    assert f"{name}: a camera, a network stream or a pipe has a timeline: give --out DIR" in (
+        capsys.readouterr().err
+    )
+
+
 def test_a_folder_that_cannot_be_written_and_a_missing_video_are_said(
     checkpoint, scene, tmp_path, capsys
 ):
@@ -218,7 +226,7 @@ def test_a_folder_that_cannot_be_written_and_a_missing_video_are_said(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("focus", ["null", "{at: stage3, heads: 2, readout: attention}"])
-def test_networks_without_windows_are_drawn(tiny_data, scene, tmp_path, focus):
+def test_networks_without_windows_are_drawn(tiny_data, scene, tmp_path, capsys, focus):
     settings = [f"model.focus={focus}", "train.epochs=1", "optim.warmup_epochs=0"]
     config = tiny_config(tiny_data, *settings, f"train.output_dir={tmp_path / 'run'}")
     train(config, console=Console(quiet=True))
@@ -227,3 +235,5 @@ def test_networks_without_windows_are_drawn(tiny_data, scene, tmp_path, focus):
     found = Timeline(tmp_path / "out")
     assert found.rows
     assert "timeline.mp4" in found.files
+    note = "note: the network has no heads, so no windows are drawn"
+    assert (note in capsys.readouterr().out) == (focus == "null")

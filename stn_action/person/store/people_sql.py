@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from stn_action.disk.atomic_file import WriteError
+from stn_action.disk.atomic_file import WriteError, unwritable
 from stn_action.disk.regular_file import open_regular
 from stn_action.errors import InputError
 from stn_action.person.store.people_rows import pack_tube
@@ -169,9 +169,17 @@ def read_only_uri(path: Path) -> str:
 
 
 def create_file(path: Path, made_by: str) -> None:
-    """Write an empty people file, unless another process does so at the same time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write an empty people file, unless another process does so at the same time.
+
+    Raises:
+        WriteError: the folder cannot be written to.
+    """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.touch()
+    except OSError as error:
+        raise unwritable(path, error) from None
     try:
         with _plain_errors(path):
             connection = _connect(unfinished, "rwc")

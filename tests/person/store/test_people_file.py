@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from stn_action.checksum import checksum, slice_label
+from stn_action.disk.atomic_file import WriteError
 from stn_action.disk.process_label import process_label
 from stn_action.errors import InputError
 from stn_action.person.store.people_file import PeopleFile
@@ -85,6 +86,12 @@ def test_names_agree_from_their_end(file):
     assert file.longest_spans(["y/001", "none", "v_Basketball_g01_c01"]) == [13, None, 13]
     with pytest.raises(InputError, match=r"fit the video x/001 and the video more/x/001"):
         file.longest_spans(["x/001", "more/x/001"])
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match=r"out\.sqlite: cannot be written \(File exists\); make"):
+        PeopleFile.create(tmp_path / "file" / "out.sqlite", "colors")
 
 
 def test_a_name_that_is_not_utf8_is_refused(file):
