@@ -47,7 +47,7 @@ class TimedPipe:
 
 
 def open_named_pipe(path: str, wait_seconds: float) -> TimedPipe:
-    """Open a named pipe, also if nobody writes to it yet.
+    """Open a named pipe, also one without a writer.
 
     Raises:
         VideoError: it cannot be opened.

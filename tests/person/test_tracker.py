@@ -1,5 +1,6 @@
 """Detections to tubes: people keep their identity."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -49,19 +50,21 @@ def test_people_who_cross_keep_their_identity(tmp_path, every):
         assert walked(tube, way).mean() > 0.8
 
 
+@pytest.fixture(scope="module")
+def crossed() -> list[DetectedFrame]:
+    """Two people who cross in front of a wall that shows the camera's motion."""
+    images = draw(crossing(), textured=True)
+    found = ColorDetector().detect(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2))
+    return [DetectedFrame(t, *one) for t, one in enumerate(zip(found, images, strict=True))]
+
+
 @pytest.mark.parametrize("kind", TRACKERS)
 @pytest.mark.parametrize("every", [1, 3])
-def test_each_tracker_follows_two_people_who_cross(kind, every):
-    truth, detector = crossing(), ColorDetector()
-    images = {t: image for t, image in enumerate(draw(truth, textured=True)) if t % every == 0}
-    found = [
-        DetectedFrame(t, detector.detect(torch.from_numpy(image).permute(2, 0, 1)[None])[0], image)
-        for t, image in images.items()
-    ]
-    tubes = track_people(found, detections_per_second=30 / every, kind=kind)
+def test_each_tracker_follows_two_people_who_cross(crossed, kind, every):
+    tubes = track_people(crossed[::every], detections_per_second=30 / every, kind=kind)
     assert len(tubes) == 2
     in_order = sorted(tubes, key=lambda tube: float(tube.boxes[0, 0]))
-    for tube, way in zip(in_order, truth, strict=True):
+    for tube, way in zip(in_order, crossing(), strict=True):
         assert (int(tube.frame_indices[0]), int(tube.frame_indices[-1])) == (0, 60 - every)
         overlap = walked(tube, way)
         assert overlap[:4].min() > 0.9
