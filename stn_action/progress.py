@@ -78,6 +78,14 @@ class ProgressLines:
                 parts.append(f"{format_duration((self.total - self.done) / rate)} left")
         return ", ".join([*parts, *([note] if note else [])])
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Time that the rest takes at the rate so far; None: unknown."""
+        done, elapsed = self.done - self._done_before, self._clock() - self._start
+        if self.total is None or done <= 0 or elapsed <= 0:
+            return None
+        return max(0, self.total - self.done) * elapsed / done
+
     def summary(self) -> str | None:
         """Return the last line: how much was done in what time. None for short work."""
         elapsed = self._clock() - self._start
@@ -150,6 +158,11 @@ class Progress:
         """
         self._bar.update(self._task, advance=number, note=note)
         self._print(self._lines.advance(number, note))
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time that the rest takes at the rate so far; None: unknown."""
+        return self._lines.seconds_left
 
     def __enter__(self) -> Self:
         self._lines = self._describe()

@@ -128,6 +128,15 @@ class Run:
         """Training batches of an epoch, of all processes together."""
         return cast(GlobalBatches, self.batches.batch_sampler).per_epoch
 
+    @property
+    def num_batches(self) -> int:
+        """Batches of all epochs, or as many as `train.max_steps` leaves."""
+        train, per_epoch = self.config.train, self.batches_per_epoch
+        if train.max_steps is None:
+            return train.epochs * per_epoch
+        epochs, steps = divmod(train.max_steps, math.ceil(per_epoch / train.grad_accum_steps))
+        return min(train.epochs * per_epoch, epochs * per_epoch + steps * train.grad_accum_steps)
+
     def epoch_batches(self, epoch: int, first_batch: int = 0) -> Iterable[Batch]:
         """Return the batches of an epoch, or as many as `train.max_steps` leaves.
 

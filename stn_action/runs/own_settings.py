@@ -103,7 +103,7 @@ def _parts(own: OwnVideos) -> Iterator[Setting]:
             ),
         )  # fmt: skip
         yield Setting("data", "fold", "1", "all: test on each fold in turn, and pool")
-    reason = f"of the training videos, in whole groups, to choose best.pt ({own.val_share:g}: none)"
+    reason = "of the training videos, in whole groups, to choose best.pt (0: none)"
     if own.listing.val:
         reason = "the videos have a validation part of their own"
     elif not own.val_share:

@@ -1,6 +1,6 @@
 """A training run, from configuration to checkpoint and test."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -31,9 +31,8 @@ from stn_action.runs.run_checkpoint import (
 )
 from stn_action.runs.test import TestResult, run_test
 from stn_action.training.epoch_totals import EpochTotals
-from stn_action.training.log import EpochProgress, RunLog
+from stn_action.training.log import EpochProgress, EpochSummary, RunLog
 from stn_action.training.loop import AfterStep, BeforeBatch, TrainStats, train_one_epoch
-from stn_action.training.monitor import HeadReport
 from stn_action.training.step import StepRecord
 from stn_action.training.stop_request import StopRequest
 
@@ -82,6 +81,7 @@ def train(
         if strategy.is_main:
             write_start(folder, config, command, resume=resume, network=run.network_record)
         announce(run, console)
+        console.print(_evaluation_line(run), markup=False)
         if resume and before is None:
             console.print("no state was saved yet: the run starts from the beginning")
         _train_epochs(run, console)
@@ -96,11 +96,26 @@ def train(
         return result
 
 
+def _evaluation_line(run: Run) -> str:
+    """Return a line about the evaluations between epochs, and what they decide."""
+    train, unit = run.config.train, run.listing.unit
+    interval = min(train.eval_interval, train.epochs)
+    every = "every epoch" if interval == 1 else f"every {interval} epochs"
+    what = f"{METRICS[train.monitor].label} ({run.data.quick_views})"
+    if run.curve_part == "val":
+        return f"{every}: {what} of {len(run.listing.val)} validation {unit}, which chooses best.pt"
+    return (
+        f"{every}: {what} of {len(run.listing.test)} test {unit}, only to be shown: without "
+        "validation videos nothing is chosen"
+    )
+
+
 def _train_epochs(run: Run, console: Console) -> None:
     num_epochs = run.config.train.epochs
     progress = EpochProgress(
         num_epochs,
         run.batches_per_epoch,
+        num_batches=run.num_batches,
         first_epoch=run.first_epoch,
         first_batch=run.totals.batches,
         console=console,
@@ -164,29 +179,32 @@ def _after_epoch(
     run.monitor.reset()
     numbers = {
         "loss": stats.loss, "accuracy": stats.accuracy, "seconds": stats.seconds,
-        "data_wait": stats.data_wait_share,
+        "data_wait": stats.data_wait_share, "lr": run.step.learning_rate,
     }  # fmt: skip
-    shown = numbers | _mean_of_heads(report)
-    scores = None
+    scores, shown = None, ""
     if ended or epoch % run.config.train.eval_interval == 0:
         scores = _evaluate_curve(run, progress.console)
         monitor = run.config.train.monitor
-        name = f"{run.curve_part} {METRICS[monitor].label} ({run.data.quick_views})"
-        shown[name] = scores[monitor]
-    progress.end_epoch(epoch, shown)
+        shown = f"{run.curve_part} {METRICS[monitor].label} {scores[monitor]:.1%}"
+    is_best = _is_best(run, scores)
+    shown += " (best)" if is_best else ""
+    progress.end_epoch(
+        epoch,
+        EpochSummary(stats.loss, stats.accuracy, run.step.learning_rate, report.word, shown),
+    )
     for warning in run.monitor.warnings(
-        report, epoch=epoch, patience=0 if ended else WARNING_PATIENCE
+        report, epoch=epoch, patience=0 if ended else WARNING_PATIENCE, repeat=ended
     ):
         progress.warning(warning)
     _note_unreadable(run, stats, progress)
     if log is not None:
-        log.write("train", epoch, numbers | report.numbers())
+        log.write("train", epoch, numbers | report.numbers() | report.states())
         if scores is not None:
             views = run.data.quick_views.replace(" ", "_")
             log.write(
                 run.curve_part, epoch, {f"{name}_{views}": value for name, value in scores.items()}
             )
-    save_run(run, epoch, is_best=_is_best(run, scores))
+    save_run(run, epoch, is_best=is_best)
 
 
 def _evaluate_curve(run: Run, console: Console) -> dict[str, float]:
@@ -234,18 +252,6 @@ def _heads_rest(config: Config, epoch: int) -> bool:
     return config.optim.relative_lr == 0 or epoch <= config.optim.head_warmup_epochs
 
 
-def _mean_of_heads(report: HeadReport) -> dict[str, float]:
-    if not report.heads:
-        return {}
-    return {
-        "spread": _mean(head.spread for head in report.heads),
-        "moved": _mean(head.displacement for head in report.heads),
-        "in bounds": _mean(head.in_bounds for head in report.heads),
-        "scale": _mean(head.scale for head in report.heads),
-        "overlap": _mean(head.overlap for head in report.heads),
-    }
-
-
 @contextmanager
 def _open_log(run: Run) -> Iterator[RunLog | None]:
     if not run.strategy.is_main:
@@ -253,8 +259,3 @@ def _open_log(run: Run) -> Iterator[RunLog | None]:
         return
     with RunLog(run.folder, last_epoch=run.first_epoch - 1) as log:
         yield log
-
-
-def _mean(values: Iterable[float]) -> float:
-    values = list(values)
-    return sum(values) / len(values)

@@ -6,16 +6,43 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from rich.console import Console
 
 from stn_action.disk.atomic_file import unwritable, write_all, write_file
-from stn_action.progress import Progress
+from stn_action.progress import Progress, format_duration
 from stn_action.training.curve_file import REMEDY, CurveFile
 from stn_action.training.step import StepRecord
 
 METRICS_FILE = "metrics.jsonl"
+
+
+class EpochSummary(NamedTuple):
+    """What the line about an epoch tells; all else is in `metrics.jsonl`."""
+
+    loss: float
+    """Mean over the training clips."""
+    accuracy: float
+    """Share of the training clips."""
+    learning_rate: float
+    """Of its last step."""
+    heads: str
+    """A word on the heads, see `HeadReport.word`."""
+    evaluation: str = ""
+    """The metric that counts, with its name; empty: the epoch was not evaluated."""
+
+    def line(self) -> str:
+        """Return the line, without epoch and time.
+
+        >>> EpochSummary(1.25, 0.5, 1e-3, "moving", "val top-1 40.0%").line()
+        'loss 1.250  train acc 50.0%  val top-1 40.0%  lr 0.001  heads moving'
+        """
+        parts = [
+            f"loss {self.loss:.3f}", f"train acc {self.accuracy:.1%}", self.evaluation,
+            f"lr {self.learning_rate:.2g}", f"heads {self.heads}",
+        ]  # fmt: skip
+        return "  ".join(part for part in parts if part)
 
 
 class RunLog:
@@ -92,6 +119,7 @@ class EpochProgress:
         num_epochs: int,
         batches_per_epoch: int,
         *,
+        num_batches: int | None = None,
         first_epoch: int = 1,
         first_batch: int = 0,
         console: Console | None = None,
@@ -102,6 +130,7 @@ class EpochProgress:
         Args:
             num_epochs: of the run.
             batches_per_epoch: of all processes together.
+            num_batches: of the run; None: those of all epochs.
             first_epoch: above 1 in a resumed run.
             first_batch: of the first epoch, from 0; above 0 where it is resumed inside an epoch.
             console: where to; the standard output by default.
@@ -111,8 +140,9 @@ class EpochProgress:
         self.console = Console(quiet=not enabled) if console is None else console
         self._epoch = first_epoch
         self._progress = Progress(
-            "training", num_epochs * batches_per_epoch, unit="batches", console=self.console,
-            enabled=enabled, done=(first_epoch - 1) * batches_per_epoch + first_batch,
+            "training", num_batches or num_epochs * batches_per_epoch, unit="batches",
+            console=self.console, enabled=enabled,
+            done=(first_epoch - 1) * batches_per_epoch + first_batch,
         )  # fmt: skip
 
     def start_epoch(self, epoch: int) -> None:
@@ -126,10 +156,11 @@ class EpochProgress:
             f"acc {record.accuracy:.1%}  wait {record.data_wait_share:.0%}"
         )
 
-    def end_epoch(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Print one line with an epoch's numbers, on a terminal and elsewhere."""
-        numbers = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        self.message(f"epoch {epoch}/{self.num_epochs}  {numbers}")
+    def end_epoch(self, epoch: int, summary: EpochSummary) -> None:
+        """Print one line about an epoch with the time left, on a terminal and elsewhere."""
+        left = self._progress.seconds_left
+        rest = f"  {format_duration(left)} left" if left else ""
+        self.message(f"epoch {epoch}/{self.num_epochs}  {summary.line()}{rest}")
 
     def message(self, text: str) -> None:
         """Print a line above the bar."""

@@ -8,18 +8,27 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from stn_action.models.prediction import Focus
+from stn_action.training.head_report import (
+    COLLAPSED,
+    CONSTANT,
+    ESCAPED,
+    FROZEN,
+    FROZEN_ON_PURPOSE,
+    MOVING,
+    NOT_FINITE,
+    HeadReport,
+    HeadStatistics,
+    warning_line,
+)
 from stn_action.training.head_sums import focus_sums
 from stn_action.training.step import StepRecord
 
-MOVING, FROZEN, FROZEN_ON_PURPOSE = "moving", "frozen", "frozen on purpose"
-CONSTANT, COLLAPSED, ESCAPED = "ignores its input", "collapsed", "escaped"
-NOT_FINITE = "not finite"
 BATCHES_AT_ONCE = 32
 """Batches whose windows wait to be summed together: the statistics are read once in an epoch."""
 
@@ -36,53 +45,6 @@ class HeadThresholds:
     """A mean scale below (1 + this) x the smallest scale has collapsed."""
     in_bounds: float = 0.5
     """Below: the window has left the map."""
-
-
-class HeadStatistics(NamedTuple):
-    """The statistics of one head over the clips of an epoch."""
-
-    stage: str
-    head: int
-    spread: float
-    """Standard deviation of the window's center, less its base's (of weights, their mean place),
-    over the clips of a batch, pooled over batches (so that a drift from step to step is no spread),
-    mean over x and y, of a volumetric theta and t; NaN if no batch had two."""
-    displacement: float
-    """Root mean square of theta - base, 0 without a base; of weights, of half the sum of their
-    distances from equal ones. NaN or infinite where these are."""
-    in_bounds: float
-    """Mean share of the window's (bounding box's) area inside the map; of a volumetric
-    theta times the share of its time inside the clip."""
-    scale: float
-    """Mean of the root of the window's area: its side as a share of the map's; of weights, of
-    their `effective_area`."""
-    min_scale: float
-    """The floor of the scale; 0: there is none."""
-    overlap: float
-    """Mean IoU with each other head of the same stage, of weights the mass in common; 0 for a
-    single head."""
-    state: str
-    """"moving", "frozen", "frozen on purpose", "ignores its input", "collapsed", "escaped" or "not
-    finite"."""
-
-
-class HeadReport(NamedTuple):
-    """The statistics of all heads over an epoch."""
-
-    heads: tuple[HeadStatistics, ...]
-    localization_grad_norm: float
-    """Mean over steps, before clipping, in effective units; shared by the heads; NaN: no step."""
-
-    def numbers(self) -> dict[str, float]:
-        """Return all numbers under flat names such as `heads/layer3.0/spread`, for a log."""
-        numbers = {
-            f"heads/{head.stage}.{head.head}/{name}": getattr(head, name)
-            for head in self.heads
-            for name in ("spread", "displacement", "in_bounds", "scale", "overlap")
-        }
-        if self.heads:
-            numbers["heads/localization_grad_norm"] = self.localization_grad_norm
-        return numbers
 
 
 class HeadMonitor:
@@ -166,8 +128,10 @@ class HeadMonitor:
         norms = self._grad_norms
         return HeadReport(tuple(heads), sum(norms) / len(norms) if norms else math.nan)
 
-    def warnings(self, report: HeadReport, *, epoch: int, patience: int = 0) -> list[str]:
-        """Return a line for each defective head: what is wrong, since when, what to try.
+    def warnings(
+        self, report: HeadReport, *, epoch: int, patience: int = 0, repeat: bool = True
+    ) -> list[str]:
+        """Return a line for each kind of defective heads: what is wrong, since when, what to try.
 
         Args:
             report: of `compute`, once per epoch.
@@ -175,17 +139,19 @@ class HeadMonitor:
             patience: epochs that a head may be defective without a warning: a head that has just
                 started has not moved yet, and one that learns may pass through a bad state. A
                 head that is not finite is reported at once.
+            repeat: False: only about heads that were not in a line about this state before.
         """
-        lines = []
+        found: dict[tuple[str, str, int], list[HeadStatistics]] = {}
         for head in report.heads:
             key = f"{head.stage}.{head.head}"
             state, since = self._since.get(key, (head.state, epoch))
             since = since if state == head.state else epoch
             self._since[key] = head.state, since
             allowed = 0 if head.state == NOT_FINITE else patience
-            if head.state not in (MOVING, FROZEN_ON_PURPOSE) and epoch - since >= allowed:
-                lines.append(_warning(head, since))
-        return lines
+            due = epoch - since >= allowed if repeat else epoch - since == allowed
+            if head.state not in (MOVING, FROZEN_ON_PURPOSE) and due:
+                found.setdefault((head.stage, head.state, since), []).append(head)
+        return [warning_line(heads, since) for (_, _, since), heads in found.items()]
 
     def state_dict(self) -> dict[str, Any]:
         """Return plain types for a checkpoint: statistics so far, and when states began."""
@@ -261,36 +227,6 @@ def _detached(focus: Focus) -> Focus:
     """Return the part of a placement that `focus_sums` reads, without gradients."""
     theta = None if focus.theta is None else focus.theta.detach()
     return replace(focus, theta=theta)
-
-
-def _warning(head: HeadStatistics, since: int) -> str:
-    what, remedy = {
-        FROZEN: (
-            f"is frozen: spread {head.spread:.2g}, displacement {head.displacement:.2g}",
-            "a larger relative_lr or gain, less clipping of the localization gradients, or more "
-            "epochs (at its start a head does not move yet)",
-        ),
-        CONSTANT: (
-            f"ignores its input: it moved by {head.displacement:.2g} but its window is the same "
-            f"for every clip (spread {head.spread:.2g})",
-            "a smaller relative_lr, or a placement at a stage with a larger map",
-        ),
-        COLLAPSED: (
-            f"has collapsed: its mean scale {head.scale:.3g} is at the floor {head.min_scale:.3g}",
-            "a smaller relative_lr, stronger clipping of the localization gradients, or a larger "
-            "smallest scale",
-        ),
-        ESCAPED: (
-            f"has left the map: only {head.in_bounds:.0%} of its window is inside",
-            "a smaller relative_lr, or a bounded transform",
-        ),
-        NOT_FINITE: (
-            "is not finite: its theta holds NaN or infinity, and it will not recover",
-            "an earlier checkpoint with a smaller lr or relative_lr, clipping of the gradients, or "
-            "float32 in place of half precision",
-        ),
-    }[head.state]
-    return f"head {head.head} at {head.stage} {what}, since epoch {since}. Try {remedy}."
 
 
 def _batch_sums(sums: Tensor) -> Tensor:

@@ -104,6 +104,13 @@ class OptimizerStep:
         self.schedule.step()
         return norms
 
+    @property
+    def learning_rate(self) -> float:
+        """The largest learning rate of the last step; before the first one, of that."""
+        step, schedule = max(self.schedule.last_epoch - 1, 0), self.schedule
+        rates = zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+        return max(base * factor(step) for base, factor in rates)
+
     def completes(self, batch: int, *, last: bool) -> bool:
         """Return whether a batch completes the gradients of a step: arguments as of the call."""
         return last or batch % self.accumulation_steps == 0

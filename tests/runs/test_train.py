@@ -19,6 +19,7 @@ from stn_action.errors import InputError
 from stn_action.evaluation.metrics import METRICS
 from stn_action.runs.train import train
 from stn_action.training.checkpoint import load_checkpoint
+from stn_action.training.head_report import WORDS
 from tests.tiny import rows_of, same, tiny_config, tiny_settings, write_config
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +95,9 @@ def test_every_epoch_is_logged_with_what_each_head_did(tiny_run):
     train_lines = [line for line in lines if line["kind"] == "train"]
     for line in train_lines:
         assert line.keys() >= {"loss", "accuracy", "seconds", "data_wait"}
+        assert line["lr"] == pytest.approx({1: 0.75, 2: 0.25}[line["epoch"]] * 3e-3)
         for head in ("stage3.0", "stage3.1"):
+            assert line[f"heads/{head}/state"] in WORDS
             for what in ("spread", "displacement", "in_bounds", "scale", "overlap"):
                 assert isinstance(line[f"heads/{head}/{what}"], float)
     assert train_lines[1]["heads/stage3.0/displacement"] > 0
@@ -109,7 +112,12 @@ def test_a_checkpoint_knows_configuration_and_classes(tiny_run, tiny_data):
 def test_without_validation_videos_the_test_is_a_curve_and_chooses_no_checkpoint(tiny_run):
     assert not (tiny_run.folder / "best.pt").exists()
     assert load_checkpoint(tiny_run.folder / "last.pt")["best"] is None
-    assert "test top-1 (one view)" in tiny_run.printed
+    assert "every epoch: top-1 (one view) of 6 test videos, only to be shown" in tiny_run.printed
+    assert re.search(
+        r"^epoch 1/2  loss [\d.]+  train acc [\d.]+%  test top-1 [\d.]+%  lr 0\.0023  "
+        r"heads \w+( \(1 of 2\))?  \d:\d\d left$",
+        tiny_run.printed, re.MULTILINE,
+    )  # fmt: skip
     lines = [line for line in lines_of(tiny_run.folder) if line["kind"] == "test"]
     assert lines[0].keys() >= {"top1_one_view", "top5_one_view", "mean_class_one_view"}
 
@@ -120,7 +128,9 @@ def test_the_best_checkpoint_is_chosen_on_the_validation_videos(monitor, tiny_da
     text = printed_by(tiny_config(tiny_data, f"train.output_dir={tmp_path}", *settings))
     assert "9 training videos" in text
     assert "3 validation videos, 6 test videos" in text
-    assert f"val {METRICS[monitor].label} (one view)" in text
+    label = METRICS[monitor].label
+    assert f"every epoch: {label} (one view) of 3 validation videos, which chooses best" in text
+    assert f"  val {label} " in text
     assert {line["kind"] for line in lines_of(tmp_path)} == {"train", "val"}
     values = [line[f"{monitor}_one_view"] for line in lines_of(tmp_path) if line["kind"] == "val"]
     best, last = (load_checkpoint(tmp_path / name) for name in ("best.pt", "last.pt"))

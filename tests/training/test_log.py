@@ -1,6 +1,7 @@
 import io
 import json
 import math
+import re
 import time
 from typing import Any
 
@@ -10,8 +11,10 @@ from rich.console import Console
 
 from stn_action.errors import InputError
 from stn_action.models.prediction import Prediction
-from stn_action.training.log import EpochProgress, RunLog
+from stn_action.training.log import EpochProgress, EpochSummary, RunLog
 from stn_action.training.step import StepRecord
+
+SUMMARY = EpochSummary(1.25, 0.5, 1.2e-3, "frozen")
 
 
 def lines(folder) -> list[dict[str, Any]]:
@@ -150,16 +153,28 @@ def test_elsewhere_there_is_one_line_an_epoch():
     with EpochProgress(2, 3, console=screen) as progress:
         progress.start_epoch(1)
         progress(record(1))
-        progress.end_epoch(1, {"loss": 1.25, "accuracy": 0.5})
+        progress.end_epoch(1, SUMMARY)
         progress.warning("head 0 at [layer3] is frozen")
-    assert screen.file.getvalue().splitlines() == [
-        "epoch 1/2  loss 1.25  accuracy 0.5",
-        "WARNING: head 0 at [layer3] is frozen",
-    ]
+    line, warning = screen.file.getvalue().splitlines()
+    assert re.fullmatch(
+        r"epoch 1/2  loss 1\.250  train acc 50\.0%  lr 0\.0012  heads frozen  0:\d\d left", line
+    )
+    assert warning == "WARNING: head 0 at [layer3] is frozen"
+
+
+def test_the_line_about_an_epoch_is_the_same_on_a_terminal_and_ends_with_the_last_epoch():
+    screen = console(terminal=True)
+    with EpochProgress(1, 1, console=screen) as progress:
+        progress(record(1))
+        progress.end_epoch(1, SUMMARY._replace(evaluation="val top-1 40.0% (best)"))
+    line = next(line for line in screen.file.getvalue().splitlines() if "train acc" in line)
+    assert line.endswith(
+        "epoch 1/1  loss 1.250  train acc 50.0%  val top-1 40.0% (best)  lr 0.0012  heads frozen"
+    )
 
 
 def test_other_processes_show_nothing(capsys):
     with EpochProgress(2, 3, enabled=False) as progress:
         progress(record(1))
-        progress.end_epoch(1, {"loss": 1.0})
+        progress.end_epoch(1, SUMMARY)
     assert capsys.readouterr().out == ""

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 from stn_action.geometry.cells import Cells
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.models.prediction import Focus
+from stn_action.training.head_report import HeadReport
 from stn_action.training.monitor import HeadMonitor, HeadThresholds
 
 CELLS = Cells.centered((4, 8, 8), (4, 16, 16))
@@ -246,6 +248,35 @@ def test_patience_holds_back_a_warning_until_the_state_has_lasted():
         monitor.update([one_head([0.0, 0.001, 0.0])])
         lines = monitor.warnings(monitor.compute(), epoch=epoch, patience=2)
         assert bool(lines) == told
+
+
+def test_a_state_that_lasts_has_one_line_until_it_is_asked_for_again():
+    monitor, told = HeadMonitor(), []
+    for epoch in (1, 2, 3, 4):
+        monitor.reset()
+        monitor.update([one_head([0.0, 0.001, 0.0])])
+        report = monitor.compute()
+        told.append(len(monitor.warnings(report, epoch=epoch, patience=1, repeat=False)))
+    assert told == [0, 1, 0, 0]
+    assert len(monitor.warnings(report, epoch=4)) == 1
+
+
+def test_heads_of_one_state_share_a_line_and_a_word():
+    theta = torch.cat([one_head([0.0, 0.0, 0.0]).theta] * 3, 1)  # (B, K, S, ...)
+    theta[:, 1, :, 0, 2] = torch.tensor([-0.3, 0.0, 0.3])[:, None]
+    one = one_head([0.0, 0.0, 0.0])
+    monitor = after(replace(one, theta=theta, base=torch.cat([one.base] * 3)))
+    report = monitor.compute()
+    assert report.word == "frozen (2 of 3)"
+    (line,) = monitor.warnings(report, epoch=1)
+    assert line.startswith("head 0 at layer3 is frozen: ")
+    assert "since epoch 1 (likewise head 2). Try a larger" in line
+    assert report.states() == {
+        "heads/layer3.0/state": "frozen", "heads/layer3.1/state": "moving",
+        "heads/layer3.2/state": "frozen",
+    }  # fmt: skip
+    assert HeadReport((), math.nan).word == "none"
+    assert HeadReport(report.heads[1:2], 1.0).word == "moving"
 
 
 def family_focus(name: str, raw: Tensor, num_heads: int = 2) -> Focus:
