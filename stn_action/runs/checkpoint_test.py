@@ -21,7 +21,7 @@ from stn_action.errors import InputError
 from stn_action.launch import is_main_process
 from stn_action.models.compiled_network import compile_network
 from stn_action.models.network import FocusedNetwork
-from stn_action.runs.folder import locked_folder, write_result
+from stn_action.runs.folder import locked_folder, write_result, written_line
 from stn_action.runs.test import TestResult, run_test
 from stn_action.training.checkpoint import load_checkpoint
 from stn_action.training.checkpoint_content import check_trained, positions_in
@@ -70,7 +70,7 @@ def evaluate_checkpoint(
         if not is_main_process():
             return []
         write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
-    return [*result.lines(), f"written to {folder}"]
+    return [*result.lines(), written_line(folder, "test", result.scores)]
 
 
 def run_checkpoint_test(

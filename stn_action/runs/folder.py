@@ -198,6 +198,17 @@ def write_result(
     write_file(folder / f"{name}.json", json.dumps(result, indent=1))
 
 
+def written_line(folder: Path, name: str, scores: Scores) -> str:
+    """Return a line about the files of `write_result`: which to look at for what."""
+    files = {
+        "confusion": f"{name}_confusion.png shows which classes are taken for which",
+        "average_precisions": f"{name}_classes.csv has the score of each class",
+    }
+    shown = [line for key, line in files.items() if key in scores.artifacts]
+    shown.append(f"{name}_predictions.csv has the prediction of each video")
+    return f"written to {folder}: {', '.join(shown)}"
+
+
 def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
     """Write a table as CSV: see `write_file`."""
     text = StringIO(newline="")

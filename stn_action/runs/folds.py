@@ -18,6 +18,7 @@ from stn_action.disk.json_file import read_json
 from stn_action.distributed import build_strategy
 from stn_action.errors import InputError
 from stn_action.evaluation.bootstrap import share_interval
+from stn_action.evaluation.error_analysis import analyze_errors
 from stn_action.evaluation.metrics import TopK, score_videos
 from stn_action.evaluation.views import ViewPredictions
 from stn_action.runs.folder import (
@@ -29,6 +30,7 @@ from stn_action.runs.folder import (
     write_result,
     write_start,
     writing_to,
+    written_line,
 )
 from stn_action.runs.run_checkpoint import has_checkpoint, has_fold_checkpoint
 from stn_action.runs.test import TestResult
@@ -96,7 +98,7 @@ def train_folds(
             write_result(
                 folder, "test", result.numbers(), result.scores, pooled.test, pooled.classes
             )
-        for line in [*result.lines(), f"written to {folder}"]:
+        for line in [*result.lines(), written_line(folder, "test", result.scores)]:
             console.print(line, markup=False)
         strategy.wait()
         return result
@@ -157,4 +159,7 @@ def pooled_result(
         _, groups = numbered_groups(pooled.test)
         generator = torch.Generator().manual_seed(INTERVAL_SEED)
         interval = share_interval(top1.correct(), groups, generator=generator)
-    return TestResult(line, scores, config.train.monitor, None, None, failures, interval=interval)
+    errors = analyze_errors(scores, pooled.test, pooled.classes)
+    return TestResult(
+        line, scores, config.train.monitor, None, None, failures, interval=interval, errors=errors
+    )

@@ -20,6 +20,7 @@ from stn_action.distributed import Strategy
 from stn_action.errors import InputError
 from stn_action.evaluation.attention import TargetScores, score_targets
 from stn_action.evaluation.bootstrap import ShareInterval
+from stn_action.evaluation.error_analysis import ErrorAnalysis, analyze_errors
 from stn_action.evaluation.evaluation_choices import MetricName
 from stn_action.evaluation.frame_scores import FrameScores, score_frames
 from stn_action.evaluation.metrics import METRICS, Scores, score_videos
@@ -53,6 +54,8 @@ class TestResult:
     """The frame mAP, of samples that are persons at key frames."""
     interval: ShareInterval | None = None
     """Of the top-1 accuracy, where several folds are pooled."""
+    errors: ErrorAnalysis | None = None
+    """What the scores mean; None: there is no analysis of several positions."""
 
     __test__ = False
 
@@ -67,6 +70,8 @@ class TestResult:
             numbers["frame_map"] = self.frames.mean
         if self.interval is not None:
             numbers["top1_interval"] = list(self.interval[:2])
+        if self.errors is not None:
+            numbers |= self.errors.numbers()
         if self.shuffled is not None:
             numbers[shuffled_name(self.monitor)] = self.shuffled
         if self.regions is not None:
@@ -96,6 +101,7 @@ class TestResult:
                     f"{row['effective_area']:.1%}  shuffled {row['shuffled']:.1%}  random "
                     f"{row['random']:.1%}"
                 )
+        lines += [] if self.errors is None else self.errors.lines()
         lines += [f"counted as wrong: {name}: {reason}" for name, reason in self.failures]
         return lines
 
@@ -152,7 +158,8 @@ def run_test(
     failures = [(listing.test[index].name, message) for index, message in predictions.failures]
     line = protocol(config, listing, len(failures))
     monitor = config.train.monitor
-    return TestResult(line, scores, monitor, regions, shuffled, failures, frames)
+    errors = analyze_errors(scores, listing.test, listing.classes)
+    return TestResult(line, scores, monitor, regions, shuffled, failures, frames, errors=errors)
 
 
 def shuffled_name(monitor: MetricName) -> str:

@@ -21,6 +21,7 @@ from stn_action.runs.folder import (
     run_folder,
     write_result,
     write_start,
+    written_line,
 )
 from stn_action.runs.run_checkpoint import (
     EpochSaver,
@@ -90,7 +91,7 @@ def train(
             write_result(
                 folder, "test", result.numbers(), result.scores, listing.test, listing.classes
             )
-        for line in [*result.lines(), f"written to {folder}"]:
+        for line in [*result.lines(), written_line(folder, "test", result.scores)]:
             console.print(line, markup=False)
         strategy.wait()  # what the main process wrote is there for all
         return result
