@@ -92,6 +92,8 @@ class Run:
     """Of the batches of `first_epoch` that are done already."""
     best: float | None = None
     """The monitored metric of `best.pt`; None: there is none."""
+    since_best: int = 0
+    """Evaluations of the validation videos after that of `best.pt`."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Training videos that could not be read, and why."""
 
@@ -119,9 +121,15 @@ class Run:
         return self.step.schedule.last_epoch
 
     @property
+    def stalled(self) -> bool:
+        """Whether there was no better evaluation for as long as `train.patience` allows."""
+        patience = self.config.train.patience
+        return patience is not None and self.since_best >= patience
+
+    @property
     def ended(self) -> bool:
-        """Whether `train.max_steps` is reached."""
-        return self.num_steps == self.config.train.max_steps
+        """Whether `train.max_steps` is reached, or `train.patience`."""
+        return self.num_steps == self.config.train.max_steps or self.stalled
 
     @property
     def batches_per_epoch(self) -> int:
@@ -198,7 +206,7 @@ def build_run(
         curve_batches=curve,
         test_batches=full,
         objective=build_objective(
-            config, listing.train, len(listing.classes), multi_label=listing.multi_label
+            config, listing.train, listing.classes, multi_label=listing.multi_label
         ),
         transforms=batch_transforms(config, listing),
         step=step,

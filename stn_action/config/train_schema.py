@@ -61,9 +61,12 @@ class OptimConfig(Section):
     """Epochs in which the heads keep their initial windows while trunk and classifiers train."""
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Share of the target that is distributed evenly over all classes."""
-    class_weights: Literal["balanced"] | None = None
-    """balanced: the loss of each class is weighted by how rare it is among the training videos, so
-    that all classes count alike; null: each by its videos."""
+    class_weights: Literal["balanced"] | tuple[Positive, ...] | dict[Text, Positive] | None = None
+    """Factors of the loss of each class. balanced: by how rare it is among the training videos, so
+    that all classes count alike; a list: a factor for each class in their order, which is that of
+    the confusion matrix; or by name, as in `{fall: 5}`, the others 1; null: none, each class counts
+    by its videos. With several labels they are factors of the labels that are there; mixup and
+    label smoothing weight each class's part of a target by that class's factor."""
     focal_gamma: Positive | None = None
     """Focal loss (Lin et al. 2017): clips count the less the better they are classified, by the
     factor (1 - probability)^gamma, usually 2; null: cross-entropy."""
@@ -158,6 +161,10 @@ class TrainConfig(Section):
     steps`. A run that is killed loses no more than that; null: saved at the end of epochs only."""
     monitor: MetricName = "top1"
     """Metric that chooses best.pt on the validation videos; without any there is no best.pt."""
+    patience: Count | None = None
+    """Early stopping: training ends after this number of evaluations in a row, one every
+    `eval_interval` epochs, in which `monitor` was not better than before on the validation videos.
+    It needs some: test videos never decide. null: all epochs are trained."""
     output_dir: PathText | None = None
     """Run folder; null: a folder in runs/ named by data set, trunk and time."""
 

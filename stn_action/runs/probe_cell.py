@@ -91,7 +91,7 @@ def train_probe(
     )
     groups = configured_groups(config, network)
     learner, step = build_step(config, network, groups, len(batches), session.strategy, fused=True)
-    objective = build_objective(config, videos, network.network.classifier.out_features)
+    objective = build_objective(config, videos, session.classes)
     loss = float("nan")
     for epoch in range(1, train.epochs + 1):
         left = None

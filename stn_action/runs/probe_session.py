@@ -84,8 +84,13 @@ class ProbeSession:
         return (ZoomProbe if zooms else ProbeNetwork)(built, inputs[learns])
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, the same in all folds."""
+        return next(iter(self.listings.values())).classes
+
+    @property
     def _num_classes(self) -> int:
-        return len(next(iter(self.listings.values())).classes)
+        return len(self.classes)
 
 
 def open_session(config: Config, console: Console) -> ProbeSession:
@@ -147,6 +152,10 @@ def check_config(config: Config) -> None:
             f"model.focus.glimpse is {focus.glimpse}: a probe compares read-outs whose "
             "descriptions are pooled at the stage, or glimpses of pixels; set "
             "model.focus.glimpse=pooled or zoom"
+        )
+    if config.train.patience is not None:
+        raise InputError(
+            "train.patience: a probe trains each of its networks for all epochs; set it to null"
         )
     if focus.random_glimpse_loss:
         raise InputError(

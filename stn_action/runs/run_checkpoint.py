@@ -59,6 +59,7 @@ def save_run(
         "totals": None if totals is None else totals.state_dict(run.strategy),
         "monitor": run.monitor.state_dict(),
         "best": run.best,
+        "since_best": run.since_best,
         "unreadable": dict(run.unreadable),
         **training_state(run.network, run.step.optimizer, run.step.schedule, run.strategy),
     }
@@ -106,6 +107,7 @@ def restore_run(run: Run, content: dict[str, Any]) -> None:
     )
     run.monitor.load_state_dict(content["monitor"])
     run.best, run.unreadable = content["best"], dict(content["unreadable"])
+    run.since_best = content.get("since_best", 0)
     run.first_epoch = content["epoch"] + 1
     if content["totals"] is not None:
         run.totals.load_state_dict(content["totals"], run.strategy)

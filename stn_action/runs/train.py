@@ -1,5 +1,6 @@
 """A training run, from configuration to checkpoint and test."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +10,7 @@ from stn_action.build.data import check_before_start, open_data
 from stn_action.build.data_header import describe_data
 from stn_action.build.run import Run, announce, build_run
 from stn_action.config.schema import Config
-from stn_action.data.listing import NAMES_SHOWN
+from stn_action.data.listing import NAMES_SHOWN, Listing
 from stn_action.distributed import build_strategy, seed_batch, seed_everything
 from stn_action.errors import InputError
 from stn_action.evaluation.metrics import METRICS, check_monitor, score_videos, task_of
@@ -69,6 +70,7 @@ def train(
     listing, source = open_data(config)
     check_before_start(config)
     check_monitor(config.train.monitor, task_of(listing.test.targets))
+    _check_patience(config, listing)
     folder = strategy.broadcast(run_folder(config))
     with locked_folder(folder, strategy) as existed:
         check_folder(folder, config, resume=resume, used=has_checkpoint(folder), existed=existed)
@@ -91,10 +93,26 @@ def train(
             write_result(
                 folder, "test", result.numbers(), result.scores, listing.test, listing.classes
             )
-        for line in [*result.lines(), written_line(folder, "test", result.scores)]:
+        for line in [
+            *result.lines(), written_line(folder, "test", result.scores), *_best_lines(run)
+        ]:  # fmt: skip
             console.print(line, markup=False)
         strategy.wait()  # what the main process wrote is there for all
         return result
+
+
+def _check_patience(config: Config, listing: Listing) -> None:
+    """Check that there are videos which may end a training.
+
+    Raises:
+        InputError: there are none.
+    """
+    if config.train.patience is not None and not listing.val:
+        raise InputError(
+            f"train.patience={config.train.patience}: {listing.name} has no validation "
+            f"{listing.unit}, and test {listing.unit} never decide when a training ends; set "
+            "data.val_share=0.2 to take some out of training, or train.patience=null"
+        )
 
 
 def _evaluation_line(run: Run) -> str:
@@ -104,7 +122,9 @@ def _evaluation_line(run: Run) -> str:
     every = "every epoch" if interval == 1 else f"every {interval} epochs"
     what = f"{METRICS[train.monitor].label} ({run.data.quick_views})"
     if run.curve_part == "val":
-        return f"{every}: {what} of {len(run.listing.val)} validation {unit}, which chooses best.pt"
+        line = f"{every}: {what} of {len(run.listing.val)} validation {unit}, which chooses best.pt"
+        patience = train.patience
+        return line if patience is None else f"{line}; {patience} without a better one end training"
     return (
         f"{every}: {what} of {len(run.listing.test)} test {unit}, only to be shown: without "
         "validation videos nothing is chosen"
@@ -174,7 +194,6 @@ def _after_epoch(
     run: Run, epoch: int, stats: TrainStats, log: RunLog | None, progress: EpochProgress
 ) -> None:
     """Evaluate if it is due, print, log and save. Collective."""
-    ended = epoch == run.config.train.epochs or run.ended
     run.monitor.frozen_on_purpose = _heads_rest(run.config, epoch)
     report = run.monitor.compute()
     run.monitor.reset()
@@ -183,12 +202,14 @@ def _after_epoch(
         "data_wait": stats.data_wait_share, "lr": run.step.learning_rate,
     }  # fmt: skip
     scores, shown = None, ""
-    if ended or epoch % run.config.train.eval_interval == 0:
+    last = epoch == run.config.train.epochs
+    if last or run.ended or epoch % run.config.train.eval_interval == 0:
         scores = _evaluate_curve(run, progress.console)
         monitor = run.config.train.monitor
         shown = f"{run.curve_part} {METRICS[monitor].label} {scores[monitor]:.1%}"
     is_best = _is_best(run, scores)
     shown += " (best)" if is_best else ""
+    ended = last or run.ended
     progress.end_epoch(
         epoch,
         EpochSummary(stats.loss, stats.accuracy, run.step.learning_rate, report.word, shown),
@@ -197,6 +218,10 @@ def _after_epoch(
         report, epoch=epoch, patience=0 if ended else WARNING_PATIENCE, repeat=ended
     ):
         progress.warning(warning)
+    if run.stalled and not last:
+        progress.message(
+            f"stopped early: {run.since_best} evaluations without a better one (train.patience)"
+        )
     _note_unreadable(run, stats, progress)
     if log is not None:
         log.write("train", epoch, numbers | report.numbers() | report.states())
@@ -226,10 +251,21 @@ def _is_best(run: Run, scores: dict[str, float] | None) -> bool:
     if scores is None or run.curve_part != "val":
         return False
     score, before = scores[run.config.train.monitor], run.best
-    if before is not None and score <= before:
+    if math.isnan(score) or (before is not None and score <= before):
+        run.since_best += 1
         return False
-    run.best = score
+    run.best, run.since_best = score, 0
     return True
+
+
+def _best_lines(run: Run) -> Iterator[str]:
+    """Yield a line about `best.pt` where another state was tested."""
+    if run.best is not None and run.since_best:
+        label = METRICS[run.config.train.monitor].label
+        yield (
+            f"this is of the last state; the best on the validation {run.listing.unit} ({label} "
+            f"{run.best:.1%}) is tested by evaluate --checkpoint {run.folder / 'best.pt'}"
+        )
 
 
 def _note_unreadable(run: Run, stats: TrainStats, progress: EpochProgress) -> None:

@@ -161,6 +161,7 @@ RESUMED = {
     "batch": Part("the number of finished batches of the next epoch", _is_count),
     "totals": Part("the totals of these batches or None", _is_dict_or_none),
     "best": Part("the best score or None", _is_score),
+    "since_best": Part("the number of evaluations since the best", _is_count, optional=True),
     "unreadable": Part("messages by the names of unreadable videos", _is_texts),
 }
 """What a run needs besides, to go on."""

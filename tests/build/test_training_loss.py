@@ -1,13 +1,16 @@
 """What a configuration does to batches and the loss of them."""
 
 import pytest
+import torch
 
 from stn_action.build.training_loss import batch_transforms, build_objective
-from stn_action.config.schema import load_config
+from stn_action.config.schema import config_from_dict, load_config, to_dict
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.errors import InputError
+from stn_action.models.prediction import Prediction
 from stn_action.training.mixing import Mixing
+from stn_action.training.objective import ClassificationLoss
 
 MINIMAL = [
     "data.name=sample", "data.root=data/sample", "model.backbone=small3d", "model.focus.at=stage3",
@@ -64,9 +67,47 @@ def test_repeats_that_make_no_sense_are_refused(settings, message):
 
 def test_classes_are_weighted_by_the_videos_that_are_trained_on(tmp_path):
     config = load_config(None, [*MINIMAL, "optim.class_weights=balanced", "optim.focal_gamma=2"])
-    loss = build_objective(config, listing_of(tmp_path, 0, 0, 0, 1).train, 2)
+    loss = build_objective(config, listing_of(tmp_path, 0, 0, 0, 1).train, "ab")
     assert loss.class_weights == (4 / 6, 2.0)
     assert loss.focal_gamma == 2
     assert build_objective(load_config(None, MINIMAL)).class_weights is None
     with pytest.raises(InputError, match=r"optim\.class_weights: expected null, .* of 2 positions"):
-        build_objective(config, listing_of(tmp_path, (0, 1)).train, 2)
+        build_objective(config, listing_of(tmp_path, (0, 1)).train, "ab")
+
+
+@pytest.mark.parametrize(
+    ("given", "weights"), [("[1, 2.5]", (1, 2.5)), ("{b: 5}", (1, 5)), ("none", None)]
+)
+def test_classes_are_weighted_as_given(tmp_path, given, weights):
+    config = load_config(None, [*MINIMAL, f"optim.class_weights={given}"])
+    assert config_from_dict(to_dict(config), "again") == config
+    loss = build_objective(config, listing_of(tmp_path, 0, 1).train, "ab")
+    assert loss.class_weights == weights
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("[1, 2, 3]", r"expected 2 factors, one for each class \(a, b\), got 3"),
+        ("{c: 2}", "there is no class 'c', expected names among a, b"),
+    ],
+)
+def test_weights_of_other_classes_are_refused(tmp_path, given, message):
+    config = load_config(None, [*MINIMAL, f"optim.class_weights={given}"])
+    with pytest.raises(InputError, match=rf"optim\.class_weights: {message}"):
+        build_objective(config, listing_of(tmp_path, 0, 1).train, "ab")
+
+
+@pytest.mark.parametrize("given", ["[1, 0]", "{a: -1}", "equal", "3"])
+def test_weights_that_are_none_are_refused(given):
+    with pytest.raises(InputError, match=r"optim\.class_weights: expected .*'balanced'.*, got "):
+        load_config(None, [*MINIMAL, f"optim.class_weights={given}"])
+
+
+def test_weights_count_for_mixed_and_smoothed_targets_class_by_class():
+    """By hand: the target (0.45, 0.55) of a mixed clip, smoothed by 0.1 to (0.455, 0.545)."""
+    loss = ClassificationLoss(0.1, branch_loss=0.0, class_weights=(1.0, 3.0))
+    logits = torch.tensor([[1.0, 0.0]])
+    logs = logits.log_softmax(1)[0]
+    found = loss(Prediction(logits, (), None), torch.tensor([[0.45, 0.55]]))
+    assert float(found) == pytest.approx(float(-(0.455 * logs[0] + 3 * 0.545 * logs[1])))

@@ -126,7 +126,7 @@ def evaluates_with_the_buffers_of_rank_0(strategy: Strategy) -> bool:
 
 
 def main(folder: Path) -> None:
-    """Run the program of `test_processes` in a folder that holds `tiny.yaml` and `equal.yaml`."""
+    """Run the program of `test_processes` in a folder that holds the three configurations."""
     torch.set_num_threads(1)
     os.chdir(folder)
     tool = run_path(str(ROOT / "tools/train.py"))
@@ -143,6 +143,7 @@ def main(folder: Path) -> None:
         train(
             load_config(folder / "equal.yaml", half), console=InterruptedConsole(file=io.StringIO())
         )
+    train(load_config(folder / "stopped.yaml"), console=Console(file=io.StringIO()))
     numbers = {
         "synchronized": shared_training(strategy, "synchronized"),
         "frozen": shared_training(strategy, "frozen"),

@@ -61,6 +61,7 @@ def launched(request, tiny_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("several")
     write_config(folder / "tiny.yaml", tiny_settings(tiny_data))
     write_config(folder / "equal.yaml", equal_settings(tiny_data, folder / "equal"))
+    write_config(folder / "stopped.yaml", stopped_settings(tiny_data, folder / "stopped"))
     printed = launch([Path(several_processes.__file__), folder], request.param)
     (folder / "printed.txt").write_text(printed)
     return folder
@@ -124,6 +125,19 @@ def test_a_checkpoint_is_tested_by_several_processes_as_by_one(launched, strateg
     assert torch.equal(tested.result.scores.probabilities, several)
     assert len(several) == 6
     assert not several.isnan().any()
+
+
+def stopped_settings(data: Path, folder: Path) -> list[str]:
+    """A network that hardly learns: no evaluation is better than the first one."""
+    return tiny_settings(
+        data, "model.focus=null", "optim={lr: 1e-9}", "data.val_share=0.25", "train.epochs=9",
+        "train.patience=1", "eval.shuffled_theta=false", f"train.output_dir={folder}",
+    )  # fmt: skip
+
+
+def test_several_processes_stop_early_together(launched):
+    best, last = (load_checkpoint(launched / "stopped" / name) for name in ("best.pt", "last.pt"))
+    assert (best["epoch"], last["epoch"], last["since_best"]) == (1, 2, 1)
 
 
 def test_a_run_of_several_processes_is_one_run(launched):

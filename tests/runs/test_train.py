@@ -139,6 +139,32 @@ def test_the_best_checkpoint_is_chosen_on_the_validation_videos(monitor, tiny_da
     assert json.loads((tmp_path / "test.json").read_text())["monitor"] == monitor
 
 
+def test_a_run_ends_where_validation_videos_are_not_predicted_better(tiny_data, tmp_path):
+    config = tiny_config(
+        tiny_data, "data.val_share=0.25", "train.epochs=9", "train.patience=2", "optim.lr=1e-9",
+        "model.focus=null", "eval.num_clips=1", f"train.output_dir={tmp_path}",
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        train(config, console=Console(file=Interrupting("epoch 3/9"), soft_wrap=True))
+    assert load_checkpoint(tmp_path / "last.pt")["since_best"] == 1
+    text = printed_by(config, resume=True)
+    assert "best.pt; 2 without a better one end training\n" in text
+    assert "stopped early: 2 evaluations without a better one (train.patience)\n" in text
+    best, last = (load_checkpoint(tmp_path / name) for name in ("best.pt", "last.pt"))
+    assert (best["epoch"], last["epoch"], last["since_best"]) == (1, 3, 2)
+    assert f"is tested by evaluate --checkpoint {tmp_path / 'best.pt'}\n" in text
+    train(config, resume=True, **QUIET)
+    assert load_checkpoint(tmp_path / "last.pt")["epoch"] == 3
+
+
+def test_test_videos_never_end_a_training(tiny_data, tmp_path):
+    config = tiny_config(tiny_data, "train.patience=2", f"train.output_dir={tmp_path / 'run'}")
+    message = r"train\.patience=2: folders has no validation videos, and test videos never decide"
+    with pytest.raises(InputError, match=message):
+        train(config, **QUIET)
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_start_tells_the_groups_with_their_rates_after_warm_up(tiny_run):
     text = tiny_run.printed
     assert "12 training videos, 1 without person boxes (whole frame), 6 test videos" in text
