@@ -1,23 +1,25 @@
 """Frozen features on disk: computed once, read in every epoch, fold, arm and seed.
 
-A cache holds, for every video, the maps of one stage for a few augmented views and for the test
-views, in float16, and knows what it was made from. Of networks that look twice it holds the maps of
-the first look, and the pixels for the second one.
+A cache holds the maps of one stage in float16: of videos that were trained on for a few augmented
+views, of others for the test views; and it knows what it was made from. It grows where a run needs
+views of more videos. Of networks that look twice it holds the maps of the first look, and the
+pixels for the second one.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
 
 from stn_action.build.augment_settings import absent_steps
-from stn_action.build.cache_filling import fill_arrays
+from stn_action.build.cache_filling import Part, Rows, fill_arrays
 from stn_action.build.model import example_clip
 from stn_action.build.scene_pools import scene_keys, unused_keys
 from stn_action.config.fingerprint import Fingerprint
@@ -36,7 +38,7 @@ from stn_action.models.stage_extractor import StageExtractor
 from stn_action.precision_choices import StoredPrecision
 from stn_action.video.content import video_state
 
-Part = Literal["train", "test"]
+PARTS: tuple[Part, ...] = "train", "test"
 META, LOCK = "cache.json", "cache.lock"
 DEPENDS_ON = (
     "data.crop", "data.clip", "data.augment", "data.people", "data.tubes", "data.manifest",
@@ -51,8 +53,19 @@ OF_PEOPLE = (
 """Those among them that mean something only where there are person boxes."""
 OF_LISTING = ("data.tubes.no_person",)
 """Those that only choose the videos, which are in the fingerprint."""
+OWN_SETS = "folders", "csv"
+"""Data sets that are not named by `data.name`."""
 FORMAT = 3
 """Of the files; 3: with the extents of every view, checksums with the fingerprint in them."""
+
+
+class UsedVideos(NamedTuple):
+    """The videos that a run takes views of."""
+
+    train: VideoTable
+    """Those whose random views it takes."""
+    test: VideoTable
+    """Those whose test views it takes."""
 
 
 class FeatureCache:
@@ -61,12 +74,13 @@ class FeatureCache:
     It takes the place of `ClipData` (`build/run_data.py`) where stages are frozen.
     """
 
-    def __init__(self, config: Config, videos: VideoTable) -> None:
+    def __init__(self, config: Config, videos: VideoTable, used: UsedVideos | None = None) -> None:
         """Open the cache of an experiment, complete or not.
 
         Args:
             config: the experiment; `train.cache_at` or `model.freeze_until` is the stage.
-            videos: all that are trained or tested on, in any order.
+            videos: all of the data set, in any order.
+            used: those whose views are needed; None: all views of all videos.
 
         Raises:
             InputError: the folder holds a cache that was made from something else.
@@ -74,18 +88,19 @@ class FeatureCache:
         assert config.model.freeze_until is not None
         self.config = config
         self.stage = config.train.cache_at or config.model.freeze_until
-        order = sorted(range(len(videos)), key=videos.names().__getitem__)
-        self.videos = videos.select(order)
+        self.videos = in_order(videos)
+        self._row_of = {name: row for row, name in enumerate(self.videos.names())}
+        self.used = self._rows_of(UsedVideos(self.videos, self.videos) if used is None else used)
         self.precision: StoredPrecision = stored_precision(config)
         self.fingerprint = cache_fingerprint(config, self.videos)
         self.folder = config.train.cache_folder or default_folder(config, self.fingerprint)
         self.complete = self._is_complete()
 
     def fill(self, network: FocusedNetwork, source: ClipSource, console: Console) -> None:
-        """Compute and store everything, unless another process does; `cache.json` is written last.
+        """Compute and store what is used, unless another process does; `cache.json` comes last.
 
         The network computes where it is. Videos that cannot be read are recorded and left out. A
-        filling that was interrupted goes on where it was.
+        filling that was interrupted goes on where it was. What is there of other videos is kept.
         While another process fills the same folder, this one waits, and then uses what is there.
 
         Args:
@@ -107,7 +122,7 @@ class FeatureCache:
             if not self.complete:
                 where = f"{len(self.videos)} videos in {self.folder}"
                 what = f"caching the features of {self.stage} of {where}, {self.precision}"
-                console.print(what, markup=False)
+                console.print(f"{what}: {self._views_line()}", markup=False)
                 self._fill(network, source, console)
                 self.complete = True
 
@@ -152,8 +167,7 @@ class FeatureCache:
 
     def _dataset(self, part: Part, videos: VideoTable, seed: int | None) -> StoredViews:
         meta = self._meta()
-        row_of = {video.name: row for row, video in enumerate(self.videos)}
-        rows = [row_of[video.name] for video in videos]
+        rows = [self._row_of[name] for name in videos.names()]
         return StoredViews(
             self.arrays(part),
             rows,
@@ -163,26 +177,53 @@ class FeatureCache:
             seed=seed,
         )
 
+    def _views_line(self) -> str:
+        """Return which views of how many videos are needed."""
+        evaluation = self.config.eval
+        views = {"train": self.config.train.cache_views,
+                 "test": evaluation.num_clips * evaluation.num_crops}  # fmt: skip
+        kinds = {"train": "random", "test": "test"}
+        shown = [f"{views[part]} {kinds[part]} views of {len(self.used[part])}" for part in PARTS]
+        return ", ".join(shown)
+
+    def _rows_of(self, used: UsedVideos) -> dict[Part, list[int]]:
+        parts: dict[Part, VideoTable] = {"train": used.train, "test": used.test}
+        return {
+            part: sorted({self._row_of[name] for name in videos.names()})
+            for part, videos in parts.items()
+        }
+
     def _fill(self, network: FocusedNetwork, source: ClipSource, console: Console) -> None:
         extract = StageExtractor(network, self.stage, example_clip(self.config), self.precision)
+        before = self._meta() if (self.folder / META).is_file() else None
+        stored = None if before is None else self._stored(before)
         filling = fill_arrays(
             self.config, self.videos, source, extract, self.folder, label=self.fingerprint.digest,
-            console=console,
+            console=console, wanted=self.used, stored=stored,
+            failed=[] if before is None else [(row, text) for row, text in before["failures"]],
         )  # fmt: skip
-        meta = {"fingerprint": self.fingerprint.to_dict(), **filling._asdict()}
-        content = json.dumps({"checksum": _checksum_of(meta), **meta}, indent=1)
+        rows = {part: sorted({*self.used[part], *(stored or {}).get(part, ())}) for part in PARTS}
+        meta = {"fingerprint": self.fingerprint.to_dict(), **filling._asdict(), "rows": rows}
+        content = json.dumps({"checksum": checksum_of(meta), **meta})
         write_file(self.folder / META, content)
 
     def _is_complete(self) -> bool:
-        """Return whether the folder holds all features of this experiment.
+        """Return whether the folder holds all features that are used.
 
         Raises:
-            InputError: it holds those of another one.
+            InputError: it holds those of another experiment.
         """
         if not (self.folder / META).is_file():
             return False
-        self._require_same(Fingerprint.from_dict(self._meta()["fingerprint"]))
-        return True
+        meta = self._meta()
+        self._require_same(Fingerprint.from_dict(meta["fingerprint"]))
+        stored = self._stored(meta)
+        return all({*self.used[part]} <= {*stored[part]} for part in PARTS)
+
+    def _stored(self, meta: dict[str, Any]) -> Rows:
+        """Return the videos of which a part is stored: all, before caches held parts."""
+        every = range(len(self.videos))
+        return meta.get("rows", {"train": every, "test": every})
 
     def _meta(self) -> dict[str, Any]:
         path = self.folder / META
@@ -191,7 +232,7 @@ class FeatureCache:
             checksum = meta.pop("checksum", None)
         except (ValueError, AttributeError):
             meta, checksum = None, None
-        if meta is None or checksum != _checksum_of(meta):
+        if meta is None or checksum != checksum_of(meta):
             raise InputError(
                 f"train.cache_folder: {path} is damaged, or of another version of stn_action; "
                 "delete the folder, and it is filled again"
@@ -207,9 +248,24 @@ class FeatureCache:
 
 
 def default_folder(config: Config, fingerprint: Fingerprint) -> Path:
-    """Return the folder of a cache: one for each fingerprint."""
-    backbone = config.model.backbone.replace("/", "-")
-    return Path("runs/cache") / f"{config.data.name}-{backbone}-{fingerprint.digest[:10]}"
+    """Return the folder of a cache: data set, trunk, stage, clip, and a digest of all it is of.
+
+    One that is there with this digest is taken, whatever else its name tells.
+    """
+    data, digest = config.data, fingerprint.digest[:10]
+    root = data.root.resolve()
+    dataset = (root.stem if root.is_file() else root.name) if data.name in OWN_SETS else data.name
+    backbone = config.model.backbone.rpartition("/")[2]
+    stage = config.train.cache_at or config.model.freeze_until
+    clip = "x".join(map(str, (data.clip.num_frames, *data.crop.size)))
+    parts = [re.sub(r"[^\w.]+", "_", part)[:40] for part in (dataset, backbone, f"{stage}", clip)]
+    folder = Path("runs/cache")
+    return next(iter(sorted(folder.glob(f"*-{digest}"))), folder / "-".join([*parts, digest]))
+
+
+def in_order(videos: VideoTable) -> VideoTable:
+    """Return videos in the order of a cache: by name."""
+    return videos.select(sorted(range(len(videos)), key=videos.names().__getitem__))
 
 
 def stored_precision(config: Config) -> StoredPrecision:
@@ -247,6 +303,7 @@ def _size(path: Path) -> int | str:
     return video_state(path).bytes if is_present(path) else "unreadable"
 
 
-def _checksum_of(meta: dict[str, Any]) -> str:
+def checksum_of(meta: dict[str, Any]) -> str:
+    """Return the checksum of what `cache.json` holds besides it."""
     text = json.dumps(meta, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

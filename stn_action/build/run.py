@@ -172,7 +172,7 @@ def build_run(
         InputError: an unknown trunk, stage or weights; or a cache of another experiment.
     """
     network = build_network(config, listing.num_outputs)
-    data = build_run_data(config, source, listing.all_videos, network, strategy, console)
+    data = build_run_data(config, source, listing, network, strategy, console)
     if strategy.num_processes > 1 and config.train.batch_norm == "synchronized":
         if config.train.compile:
             raise InputError(

@@ -4,6 +4,7 @@ Letters: V clips of a video, T frames of a clip.
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +15,16 @@ from stn_action.data.clips import TestClips, TrainClips
 from stn_action.data.footage import Cut, Footage
 from stn_action.data.view_choice import ViewChoice
 from stn_action.video.reader import VideoError
+
+
+class WantedViews(NamedTuple):
+    """Which views of a video are wanted."""
+
+    row: int
+    test: bool = True
+    """All test views."""
+    train: bool = True
+    """All random views."""
 
 
 class JointViews(Dataset[Item]):
@@ -36,16 +47,22 @@ class JointViews(Dataset[Item]):
         """Number of the samples of an item that are test views."""
         return self.test.num_clips * self.test.num_crops
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int | WantedViews) -> Item:
         """Return the samples of a video, or its failure; each part is numbered from 0."""
-        drawn = self.train.draw(index)
+        wanted = index if isinstance(index, WantedViews) else WantedViews(index)
+        row, drawn = wanted.row, self.train.draw(wanted.row)
+        choice = self.test.choice() if wanted.test else drawn.choice
+        if wanted.test and wanted.train:
+            choice = joint_choice(choice, drawn.choice)
         try:
-            views = self.test.source.read(index, joint_choice(self.test.choice(), drawn.choice))
+            views = self.test.source.read(row, choice)
         except VideoError as error:
-            return [], [(index, str(error))]
-        fixed, random = views[: self.num_test_views], views[self.num_test_views :]
-        samples = self.test.samples(index, fixed)
-        return samples + self.train.samples(index, drawn.change(random)), []
+            return [], [(row, str(error))]
+        number = self.num_test_views if wanted.test else 0
+        samples = self.test.samples(row, views[:number])
+        if wanted.train:
+            samples += self.train.samples(row, drawn.change(views[number:]))
+        return samples, []
 
 
 def joint_choice(first: ViewChoice, second: ViewChoice) -> ViewChoice:

@@ -4,21 +4,18 @@ Checksums depend on a label that names what the files are of: a view that was wr
 label does not pass, and neither does one that was not written completely.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from io import BytesIO, FileIO
 from pathlib import Path
 from tokenize import TokenError
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 from zlib import crc32
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stn_action.disk.atomic_file import unwritable, write_all
-from stn_action.errors import InputError
+from stn_action.data.array_file import ArrayFile, damaged_array
 
 DTYPES = {
     "features": np.dtype("<f2"), "frame_indices": np.dtype("<i8"), "boxes": np.dtype("<f4"),
@@ -73,7 +70,7 @@ class ViewArrays(NamedTuple):
         arrays = {name: _open_array(folder / f"{part}_{name}.npy") for name in names}
         for name, array in arrays.items():
             if array.dtype != DTYPES[name] or array.shape[:2] != arrays["checksums"].shape:
-                raise _damaged(folder / f"{part}_{name}.npy", f"{array.dtype} {array.shape}")
+                raise damaged_array(folder / f"{part}_{name}.npy", f"{array.dtype} {array.shape}")
         return cls(**arrays, label=label)
 
     def view(self, row: int, view: int) -> StoredView:
@@ -86,7 +83,7 @@ class ViewArrays(NamedTuple):
         values = [array[row, view] for array in stored if array is not None]
         if _crc(self.label, values) != self.checksums[row, view]:
             path = Path(str(getattr(self.features, "filename", "features")))
-            raise _damaged(path, f"view {view} of video {row} is not what was written")
+            raise damaged_array(path, f"view {view} of video {row} is not what was written")
         features, *others = values
         frame_indices, boxes, extents, *clip = (torch.from_numpy(np.array(one)) for one in others)
         return StoredView(
@@ -105,12 +102,14 @@ class ViewWriter:
 
     The files get their names at the end of the block, if there is no error. Their space is taken at
     the beginning, and they are written, not mapped: memory that is mapped to a full disk kills the
-    process. What an interrupted writer of the same label has left is taken over.
+    process. What an interrupted writer of the same label has left is taken over. Files that are
+    extended are written in place: whoever reads other videos of them meanwhile is not disturbed.
     """
 
     def __init__(
         self, folder: Path, part: str, leading: tuple[int, int], map_shape: Sequence[int],
-        num_frames: int, label: str = "", clip_hw: tuple[int, int] | None = None,
+        num_frames: int, label: str = "", clip_hw: tuple[int, int] | None = None, *,
+        rows: Sequence[int] | None = None, extend: bool = False,
     ) -> None:  # fmt: skip
         """Take the space of the files.
 
@@ -122,9 +121,12 @@ class ViewWriter:
             num_frames: T.
             label: what the files are of.
             clip_hw: H, W of clips whose pixels are stored too; None: they are not.
+            rows: the videos that will be written, for which space is taken; None: all.
+            extend: the files are there and of this label, and are to hold more videos.
 
         Raises:
-            InputError: there is not enough space, or the files cannot be written.
+            InputError: there is not enough space, the files cannot be written, or those to extend
+                are damaged.
         """
         inner = {
             "features": tuple(map_shape), "frame_indices": (num_frames,), "boxes": (num_frames, 4),
@@ -133,11 +135,13 @@ class ViewWriter:
         if clip_hw is not None:
             inner["clips"] = (3, num_frames, *clip_hw)
         self._label = label
-        self._files: dict[str, _ArrayFile] = {}
+        self._files: dict[str, ArrayFile] = {}
         try:
             for name, shape in inner.items():
                 path = folder / f"{part}_{name}.npy"
-                self._files[name] = _ArrayFile(path, (*leading, *shape), DTYPES[name])
+                self._files[name] = ArrayFile(
+                    path, (*leading, *shape), DTYPES[name], rows, extend=extend
+                )
         except BaseException:
             self.discard()
             raise
@@ -206,102 +210,11 @@ class ViewWriter:
             self.discard()
 
 
-class _ArrayFile:
-    """A `.npy` file that is written row by row under another name."""
-
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.path = path
-        self.temporary = path.with_name(f".{path.name}.tmp")
-        self._row_shape, self._dtype = shape[1:], dtype
-        self._row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
-        size = shape[0] * self._row_bytes
-        header = _header(shape, dtype)
-        self._start = len(header)
-        self._file: FileIO | None = None
-        try:
-            self.continued = _begins_with(self.temporary, header, self._start + size)
-            self._file = self.temporary.open("r+b" if self.continued else "w+b", buffering=0)
-            if not self.continued:
-                write_all(self._file, header)
-                _reserve(self._file, self._start + size)
-        except OSError as error:
-            self.discard()
-            raise self._unwritable(error, size) from error
-
-    def write(self, row: int, array: np.ndarray) -> None:
-        assert self._file is not None
-        assert (array.shape, array.dtype) == (self._row_shape, self._dtype)
-        data = np.ascontiguousarray(array).data.cast("B")
-        self._file.seek(self._start + row * self._row_bytes)
-        try:
-            write_all(self._file, data)
-        except OSError as error:
-            raise self._unwritable(error, len(data)) from error
-
-    def read(self, row: int) -> np.ndarray:
-        assert self._file is not None
-        self._file.seek(self._start + row * self._row_bytes)
-        data = self._file.read(self._row_bytes)
-        return np.frombuffer(data, self._dtype).reshape(self._row_shape)
-
-    def finish(self) -> None:
-        assert self._file is not None
-        try:
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self.temporary.replace(self.path)
-        except OSError as error:
-            raise self._unwritable(error, 0) from error
-
-    def close(self) -> None:
-        assert self._file is not None
-        self._file.close()
-
-    def discard(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self.temporary.unlink(missing_ok=True)
-            self._file = None
-
-    def _unwritable(self, error: OSError, size: int) -> InputError:
-        return unwritable(
-            self.path, error, f"it takes {size:,} bytes: make room, or give another folder"
-        )
-
-
-def _header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    buffer = BytesIO()
-    content = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(buffer, content)
-    return buffer.getvalue()
-
-
-def _begins_with(path: Path, header: bytes, size: int) -> bool:
-    """Return whether a file has a size, and begins with this header."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(header)) == header and path.stat().st_size == size
-    except FileNotFoundError:
-        return False
-
-
-def _reserve(file: FileIO, size: int) -> None:
-    """Take the space of a file, filled with zeros.
-
-    Raises:
-        OSError: the disk is full.
-    """
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, size)
-    else:
-        file.truncate(size)
-
-
 def _open_array(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError, SyntaxError, TokenError, TypeError, KeyError) as error:
-        raise _damaged(path, " ".join(str(error).split())[:200]) from None
+        raise damaged_array(path, " ".join(str(error).split())[:200]) from None
 
 
 def _crc(label: str, values: Sequence[np.ndarray]) -> int:
@@ -309,7 +222,3 @@ def _crc(label: str, values: Sequence[np.ndarray]) -> int:
     for value in values:
         found = crc32(np.ascontiguousarray(value).data, found)
     return found
-
-
-def _damaged(path: Path, reason: str) -> InputError:
-    return InputError(f"{path}: damaged ({reason}); delete the folder, and it is filled again")

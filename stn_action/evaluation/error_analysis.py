@@ -70,7 +70,7 @@ class Confusion(NamedTuple):
 
     true: str
     predicted: str
-    count: int
+    number: int
     videos: int
     """Of the true class."""
 
@@ -124,8 +124,8 @@ class ErrorAnalysis:
         if self.worst:
             lines.append(self._worst_line())
         if self.confused is not None:
-            true, predicted, count, videos = self.confused
-            lines.append(f"most confused: {true} taken for {predicted}, {count} of {videos}")
+            true, predicted, number, videos = self.confused
+            lines.append(f"most confused: {true} taken for {predicted}, {number} of {videos}")
         if self.mistakes:
             shown = [
                 f"{one.path} ({one.true} taken for {one.predicted}, {one.probability:.0%})"
@@ -229,7 +229,7 @@ def _lowest(scores: Tensor, videos: Tensor, classes: Sequence[str]) -> tuple[Cla
     lowest = scores.min()
     if lowest == 1:
         return ()
-    rows = (scores == lowest).nonzero().flatten().tolist()
+    rows: list[int] = (scores == lowest).nonzero().flatten().tolist()
     rows.sort(key=lambda row: -int(videos[row]))
     return tuple(ClassScore(classes[row], float(lowest), int(videos[row])) for row in rows)
 
@@ -239,7 +239,7 @@ def _most_confused(confusion: Tensor, of_class: Tensor, classes: Sequence[str]) 
     others = confusion.clone().fill_diagonal_(0)
     if not others.any():
         return None
-    pairs = (others == others.max()).nonzero().tolist()
+    pairs: list[list[int]] = (others == others.max()).nonzero().tolist()
     true, predicted = min(pairs, key=lambda pair: int(of_class[pair[0]]))
     return Confusion(classes[true], classes[predicted], int(others.max()), int(of_class[true]))
 

@@ -1,18 +1,15 @@
 """Tests of a checkpoint on the test videos of a data set."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from stn_action.build.data import (
-    check_before_start,
-    evaluation_dataset,
-    full_test_loader,
-    open_data,
-)
+from stn_action.build.data import check_before_start, full_test_loader, open_data
 from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
+from stn_action.build.run_data import build_test_data
 from stn_action.config.schema import Config, load_config
 from stn_action.data.listing import Listing
 from stn_action.data.source import ClipSource
@@ -45,6 +42,10 @@ class OpenedCheckpoint(NamedTuple):
     """Of the listing's clips."""
     network: FocusedNetwork
     """In eval mode."""
+    trained: Callable[[], Config]
+    """Returns the configuration by which it was trained."""
+    features: str | None
+    """The digest of the stored features that it was trained on; None: none, or it is unknown."""
 
 
 def evaluate_checkpoint(
@@ -90,12 +91,16 @@ def run_checkpoint_test(
     opened = open_checkpoint(path, config_file, overrides)
     config, listing = opened.config, opened.listing
     strategy = build_strategy(config.train.precision)
-    views = evaluation_dataset(config, listing.test, source=opened.source)
-    batches = full_test_loader(config, views, strategy)
-    network = strategy.place(opened.network)
+    data, line = build_test_data(
+        config, opened.source, listing, opened.network, opened.trained, opened.features
+    )
+    batches = full_test_loader(config, data.test(listing.test), strategy, workers=data.num_workers)
+    network = strategy.place(data.learner)
     if config.eval.compile:
         compile_network(network, "eval.compile")
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, quiet=not strategy.is_main)
+    if line:
+        console.print(line, markup=False)
     result = run_test(config, network, batches, listing, strategy, console=console)
     return CheckpointTest(config, listing, result)
 
@@ -130,7 +135,10 @@ def open_checkpoint(
             f"{path} classifies {positions_in(content)} positions, videos of {listing.name} have "
             f"{listing.positions}; evaluate on the data set it was trained on"
         )
-    return OpenedCheckpoint(config, listing, source, network_from_checkpoint(content, config, path))
+    return OpenedCheckpoint(
+        config, listing, source, network_from_checkpoint(content, config, path),
+        partial(config_of_checkpoint, content, path), content.get("features"),
+    )  # fmt: skip
 
 
 def config_for(

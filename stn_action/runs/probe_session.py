@@ -109,7 +109,7 @@ def open_session(config: Config, console: Console) -> ProbeSession:
         raise InputError(f"{first.name}: videos have several {kind}; a probe needs one label each")
     seed_everything(config.train.seed)
     network = build_network(config, len(first.classes))
-    data = build_run_data(config, source, first.all_videos, network, strategy, console)
+    data = build_run_data(config, source, first, network, strategy, console, all_views=True)
     assert isinstance(data, CachedData)
     maps = _stored_maps(data, list(listings.values()))
     learner = data.learner

@@ -54,6 +54,7 @@ def save_run(
         "positions": run.listing.positions,
         "multi_label": run.listing.multi_label,
         "listing": run.listing.name,
+        "features": run.data.features,
         "epoch": epoch,
         "batch": 0 if totals is None else totals.batches,
         "totals": None if totals is None else totals.state_dict(run.strategy),

@@ -112,6 +112,10 @@ def _is_dense(tensor: Tensor) -> bool:
     return plain and tensor.device.type == "cpu"
 
 
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or (type(value) is str and len(value) <= MAX_NAME)
+
+
 def _is_dict(value: Any) -> bool:
     return isinstance(value, dict)
 
@@ -151,6 +155,7 @@ TRAINED = {
     "network": Part("the weights by name, plain tensors", _is_weights),
     "positions": Part("the number of positions with a class each", _is_positions, optional=True),
     "multi_label": Part("whether videos have several labels", _is_switch, optional=True),
+    "features": Part("the digest of its stored features or None", _is_text_or_none, optional=True),
 }
 """What a prediction or a test needs."""
 RESUMED = {

@@ -11,7 +11,12 @@ from rich.console import Console
 
 from stn_action.build.cache_filling import joint_views
 from stn_action.build.data import load_listing, open_data
-from stn_action.build.feature_cache import FeatureCache, cache_fingerprint, stored_precision
+from stn_action.build.feature_cache import (
+    FeatureCache,
+    UsedVideos,
+    cache_fingerprint,
+    stored_precision,
+)
 from stn_action.build.model import build_network
 from stn_action.config.schema import Config
 from stn_action.data.source import ClipSource
@@ -28,13 +33,16 @@ def config_of(data: Path, folder: Path | None, *more: str) -> Config:
     return tiny_config(data, *FROZEN, *own, *more)
 
 
-def fill(config: Config, *, source: type[ClipSource] = ClipSource) -> tuple[FeatureCache, str]:
-    """Fill the cache of a configuration; return it and what was printed."""
+def fill(
+    config: Config, *, source: type[ClipSource] = ClipSource, every: bool = True
+) -> tuple[FeatureCache, str]:
+    """Fill the cache of a configuration, with all views or as a run; return what was printed."""
     listing, opened = open_data(config)
     opened.__class__ = source
     torch.manual_seed(config.train.seed)
     network = build_network(config, len(listing.classes))
-    cache = FeatureCache(config, listing.all_videos)
+    used = None if every else UsedVideos(listing.train, listing.test)
+    cache = FeatureCache(config, listing.all_videos, used)
     text = io.StringIO()
     cache.fill(network, opened, Console(file=text, soft_wrap=True, highlight=False))
     return cache, text.getvalue()
@@ -82,6 +90,43 @@ def test_an_interrupted_filling_goes_on_where_it_was(filled, tiny_data, tmp_path
     assert Interrupted.num_reads == 20 + 18 - 7
     assert "7 videos were cached before, 11 are left" in text
     assert contents(cache.folder) == contents(filled.folder)
+
+
+def test_a_cache_grows_by_the_views_that_are_used(filled, tiny_data, tmp_path):
+    config = config_of(tiny_data, tmp_path / "cache")
+    Interrupted.num_reads = 20
+    part, text = fill(config, source=Interrupted, every=False)
+    assert "18 videos" in text
+    assert "float32: 2 random views of 12, 2 test views of 6" in text
+    listing = load_listing(config)
+    assert not FeatureCache(config, listing.all_videos).complete
+    before = {path.name: path.stat().st_size for path in part.folder.glob("*.npy")}
+    assert before == {path.name: path.stat().st_size for path in filled.folder.glob("*.npy")}
+    views = part.train(listing.train, seed=0)
+    Interrupted.num_reads = 0
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
+        fill(config, source=Interrupted)
+    assert FeatureCache(
+        config, listing.all_videos, UsedVideos(listing.train, listing.test)
+    ).complete
+    assert len(views[0][0]) == 1  # read while the files are extended
+    _, text = fill(config, source=Interrupted)
+    assert "7 videos were cached before, 11 are left" in text
+    assert Interrupted.num_reads == 8 + 11
+    assert contents(part.folder) == contents(filled.folder)
+
+
+def test_what_is_to_be_extended_must_be_as_it_was(tiny_data, tmp_path):
+    config = config_of(tiny_data, tmp_path / "cache")
+    cache, _ = fill(config, every=False)
+    path = cache.folder / "test_boxes.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    before = contents(cache.folder)
+    with pytest.raises(
+        InputError, match=r"test_boxes\.npy: damaged \(not as it was written\); del"
+    ):
+        fill(config)
+    assert contents(cache.folder) == before
 
 
 def test_what_another_experiment_has_left_is_not_taken_over(filled, tiny_data, tmp_path):
@@ -198,7 +243,7 @@ def test_a_sweep_has_a_cache_for_each_content(tiny_data, tmp_path, monkeypatch, 
     assert len(folders) == number
     assert text.getvalue().count("caching the features") == number
     for folder in folders:
-        assert folder.name.startswith("folders-small3d-")
+        assert folder.name.startswith(f"{tiny_data.name}-small3d-stage2-4x32x32-")
         assert json.loads((folder / "cache.json").read_text())["failures"] == []
 
 

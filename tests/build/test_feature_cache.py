@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,16 @@ import pytest
 import torch
 from rich.console import Console
 
-from stn_action.build.data import evaluation_dataset, load_listing
-from stn_action.build.feature_cache import LOCK, FeatureCache, cache_fingerprint
-from stn_action.build.model import build_network
+from stn_action.build.data import evaluation_dataset, load_listing, open_data
+from stn_action.build.feature_cache import (
+    LOCK,
+    FeatureCache,
+    UsedVideos,
+    cache_fingerprint,
+    checksum_of,
+)
+from stn_action.build.model import build_network, network_from_checkpoint
+from stn_action.build.run_data import build_test_data
 from stn_action.config.schema import Config
 from stn_action.disk.file_lock import FileLock
 from stn_action.distributed import seed_everything
@@ -50,6 +58,13 @@ def copied(cached, tmp_path) -> Path:
     return Path(shutil.copytree(cached[0] / "cache", tmp_path / "cache")).parent
 
 
+def cache_of(config: Config) -> FeatureCache:
+    """The cache of a configuration as a run uses it."""
+    listing = load_listing(config)
+    used = UsedVideos(listing.train, listing.val + listing.test)
+    return FeatureCache(config, listing.all_videos, used)
+
+
 def times(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (folder / "cache").iterdir()}
 
@@ -61,7 +76,10 @@ def probabilities(path: Path) -> torch.Tensor:
 
 def test_the_cache_is_filled_once_and_said_so(cached):
     folder, text = cached
-    assert f"caching the features of stage2 of 18 videos in {folder / 'cache'}" in text
+    assert (
+        f"caching the features of stage2 of 18 videos in {folder / 'cache'}, float32: 2 random "
+        "views of 12, 2 test views of 6\n"
+    ) in text
     assert {path.name for path in (folder / "cache").iterdir()} == {"cache.json"} | {
         f"{part}_{what}.npy"
         for part in ("train", "test")
@@ -82,7 +100,7 @@ def test_views_are_stored_with_their_extents(cached, tiny_data):
 
 def test_the_whole_network_says_of_the_videos_what_its_part_said_of_the_cache(cached, tmp_path):
     run = cached[0] / "run"
-    assert evaluate_tool(["--checkpoint", str(run / "last.pt"), "--out", str(tmp_path)]) == 0
+    assert evaluate_tool([*evaluation(run, tmp_path), "train.cache_features=false"]) == 0
     of_cache, of_videos = (json.loads((f / "test.json").read_text()) for f in (run, tmp_path))
     for head, row in of_videos["regions"].items():
         assert of_cache["regions"][head] == pytest.approx(row, abs=2e-3)
@@ -92,12 +110,65 @@ def test_the_whole_network_says_of_the_videos_what_its_part_said_of_the_cache(ca
     assert (cached_says - cached_says[:1]).abs().max() > 2e-2  # and not because all are alike
 
 
+def evaluation(run: Path, out: Path) -> list[str]:
+    """The words of an evaluation of a run's last checkpoint."""
+    return ["--checkpoint", str(run / "last.pt"), "--out", str(out)]
+
+
+def test_an_evaluation_reads_the_cache_of_the_training(cached, tmp_path, capsys):
+    run = cached[0] / "run"
+    assert evaluate_tool(evaluation(run, tmp_path)) == 0
+    line = f"features of stage2 are read from {cached[0] / 'cache'}\n"
+    assert capsys.readouterr().err.startswith(line)
+    for name in ("test_predictions.csv", "test.json"):
+        assert (tmp_path / name).read_bytes() == (run / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("eval.num_clips=1", "eval.num_clips was 2, is 1"),
+        ("train.cache_folder=elsewhere", "elsewhere is not here"),
+        ("a part", "cache lacks those of the test videos"),
+        ("boxes", "data.people was '.*', is '.*people'"),
+        ("all", "what they were made of has changed since the training"),
+        ("an old checkpoint", "the checkpoint does not name those it was trained on"),
+    ],
+)
+def test_without_the_cache_of_the_training_clips_are_tested_and_it_is_told_why(
+    copied, cached, tiny_data, change, reason
+):
+    trained = cached_config(tiny_data, copied, "run")
+    content = load_checkpoint(cached[0] / "run/last.pt")
+    given, features = trained, content["features"]
+    if change == "a part":
+        meta = json.loads((copied / "cache/cache.json").read_text())
+        del meta["checksum"], meta["rows"]["test"][0]
+        text = json.dumps({"checksum": checksum_of(meta), **meta})
+        (copied / "cache/cache.json").write_text(text)
+    elif change == "boxes":
+        people = Path(shutil.copytree(tiny_data / "people", copied / "people"))
+        given = cached_config(tiny_data, copied, "run", f"data.people={people}")
+    elif change == "all":
+        features = "of others"
+    elif change == "an old checkpoint":
+        features = None
+    else:
+        given = cached_config(tiny_data, copied, "run", change)
+    listing, source = open_data(given)
+    network = network_from_checkpoint(content, given, "last.pt")
+    data, line = build_test_data(given, source, listing, network, lambda: trained, features)
+    assert (data.features, data.learner is network) == (None, True)
+    assert re.match(f"features are computed, not read from a cache: .*{reason}", line), line
+
+
 def test_another_arm_uses_the_cache_as_it_is(copied, tiny_data):
     before = times(copied)
     text = printed_by(
         cached_config(tiny_data, copied, "other", "model.focus.heads=0", "optim.lr=1")
     )
     assert "caching" not in text
+    assert f"features of stage2 are read from {copied / 'cache'}\n" in text
     assert times(copied) == before
 
 
@@ -132,7 +203,7 @@ def test_a_cache_of_other_videos_is_refused(copied, cached, tiny_data):
     data = Path(shutil.copytree(tiny_data, copied / "data"))
     videos = load_listing(tiny_config(data)).train
     same = cached_config(data, copied, "run", f"data.people={tiny_data / 'people'}")
-    assert FeatureCache(same, load_listing(tiny_config(data)).all_videos).complete
+    assert cache_of(same).complete
     videos[0].path.write_bytes(videos[-1].path.read_bytes())
     with pytest.raises(InputError, match="other settings: videos was"):
         train(same)
@@ -252,7 +323,7 @@ def test_unreadable_videos_are_replaced_in_training_and_wrong_in_the_test(tmp_pa
     assert numbers["failures"][0][0] == "test/left/0"
     videos = load_listing(tiny_config(data))
     config = cached_config(data, tmp_path, "run")
-    clips = FeatureCache(config, videos.all_videos).train(videos.train, seed=0)
+    clips = cache_of(config).train(videos.train, seed=0)
     for epoch in range(4):
         clips.set_epoch(epoch)
         samples, failures = clips[0]
@@ -284,8 +355,8 @@ def test_an_earlier_stage_is_stored_where_the_heads_look_while_more_is_frozen(ti
     assert stage3
     assert all(torch.equal(trained[name], started[name]) for name in stage3)
     assert not torch.equal(trained["classifier.weight"], started["classifier.weight"])
-    assert evaluate_tool(["--checkpoint", str(tmp_path / "run/last.pt"), "--out",
-                          str(tmp_path / "videos")]) == 0  # fmt: skip
+    given = ["train.cache_features=false", "train.cache_at=null"]
+    assert evaluate_tool([*evaluation(tmp_path / "run", tmp_path / "videos"), *given]) == 0
     files = [tmp_path / name / "test_predictions.csv" for name in ("run", "videos")]
     assert (probabilities(files[0]) - probabilities(files[1])).abs().max() < 2e-3
 

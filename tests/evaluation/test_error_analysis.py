@@ -88,7 +88,7 @@ def test_worst_classes_are_named_together_and_the_surest_mistakes_first():
     assert found.confused == ("run", "bend", 2, 3)
     assert [Path(one.path).stem for one in found.mistakes] == ["v6", "v5", "v4"]
     assert found.numbers()["most_confused"] == {
-        "true": "run", "predicted": "bend", "count": 2, "videos": 3,
+        "true": "run", "predicted": "bend", "number": 2, "videos": 3,
     }  # fmt: skip
 
 
