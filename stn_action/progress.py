@@ -67,7 +67,7 @@ class ProgressLines:
         elapsed = self._clock() - self._start
         if elapsed < self._due or self.done == self.total:  # the summary reports the last item
             return None
-        self._due = elapsed + min(max(SHORTEST_SECONDS, elapsed / 10), LONGEST_SECONDS)
+        self._put_off(elapsed)
         rate = (self.done - self._done_before) / elapsed
         parts = [f"{self.what}: {self.done}", f"{format_rate(rate)} {self.unit}/s"]
         if self.total is not None:
@@ -85,6 +85,13 @@ class ProgressLines:
         if self.total is None or done <= 0 or elapsed <= 0:
             return None
         return max(0, self.total - self.done) * elapsed / done
+
+    def put_off(self) -> None:
+        """Put off the next line, as another one has just been printed about the work."""
+        self._put_off(self._clock() - self._start)
+
+    def _put_off(self, elapsed: float) -> None:
+        self._due = elapsed + min(max(SHORTEST_SECONDS, elapsed / 10), LONGEST_SECONDS)
 
     def summary(self) -> str | None:
         """Return the last line: how much was done in what time. None for short work."""
@@ -163,6 +170,10 @@ class Progress:
     def seconds_left(self) -> float | None:
         """Time that the rest takes at the rate so far; None: unknown."""
         return self._lines.seconds_left
+
+    def put_off(self) -> None:
+        """Put off the next plain line, as another one has just been printed about the work."""
+        self._lines.put_off()
 
     def __enter__(self) -> Self:
         self._lines = self._describe()

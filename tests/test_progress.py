@@ -103,6 +103,20 @@ def test_a_note_ends_the_line(clock):
     assert lines.advance(10, "loss 0.31") == expected
 
 
+def test_a_line_is_put_off_by_another_one_about_the_work(clock):
+    lines = ProgressLines("training", 100, clock=clock)
+    assert lines.seconds_left is None
+    printed_at = []
+    for second in range(1, 20):
+        clock.seconds += 1
+        if lines.advance(1) is not None:
+            printed_at.append(second)
+        if second == 5:
+            lines.put_off()
+    assert printed_at == [2, 15]
+    assert lines.seconds_left == pytest.approx(81)
+
+
 def test_work_that_has_done_nothing_yet_has_no_time_left(clock):
     lines = ProgressLines("decoding", 5, clock=clock)
     clock.seconds += 5

@@ -140,7 +140,8 @@ class TrainConfig(Section):
     (faster; the result depends on the number of processes), or those of the weights file."""
     cache_features: Switch = False
     """Store the features of the frozen stages on disk, with model.focus.glimpse zoom those of the
-    first look and the pixels; requires model.freeze_until."""
+    first look and the pixels; requires model.freeze_until. Stored are the random views of training
+    videos and the test views of the others; evaluations of the checkpoint read them too."""
     cache_at: Text | None = None
     """Stage whose features are stored; null: model.freeze_until. An earlier one, for a read-out of
     its map on a trunk that stays frozen behind it."""
@@ -150,8 +151,9 @@ class TrainConfig(Section):
     """Numeric precision of the trunk that computes the features; bf16 takes about half the time on
     processors that have it and changes features by several percent; auto: bf16 on those."""
     cache_folder: PathText | None = None
-    """Folder of the stored features; null: one in runs/cache named by data set, trunk and what the
-    features depend on, which all runs with the same features share."""
+    """Folder of the stored features; null: one in runs/cache named by data set, trunk, stage, size
+    of the clips and a digest of what the features depend on, which all runs with the same features
+    share."""
     max_steps: Count | None = None
     """Stop after this number of optimizer steps; null: no limit."""
     eval_interval: Count = 5

@@ -29,7 +29,7 @@ from stn_action.runs.folder import locked_folder, write_csv
 from stn_action.runs.folds import pooled_listing
 from stn_action.runs.sweep_plan import subjects_of
 
-NO_CACHE = ("train.cache_features=false", "train.precision=float32")
+NO_CACHE = ("train.cache_features=false", "train.cache_at=null", "train.precision=float32")
 """Pixels are masked: a cache has none. Gradients are taken in float32."""
 PLACES_SEED = 0
 """Of the random masks."""

@@ -31,7 +31,7 @@ from stn_action.runs.test import TestResult
 from stn_action.visualize.chart_figure import Figure, save_figure
 from stn_action.visualize.charts import draw_bars, draw_curves
 
-NO_CACHE = "train.cache_features=false"
+NO_CACHE = ("train.cache_features=false", "train.cache_at=null")
 """A test looks at the videos: what a cache cannot hold is no obstacle."""
 LOG_FROM = 100.0
 """Positive values that differ by this factor or more are drawn on a logarithmic axis."""
@@ -91,7 +91,7 @@ def sweep_checkpoints(
     key, values = parse_sweep(sweep)
     if any(override.partition("=")[0].strip() == key for override in overrides):
         raise InputError(f"--sweep {key}: is swept and set to one value; leave {key}=... out")
-    overrides = [NO_CACHE, *overrides]
+    overrides = [*NO_CACHE, *overrides]
     subjects = subjects_of(paths)
     plans = [
         (subject, value, _configs(subject, config_file, [*overrides, f"{key}={value}"]))

@@ -263,8 +263,9 @@ def _best_lines(run: Run) -> Iterator[str]:
     if run.best is not None and run.since_best:
         label = METRICS[run.config.train.monitor].label
         yield (
-            f"this is of the last state; the best on the validation {run.listing.unit} ({label} "
-            f"{run.best:.1%}) is tested by evaluate --checkpoint {run.folder / 'best.pt'}"
+            f"tested: the last state, last.pt; best.pt was better on the validation "
+            f"{run.listing.unit} ({label} {run.best:.1%}) and is tested by evaluate --checkpoint "
+            f"{run.folder / 'best.pt'}"
         )
 
 

@@ -161,6 +161,7 @@ class EpochProgress:
         left = self._progress.seconds_left
         rest = f"  {format_duration(left)} left" if left else ""
         self.message(f"epoch {epoch}/{self.num_epochs}  {summary.line()}{rest}")
+        self._progress.put_off()
 
     def message(self, text: str) -> None:
         """Print a line above the bar."""

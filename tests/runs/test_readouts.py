@@ -12,6 +12,7 @@ from stn_action.models.model_choices import ReadoutName
 from stn_action.predictor import Predictor
 from stn_action.runs.attention_images import visualize
 from stn_action.runs.train import train
+from stn_action.training.head_report import WORDS
 from tests.runs.test_train import lines_of
 from tests.tiny import tiny_config
 
@@ -38,6 +39,7 @@ def test_every_readout_is_trained_on_a_cache_tested_and_drawn(name, tiny_data, t
     assert all(0 < row["area"] <= 1 for row in rows.values())
     (line,) = [line for line in lines_of(folder) if line["kind"] == "train"]
     numbers = [value for key, value in line.items() if key.startswith("heads/stage3.0/")]
+    assert numbers.pop() in WORDS
     assert len(numbers) == 5
     assert all(math.isfinite(number) for number in numbers)
     trained = Predictor.load(folder / "last.pt", own_files=True)
