@@ -103,7 +103,7 @@ class ViewWriter:
     The files get their names at the end of the block, if there is no error. Their space is taken at
     the beginning, and they are written, not mapped: memory that is mapped to a full disk kills the
     process. What an interrupted writer of the same label has left is taken over. Files that are
-    extended are written in place: whoever reads other videos of them meanwhile is not disturbed.
+    extended are written in place, so that other videos of them can be read meanwhile.
     """
 
     def __init__(

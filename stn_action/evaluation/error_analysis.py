@@ -43,8 +43,8 @@ class Chance(NamedTuple):
         """Return the line that a tool prints."""
         if self.most_frequent_videos == self.videos:
             return (
-                f"all {self.videos} are of class {self.most_frequent}: the result cannot be told "
-                "from always answering that"
+                f"all {self.videos} are of class {self.most_frequent}, so that always answering "
+                "that is right: the result shows nothing"
             )
         p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.2g}"
         word = "better" if self.is_beaten else "NO BETTER"

@@ -102,7 +102,9 @@ def test_a_video_that_cannot_be_read_is_wrong_but_no_confusion():
 def test_a_perfect_result_has_no_worst_class_and_one_class_tells_nothing():
     assert len(analysis([0, 1, 2], [0, 1, 2]).lines()) == 1
     (line,) = analysis([1, 1], [1, 1]).lines()
-    assert line.startswith("all 2 are of class run: the result cannot be told from always")
+    assert line == (
+        "all 2 are of class run, so that always answering that is right: the result shows nothing"
+    )
 
 
 def test_the_precision_of_random_orders_is_the_mean_over_all_orders():
