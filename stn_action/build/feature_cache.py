@@ -183,8 +183,11 @@ class FeatureCache:
         views = {"train": self.config.train.cache_views,
                  "test": evaluation.num_clips * evaluation.num_crops}  # fmt: skip
         kinds = {"train": "random", "test": "test"}
-        shown = [f"{views[part]} {kinds[part]} views of {len(self.used[part])}" for part in PARTS]
-        return ", ".join(shown)
+        return ", ".join(
+            f"{views[part]} {kinds[part]} view{'s' if views[part] > 1 else ''} of "
+            f"{len(self.used[part])}"
+            for part in PARTS
+        )
 
     def _rows_of(self, used: UsedVideos) -> dict[Part, list[int]]:
         parts: dict[Part, VideoTable] = {"train": used.train, "test": used.test}

@@ -124,7 +124,8 @@ def _evaluation_line(run: Run) -> str:
     if run.curve_part == "val":
         line = f"{every}: {what} of {len(run.listing.val)} validation {unit}, which chooses best.pt"
         patience = train.patience
-        return line if patience is None else f"{line}; {patience} without a better one end training"
+        ends = f"; training ends after {patience} in a row without a better one"
+        return line if patience is None else line + ends
     return (
         f"{every}: {what} of {len(run.listing.test)} test {unit}, only to be shown: without "
         "validation videos nothing is chosen"

@@ -148,7 +148,7 @@ def test_a_run_ends_where_validation_videos_are_not_predicted_better(tiny_data, 
         train(config, console=Console(file=Interrupting("epoch 3/9"), soft_wrap=True))
     assert load_checkpoint(tmp_path / "last.pt")["since_best"] == 1
     text = printed_by(config, resume=True)
-    assert "best.pt; 2 without a better one end training\n" in text
+    assert "best.pt; training ends after 2 in a row without a better one\n" in text
     assert "stopped early: 2 evaluations without a better one (train.patience)\n" in text
     best, last = (load_checkpoint(tmp_path / name) for name in ("best.pt", "last.pt"))
     assert (best["epoch"], last["epoch"], last["since_best"]) == (1, 3, 2)
