@@ -96,11 +96,17 @@ def train_faults(batch: DamagedBatch, folder: Path) -> list[str]:
     ended = run_tool("train", [batch.config(folder, *more)], folder, seconds=SECONDS)
     if faults := ended.faults(0):
         return faults
-    trained, _, tested = ended.output.partition("counted as wrong: ")
+    trained, _, tested = _without_mistakes(ended.output).partition("counted as wrong: ")
     missing = batch.missing()
     faults = _naming_faults(batch, _named_in(batch, trained) | missing, "train", clips=True)
     named = _named_in(batch, tested) | missing
     return faults + _naming_faults(batch, named, "the test of train", clips=True)
+
+
+def _without_mistakes(output: str) -> str:
+    """Return what a tool printed without the line that names videos for another reason."""
+    lines = output.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("surest mistakes: "))
 
 
 def evaluate_faults(batch: DamagedBatch, folder: Path) -> list[str]:
@@ -116,7 +122,7 @@ def evaluate_faults(batch: DamagedBatch, folder: Path) -> list[str]:
         failed = {
             _stem(row["video"]) for row in csv.DictReader(file) if row["predicted"] == "failed"
         }
-    named = _named_in(batch, ended.output)
+    named = _named_in(batch, _without_mistakes(ended.output))
     unlike = [f"{name}: named but not counted as wrong, or not named" for name in failed ^ named]
     return unlike + _naming_faults(batch, failed | batch.missing(), "evaluate", clips=True)
 
