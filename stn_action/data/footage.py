@@ -25,11 +25,12 @@ from stn_action.person.crop import (
     uniform_views,
     view_boxes,
 )
-from stn_action.person.image_crop import BLACK, RGB, crop_image
+from stn_action.person.image_crop import BLACK, RGB, crop_frame
 from stn_action.person.person_choices import Select
 from stn_action.person.select import select_boxes
 from stn_action.person.tube import Tube
 from stn_action.video.reader import VideoReader
+from stn_action.video.source_frame import SourceFrame
 
 SOURCE_PIXELS = 1080
 """Most rows and columns of `ClipView.source`."""
@@ -152,13 +153,13 @@ def read_views(
     if footage.scene is not None and any(view.leaves(footage.size_hw) for view in unfinished):
         backdrop = footage.scene.backdrop(needed.tolist(), len(reader), footage.size_hw)
 
-    def visit(place: int, image: np.ndarray) -> None:
+    def visit(place: int, frame: SourceFrame) -> None:
         for row, time in users[place]:
-            unfinished[row].add(time, place, image, backdrop)
+            unfinished[row].add(time, place, frame, backdrop)
         if keep_images:
-            images[place] = image
+            images[place] = frame.image
 
-    reader.visit_images(needed.tolist(), visit)
+    reader.visit_frames(needed.tolist(), visit)
     views = []
     for view in unfinished:
         number = view.cut.number
@@ -195,7 +196,7 @@ class _UnfinishedView:
         """Return whether a box reaches beyond frames of this height and width."""
         return any(_leaves(box, size_hw) for box in self._corners)
 
-    def add(self, time: int, place: int, image: np.ndarray, backdrop: Backdrop | None) -> None:
+    def add(self, time: int, place: int, frame: SourceFrame, backdrop: Backdrop | None) -> None:
         """Cut a frame; what a repeated frame shows in the same box is copied."""
         box = self._corners[time]
         last = self._last
@@ -205,11 +206,11 @@ class _UnfinishedView:
                 kept[:, time] = kept[:, last[0]]
         else:
             fill = self.fill
-            if backdrop is not None and _leaves(box, image.shape[:2]):
+            if backdrop is not None and _leaves(box, frame.size_hw):
                 fill = backdrop.part(place, box)
             mirror = self.cut.view.mirror
             for kept in self._outputs():
-                crop_image(image, box, kept[:, time], mirror=mirror, fill=fill)
+                crop_frame(frame, box, kept[:, time], mirror=mirror, fill=fill)
         self._last = time, place, box
 
     def _outputs(self) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.boxes import box_sizes
+from stn_action.video.source_frame import SourceFrame
 
 RGB = tuple[int, int, int]
 BLACK: RGB = (0, 0, 0)
@@ -90,16 +91,44 @@ def crop_image(
     mirror: bool = False,
     fill: RGB | np.ndarray = BLACK,
 ) -> None:
-    """Crop one box from an image and resize it, as `crop_images`.
+    """Crop one box from an image and resize it: `crop_frame` for an image.
 
     Args:
         image: uint8 (H, W, 3); rows may be strided.
+        box: see `crop_frame`.
+        out: see `crop_frame`.
+        mirror: see `crop_frame`.
+        fill: see `crop_frame`.
+    """
+    crop_frame(SourceFrame(image), box, out, mirror=mirror, fill=fill)
+
+
+def crop_frame(
+    frame: SourceFrame,
+    box: Sequence[int],
+    out: np.ndarray,
+    *,
+    mirror: bool = False,
+    fill: RGB | np.ndarray = BLACK,
+) -> None:
+    """Crop one box from a frame and resize it, as `crop_images`.
+
+    A box inside a frame that can scale it before its colors are converted is scaled there.
+
+    Args:
+        frame: decoded; only what the box shows of it is converted to RGB.
         box: x0, y0, x1, y1, source pixels, at least one pixel large.
         out: uint8 (3, h, w) to write to; each channel is contiguous.
         mirror: flip horizontally.
-        fill: what is outside the image: a color, or an image (H, W, 3) of the box's size.
+        fill: what is outside the frame: a color, or an image (H, W, 3) of the box's size.
     """
-    resized = resize_by_area(_crop(image, box, fill), out.shape[1:])
+    height, width = frame.size_hw
+    is_inside = min(box[:2]) >= 0 and box[2] <= width and box[3] <= height
+    if is_inside and frame.shrink(box, out):
+        if mirror:
+            out[:] = out[..., ::-1].copy()
+        return
+    resized = resize_by_area(_crop(frame, box, fill), out.shape[1:])
     if mirror:
         resized = cv2.flip(resized, 1)
     resized = np.ascontiguousarray(resized)  # on strided rows `split` takes ten times as long
@@ -125,17 +154,17 @@ def resize_by_area(image: np.ndarray, size_hw: Sequence[int]) -> np.ndarray:
     return image
 
 
-def _crop(image: np.ndarray, box: Sequence[int], fill: RGB | np.ndarray) -> np.ndarray:
-    """Return the part of an image (H, W, 3) in a box; `fill` where the box extends beyond it."""
+def _crop(frame: SourceFrame, box: Sequence[int], fill: RGB | np.ndarray) -> np.ndarray:
+    """Return the part of a frame in a box, (h, w, 3) RGB; `fill` where the box is beyond it."""
     x0, y0, x1, y1 = box
-    height, width = image.shape[:2]
+    height, width = frame.size_hw
     left, right = min(max(x0, 0), width), min(max(x1, 0), width)
     upper, lower = min(max(y0, 0), height), min(max(y1, 0), height)
-    inside = image[upper:lower, left:right]
-    if inside.shape[:2] == (y1 - y0, x1 - x0):
-        return inside
+    if (left, upper, right, lower) == (x0, y0, x1, y1):
+        return frame.part((x0, y0, x1, y1))
     canvas = np.empty((y1 - y0, x1 - x0, 3), dtype=np.uint8)
     canvas[:] = fill
-    if inside.size:
+    if left < right and upper < lower:
+        inside = frame.part((left, upper, right, lower))
         canvas[upper - y0 : lower - y0, left - x0 : right - x0] = inside
     return canvas

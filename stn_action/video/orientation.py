@@ -34,6 +34,23 @@ class Orientation(NamedTuple):
         """
         return np.rot90(image[:, ::-1] if self.mirrored else image, self.quarter_turns)
 
+    def stored_box(self, box: Sequence[int], size_hw: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return where a box of the shown frame is in the decoded one.
+
+        Args:
+            box: x0, y0, x1, y1, pixels.
+            size_hw: height and width of the frame as it is shown.
+
+        >>> Orientation(mirrored=True, quarter_turns=1).stored_box((0, 0, 1, 2), (5, 3))
+        (0, 0, 2, 1)
+        """
+        x0, y0, x1, y1 = box
+        height, width = size_hw
+        for _ in range(self.quarter_turns):
+            x0, y0, x1, y1 = height - y1, x0, height - y0, x1
+            height, width = width, height
+        return (width - x1, y0, width - x0, y1) if self.mirrored else (x0, y0, x1, y1)
+
 
 def matrix_orientation(matrix: Sequence[int]) -> Orientation:
     """Find the orientation that a display matrix describes.

@@ -9,14 +9,16 @@ from typing import TypeVar
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from stn_action.video.container import as_fraction, frame_orientation
 from stn_action.video.decoding import FrameDecoder, NumberedFrames, WrongIndexError
 from stn_action.video.frames import Frames
 from stn_action.video.orientation import Orientation
 from stn_action.video.packets import Start
+from stn_action.video.planar_frame import PlanarFrame
+from stn_action.video.plane_converter import PlaneConverter
 from stn_action.video.reader import VideoError, VideoReader, frame_seconds
+from stn_action.video.source_frame import SourceFrame
 from stn_action.video.video_choices import MAX_PIXELS
 
 T = TypeVar("T")
@@ -50,7 +52,7 @@ class PyAVReader(VideoReader):
         self._num_frames: int | None = None
         self._times: list[float | None] = []
         self._seconds: np.ndarray | None = None
-        self._reformatter = VideoReformatter()
+        self._converter = PlaneConverter(self._decoder.stream.codec_context.name)
         self._held: av.VideoFrame | None = None
         self._held_index, self._next_index = 0, sys.maxsize  # no frame was reached yet
         self._frames: NumberedFrames = iter(())
@@ -95,11 +97,11 @@ class PyAVReader(VideoReader):
         """Decode the frames of these indices: see `VideoReader.read_images`."""
         return self._read(super().read_images, indices)
 
-    def visit_images(
-        self, indices: Sequence[int], visit: Callable[[int, np.ndarray], object]
+    def visit_frames(
+        self, indices: Sequence[int], visit: Callable[[int, SourceFrame], object]
     ) -> None:
-        """Decode the frames of these indices one by one: see `VideoReader.visit_images`."""
-        self._read(partial(super().visit_images, visit=visit), indices)
+        """Decode the frames of these indices one by one: see `VideoReader.visit_frames`."""
+        self._read(partial(super().visit_frames, visit=visit), indices)
 
     def _read(self, read: Callable[[Sequence[int]], T], indices: Sequence[int]) -> T:
         self._require_open()
@@ -145,13 +147,16 @@ class PyAVReader(VideoReader):
         self._size_hw = self._orientation.size_hw(frame.height, frame.width)
 
     def _image_at(self, index: int) -> tuple[np.ndarray, float]:
+        return self._source_frame_at(index).image, self.seconds_at(index)
+
+    def _source_frame_at(self, index: int) -> PlanarFrame:
         frame = self._frame_at(index)
         if frame is None:
             if self._decoder.index is not None:
                 raise WrongIndexError
             self._note_end()
             raise VideoError(f"{self.path}: frame {index} cannot be decoded anymore")
-        return self._image(frame, index), self.seconds_at(index)
+        return self._source_frame(frame, index)
 
     def _image_or_end(self, index: int, *, seek: bool = False) -> tuple[np.ndarray, float] | None:
         self._require_open()
@@ -163,20 +168,15 @@ class PyAVReader(VideoReader):
         if frame is None:
             self._note_end()
             return None
-        return np.ascontiguousarray(self._image(frame, index)), self.seconds_at(index)
+        image = self._source_frame(frame, index).image
+        return np.ascontiguousarray(image), self.seconds_at(index)
 
-    def _image(self, frame: av.VideoFrame, index: int) -> np.ndarray:
-        """Convert a frame to RGB (H, W, 3), a view of FFmpeg's output buffer."""
-        converted = self._reformatter.reformat(
-            frame,
-            format="rgb24",
-            interpolation="BICUBIC",  # as OpenCV does; it matters for odd sizes only
-            threads=1,
-        )
+    def _source_frame(self, frame: av.VideoFrame, index: int) -> PlanarFrame:
         if self._size_hw is None:
             self._set_size(frame)
-        image = self._orientation.shown(converted.to_ndarray())
-        return self._of_one_size(image, index)
+        shown = PlanarFrame(frame, self._converter, self._orientation)
+        self._require_one_size(shown.size_hw, index)
+        return shown
 
     def seconds_at(self, index: int) -> float:
         """Return when a frame is shown: see `VideoReader.seconds_at`."""

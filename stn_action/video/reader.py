@@ -12,6 +12,7 @@ import torch
 
 from stn_action.errors import InputError
 from stn_action.video.frames import Frames, gather_frames
+from stn_action.video.source_frame import SourceFrame
 
 FLOAT32_ERROR = 2.0**-23
 """Relative error of times that a decoder reports as float32 (decord)."""
@@ -85,6 +86,10 @@ class VideoReader(ABC):
     def _image_at(self, index: int) -> tuple[np.ndarray, float]:
         """Decode frame `index` to uint8 (H, W, 3) RGB and its time in seconds."""
 
+    def _source_frame_at(self, index: int) -> SourceFrame:
+        """Decode frame `index`; nothing of it need be converted yet."""
+        return SourceFrame(self._image_at(index)[0])
+
     def read(self, indices: Sequence[int]) -> Frames:
         """Decode the frames of these indices.
 
@@ -135,8 +140,22 @@ class VideoReader(ABC):
         Raises:
             VideoError, TypeError: as `read`.
         """
+        self.visit_frames(indices, lambda place, frame: visit(place, frame.image))
+
+    def visit_frames(
+        self, indices: Sequence[int], visit: Callable[[int, SourceFrame], object]
+    ) -> None:
+        """Decode the frames of these indices one by one, and convert only what `visit` asks for.
+
+        Args:
+            indices: in ascending order.
+            visit: as for `visit_images`, but called with frames.
+
+        Raises:
+            VideoError, TypeError: as `read`.
+        """
         for place, index in enumerate(self._checked(indices)):
-            visit(place, self._image_at(index)[0])
+            visit(place, self._source_frame_at(index))
 
     def frame_range(self, start_seconds: float | None, end_seconds: float | None) -> range:
         """Find the frames shown in a span of time; may need to decode the video once.
@@ -218,12 +237,21 @@ class VideoReader(ABC):
         Raises:
             VideoError: it has not; the file was put together from several.
         """
-        if image.shape[:2] != self.size_hw:
+        height, width = image.shape[:2]
+        self._require_one_size((height, width), index)
+        return image
+
+    def _require_one_size(self, size_hw: tuple[int, int], index: int) -> None:
+        """Require that a frame has the size of the others.
+
+        Raises:
+            VideoError: it has not; the file was put together from several.
+        """
+        if size_hw != self.size_hw:
             raise VideoError(
-                f"{self.path}: frame {index} is {image.shape[0]}x{image.shape[1]} pixels, the "
+                f"{self.path}: frame {index} is {size_hw[0]}x{size_hw[1]} pixels, the "
                 f"first {self.size_hw[0]}x{self.size_hw[1]}; re-encode the video to one size"
             )
-        return image
 
     def _length_error(self, found: int, given: int) -> "VideoError":
         return VideoError(

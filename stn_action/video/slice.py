@@ -10,6 +10,7 @@ import numpy as np
 
 from stn_action.video.frames import Frames
 from stn_action.video.reader import VideoError, VideoReader
+from stn_action.video.source_frame import SourceFrame
 
 T = TypeVar("T")
 
@@ -95,11 +96,11 @@ class SliceReader(VideoReader):
         """Decode the frames of these indices: see `VideoReader.read_images`."""
         return self._read(self.video.read_images, indices)
 
-    def visit_images(
-        self, indices: Sequence[int], visit: Callable[[int, np.ndarray], object]
+    def visit_frames(
+        self, indices: Sequence[int], visit: Callable[[int, SourceFrame], object]
     ) -> None:
-        """Decode the frames of these indices one by one: see `VideoReader.visit_images`."""
-        self._read(partial(self.video.visit_images, visit=visit), indices)
+        """Decode the frames of these indices one by one: see `VideoReader.visit_frames`."""
+        self._read(partial(self.video.visit_frames, visit=visit), indices)
 
     def _read(self, read: Callable[[Sequence[int]], T], indices: Sequence[int]) -> T:
         frames = self.file_frames

@@ -15,6 +15,7 @@ from stn_action.person.image_crop import crop_images
 from stn_action.person.select import select_boxes
 from stn_action.person.tube import Tube
 from stn_action.video.frame_array import FrameArray
+from stn_action.video.source_frame import SourceFrame
 from tests.pairs import cover_pairs
 
 LENGTH, HEIGHT, WIDTH = 40, 54, 96
@@ -43,12 +44,12 @@ class CountedFrames(FrameArray):
 class FramesThatAreRenumbered(FrameArray):
     """Frames that are first visited in part with wrong images, as in a file damaged further on."""
 
-    def visit_images(
-        self, indices: Sequence[int], visit: Callable[[int, np.ndarray], object]
+    def visit_frames(
+        self, indices: Sequence[int], visit: Callable[[int, SourceFrame], object]
     ) -> None:
         for place in range(len(indices) // 2 + 1):
-            visit(place, np.zeros((HEIGHT, WIDTH, 3), np.uint8))
-        super().visit_images(indices, visit)
+            visit(place, SourceFrame(np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
+        super().visit_frames(indices, visit)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from stn_action.video import pyav
+from stn_action.video import plane_converter
 from stn_action.video.pyav import PyAVReader
 from tests.video.clips import CLIPS, Clip, checksum, checksums, write_clip
 
@@ -37,7 +37,7 @@ def conversions(monkeypatch) -> list[int]:
             converted.append(frame.pts)
             return self.reformatter.reformat(frame, **options)
 
-    monkeypatch.setattr(pyav, "VideoReformatter", Counting)
+    monkeypatch.setattr(plane_converter, "VideoReformatter", Counting)
     return converted
 
 

@@ -1,0 +1,60 @@
+"""Frames in planes of luma and chroma, made of smooth colors, and what they show."""
+
+import av
+import numpy as np
+
+from stn_action.video.color_matrix import LUMA_COEFFICIENTS
+
+LIMITED, FULL = 1, 2
+"""FFmpeg's numbers (`color_range`)."""
+
+
+def smooth_rgb(x: np.ndarray, y: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """Colors (..., 3) in [0, 255] at points in pixels, edges at 0 and at the size: three ramps."""
+    u, v = np.broadcast_arrays(x / size_hw[1], y / size_hw[0])
+    return np.stack([40 + 60 * u + 50 * v, 60 + 90 * v, 200 - 80 * u - 40 * v], axis=-1)
+
+
+def stored_frame(
+    format_name: str,
+    size_hw: tuple[int, int],
+    *,
+    colorspace: int = 2,
+    color_range: int = LIMITED,
+    centered: bool = False,
+) -> av.VideoFrame:
+    """A frame of `smooth_rgb`, each sample computed where it is: chroma is not averaged."""
+    pixels = av.VideoFormat(format_name)
+    unit = 2 ** (pixels.components[0].bits - 8)
+    planes = []
+    for number in range(3):
+        height, width = size_hw
+        x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
+        if number:
+            columns, rows = -(-width // _step(pixels, 0)), -(-height // _step(pixels, 1))
+            x = np.arange(columns) * _step(pixels, 0)
+            x = x + (_step(pixels, 0) / 2 if centered else 0.5)
+            y = (np.arange(rows) + 0.5) * _step(pixels, 1)
+        colors = smooth_rgb(x[None, :], y[:, None], size_hw)
+        values = _yuv(colors, colorspace, full=color_range == FULL)[number] * unit
+        planes.append(np.rint(values).astype(np.uint8 if unit == 1 else np.uint16))
+    frame = av.VideoFrame(size_hw[1], size_hw[0], format_name)
+    for plane, values in zip(frame.planes, planes, strict=True):
+        rows = np.zeros((plane.height, plane.line_size // values.itemsize), values.dtype)
+        rows[:, : plane.width] = values
+        plane.update(rows)
+    frame.colorspace, frame.color_range = colorspace, color_range
+    return frame
+
+
+def _step(pixels: av.VideoFormat, axis: int) -> int:
+    return 64 // (pixels.chroma_width(64) if axis == 0 else pixels.chroma_height(64))
+
+
+def _yuv(colors: np.ndarray, colorspace: int, *, full: bool) -> list[np.ndarray]:
+    red, blue = LUMA_COEFFICIENTS[colorspace]
+    y = red * colors[..., 0] + (1 - red - blue) * colors[..., 1] + blue * colors[..., 2]
+    u, v = (colors[..., 2] - y) / 2 / (1 - blue), (colors[..., 0] - y) / 2 / (1 - red)
+    if full:
+        return [y, u + 128, v + 128]
+    return [16 + y * 219 / 255, 128 + u * 224 / 255, 128 + v * 224 / 255]
