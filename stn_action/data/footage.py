@@ -139,19 +139,18 @@ def read_views(
     Raises:
         VideoError: the frames cannot be read.
     """
-    needed = footage.clips[[cut.number for cut in cuts]].unique()
-    places = torch.searchsorted(
-        needed, footage.clips.contiguous()
-    )  # (V, T), of the clips that are cut
+    clips: list[list[int]] = footage.clips.tolist()
+    needed = sorted({frame for cut in cuts for frame in clips[cut.number]})
+    place_of = {frame: place for place, frame in enumerate(needed)}
     unfinished = [_UnfinishedView(footage, cut, keep_source=keep_source) for cut in cuts]
     users: list[list[tuple[int, int]]] = [[] for _ in needed]
     for row, cut in enumerate(cuts):
-        for time, place in enumerate(places[cut.number].tolist()):
-            users[place].append((row, time))
+        for time, frame in enumerate(clips[cut.number]):
+            users[place_of[frame]].append((row, time))
     images: dict[int, np.ndarray] = {}
     backdrop = None
     if footage.scene is not None and any(view.leaves(footage.size_hw) for view in unfinished):
-        backdrop = footage.scene.backdrop(needed.tolist(), len(reader), footage.size_hw)
+        backdrop = footage.scene.backdrop(needed, len(reader), footage.size_hw)
 
     def visit(place: int, frame: SourceFrame) -> None:
         for row, time in users[place]:
@@ -159,11 +158,11 @@ def read_views(
         if keep_images:
             images[place] = frame.image
 
-    reader.visit_frames(needed.tolist(), visit)
+    reader.visit_frames(needed, visit)
     views = []
     for view in unfinished:
         number = view.cut.number
-        shown = [images[place] for place in places[number].tolist()] if keep_images else []
+        shown = [images[place_of[frame]] for frame in clips[number]] if keep_images else []
         frame_indices = footage.clips[number].contiguous()
         clip, edges = torch.from_numpy(view.clip), view.edges()
         extents = clip_extents(edges, footage.size_hw, view.cut.person_boxes)

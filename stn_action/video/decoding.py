@@ -75,8 +75,7 @@ class FrameDecoder:
         Other frames before the last of these may be skipped if no frame refers to them. Frames
         after it are never skipped, so that reading can continue from there.
         """
-        able = self.stream.codec_context.name in SKIPPING_CODECS
-        self._wanted = frozenset(indices) if indices is not None and able else None
+        self._wanted = frozenset(indices) if indices is not None and self._can_skip() else None
         self._last_wanted = max(self._wanted or (), default=0)
 
     def frames_from(self, start: Start | None) -> NumberedFrames:
@@ -143,9 +142,15 @@ class FrameDecoder:
 
     def _table_from(self, position: int) -> "_PacketTable":
         context = self.stream.codec_context
-        skips = context.name in SKIPPING_CODECS
-        order = order_check(context.name, context.extradata) if skips else None
+        order = order_check(context.name, context.extradata) if self._can_skip() else None
         return _PacketTable(self._places, position, order)
+
+    def _can_skip(self) -> bool:
+        """Return whether there may be frames to which no other refers."""
+        context = self.stream.codec_context
+        return context.name in SKIPPING_CODECS and (
+            context.name != "mpeg4" or bool(context.has_b_frames)
+        )
 
     def _set_skipping(self, unreferenced: bool) -> None:
         mode = "NONREF" if unreferenced else "DEFAULT"

@@ -5,12 +5,14 @@ RGB: half as many pixels are filtered in 4:2:0, and far fewer are converted. One
 converted at its own size, by itself.
 
 Convention:
-    - luma is averaged over areas where it shrinks, and interpolated linearly where it grows
-      (libswscale's `SWS_AREA`); so is chroma, but only if it shrinks by more than `BLUNT`: up to
-      there the response of linear interpolation is about that of an average
+    - planes are averaged over areas where they shrink, and interpolated linearly where they grow
+      (libswscale's `SWS_AREA`)
     - positions of chroma: in the middle of the pixels that share a sample, but horizontally at the
       first of them (MPEG-2) unless the codec is one of `CENTERED_CODECS`
-    - nothing is quantized between the scaled planes of chroma and the RGB values
+    - boxes of odd sizes, and samples of more than 8 bits, are beyond what one call of libswscale
+      takes: there luma alone is scaled by it, and nothing is quantized between the scaled planes
+      of chroma and the RGB values; chroma is averaged there only if it shrinks by more than
+      `BLUNT`: up to there the response of linear interpolation is about that of an average
 
 Source: ITU-T H.264, figure E-1 (positions of chroma).
 """
@@ -39,6 +41,9 @@ ALIGNMENT = 32
 
 MAX_SCALERS = 16
 """Sizes of boxes for which a filter is kept; a box that follows a person has many."""
+
+READ_BEYOND = 64
+"""Bytes that must be allocated behind an array of which FFmpeg reads the last row."""
 
 FULL_RANGE = 2
 """FFmpeg's number (`color_range`) of values that use all of the range, as in JPEG."""
@@ -84,7 +89,7 @@ class PlaneConverter:
         """Prepare for a video of a codec, by FFmpeg's name of it."""
         self._centered = codec in CENTERED_CODECS
         self._whole, self._part = VideoReformatter(), VideoReformatter()
-        self._scalers: dict[tuple[int, ...], VideoReformatter] = {}
+        self._scalers: dict[tuple[str, *tuple[int, ...]], VideoReformatter] = {}
 
     def rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """Convert all of a frame: (H, W, 3), a view of FFmpeg's output buffer."""
@@ -113,29 +118,59 @@ class PlaneConverter:
         """Scale a box plane by plane, and convert it to RGB in `out` (3, h, w) uint8."""
         x0, y0, x1, y1 = box
         height, width = out.shape[1:]
-        layout, full = stored.layout, stored.is_full_range
-        luma, *chroma = stored.planes
+        layout = stored.layout
         across = _chroma_axis(x0, x1, layout.step_x, width, centered=self._centered)
         down = _chroma_axis(y0, y1, layout.step_y, height, centered=True)
-        y = self._scaled_luma(luma[y0:y1, x0:x1], layout, (height, width))
-        u, v = (_scaled_chroma(plane, across, down) for plane in chroma)
-        _convert(y, u, v, color_matrix(stored.frame.colorspace, layout.bits, full=full), out)
+        luma = stored.planes[0][y0:y1, x0:x1]
+        odd = (x1 - x0) % layout.step_x or (y1 - y0) % layout.step_y
+        if layout.bits == 8 and not odd:
+            self._shrink_at_once(stored, luma, across, down, out)
+            return
+        y = self._scaled((luma,), layout.luma_format, (height, width)).planes[0]
+        matrix = color_matrix(stored.frame.colorspace, layout.bits, full=stored.is_full_range)
+        u, v = (_scaled_chroma(plane, across, down) for plane in stored.planes[1:])
+        _convert(_plane_array(y, luma.dtype).astype(np.float32), u, v, matrix, out)
 
-    def _scaled_luma(
-        self, luma: np.ndarray, layout: PlaneLayout, size_hw: tuple[int, int]
-    ) -> np.ndarray:
-        """Scale a plane (H, W) to float32 of the size wanted."""
-        key = *luma.shape, *size_hw
+    def _shrink_at_once(
+        self,
+        stored: StoredFrame,
+        luma: np.ndarray,
+        across: "_ChromaAxis",
+        down: "_ChromaAxis",
+        out: np.ndarray,
+    ) -> None:
+        """Scale and convert by one call of FFmpeg, which takes planes of 8 bits and even sizes."""
+        chroma = [_chroma_patch(plane, across, down) for plane in stored.planes[1:]]
+        height, width = out.shape[1:]
+        name, frame = stored.frame.format.name, stored.frame
+        green, blue, red = self._scaled(
+            (luma, *chroma), name, (height, width), "gbrp", frame.colorspace, frame.color_range
+        ).planes
+        for channel, plane in zip(out, (red, green, blue), strict=True):
+            channel[:] = _plane_array(plane, _ONE_BYTE)
+
+    def _scaled(
+        self,
+        planes: tuple[np.ndarray, ...],
+        name: str,
+        size_hw: tuple[int, int],
+        result_name: str | None = None,
+        colorspace: int = 2,
+        color_range: int = 0,
+    ) -> av.VideoFrame:
+        """Scale planes of a pixel format, and convert them to another one."""
+        key = name, *planes[0].shape, *size_hw
         scaler = self._scalers.get(key)
         if scaler is None:
             if len(self._scalers) == MAX_SCALERS:
                 self._scalers.clear()
             scaler = self._scalers[key] = VideoReformatter()
-        plane = av.VideoFrame.from_dlpack(luma, format=layout.luma_format)
-        scaled = scaler.reformat(
-            plane, width=size_hw[1], height=size_hw[0], interpolation="AREA", threads=1
+        frame = av.VideoFrame.from_dlpack(planes, format=name)
+        frame.colorspace, frame.color_range = colorspace, color_range
+        height, width = size_hw
+        return scaler.reformat(
+            frame, width=width, height=height, format=result_name, interpolation="AREA", threads=1
         )
-        return _plane_array(scaled.planes[0], luma.dtype).astype(np.float32)
 
 
 def stored_frame(frame: av.VideoFrame) -> StoredFrame | None:
@@ -188,6 +223,18 @@ def _chroma_axis(first: int, last: int, step: int, size: int, *, centered: bool)
     start = first / step if centered else (first - 0.5) / step + 0.5
     length = (last - first) / step
     return _ChromaAxis(start, math.ceil(length), length / size, size)
+
+
+def _chroma_patch(plane: np.ndarray, across: _ChromaAxis, down: _ChromaAxis) -> np.ndarray:
+    """Return the samples of a patch of a plane (H, W) uint8, interpolated where it is shifted."""
+    width, height = across.length, down.length
+    if across.start == int(across.start) and down.start == int(down.start):
+        x, y = int(across.start), int(down.start)
+        return plane[y : y + height, x : x + width]
+    center = across.start + (width - 1) / 2, down.start + (height - 1) / 2
+    # FFmpeg reads a little beyond the end of the last row.
+    patch = np.empty(height * width + READ_BEYOND, np.uint8)[: height * width]
+    return cv2.getRectSubPix(plane, (width, height), center, patch.reshape(height, width))
 
 
 def _scaled_chroma(plane: np.ndarray, across: _ChromaAxis, down: _ChromaAxis) -> np.ndarray:

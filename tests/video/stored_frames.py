@@ -47,6 +47,46 @@ def stored_frame(
     return frame
 
 
+def slowly_shrunk(
+    frame: av.VideoFrame,
+    box: tuple[int, int, int, int],
+    size_hw: tuple[int, int],
+    *,
+    centered: bool,
+) -> np.ndarray:
+    """Scale a box in float64: luma by areas, chroma between its samples; (3, h, w) RGB."""
+    x0, y0, x1, y1 = box
+    unit = 2 ** (frame.format.components[0].bits - 8)
+    values = []
+    for number, plane in enumerate(frame.planes):
+        dtype = np.uint8 if unit == 1 else np.uint16
+        rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)[:, : plane.width] / unit
+        step_x, step_y = (_step(frame.format, axis) if number else 1 for axis in (0, 1))
+        first = step_x / 2 if centered or step_x == 1 else 0.5
+        across = _weights(x0, x1, size_hw[1], plane.width, step_x, first, areas=not number)
+        down = _weights(y0, y1, size_hw[0], plane.height, step_y, step_y / 2, areas=not number)
+        values.append(down @ rows @ across.T)
+    y, u, v = values[0], values[1] - 128, values[2] - 128
+    if frame.color_range != FULL:
+        y, u, v = (y - 16) * 255 / 219, u * 255 / 224, v * 255 / 224
+    red, blue = LUMA_COEFFICIENTS[frame.colorspace]
+    r, b = y + 2 * (1 - red) * v, y + 2 * (1 - blue) * u
+    return np.stack([r, (y - red * r - blue * b) / (1 - red - blue), b])
+
+
+def _weights(
+    start: int, end: int, size: int, count: int, step: int, first: float, *, areas: bool
+) -> np.ndarray:
+    """The share of each sample in each result (size, count); sample i is at first + i * step."""
+    edges = start + np.arange(size + 1) * (end - start) / size
+    if areas and end - start > size:
+        ends = np.minimum(edges[1:, None], np.arange(1, count + 1))
+        shares = np.clip(ends - np.maximum(edges[:-1, None], np.arange(count)), 0, None)
+        return shares / shares.sum(1, keepdims=True)
+    places = np.clip(((edges[1:] + edges[:-1]) / 2 - first) / step, 0, count - 1)
+    return np.clip(1 - np.abs(places[:, None] - np.arange(count)), 0, None)
+
+
 def _step(pixels: av.VideoFormat, axis: int) -> int:
     return 64 // (pixels.chroma_width(64) if axis == 0 else pixels.chroma_height(64))
 
