@@ -29,6 +29,7 @@ import torch
 from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
+from benchmarks.decoded_crops import Bare, compare_crops
 from benchmarks.timing import keep_freed_memory, medians
 from stn_action.data.clips import TrainClips
 from stn_action.data.footage import Cut, Footage, read_views
@@ -91,7 +92,9 @@ def main(arguments: list[str] | None = None) -> None:
         subprocess.run(command, check=True)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            _compare(_sources(Path(folder), options.frames), options.repeats)
+            sources = _sources(Path(folder), options.frames)
+            _compare(sources, options.repeats)
+            _compare_crops(sources, options.repeats)
         _compare_lengths([path for path in UNCOUNTED if path.is_file()], options.repeats)
 
 
@@ -106,6 +109,19 @@ def _compare(sources: Sequence[Source], repeats: int) -> None:
         for place, start in (("early", 3), ("middle", last_start // 2), ("late", last_start)):
             indices = list(range(start, start + FRAMES * STRIDE, STRIDE))
             print("| " + " | ".join(_row(source, place, indices, repeats)) + " |", flush=True)
+
+
+def _compare_crops(sources: Sequence[Source], repeats: int) -> None:
+    """Fixed and moving boxes from the first and the last source."""
+
+    def indices_of(length: int) -> dict[str, list[int]]:
+        span = FRAMES * STRIDE
+        starts = {"early": 3, "late": length - 1 - (FRAMES - 1) * STRIDE}
+        return {place: [*range(start, start + span, STRIDE)] for place, start in starts.items()}
+
+    paths = {source.name: source.path for source in (sources[0], sources[-1])}
+    bare: dict[str, Bare] = {"pyav": _bare_pyav, "opencv": _bare_opencv, "decord": _bare_decord}
+    compare_crops(paths, bare, indices_of, repeats)
 
 
 def _row(source: Source, place: str, indices: list[int], repeats: int) -> list[str]:

@@ -6,18 +6,23 @@ import pytest
 from stn_action.video.writer import write_video
 
 decode = pytest.importorskip("benchmarks.decode", reason="decord has no wheel for this machine")
+decoded_crops = pytest.importorskip("benchmarks.decoded_crops", reason="as above")
 
 
 def test_the_decode_benchmark_compares_three_sources_at_three_places(capsys, monkeypatch):
     monkeypatch.setattr(decode, "XVID", Path("missing.avi"))
     monkeypatch.setattr(decode, "UNCOUNTED", ())
     monkeypatch.setattr(decode, "FRAMES", 3)
+    monkeypatch.setattr(decoded_crops, "SIZES", (32,))
     monkeypatch.setattr(decode, "keep_freed_memory", lambda: None)
     decode.main(["--repeats", "1", "--frames", "40"])
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if "|" in line]
     measured = [row for row in rows if row[1].strip() in ("early", "middle", "late")]
     assert len(measured) == 9
     assert all(float(cell) > 0 for row in measured for cell in row[2:])
+    crops = [row for row in rows if row[2].strip() in ("fixed", "moving")]
+    assert len(crops) == 2 * 2 * 2  # videos, boxes, clips
+    assert all(float(cell) > 0 for row in crops for cell in row[4:])
 
 
 def test_the_memory_benchmark_opens_videos_in_a_row(capsys, tmp_path):

@@ -1,0 +1,105 @@
+"""Clips that are cut out of videos, against bare decoders and against others that do the same work.
+
+A video is opened, 16 frames at stride 4 are read from its start and from its end, a square box is
+cut from each and resized by areas: a fixed one, or one that moves and breathes as a person's does.
+The bare decoder (PyAV, at its best) converts all of the same frames to RGB and cuts nothing. The
+others cut and resize, with OpenCV, what their library returns. Times are those of the processor,
+which other processes on the machine disturb least.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.timing import interleaved
+from stn_action.data.footage import Cut, Footage, read_views
+from stn_action.person.crop import CropSpec, View, view_boxes
+from stn_action.person.image_crop import crop_images
+from stn_action.video.backend_table import open_video
+
+Bare = Callable[[Path, list[int]], Sequence[np.ndarray] | np.ndarray]
+"""A library's way to return some frames of a file in RGB."""
+
+SIZES = 112, 224
+WHOLE = View()
+LIBRARIES = "torchcodec", "decord", "decord2", "video_reader"
+"""Modules of other decoders; those that are installed are compared."""
+COLUMNS = (
+    "video", "size", "box", "clip", "bare ms", "clip / bare", "pyav, cut after", "opencv", "decord",
+)  # fmt: skip
+
+
+def compare_crops(
+    paths: dict[str, Path],
+    bare: dict[str, Bare],
+    indices_of: Callable[[int], dict[str, list[int]]],
+    repeats: int,
+) -> None:
+    """Print a table: times of the bare decoder and of the others, relative to our own.
+
+    Args:
+        paths: videos by name.
+        bare: libraries by name.
+        indices_of: the length of a video, to the frames of clips by name.
+        repeats: of each measurement.
+    """
+    missing = [name for name in LIBRARIES if find_spec(name) is None]
+    print(f"\nnot installed, not compared: {', '.join(missing) or 'none'}")
+    print("| " + " | ".join(COLUMNS) + " |\n|" + " --- |" * len(COLUMNS))
+    for (name, path), size in product(paths.items(), SIZES):
+        with open_video(path) as reader:
+            clips, size_hw = indices_of(len(reader)), reader.size_hw
+        regions = _regions(size_hw, len(clips["early"]))
+        for (motion, region), (place, indices) in product(regions.items(), clips.items()):
+            variants = _variants(path, indices, size, region, bare)
+            seconds = {
+                other: statistics.median(run.processor_seconds for run in runs)
+                for other, runs in interleaved(variants, repeats=repeats).items()
+            }
+            ratios = [f"{seconds[other] / seconds['own']:.2f}" for other in ("bare", *bare)]
+            cells = [name, str(size), motion, place, f"{1e3 * seconds['bare']:.1f}"]
+            print("| " + " | ".join([*cells, *ratios]) + " |", flush=True)
+
+
+def _variants(
+    path: Path, indices: list[int], size: int, region: Tensor, bare: dict[str, Bare]
+) -> dict[str, Callable[[], object]]:
+    crop = CropSpec((size, size), motion="follow")
+    boxes = view_boxes(region, WHOLE, crop.aspect)
+    return {
+        "own": partial(_own_clip, path, torch.tensor([indices]), crop, region),
+        "bare": partial(bare["pyav"], path, indices),
+        **{
+            name: partial(_cut_after, read, path, indices, boxes, size)
+            for name, read in bare.items()
+        },
+    }
+
+
+def _regions(size_hw: tuple[int, int], count: int) -> dict[str, Tensor]:
+    """Return a fixed box (1, 4) and moving ones (count, 4), seven eighths of the height large."""
+    height, width = size_hw
+    side = 0.875 * height
+    steps = torch.linspace(0, 1, count)
+    sides = side * (1 + 0.1 * torch.sin(6 * steps))
+    x, y = steps * (width - sides), (height - sides) / 2
+    moving = torch.stack([x, y, x + sides, y + sides], dim=1)
+    x, y = (width - side) / 2, (height - side) / 2
+    return {"fixed": torch.tensor([[x, y, x + side, y + side]]), "moving": moving}
+
+
+def _own_clip(path: Path, clips: Tensor, crop: CropSpec, region: Tensor) -> Tensor:
+    with open_video(path) as reader:
+        footage = Footage(clips, reader.size_hw, (), "longest", crop)
+        return read_views(reader, footage, [Cut(0, None, region, WHOLE)])[0].clip
+
+
+def _cut_after(read: Bare, path: Path, indices: list[int], boxes: Tensor, size: int) -> Tensor:
+    return crop_images(list(read(path, indices)), boxes, (size, size))
