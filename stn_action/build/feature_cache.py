@@ -55,8 +55,8 @@ OF_LISTING = ("data.tubes.no_person",)
 """Those that only choose the videos, which are in the fingerprint."""
 OWN_SETS = "folders", "csv"
 """Data sets that are not named by `data.name`."""
-FORMAT = 3
-"""Of the files; 3: with the extents of every view, checksums with the fingerprint in them."""
+FORMAT = 4
+"""Of the files; 4: of clips whose boxes are scaled in the decoder's planes."""
 
 
 class UsedVideos(NamedTuple):
