@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
+from stn_action.extras import needs_extra
 from stn_action.launch import has_failed, launched_processes
 from stn_action.precision_choices import Precision
 
@@ -38,13 +39,9 @@ def build_strategy(precision: str = "auto", *, cpu: bool = False) -> "Strategy":
         InputError: an unknown precision, bf16 on a GPU without it, accelerate is missing, or there
             are fewer GPUs than processes.
     """
-    try:
+    with needs_extra("training and tests"):
         from accelerate import Accelerator
         from accelerate.utils import InitProcessGroupKwargs
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"training needs {error.name}, which is not installed: pip install 'stn_action[train]'"
-        ) from None
 
     if precision not in PRECISIONS:
         raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")

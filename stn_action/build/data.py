@@ -25,6 +25,7 @@ from stn_action.data.source import ClipSource
 from stn_action.data.video_table import Video, VideoTable
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
+from stn_action.extras import missing_extra
 from stn_action.person.store.tube_folder import read_tube_csv
 from stn_action.video.backend_table import BACKENDS
 from stn_action.workers.worker_process import set_up_loader_worker
@@ -99,13 +100,13 @@ def check_before_start(config: Config) -> None:
             'class ("from left to right") than its label; set data.augment.hflip to 0'
         )
     if config.data.reader != "auto":
-        module, _, package = BACKENDS[config.data.reader]
+        module, _ = BACKENDS[config.data.reader]
         try:
             importlib.import_module(module)
         except ImportError as error:
             raise InputError(
-                f"data.reader={config.data.reader}: not installed ({error}); run `pip install "
-                f"{package}`, or choose another reader"
+                f"data.reader={config.data.reader}: {missing_extra(error) or error}; or choose "
+                "another reader"
             ) from None
     regions = config.data.regions
     if regions is None:

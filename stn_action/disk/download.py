@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from stn_action.disk.atomic_file import write_file
 from stn_action.errors import InputError
+from stn_action.extras import needs_extra
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -180,8 +181,9 @@ class _Part:
 
 def _complete(part: _Part, on_bytes: Callable[[int], None], pauses: Sequence[float]) -> None:
     """Receive what is missing, in several attempts if need be."""
-    import requests
-    import urllib3
+    with needs_extra(part.url):
+        import requests
+        import urllib3
 
     left = list(pauses)
     with requests.Session() as session:

@@ -15,13 +15,13 @@ from stn_action.errors import InputError
 from stn_action.export.export_choices import ExportForm
 from stn_action.export.export_record import KEY, ExportRecord
 from stn_action.export.portable_network import CLIP, EXTENTS, PortableNetwork, prediction_of
+from stn_action.extras import needs_extra
 from stn_action.models.prediction import Prediction
 from stn_action.weights import short_reason
 
 SUFFIXES: dict[ExportForm, str] = dict(
     zip(get_args(ExportForm), (".onnx", ".pt2", ".safetensors"), strict=True)
 )
-EXTRA = "pip install 'stn_action[export]'"
 RECORD_FILE = f"{KEY}.json"
 """Of a PyTorch program, the name of the record in its archive."""
 Run = Callable[[tuple[Tensor, ...]], list[Tensor]]
@@ -86,10 +86,7 @@ def write_onnx(program: torch.export.ExportedProgram, record: ExportRecord, path
     Raises:
         InputError: the extra is not installed, or the file cannot be written.
     """
-    try:
-        content = onnx_model(program, record.inputs, record.outputs, {KEY: record.to_text()})
-    except ImportError as error:
-        raise InputError(f"{path}: needs onnx and onnxscript ({error}): {EXTRA}") from None
+    content = onnx_model(program, record.inputs, record.outputs, {KEY: record.to_text()})
     write_file(path, content)
 
 
@@ -108,9 +105,10 @@ def onnx_model(
         metadata: kept in the file.
 
     Raises:
-        ImportError: onnx or onnxscript is not installed.
+        MissingExtraError: onnx or onnxscript is not installed.
     """
-    import onnxscript  # noqa: F401  (the exporter uses it)
+    with needs_extra("ONNX files"):
+        import onnxscript  # noqa: F401  (the exporter uses it)
 
     with warnings.catch_warnings():  # of the exporter, about itself
         warnings.simplefilter("ignore")
@@ -150,10 +148,8 @@ def onnx_session(path: Path) -> tuple[Run, str]:
     Raises:
         InputError: the extra is not installed, or it is no such file of stn_action.
     """
-    try:
+    with needs_extra(str(path)):
         import onnxruntime
-    except ImportError:
-        raise InputError(f"{path}: needs onnxruntime: {EXTRA}") from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = torch.get_num_threads()
@@ -221,7 +217,8 @@ def _record_text(text: str | bytes | None, path: Path) -> str:
 
 def _translations() -> dict[Any, Callable]:
     """Return what PyTorch's exporter does not translate."""
-    from onnxscript import opset18
+    with needs_extra("ONNX files"):
+        from onnxscript import opset18
 
     op: Any = opset18
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from stn_action.errors import InputError
+from stn_action.extras import needs_extra
 from stn_action.person.detectors.detector_base import Detections
 from stn_action.person.person_choices import TrackerName
 from stn_action.person.tube import Tube
@@ -91,7 +92,7 @@ class PeopleTracker:
             kind: a key of `TRACKERS`.
 
         Raises:
-            ModuleNotFoundError: the extra `people` is not installed.
+            MissingExtraError: the extra `people` is not installed.
             InputError: there is no such tracker, or the installed `trackers` lacks it.
         """
         spec = _spec(kind)
@@ -139,7 +140,7 @@ def track_people(
         One tube per person, in order of appearance; persons detected only once are dropped.
 
     Raises:
-        ModuleNotFoundError: the extra `people` is not installed.
+        MissingExtraError: the extra `people` is not installed.
         InputError: there is no such tracker, or the installed `trackers` lacks it.
         ValueError: frame numbers do not increase.
     """
@@ -155,7 +156,7 @@ def require_tracker(kind: str = "bytetrack") -> str:
     """Check that people can be tracked, and return the title of the tracker.
 
     Raises:
-        ModuleNotFoundError: the extra `people` is not installed.
+        MissingExtraError: the extra `people` is not installed.
         InputError: there is no such tracker, or the installed `trackers` lacks it.
     """
     return _spec(kind).title
@@ -179,7 +180,8 @@ class _Track:
 
 
 def _spec(kind: str) -> TrackerSpec:
-    import trackers
+    with needs_extra("tracking people"):
+        import trackers
 
     specs: dict[str, TrackerSpec] = {**TRACKERS}
     if kind not in specs:
@@ -194,7 +196,8 @@ def _spec(kind: str) -> TrackerSpec:
 
 
 def _build(spec: TrackerSpec, detections_per_second: float):
-    import trackers
+    with needs_extra("tracking people"):
+        import trackers
 
     if spec.takes_images:  # it warns of each frame that is too plain to show the camera's motion
         logging.getLogger("trackers.cmc").setLevel(logging.ERROR)
@@ -208,7 +211,8 @@ def _build(spec: TrackerSpec, detections_per_second: float):
 
 def _update(tracker, detections: Detections, bgr: np.ndarray | None) -> tuple[list[int], list[int]]:
     """Return the rows of the detections that belong to a track, and the tracks' ids."""
-    import supervision
+    with needs_extra("tracking people"):
+        import supervision
 
     given = supervision.Detections(
         xyxy=detections.boxes.numpy().reshape(-1, 4),

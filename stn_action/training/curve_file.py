@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from stn_action.disk.atomic_file import unwritable, write_all
+from stn_action.extras import needs_extra
 
 SUFFIX = ".stn_action"
 """Ends the names of our event files, so that those of other programs are left alone."""
@@ -27,8 +28,9 @@ class CurveFile:
         Raises:
             InputError: it cannot be written.
         """
-        from tensorboard.compat.proto import event_pb2
-        from tensorboard.summary.writer.record_writer import RecordWriter
+        with needs_extra("curves of a run"):
+            from tensorboard.compat.proto import event_pb2
+            from tensorboard.summary.writer.record_writer import RecordWriter
 
         self._event: Any = cast(Any, event_pb2).Event
         for file in folder.glob(f"events.out.tfevents.*{SUFFIX}"):

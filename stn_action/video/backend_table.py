@@ -5,17 +5,18 @@ import math
 from pathlib import Path
 
 from stn_action.errors import InputError
+from stn_action.extras import missing_extra
 from stn_action.video.frame_folder import FrameFolderReader
 from stn_action.video.reader import RefusedVideoError, VideoError, VideoReader
 from stn_action.video.slice import SliceReader
 from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS, Backend, Reader
 
-BACKENDS: dict[Backend, tuple[str, str, str]] = {
-    "pyav": ("stn_action.video.pyav", "PyAVReader", "av"),
-    "opencv": ("stn_action.video.opencv", "OpenCVReader", "opencv-python"),
-    "decord": ("stn_action.video.decord_backend", "DecordReader", "decord"),
+BACKENDS: dict[Backend, tuple[str, str]] = {
+    "pyav": ("stn_action.video.pyav", "PyAVReader"),
+    "opencv": ("stn_action.video.opencv", "OpenCVReader"),
+    "decord": ("stn_action.video.decord_backend", "DecordReader"),
 }
-"""Module, class and package of each backend, in the order in which `auto` tries them: decord is
+"""Module and class of each backend, in the order in which `auto` tries them: decord is
 last because it refuses some files."""
 
 
@@ -118,12 +119,11 @@ def _open_file(path: Path, backend: Reader, num_frames: int | None, max_pixels: 
 
 
 def _open_with(name: Backend, path: Path, num_frames: int | None, max_pixels: int) -> VideoReader:
-    module_name, class_name, package = BACKENDS[name]
+    module_name, class_name = BACKENDS[name]
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise InputError(
-            f"the video backend {name} is not installed ({error}); "
-            f"run `pip install {package}` or choose another backend"
+            f"the video backend {name}: {missing_extra(error) or error}; or choose another backend"
         ) from error
     return getattr(module, class_name)(path, num_frames, max_pixels)

@@ -151,10 +151,13 @@ def test_a_missing_folder_of_boxes_or_regions_is_found_before_training(data, cap
 
 
 def test_a_reader_that_is_not_installed_is_reported_before_training(data, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "stn_action.video.decord_backend", None)
+    monkeypatch.setitem(sys.modules, "decord", None)
+    monkeypatch.delitem(sys.modules, "stn_action.video.decord_backend", raising=False)
     status, out = run(data, "data.reader=decord")
     assert status == 2
-    assert "error: data.reader=decord: not installed" in capsys.readouterr().err
+    assert (
+        "error: data.reader=decord: decord is not installed: pip install" in capsys.readouterr().err
+    )
     assert not out.exists()
 
 

@@ -191,7 +191,10 @@ def without_pyav(monkeypatch):
 
 @pytest.mark.usefixtures("without_pyav")
 def test_a_backend_that_is_not_installed_says_how_to_get_it(clip_folder):
-    with pytest.raises(InputError, match=r"pyav is not installed .*; run `pip install av`"):
+    with pytest.raises(
+        InputError,
+        match=r"backend pyav: av is not installed: pip install 'stn_action\[video\]'; or choose",
+    ):
         open_video(clip_folder / "h264_b.mp4", "pyav")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from stn_action.errors import InputError
+from stn_action.extras import needs_extra
 from stn_action.models.backbones.backbone_spec import IMAGENET, MIDDLE, BackboneSpec
 from stn_action.models.backbones.token_trunks import TokenTrunk, token_sizes, token_trunk
 from stn_action.models.backbones.trunk_weights import load_weights
@@ -240,21 +241,17 @@ def _stages(family: str, layers: int) -> tuple[str, ...]:
 
 
 def _library() -> Any:
-    try:
+    with needs_extra("model.backbone hf/..."):
         import transformers
-    except ModuleNotFoundError as error:
-        if error.name != "transformers":
-            raise
-        raise InputError(
-            "model.backbone hf/...: transformers is not installed: pip install 'stn_action[hf]'"
-        ) from None
+
     return transformers
 
 
 def _configuration(family: str, numbers: Mapping[str, Any], where: str) -> Any:
     """Return a configuration of the library."""
     library = _library()
-    from huggingface_hub.errors import StrictDataclassError
+    with needs_extra(where):
+        from huggingface_hub.errors import StrictDataclassError
 
     try:
         config = getattr(library, _FAMILIES[family].config).from_dict(dict(numbers))
@@ -287,8 +284,9 @@ def _downloaded(repository: str, names: tuple[str, ...], where: str, otherwise: 
     Raises:
         InputError: there is none, or it could not be downloaded.
     """
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    with needs_extra(where):
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     for name in names:
         cached = try_to_load_from_cache(repository, name)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from stn_action.errors import InputError
+from stn_action.extras import needs_extra
 from stn_action.models.backbones.backbone_spec import MIDDLE, BackboneSpec
 from stn_action.models.backbones.fitted_pool import fit_pooling
 from stn_action.models.backbones.trunk_weights import load_weights
@@ -110,7 +111,8 @@ def _build(name: str, weights: str | None, temporal: Temporal) -> nn.Module:
     model = _MODELS[name]
     with warnings.catch_warnings():  # fvcore, which it imports, uses torch.jit.script
         warnings.simplefilter("ignore", FutureWarning)
-        from pytorchvideo.models import hub
+        with needs_extra(f"model.backbone pytorchvideo/{name}"):
+            from pytorchvideo.models import hub
     library = getattr(hub, model.file)
     # no softmax and no dropout: a new classifier follows
     trunk = getattr(library, name)(head_activation=None, **model.options)

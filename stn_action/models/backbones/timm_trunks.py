@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from stn_action.errors import InputError
+from stn_action.extras import needs_extra
 from stn_action.models.backbones.backbone_spec import BackboneSpec
 from stn_action.models.backbones.frame_wise import FrameWise
 from stn_action.models.backbones.trunk_weights import load_weights
@@ -21,8 +22,7 @@ def timm_spec(model: str) -> BackboneSpec:
     Raises:
         InputError: timm has no such model; names similar ones.
     """
-    import timm
-
+    timm = _library(model)
     if not timm.is_model(model):
         near = ", ".join(timm.list_models(f"*{model.split('_')[0]}*")[:8])
         raise InputError(f"model.backbone: timm has no model {model!r}; near: {near or 'none'}")
@@ -38,8 +38,7 @@ def timm_spec(model: str) -> BackboneSpec:
 
 
 def _build(model: str, weights: str | None, temporal: Temporal) -> nn.Module:
-    import timm
-
+    timm = _library(model)
     try:
         image = timm.create_model(model, features_only=True)
     except (RuntimeError, AssertionError, AttributeError, TypeError) as error:
@@ -55,8 +54,7 @@ def _build(model: str, weights: str | None, temporal: Temporal) -> nn.Module:
 
 
 def _pretrained(model: str) -> nn.Module:
-    import timm
-
+    timm = _library(model)
     try:
         return timm.create_model(model, features_only=True, pretrained=True)
     except Exception as error:  # noqa: BLE001  (hub, network and timm errors of many kinds)
@@ -69,8 +67,14 @@ def _pretrained(model: str) -> nn.Module:
 
 def _behind_features(model: str, image: nn.Module) -> set[str]:
     """Return the names of the tensors that the model has beyond its feature stages."""
-    import timm
-
+    timm = _library(model)
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         complete = timm.create_model(model)
     return set(complete.state_dict()) - set(image.state_dict())
+
+
+def _library(model: str) -> Any:
+    with needs_extra(f"model.backbone timm/{model}"):
+        import timm
+
+    return timm

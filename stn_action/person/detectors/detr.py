@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stn_action.errors import InputError
+from stn_action.extras import needs_extra
 from stn_action.person.detectors.detector_base import Detections, check_frames
 from stn_action.person.detectors.onnx_signature import OnnxSignature
 from stn_action.weights import short_digest, short_reason
@@ -197,12 +198,9 @@ def _input_size(path: Path, shape: tuple[int | None, ...], side: int | None) -> 
 
 
 def _session(path: Path) -> Any:
-    try:
+    with needs_extra(f"{path}: a D-FINE or RF-DETR network"):
         import onnxruntime
-    except ImportError:
-        raise InputError(
-            f"{path}: D-FINE and RF-DETR networks need onnxruntime: pip install onnxruntime"
-        ) from None
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = torch.get_num_threads()

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from stn_action.disk.regular_file import open_regular
 from stn_action.errors import InputError
+from stn_action.extras import needs_extra
 from stn_action.person.formats.box_collector import BoxCollector, corners_from_xywh
 from stn_action.person.video_people import VideoPeople
 
@@ -84,13 +85,9 @@ def read_digit_struct(path: Path, *, with_boxes: bool = True) -> Iterator[HouseN
         InputError: there is no such file, it has not the expected groups and fields, a label or a
             box is out of range, or h5py is not installed.
     """
-    try:
+    with needs_extra(f"{path}: a MATLAB file of version 7.3"):
         import h5py
-    except ImportError as error:
-        raise InputError(
-            f"{path}: MATLAB files of version 7.3 are read by h5py, which is not installed: "
-            "pip install 'stn_action[paper]'"
-        ) from error
+
     open_regular(path).close()
     try:
         opened = h5py.File(path, "r")

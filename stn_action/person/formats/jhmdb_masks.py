@@ -15,6 +15,7 @@ import torch
 
 from stn_action.disk.regular_file import open_regular
 from stn_action.errors import InputError
+from stn_action.extras import needs_extra
 from stn_action.person.formats.jhmdb import CLASSES
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import VideoPeople
@@ -52,13 +53,9 @@ def read_jhmdb_masks(path: str | Path) -> Iterator[VideoPeople]:
 
 def _masks(file: Path) -> np.ndarray:
     """Return the mask of the person: (H, W, T) bool."""
-    try:
+    with needs_extra(f"{file}: a MATLAB file"):
         from scipy.io import loadmat, whosmat
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"{file}: MATLAB files are read by scipy, which is not installed: "
-            "pip install 'stn_action[people]'"
-        ) from error
+
     open_regular(file).close()
     _check_mask(_from_mat(whosmat, file), file)
     masks = _from_mat(lambda name: loadmat(name, variable_names=["part_mask"]), file)["part_mask"]
@@ -79,7 +76,8 @@ def _check_mask(variables: list[tuple[str, tuple[int, ...], str]], file: Path) -
 
 def _from_mat(read: Any, file: Path) -> Any:
     """Read a MATLAB file; scipy raises all kinds of errors on a damaged one."""
-    from scipy.io.matlab import MatReadError
+    with needs_extra(f"{file}: a MATLAB file"):
+        from scipy.io.matlab import MatReadError
 
     try:
         return read(str(file))

@@ -130,5 +130,7 @@ def test_a_file_that_is_not_hdf5_or_is_not_there_is_refused(folder):
 
 def test_without_h5py_the_remedy_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(InputError, match=r"h5py, .* not installed: pip install 'stn_action\[pa"):
+    with pytest.raises(
+        InputError, match=r"h5py is not installed: pip install 'stn_action\[paper\]'"
+    ):
         list(read_digit_struct(folder / "digitStruct.mat"))
