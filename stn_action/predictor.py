@@ -97,6 +97,7 @@ class Predictor:
         *,
         people: str | Path | None = None,
         own_files: bool = False,
+        trust: bool = False,
         device: torch.device | str | None = None,
     ) -> Self:
         """Load a checkpoint, or what tools/export.py made of one.
@@ -114,12 +115,15 @@ class Predictor:
             people: a people file or a folder of boxes; None: that of `data.people` in `overrides`,
                 or the checkpoint's own with `own_files` if it is still there, else whole frames.
             own_files: open the files that the checkpoint names.
+            trust: run the code that the checkpoint names, of a network of the user's own
+                (`model.backbone=python:...`); without it such a checkpoint is refused.
             device: None: a GPU if there is one.
 
         Raises:
-            InputError: no checkpoint, the overrides do not fit it, or `people` holds no boxes.
+            InputError: no checkpoint, the overrides do not fit it, it names code without `trust`,
+                or `people` holds no boxes.
         """
-        opened = open_trained(path, overrides, own_files=own_files)
+        opened = open_trained(path, overrides, own_files=own_files, trust=trust)
         config, trained_with = opened.config, opened.trained_with
         given = any(text.partition("=")[0].strip() == "data.people" for text in overrides)
         if people is not None:

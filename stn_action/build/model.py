@@ -20,6 +20,7 @@ from stn_action.models.trunk_localization import TrunkLocalization
 from stn_action.models.weight_layout import lay_out_trunk
 from stn_action.training.checkpoint_content import check_weights, positions_in
 from stn_action.training.optim import DEFAULT_GAIN
+from stn_action.user_code import names_code
 from stn_action.weights import read_state_dict
 
 OWN_FILES = ("data.people", "data.manifest", "data.regions")
@@ -182,7 +183,7 @@ def network_from_checkpoint(
 
 def config_of_checkpoint(
     content: dict[str, Any], path: str | Path, overrides: Sequence[str] = (), *,
-    own_files: bool = True,
+    own_files: bool = True, trust: bool = False,
 ) -> Config:  # fmt: skip
     """Return the configuration that a checkpoint carries, with overrides.
 
@@ -192,15 +193,44 @@ def config_of_checkpoint(
         overrides: `key.sub=value`.
         own_files: whether to keep the paths of files that the checkpoint names besides the data
             set; False: only those of `overrides`.
+        trust: as `refuse_code` takes it.
 
     Raises:
-        InputError: a setting is wrong.
+        InputError: a setting is wrong, or names code and is not trusted.
     """
     dropped = () if own_files else OWN_FILES
-    return config_from_dict(
+    config = config_from_dict(
         content["config"], str(path),
         [*settings_meant_by(content["config"]), *(f"{key}=null" for key in dropped), *overrides],
     )  # fmt: skip
+    refuse_code(config, path, overrides, trust=trust)
+    return config
+
+
+def refuse_code(
+    config: Config, path: str | Path, overrides: Sequence[str] = (), *, trust: bool
+) -> None:
+    """Refuse settings of a file that name code, which building the network would run.
+
+    Args:
+        config: of the file, with overrides.
+        path: the file, for the message.
+        overrides: `key.sub=value`; the code that these name was chosen by the user.
+        trust: allow any code.
+
+    Raises:
+        InputError: it names code that is not trusted.
+    """
+    focus = config.model.focus
+    named = (config.model.backbone, None if focus is None else focus.glimpse_backbone)
+    chosen = [text.partition("=")[2].strip() for text in overrides]
+    for name in named:
+        if names_code(name) and not trust and name not in chosen:
+            raise InputError(
+                f"{path}: its network is built by code that is not in the file, {name}, and "
+                "loading it would run that code on this machine; if you trust the checkpoint and "
+                "this code, give --trust (in Python: trust=True)"
+            )
 
 
 def example_clip(config: Config) -> Tensor:

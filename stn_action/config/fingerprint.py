@@ -13,6 +13,7 @@ from stn_action.config.sections import default_at
 from stn_action.disk.atomic_file import write_file
 from stn_action.disk.json_file import read_json
 from stn_action.errors import InputError
+from stn_action.user_code import code_file
 
 HARMLESS = (
     "train.output_dir", "train.cache_folder", "train.save_interval", "data.num_workers",
@@ -25,8 +26,8 @@ WITH_CONTENT = (
 """Settings that may name a file or folder whose content changes results."""
 DATA_ROOT = "data.root"
 """A list of videos, whose content counts, or a folder of them, which is not read."""
-BACKBONE = "model.backbone"
-"""A name, or `hf/` and a folder whose config.json counts."""
+BACKBONES = ("model.backbone", "model.focus.glimpse_backbone")
+"""A name; or `hf/` and a folder whose config.json counts; or `python:` and a file that counts."""
 KEYS = ("settings", "digests", "extra")
 FINGERPRINT_FILE = "fingerprint.json"
 """Its name in a run folder and beside other results."""
@@ -88,9 +89,11 @@ class Fingerprint:
         digests = {key: path_checksum(path) for key, path in named.items() if Path(path).exists()}
         if Path(settings.get(DATA_ROOT, "")).is_file():
             digests[DATA_ROOT] = path_checksum(settings[DATA_ROOT])
-        model = Path(settings.get(BACKBONE, "").removeprefix("hf/"), "config.json")
-        if model.is_file():
-            digests[BACKBONE] = path_checksum(model)
+        for key in BACKBONES:
+            name = settings.get(key) or ""
+            file = code_file(name) or Path(name.removeprefix("hf/"), "config.json")
+            if file.is_file():
+                digests[key] = path_checksum(file)
         return cls(settings, digests, flatten(extra or {}))
 
     def compare(self, now: "Fingerprint") -> Differences:

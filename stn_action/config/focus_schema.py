@@ -34,6 +34,7 @@ from stn_action.geometry.transform_choices import (
 from stn_action.models.model_choices import (
     BACKBONE_LIBRARIES,
     BACKBONES_BY_NAME,
+    PYTHON,
     Glimpse,
     LocalizationName,
     LocalizationPadding,
@@ -66,6 +67,7 @@ BackboneName = Annotated[
             "anyOf": [
                 {"enum": list(BACKBONES_BY_NAME)},
                 {"type": "string", "pattern": f"^({'|'.join(BACKBONE_LIBRARIES)})/."},
+                {"type": "string", "pattern": f"^{PYTHON}.+:[A-Za-z_][A-Za-z0-9_]*$"},
             ]
         }
     ),

@@ -32,8 +32,9 @@ class ModelConfig(Section):
     backbone: BackboneName
     """torchvision/<video network>, pytorchvideo/<video network>, timm/<image network> (frame by
     frame), hf/<video transformer> (also hf/<owner>/<model> of Hugging Face's hub, or hf/<folder>
-    with its config.json), digits/<network> or svhn/<network> (of the spatial transformer paper), or
-    small3d."""
+    with its config.json), digits/<network> or svhn/<network> (of the spatial transformer paper),
+    small3d, or a network of your own: python:<module>:<function>, or python:<file>.py:<function>
+    with a path from the working directory (docs/own_network.md)."""
     weights: NameOrNone = None
     """Published weights (kinetics400, imagenet; pretrained: what a repository of Hugging Face's hub
     holds), the path of a weights file (of the trunk's library, mmaction2 or PySlowFast; of an image

@@ -37,8 +37,9 @@ BATCH_SIZES = (1, 3)
 
 
 def export_checkpoint(
-    path: str | Path, form: ExportForm, out: str | Path | None = None, overrides: Sequence[str] = ()
-) -> list[str]:
+    path: str | Path, form: ExportForm, out: str | Path | None = None,
+    overrides: Sequence[str] = (), *, trust: bool = False,
+) -> list[str]:  # fmt: skip
     """Export the network of a checkpoint, and compare the file with the original.
 
     An older file at `out` is replaced only after the comparison.
@@ -49,6 +50,7 @@ def export_checkpoint(
             weights without pickle.
         out: the file; None: beside the checkpoint.
         overrides: settings in place of the checkpoint's: the size and length of clips count.
+        trust: run code that the checkpoint names.
 
     Returns:
         Lines to print.
@@ -60,7 +62,7 @@ def export_checkpoint(
     out = Path(path).with_suffix(SUFFIXES[form]) if out is None else Path(out)
     if out.suffix != SUFFIXES[form]:
         raise InputError(f"--out: {out} must end in {SUFFIXES[form]}, by which it is known again")
-    portable, record = _opened(path, overrides)
+    portable, record = _opened(path, overrides, trust)
     with _draft(out) as draft:
         if form == "safetensors":
             write_safetensors(portable.network.state_dict(), record, draft)
@@ -93,8 +95,10 @@ def _draft(out: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _opened(path: str | Path, overrides: Sequence[str]) -> tuple[PortableNetwork, ExportRecord]:
-    opened = open_trained_checkpoint(path, overrides, own_files=False)
+def _opened(
+    path: str | Path, overrides: Sequence[str], trust: bool
+) -> tuple[PortableNetwork, ExportRecord]:
+    opened = open_trained_checkpoint(path, overrides, own_files=False, trust=trust)
     if opened.config.eval.zoom_from == "source":
         raise InputError(
             f"{path}: eval.zoom_from=source cuts glimpses out of frames of any size, which an "
@@ -127,7 +131,7 @@ def _difference(portable: PortableNetwork, record: ExportRecord, draft: Path, ou
     Raises:
         InputError: it is above the tolerance.
     """
-    exported, found_record = load_exported(draft)
+    exported, found_record = load_exported(draft, trust=True)  # written here
     differences = []
     for batch_size in BATCH_SIZES:
         inputs = _inputs(portable, record, batch_size)

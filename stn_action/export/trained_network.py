@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stn_action.build.model import config_of_checkpoint, network_from_checkpoint
+from stn_action.build.model import config_of_checkpoint, network_from_checkpoint, refuse_code
 from stn_action.config.schema import Config
 from stn_action.errors import InputError
 from stn_action.export.export_forms import (
@@ -43,7 +43,9 @@ class TrainedNetwork(NamedTuple):
     """The person boxes of its training; None: whole frames."""
 
 
-def open_trained(path: str | Path, overrides: Sequence[str], *, own_files: bool) -> TrainedNetwork:
+def open_trained(
+    path: str | Path, overrides: Sequence[str], *, own_files: bool, trust: bool = False
+) -> TrainedNetwork:
     """Open a checkpoint or a file that was exported from one.
 
     Args:
@@ -51,22 +53,23 @@ def open_trained(path: str | Path, overrides: Sequence[str], *, own_files: bool)
         overrides: settings in place of the file's. Boxes are used as they are: the file's
             `data.crop.box_error` counts only if it is here.
         own_files: keep the paths of files that a checkpoint names besides its data set.
+        trust: run code that the file names, see `refuse_code`.
 
     Raises:
         InputError: it is no such file, or the overrides do not fit it.
     """
     if is_exported(path):
-        network, record = load_exported(path, overrides)
+        network, record = load_exported(path, overrides, trust=trust)
         trained_with = None if record.people is None else Path(record.people)
         return TrainedNetwork(
             network, record.classes, record.config, record.positions, record.multi_label,
             trained_with,
         )  # fmt: skip
-    return open_trained_checkpoint(path, overrides, own_files=own_files)
+    return open_trained_checkpoint(path, overrides, own_files=own_files, trust=trust)
 
 
 def open_trained_checkpoint(
-    path: str | Path, overrides: Sequence[str], *, own_files: bool
+    path: str | Path, overrides: Sequence[str], *, own_files: bool, trust: bool = False
 ) -> TrainedNetwork:
     """Open a checkpoint; as `open_trained`.
 
@@ -75,9 +78,9 @@ def open_trained_checkpoint(
     """
     content: dict[str, Any] = load_checkpoint(path)
     check_trained(content, path)
-    trained_with = config_of_checkpoint(content, path).data.people
+    trained_with = config_of_checkpoint(content, path, trust=True).data.people  # nothing is built
     as_found = ["data.crop.box_error=none", *overrides]
-    config = config_of_checkpoint(content, path, as_found, own_files=own_files)
+    config = config_of_checkpoint(content, path, as_found, own_files=own_files, trust=trust)
     return TrainedNetwork(
         network_from_checkpoint(content, config, path), content["classes"], config,
         positions_in(content), is_multi_label(content), trained_with,
@@ -85,13 +88,14 @@ def open_trained_checkpoint(
 
 
 def load_exported(
-    path: str | Path, overrides: Sequence[str] = ()
+    path: str | Path, overrides: Sequence[str] = (), *, trust: bool = False
 ) -> tuple[FocusedNetwork | ExportedNetwork, ExportRecord]:
     """Load a file of `export_checkpoint`.
 
     Args:
         path: the file; its suffix tells the form.
         overrides: settings in place of the file's.
+        trust: run code that the file names, see `refuse_code`; graphs need none.
 
     Returns:
         The network, and its record with the overrides.
@@ -105,6 +109,7 @@ def load_exported(
         raise InputError(f"{path}: no such file")
     if path.suffix == SUFFIXES["safetensors"]:
         record = ExportRecord.from_text(safetensors_record(path), str(path), tuple(overrides))
+        refuse_code(record.config, path, overrides, trust=trust)
         content = {
             "network": read_state_dict(path, str(path)), "classes": record.classes,
             "positions": record.positions,

@@ -62,13 +62,21 @@ BACKBONE_LIBRARIES = ("timm", "digits", "svhn", "hf")
 of the spatial transformer paper, `hf` those of a repository of Hugging Face or of a folder."""
 
 
+PYTHON = "python:"
+"""Begins the name of a network of the user's own: `python:<module>:<function>`."""
+
+
 def backbone_choices() -> str:
     """Return the names of all trunks for a message."""
     *named, last = BACKBONES_BY_NAME
-    return ", ".join([*named, *(f"{name}/<model>" for name in BACKBONE_LIBRARIES)]) + f" or {last}"
+    models = [f"{name}/<model>" for name in BACKBONE_LIBRARIES]
+    return ", ".join([*named, *models, f"{PYTHON}<module>:<function>"]) + f" or {last}"
 
 
 def is_backbone_name(name: str) -> bool:
     """Return whether a name is valid for a trunk; whether the library has it is not checked."""
+    if name.startswith(PYTHON):
+        module, colon, function = name.removeprefix(PYTHON).rpartition(":")
+        return bool(module.strip() and colon and function.isidentifier())
     library, _, model = name.partition("/")
     return name in BACKBONES_BY_NAME or (library in BACKBONE_LIBRARIES and bool(model.strip()))

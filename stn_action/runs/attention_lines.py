@@ -24,6 +24,7 @@ def attention_lines(
     only: Sequence[str] = (),
     make_mp4: bool = True,
     figure_frames: int = 0,
+    trust: bool = False,
 ) -> Iterator[str]:
     """Draw what heads look at; see `visualize`.
 
@@ -37,6 +38,7 @@ def attention_lines(
         only: names of the videos to draw, in this order; empty: all.
         make_mp4: write videos, too.
         figure_frames: frames of each video in the figure; 0: no figure.
+        trust: run code that the checkpoint names.
 
     Yields:
         A line for each file, and for each video that cannot be read.
@@ -45,7 +47,7 @@ def attention_lines(
         InputError: no checkpoint, a setting is wrong, there is no such video, or none can be read.
     """
     own_files = names_a_part(names)  # of the checkpoint's data set
-    predictor = Predictor.load(checkpoint, settings, own_files=own_files)
+    predictor = Predictor.load(checkpoint, settings, own_files=own_files, trust=trust)
     videos = videos_named(names, predictor.config, announce=tell, classes=predictor.classes)
     videos = pick_evenly(_chosen(videos, only), limit)
     if note := predictor.whole_frame_note(videos):

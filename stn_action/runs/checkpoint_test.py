@@ -49,8 +49,9 @@ class OpenedCheckpoint(NamedTuple):
 
 
 def evaluate_checkpoint(
-    path: str | Path, config_file: str | None, overrides: Sequence[str], out: Path | None
-) -> list[str]:
+    path: str | Path, config_file: str | None, overrides: Sequence[str], out: Path | None,
+    *, trust: bool = False,
+) -> list[str]:  # fmt: skip
     """Test a checkpoint on the test videos of its fold, and write the results.
 
     Args:
@@ -58,6 +59,7 @@ def evaluate_checkpoint(
         config_file: a configuration in place of the checkpoint's own.
         overrides: `key.sub=value`.
         out: folder of the results; None: `evaluation` beside the checkpoint.
+        trust: run code that the checkpoint names.
 
     Returns:
         Lines to print; of several processes, one has some.
@@ -67,7 +69,7 @@ def evaluate_checkpoint(
     """
     folder = out or Path(path).parent / "evaluation"
     with locked_folder(folder):
-        _, listing, result = run_checkpoint_test(path, config_file, overrides)
+        _, listing, result = run_checkpoint_test(path, config_file, overrides, trust=trust)
         if not is_main_process():
             return []
         write_result(folder, "test", result.numbers(), result.scores, listing.test, listing.classes)
@@ -75,7 +77,7 @@ def evaluate_checkpoint(
 
 
 def run_checkpoint_test(
-    path: str | Path, config_file: str | None, overrides: Sequence[str]
+    path: str | Path, config_file: str | None, overrides: Sequence[str], *, trust: bool = False
 ) -> CheckpointTest:
     """Test a checkpoint on the test videos of its fold.
 
@@ -83,12 +85,13 @@ def run_checkpoint_test(
         path: the checkpoint.
         config_file: a configuration in place of the checkpoint's own.
         overrides: `key.sub=value`.
+        trust: run code that the checkpoint names.
 
     Raises:
         InputError: the checkpoint, the configuration or the data are wrong, or the data set has
             other classes than the checkpoint.
     """
-    opened = open_checkpoint(path, config_file, overrides)
+    opened = open_checkpoint(path, config_file, overrides, trust=trust)
     config, listing = opened.config, opened.listing
     strategy = build_strategy(config.train.precision)
     data, line = build_test_data(
@@ -106,7 +109,7 @@ def run_checkpoint_test(
 
 
 def open_checkpoint(
-    path: str | Path, config_file: str | None, overrides: Sequence[str]
+    path: str | Path, config_file: str | None, overrides: Sequence[str], *, trust: bool = False
 ) -> OpenedCheckpoint:
     """Load a checkpoint, and open the data set that it is tested on.
 
@@ -114,13 +117,14 @@ def open_checkpoint(
         path: the checkpoint.
         config_file: a configuration in place of the checkpoint's own.
         overrides: `key.sub=value`.
+        trust: run code that the checkpoint names.
 
     Raises:
         InputError: as `run_checkpoint_test`.
     """
     content = load_checkpoint(path)
     check_trained(content, path)
-    config = config_for(content, path, config_file, overrides)
+    config = config_for(content, path, config_file, overrides, trust=trust)
     listing, source = open_data(config)
     check_before_start(config)
     if list(listing.classes) != list(content["classes"]):
@@ -142,9 +146,10 @@ def open_checkpoint(
 
 
 def config_for(
-    content: dict[str, Any], path: str | Path, config_file: str | None, overrides: Sequence[str]
-) -> Config:
+    content: dict[str, Any], path: str | Path, config_file: str | None, overrides: Sequence[str],
+    *, trust: bool = False,
+) -> Config:  # fmt: skip
     """Return the configuration of a test: a file's, or the checkpoint's own, with overrides."""
     if config_file is None:
-        return config_of_checkpoint(content, path, list(overrides))
+        return config_of_checkpoint(content, path, list(overrides), trust=trust)
     return load_config(config_file, overrides)

@@ -38,7 +38,7 @@ PLACES_SEED = 0
 def run_faithfulness(
     path: str | Path, config_file: str | None, overrides: Sequence[str], out: Path | None, *,
     area: float | None = None, explained: Explained = "predicted", at: str | None = None,
-    console: Console | None = None,
+    console: Console | None = None, trust: bool = False,
 ) -> list[str]:  # fmt: skip
     """Measure the faithfulness of a run and write it: `faithfulness.md`, `.json` and `.csv`.
 
@@ -51,6 +51,7 @@ def run_faithfulness(
         explained: the class whose probability is followed.
         at: stage of Grad-CAM and activation; None: the one that the heads look at.
         console: where progress is shown; None: nowhere.
+        trust: run code that the checkpoint names.
 
     Returns:
         Lines to print.
@@ -67,7 +68,7 @@ def run_faithfulness(
         parts = []
         for member in subject.members:
             given = [*NO_CACHE, *overrides, *member.fold]
-            opened = open_checkpoint(member.path, config_file, given)
+            opened = open_checkpoint(member.path, config_file, given, trust=trust)
             stage = _stage(opened.config, path, area=area, at=at)
             parts.append(FoldFaithfulness(opened.config, opened.listing, _measured(
                 opened, stage, area=area, explained=explained, console=console

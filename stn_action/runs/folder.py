@@ -31,9 +31,9 @@ from stn_action.visualize.chart_figure import save_figure
 from stn_action.visualize.confusion import draw_confusion
 
 LOCK_FILE = "run.lock"
+"""Its name in the folder that is locked."""
 COMMAND = "stn-action"
 """By which an installed package is started."""
-"""Its name in the folder that is locked."""
 RESULTS = ("test.json", "probabilities.json")
 """Files that exist where a run is finished."""
 PACKAGES = ("stn_action", "torch", "torchvision", "timm", "av", "numpy", "accelerate")
@@ -43,7 +43,7 @@ def run_folder(config: Config) -> Path:
     """Return `train.output_dir`, or a folder in `runs/` named by data set, trunk and time."""
     if config.train.output_dir is not None:
         return config.train.output_dir
-    backbone = config.model.backbone.rpartition("/")[2]
+    backbone = config.model.backbone.rpartition("/")[2].replace(":", "-")
     return Path("runs") / f"{config.data.name}-{backbone}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 

@@ -69,6 +69,7 @@ def sweep_checkpoints(
     out: Path | None = None,
     *,
     console: Console | None = None,
+    trust: bool = False,
 ) -> list[SweepRow]:
     """Test checkpoints at every value of a setting; write table, protocols and chart.
 
@@ -82,6 +83,7 @@ def sweep_checkpoints(
         overrides: `key.sub=value`, for all of them.
         out: folder; None: `sweep_<key>` beside the one checkpoint.
         console: where to print a line per value; the standard output by default.
+        trust: run code that the checkpoints name.
 
     Raises:
         InputError: the sweep, a checkpoint, a setting or the data are wrong.
@@ -94,7 +96,7 @@ def sweep_checkpoints(
     overrides = [*NO_CACHE, *overrides]
     subjects = subjects_of(paths)
     plans = [
-        (subject, value, _configs(subject, config_file, [*overrides, f"{key}={value}"]))
+        (subject, value, _configs(subject, config_file, [*overrides, f"{key}={value}"], trust))
         for subject in subjects
         for value in values
     ]
@@ -105,7 +107,7 @@ def sweep_checkpoints(
         for subject, value, configs in plans:
             given = [*overrides, f"{key}={value}"]
             place = folder / _file_name(subject.name) / _file_name(value)
-            row = _row(subject, value, configs, config_file, given, place)
+            row = _row(subject, value, configs, config_file, given, place, trust)
             rows.append(row)
             known = ", tested before" if row.found else ""
             result = f"{subject.name}, {key}={value}: {row.label} {row.monitored:.1%}{known}"
@@ -175,10 +177,14 @@ def _metrics_in(rows: Sequence[SweepRow]) -> list[MetricName]:
     return [name for name in METRICS if name in rows[0].numbers]
 
 
-def _configs(subject: Subject, config_file: str | None, overrides: Sequence[str]) -> list[Config]:
+def _configs(
+    subject: Subject, config_file: str | None, overrides: Sequence[str], trust: bool
+) -> list[Config]:
     """Return the configuration of each checkpoint of a subject; wrong settings are refused."""
     return [
-        config_for(member.content, member.path, config_file, [*overrides, *member.fold])
+        config_for(
+            member.content, member.path, config_file, [*overrides, *member.fold], trust=trust
+        )
         for member in subject.members
     ]
 
@@ -195,7 +201,7 @@ def _check(key: str, plans: Sequence[tuple[Subject, str, list[Config]]]) -> None
 
 def _row(
     subject: Subject, value: str, configs: Sequence[Config], config_file: str | None,
-    overrides: Sequence[str], folder: Path,
+    overrides: Sequence[str], folder: Path, trust: bool,
 ) -> SweepRow:  # fmt: skip
     """Test, or load the result of an earlier test with the same fingerprint."""
     now = Fingerprint.of(
@@ -209,7 +215,7 @@ def _row(
     if not found:
         mark.unlink(missing_ok=True)
         tests = [
-            run_checkpoint_test(member.path, config_file, [*overrides, *member.fold])
+            run_checkpoint_test(member.path, config_file, [*overrides, *member.fold], trust=trust)
             for member in subject.members
         ]
         listing, result = _pooled(tests) if len(tests) > 1 else tests[0][1:]

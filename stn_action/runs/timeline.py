@@ -69,6 +69,7 @@ def write_timeline(
     plan: TimelinePlan,
     *,
     tell: Tell,
+    trust: bool = False,
 ) -> None:
     """Write the timeline of one video or stream to a folder; see docs/timeline.md for its files.
 
@@ -81,6 +82,7 @@ def write_timeline(
         out: the folder; it is created if it does not exist.
         plan: how to go about it.
         tell: called with lines for the user: notes, the segments as they end, a summary.
+        trust: run code that the checkpoint names.
 
     Raises:
         InputError: the checkpoint has no classes for a time, a setting is wrong, or there is not
@@ -88,7 +90,7 @@ def write_timeline(
         VideoError: the video cannot be opened, or not read to its end.
         WriteError: the folder cannot be written to.
     """
-    predictor = Predictor.load(checkpoint, settings)
+    predictor = Predictor.load(checkpoint, settings, trust=trust)
     detector = _checked_detector(predictor, names, plan)
     for note in _notes(predictor, whole_frame=detector is None):
         tell(note)

@@ -20,6 +20,7 @@ def class_lines(
     tell: Announce,
     *,
     as_json: bool,
+    trust: bool = False,
 ) -> Iterator[str]:
     """Predict videos one after the other.
 
@@ -30,6 +31,7 @@ def class_lines(
         top: number of classes in a line.
         tell: called with notes.
         as_json: lines are JSON objects.
+        trust: run code that the checkpoint names.
 
     Yields:
         A line for each video, that of one which cannot be read too.
@@ -44,7 +46,7 @@ def class_lines(
             "--people DETECTOR or --whole-frame"
         )
     own_files = names_a_part(names)  # of the checkpoint's data set
-    predictor = Predictor.load(checkpoint, settings, own_files=own_files)
+    predictor = Predictor.load(checkpoint, settings, own_files=own_files, trust=trust)
     videos = videos_named(names, predictor.config, announce=tell)
     if note := predictor.whole_frame_note(videos):
         tell(note)

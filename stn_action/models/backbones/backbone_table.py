@@ -18,7 +18,14 @@ from stn_action.models.backbones.svhn_trunks import svhn_spec
 from stn_action.models.backbones.temporal_shift import add_temporal_shift
 from stn_action.models.backbones.timm_trunks import timm_spec
 from stn_action.models.backbones.torchvision_trunks import torchvision_specs
-from stn_action.models.model_choices import PUBLISHED_WEIGHTS, Temporal, backbone_choices
+from stn_action.models.backbones.user_trunk import user_trunk_spec
+from stn_action.models.model_choices import (
+    PUBLISHED_WEIGHTS,
+    PYTHON,
+    Temporal,
+    backbone_choices,
+    is_backbone_name,
+)
 
 BACKBONES: dict[str, BackboneSpec] = {
     spec.name: spec
@@ -49,11 +56,14 @@ def backbone_spec(name: str) -> BackboneSpec:
 
     Args:
         name: one of `BACKBONES`, or "timm/<model>" (any model with feature stages), or
-            "hf/<owner>/<model>" or "hf/<folder>" (a video transformer of Hugging Face).
+            "hf/<owner>/<model>" or "hf/<folder>" (a video transformer of Hugging Face), or
+            "python:<module>:<function>" (the user's own).
 
     Raises:
         InputError: there is no such trunk; lists them.
     """
+    if name.startswith(PYTHON) and is_backbone_name(name):
+        return user_trunk_spec(name)
     library, _, model = name.partition("/")
     if name in BACKBONES:
         return BACKBONES[name]

@@ -1,13 +1,13 @@
 """Person detectors by name: one row per kind, built on demand."""
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 import torch
 
 from stn_action.errors import InputError
 from stn_action.person.detectors.detector_base import Detector
+from stn_action.user_code import user_object, user_result
 
 KINDS = "torchvision:NAME[=WEIGHTS_FILE], onnx:PATH[@SIDE] or python:MODULE:NAME"
 DEFAULT = "torchvision:fasterrcnn_mobilenet_v3_large_320_fpn"
@@ -20,8 +20,8 @@ def build_detector(spec: str, *, min_score: float = 0.1, device: str | None = No
         spec: `torchvision:NAME`, a detection network of torchvision with its COCO weights (with
             `=FILE` from a file), `onnx:PATH`, a YOLOX, D-FINE or RF-DETR network (with `@SIDE` the
             side of its square input in pixels, where the file leaves it open, and for YOLOX another
-            one than the file's), or `python:MODULE:NAME`, your own class or function that is called
-            without arguments and returns a `Detector`.
+            one than the file's), or `python:MODULE:NAME` (or `python:FILE.py:NAME`), your own
+            class or function that is called without arguments and returns a `Detector`.
         min_score: weaker detections are dropped. ByteTrack makes use of weak ones.
         device: of torchvision's networks; None: the GPU if there is one.
 
@@ -55,18 +55,11 @@ def _onnx(rest: str, min_score: float, device: str | None) -> Detector:
 
 
 def _python(rest: str, min_score: float, device: str | None) -> Detector:
-    module, name = rest.split(":", 1)
-    try:
-        make = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"--detector python:{rest}: {error}; expected python:MODULE:NAME, a module that Python "
-            "finds (PYTHONPATH) and a name in it"
-        ) from None
-    detector = make()
+    name = f"python:{rest}"
+    detector = user_result(user_object(name, "--detector"), f"--detector {name}")
     if not hasattr(detector, "detect") or not hasattr(detector, "name"):
         raise InputError(
-            f"--detector python:{rest}: the result has no `detect` or no `name`; see "
+            f"--detector {name}: the result has no `detect` or no `name`; see "
             "stn_action.person.detectors.detector_base.Detector"
         )
     return detector

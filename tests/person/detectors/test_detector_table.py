@@ -19,7 +19,9 @@ def test_your_own_detector_is_imported():
     assert detector.name == "colors 1"
     (found,) = detector.detect(torch.zeros(1, 3, 30, 30, dtype=torch.uint8))
     assert isinstance(found, Detections)
-    with pytest.raises(InputError, match="python:nowhere:X: No module named 'nowhere'"):
+    with pytest.raises(
+        InputError, match="python:nowhere:X: ModuleNotFoundError: No module named 'nowhere'"
+    ):
         build_detector("python:nowhere:X")
     with pytest.raises(InputError, match="has no `detect` or no `name`"):
         build_detector("python:builtins:dict")
