@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from stn_action.extras import needs_extra
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from stn_action.models.prediction import Focus, Prediction
     from stn_action.models.spatial_transformer import SpatialTransformer
     from stn_action.predictor import Predictor
+    from stn_action.runs.experiment import TrainResult
+    from stn_action.runs.experiment import train_experiment as train
     from stn_action.training.gradient_guard import GradientGuard
 
 __all__ = [
@@ -63,6 +67,7 @@ __all__ = [
     "Similarity",
     "SpatialTransformer",
     "ThinPlateSpline",
+    "TrainResult",
     "Transform",
     "Translation",
     "VideoPrediction",
@@ -81,6 +86,7 @@ __all__ = [
     "spatial_transformer_network",
     "theta_from_boxes",
     "token_trunk",
+    "train",
     "transform_points",
 ]
 _PLACES = {
@@ -113,18 +119,23 @@ _PLACES = {
     "models.prediction": ("Focus", "Prediction"),
     "models.spatial_transformer": ("SpatialTransformer",),
     "predictor": ("Predictor",),
+    "runs.experiment": ("TrainResult", "train_experiment"),
     "training.gradient_guard": ("GradientGuard",),
 }
 """Module to the names that it gives: it is imported when one of them is first used, so that
 `import stn_action`, and with it every tool's `--help`, does not wait for PyTorch."""
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
+_ALIASES = {"train": "train_experiment"}
+"""Public names that differ from those inside."""
 
 
 def __getattr__(name: str) -> Any:
     """Import what is used for the first time."""
-    if name not in _MODULES:
+    inside = _ALIASES.get(name, name)
+    if inside not in _MODULES or name in _ALIASES.values():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    with needs_extra(f"{__name__}.{name}"):
+        value = getattr(import_module(f"{__name__}.{_MODULES[inside]}"), inside)
     globals()[name] = value
     return value
 

@@ -13,19 +13,14 @@ from pathlib import Path
 
 from stn_action.disk.regular_file import path_of_text
 from stn_action.errors import InputError, Stopped
+from stn_action.extras import missing_extra
 from stn_action.launch import last_words, require_one_process
+from stn_action.tool_examples import examples_text
 
 MAX_WORKERS = 512
 """Processes of hundreds of megabytes each."""
-EXTRAS = {
-    "accelerate": "train", "torchmetrics": "train", "tensorboard": "train",
-    "trackers": "people", "supervision": "people", "scipy": "people",
-    "h5py": "paper",
-    "requests": "download", "urllib3": "download",
-}  # fmt: skip
-"""Packages, and the extra of `stn_action` that installs them."""
-
-
+TRUST = "run code that the checkpoint names (a network of your own)"
+"""The help of `--trust`."""
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Errors of a full disk."""
 
@@ -83,6 +78,20 @@ def _reader_has_ended() -> bool:
         return False
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return True
+
+
+def tool_parser(file: str, about: str | None, *, add_help: bool = True) -> argparse.ArgumentParser:
+    """Return the parser of a tool, whose help ends with its examples.
+
+    Args:
+        file: of the tool.
+        about: its docstring.
+        add_help: whether it answers `--help` itself, see `argparse`.
+    """
+    return argparse.ArgumentParser(
+        description=about, epilog=examples_text(Path(file).stem, sys.argv[0]), add_help=add_help,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
 
 
 def add_words(parser: argparse.ArgumentParser, what: str, about: str) -> None:
@@ -192,9 +201,8 @@ def _message(error: Exception) -> str | None:
             return f"{error.filename}: {error.strerror}"
         case OSError() if error.errno in NO_SPACE:
             return f"{error.strerror}: make room and give the same command again"
-        case ModuleNotFoundError() if error.name in EXTRAS:
-            extra = EXTRAS[error.name]
-            return f"{error.name} is not installed: pip install 'stn_action[{extra}]'"
+        case ModuleNotFoundError():
+            return missing_extra(error)
         case ImportError() if "libGL" in str(error) or "libgthread" in str(error):
             return (
                 f"OpenCV cannot be loaded ({error}): install the system libraries it needs "

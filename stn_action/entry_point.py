@@ -34,6 +34,7 @@ TOOLS = {
     "preview": ("preview", "draw the input of a network"),
     "sample": ("make_sample", "generate the sample data set"),
     "demo": ("demo", "run everything in minutes"),
+    "doctor": ("doctor", "check the installation"),
 }
 """Verb to the tool that does it, and what it does."""
 CHECKOUT = Path(__file__).parents[1]

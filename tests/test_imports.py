@@ -46,14 +46,14 @@ def test_the_public_names_are_those_that_a_type_checker_sees():
     tree = ast.parse((ROOT / "stn_action/__init__.py").read_text())
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     seen = {
-        alias.name: f"stn_action.{statement.module.removeprefix('stn_action.')}"
+        alias.asname or alias.name: (statement.module, alias.name)
         for statement in block.body
         if isinstance(statement, ast.ImportFrom) and statement.module
         for alias in statement.names
     }
     assert sorted(seen) == sorted(stn_action.__all__)
-    for name, module in seen.items():
-        assert getattr(stn_action, name) is getattr(import_module(module), name)
+    for name, (module, inside) in seen.items():
+        assert getattr(stn_action, name) is getattr(import_module(module), inside)
     assert set(stn_action.__all__) <= set(dir(stn_action))
     with pytest.raises(AttributeError, match=r"module 'stn_action' has no attribute 'Heads'"):
         _ = stn_action.Heads  # pyright: ignore[reportAttributeAccessIssue]

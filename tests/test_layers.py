@@ -14,7 +14,8 @@ PAGE = PACKAGE.parent / "docs/architecture.md"
 CHOICES = "choices"
 """Stands for the files `*_choices.py`, which hold names and import nothing but `typing`."""
 BELOW: list[set[str]] = [
-    {"errors", "checksum", CHOICES},
+    {"errors", "checksum", "tool_examples", CHOICES},
+    {"extras", "user_code"},
     {"disk", "launch"},
     {"torch_file"},
     {"batch", "cli", "progress", "distributed", "weights", "workers"},

@@ -5,11 +5,10 @@ their frames, rate, size, checksum and damage. The same command continues an int
 runs decode only files that have changed.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_words, add_workers, ends_cleanly, user_path
+from stn_action.cli import add_words, add_workers, ends_cleanly, tool_parser, user_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,9 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def check(arguments: Sequence[str] | None) -> list[str]:
     """Parse arguments, then check; return the names of broken videos if --strict is given."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     add_words(parser, "CONFIG_OR_FOLDER", "a YAML file or a folder of videos")
     parser.add_argument("--out", type=user_path, required=True, help="the table to write")
     add_workers(parser)

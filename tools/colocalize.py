@@ -6,19 +6,16 @@ activations are compared, which is trained first, or given by --embedding. Ends 
 results.json and an image for each class; the same command goes on where it was interrupted.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_words, ends_cleanly, user_path
+from stn_action.cli import add_words, ends_cleanly, tool_parser, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then train all classes that are missing."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     add = parser.add_argument
     add_words(parser, "CONFIG", "YAML file, see configs/paper/colocalization.yaml")
     add("--out", type=user_path, required=True, help="folder of all results")

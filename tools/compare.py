@@ -5,20 +5,17 @@ table. Finished runs are not repeated. With --sweep KEY=V1,V2 all arms are train
 and a chart is drawn; --reference KEY=VALUE adds one more setting beside the sweep.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_words, ends_processes_cleanly, user_path
+from stn_action.cli import add_words, ends_processes_cleanly, tool_parser, user_path
 from stn_action.launch import is_main_process
 
 
 @ends_processes_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then train and compare."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     add_words(parser, "CONFIG", "YAML file, see configs/")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
     parser.add_argument("--out", type=user_path, required=True, help="folder for all runs")

@@ -5,11 +5,10 @@ data.people, or another format with --to. With --videos only boxes of these vide
 their names. AVA's samples: data/ava --from ava_samples --videos configs/ava_st.yaml.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import ends_cleanly, finite_number, frame_size, user_path
+from stn_action.cli import ends_cleanly, finite_number, frame_size, tool_parser, user_path
 
 
 @ends_cleanly
@@ -17,9 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then convert."""
     from stn_action.jobs.convert_people import READABLE, WRITABLE
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     parser.add_argument("source", type=user_path, metavar="SOURCE", help="file or folder to read")
     parser.add_argument("--from", dest="kind", choices=READABLE, required=True)
     parser.add_argument("--to", choices=WRITABLE, default="sqlite")

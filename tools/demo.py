@@ -1,18 +1,17 @@
 """Run everything in minutes: sample data, three arms, images, a table. `make demo` runs it."""
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import ends_cleanly, tool_parser, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then run everything."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__file__, __doc__)
     parser.add_argument("--config", type=user_path, default="configs/sample_st.yaml")
     parser.add_argument("--out", type=user_path, default=Path("runs/demo"))
     parser.add_argument("--seed", type=int, default=0)
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clear(options.out)
     results = run_arms(config, [options.seed], options.out, command=command_line())
     checkpoint = options.out / f"heads_seed{options.seed}" / "last.pt"
-    predictor = Predictor.load(checkpoint, own_files=True)
+    predictor = Predictor.load(checkpoint, own_files=True, trust=True)  # trained just now
     videos = pick_evenly(videos_named(["test"], predictor.config), 6)
     for _, files in visualize(predictor, videos, options.out / "images"):
         for file in files:

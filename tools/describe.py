@@ -7,20 +7,17 @@ what a cell depends on as far as the clip goes, and `near` the share of its grad
 the clip's height and width around it.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import ends_cleanly
+from stn_action.cli import ends_cleanly, tool_parser
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     parser.add_argument("backbone", metavar="BACKBONE", help="library/model, as model.backbone")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="of a configuration")
     parser.add_argument("--json", action="store_true", help="print JSON")

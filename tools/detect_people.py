@@ -5,19 +5,16 @@ an interrupted run and processes changed videos again. With --merge, files from 
 become one: python tools/detect_people.py --merge A B --out people.sqlite.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_workers, ends_cleanly, user_path
+from stn_action.cli import add_workers, ends_cleanly, tool_parser, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then detect or merge."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     parser.add_argument("words", nargs="*", metavar="CONFIG_OR_FOLDER | key=value")
     parser.add_argument("--out", type=user_path, required=True, help="the people file (SQLite)")
     parser.add_argument(

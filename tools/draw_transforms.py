@@ -1,6 +1,5 @@
 """Draw the effect of each family of transforms: python tools/draw_transforms.py VIDEO --out DIR."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import ends_cleanly, tool_parser, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, read a short clip, draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__file__, __doc__)
     parser.add_argument("video", nargs="?", metavar="VIDEO", help="default: a generated clip")
     parser.add_argument("--frame", type=int, help="its number, from 0 (default: the middle)")
     parser.add_argument("--height", type=int, default=300, help="of frames, pixels (default: 300)")

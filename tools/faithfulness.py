@@ -6,21 +6,19 @@ highest activation and of a random rectangle, all of one area, are replaced by t
 color, and then all others. Table, numbers and the values of every video are written to a folder.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import TRUST, ends_cleanly, tool_parser, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then measure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     parser.add_argument("run", type=user_path, metavar="RUN", help="last.pt or best.pt; folder")
     parser.add_argument("--out", type=user_path, help="folder (default: RUN/faithfulness)")
+    parser.add_argument("--trust", action="store_true", help=TRUST)
     parser.add_argument(
         "--area", type=float, metavar="SHARE", help="of the frame to mask (default: the heads' own)"
     )
@@ -44,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = run_faithfulness(
         options.run, next(iter(files), None), overrides, options.out,
         area=options.area, explained=options.explain, at=options.at, console=Console(stderr=True),
+        trust=options.trust,
     )  # fmt: skip
     print("\n".join(lines))
 

@@ -5,19 +5,16 @@ them), or a CSV file with the columns path and label. Its videos are looked at, 
 is written with values that fit them, each with its reason. The commands that follow are printed.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import ends_cleanly, tool_parser, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then look at the videos and write the file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     parser.add_argument("videos", type=user_path, metavar="MY_VIDEOS", help="a folder or CSV file")
     parser.add_argument(
         "--out", type=user_path, help="the file to write (default: MY_VIDEOS.yaml, here)"

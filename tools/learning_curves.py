@@ -3,19 +3,16 @@
 Each RUN is the folder of a tools/probe.py that differs from the others in --per-class alone.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import ends_cleanly, tool_parser, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then draw."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     parser.add_argument("runs", type=user_path, nargs="+", metavar="RUN", help="folder of a probe")
     parser.add_argument("--title", default="", help="above the chart")
     parser.add_argument("--out", type=user_path, required=True, help="PNG file, an SVG beside it")

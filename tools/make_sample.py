@@ -4,21 +4,18 @@ With --figure-share people are smaller in larger frames. With --region-share, th
 a sign of this share of the frame decides among four classes, beside up to three signs that do not.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from stn_action.cli import add_workers, ends_cleanly, user_path
+from stn_action.cli import add_workers, ends_cleanly, tool_parser, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then generate."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     add = parser.add_argument
     out = Path("data/sample")
     add("--out", type=user_path, default=out, help="folder (default: data/sample)")

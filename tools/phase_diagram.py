@@ -4,12 +4,11 @@ Generates data for every size of the deciding region, number of distractors and 
 and trains all read-outs. Ends with a table and a chart; the same command continues a run.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
 
-from stn_action.cli import add_words, ends_cleanly, user_path, worker_count
+from stn_action.cli import add_words, ends_cleanly, tool_parser, user_path, worker_count
 
 REGIONS = tuple(Fraction(1, share) for share in (4, 9, 25, 100))
 READOUTS = "mean,tiles,attention,saliency,windows"
@@ -18,9 +17,7 @@ READOUTS = "mean,tiles,attention,saliency,windows"
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then run all cells that are missing."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     add = parser.add_argument
     add_words(parser, "CONFIG", "YAML file, see configs/phase.yaml")
     add("--out", type=user_path, required=True, help="folder of all results")

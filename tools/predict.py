@@ -4,12 +4,11 @@ With --out, who does what when in one long video, a camera (its number), a netwo
 or a pipe (-): python tools/predict.py --checkpoint P VIDEO --people DETECTOR --out DIR.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
 
-from stn_action.cli import ends_cleanly, finite_number, user_path
+from stn_action.cli import TRUST, ends_cleanly, finite_number, tool_parser, user_path
 
 KINDS = "torchvision:NAME[=WEIGHTS] | onnx:PATH[@SIDE] | python:MODULE:NAME"
 
@@ -17,12 +16,11 @@ KINDS = "torchvision:NAME[=WEIGHTS] | onnx:PATH[@SIDE] | python:MODULE:NAME"
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then predict."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     add = parser.add_argument
     add("--checkpoint", type=user_path, required=True, help="last.pt or best.pt of a run")
     add("--top", type=int, default=3, help="classes to print (default: 3)")
+    add("--trust", action="store_true", help=TRUST)
     add("--json", action="store_true", help="print one JSON object per line")
     add("videos", nargs="+", metavar="VIDEO", help="videos, or folders of videos")
     add = parser.add_argument_group("timeline").add_argument
@@ -48,10 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if timeline:
         numbers = options.every, options.tracker, options.detect_every
         plan = TimelinePlan(options.people, *numbers, make_mp4=not options.no_mp4)
-        tell = partial(print, flush=True)
-        return write_timeline(options.checkpoint, *words, options.out, plan, tell=tell)
-    notes = partial(print, file=sys.stderr)
-    for line in class_lines(options.checkpoint, *words, options.top, notes, as_json=options.json):
+        given, tell = (*words, options.out, plan), partial(print, flush=True)
+        return write_timeline(options.checkpoint, *given, tell=tell, trust=options.trust)
+    given = options.checkpoint, *words, options.top, partial(print, file=sys.stderr)
+    for line in class_lines(*given, as_json=options.json, trust=options.trust):
         print(line)
     return None
 

@@ -5,12 +5,11 @@ unpacks it and checks it against the official lists. The same command continues.
 0 if everything is there, 1 if something is missing, 2 after a mistake.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import ends_cleanly, tool_parser, user_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,9 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def prepare(arguments: Sequence[str] | None) -> bool:
     """Parse arguments, then prepare; return whether everything is there."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     parser.add_argument("name", nargs="?", metavar="NAME", help="data set, as in --list")
     parser.add_argument("--root", type=user_path, help="its folder (default: data/NAME)")
     parser.add_argument("--list", action="store_true", help="print a table of the data sets")

@@ -5,19 +5,16 @@ loosened box and the crop, and below them the clips that training or testing get
 class folders the settings of configs/own_videos.yaml are shown, and those given as key=value.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_words, ends_cleanly, user_path
+from stn_action.cli import add_words, ends_cleanly, tool_parser, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then draw."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     add_words(parser, "CONFIG_OR_FOLDER", "a YAML file or a folder of class folders")
     parser.add_argument("--out", type=user_path, required=True, help="folder for the images")
     parser.add_argument(

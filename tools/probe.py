@@ -5,19 +5,23 @@ rate, with every seed, on every fold. Ends with a table, a chart and results.jso
 is not repeated. --variant NAME:key=value,... adds an arm with other settings of model.focus.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_words, ends_cleanly, number_list, user_path, worker_count
+from stn_action.cli import (
+    add_words,
+    ends_cleanly,
+    number_list,
+    tool_parser,
+    user_path,
+    worker_count,
+)
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then train the grid."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     add_words(parser, "CONFIG", "YAML file, see configs/")
     every = "mean,tiles,max,foreground,saliency,attention,windows"
     parser.add_argument("--readouts", default=every, help=f"(default: {every})")

@@ -6,24 +6,27 @@ also cropped to the people and a margin. The same command continues an interrupt
 with data.root=DIR.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_words, add_workers, ends_cleanly, finite_number, user_path
+from stn_action.cli import (
+    add_words,
+    add_workers,
+    ends_cleanly,
+    finite_number,
+    tool_parser,
+    user_path,
+)
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then re-encode."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__file__, __doc__)
     add_words(parser, "CONFIG_OR_FOLDER", "a YAML file or a folder of videos")
     parser.add_argument("--out", type=user_path, required=True, help="folder of the copy")
-    parser.add_argument(
-        "--short-side", type=int, default=256, help="maximum, in pixels (default: 256)"
-    )
+    add = parser.add_argument
+    add("--short-side", type=int, default=256, help="maximum, in pixels (default: 256)")
     boxes = parser.add_mutually_exclusive_group()
     boxes.add_argument(
         "--people", type=user_path, help="people file or CSV folder: boxes to rewrite"
@@ -32,9 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--margin", type=finite_number, default=0.5, help="share added on each side (default: 0.5)"
     )
-    parser.add_argument(
-        "--crf", type=int, default=18, help="H.264 quality, lower is better (default: 18)"
-    )
+    add("--crf", type=int, default=18, help="H.264 quality, lower is better (default: 18)")
     add_workers(parser)
     options = parser.parse_intermixed_args(arguments)
     if not 0 <= options.crf <= 51:

@@ -5,7 +5,6 @@ SUBJECT --help lists the options. The exit status is 1 if there was a fault; the
 continues a run that was stopped.
 """
 
-import argparse
 import importlib
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from stn_action.cli import ends_cleanly
+from stn_action.cli import ends_cleanly, tool_parser
 
 SUBJECTS = ("kill", "damage", "disk", "processes")
 
@@ -27,11 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def stress(arguments: Sequence[str] | None) -> list[str]:
     """Parse arguments, then run one file of stress/; return the names of trials with faults."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        add_help=len(arguments) < 2,
-    )
+    parser = tool_parser(__file__, __doc__, add_help=len(arguments) < 2)
     parser.add_argument("subject", choices=SUBJECTS)
     options, rest = parser.parse_known_args(arguments)
     outcomes = importlib.import_module(f"stress.{options.subject}").main(rest)

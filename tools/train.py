@@ -1,17 +1,16 @@
 """Train by a configuration: python tools/train.py configs/ucf101_st.yaml [key=value ...]."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from stn_action.cli import add_words, ends_processes_cleanly
+from stn_action.cli import add_words, ends_processes_cleanly, tool_parser
 from stn_action.launch import is_main_process
 
 
 @ends_processes_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then train; heavy imports wait until the arguments are valid."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__file__, __doc__)
     add_words(parser, "CONFIG", "YAML file, see configs/")
     parser.add_argument(
         "--resume", action="store_true", help="go on with the run in train.output_dir"
@@ -27,12 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if is_main_process():
             print(to_yaml(config), end="")
         return
+    from stn_action.runs.experiment import train_configured
     from stn_action.runs.folder import command_line
-    from stn_action.runs.folds import train_folds
-    from stn_action.runs.train import train
 
-    run = train_folds if config.data.fold == "all" else train
-    run(config, command=command_line(), resume=options.resume)
+    train_configured(config, command=command_line(), resume=options.resume)
 
 
 if __name__ == "__main__":

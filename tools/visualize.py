@@ -1,17 +1,16 @@
 """Draw the windows of heads: python tools/visualize.py --checkpoint P VIDEO_OR_PART --out DIR."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import TRUST, ends_cleanly, tool_parser, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__file__, __doc__)
     parser.add_argument(
         "--checkpoint", type=user_path, required=True, help="last.pt or best.pt of a run"
     )
@@ -20,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--limit", type=int, default=12, help="maximum number of videos (default: 12)"
     )
     parser.add_argument("--no-mp4", action="store_true", help="write images only, no videos")
+    parser.add_argument("--trust", action="store_true", help=TRUST)
     parser.add_argument(
         "--only", action="append", metavar="NAME", help="a video to draw, by name; may be repeated"
     )
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = attention_lines(
         options.checkpoint, names, settings, options.out, partial(print, file=sys.stderr),
         limit=options.limit, only=options.only or (), make_mp4=not options.no_mp4,
-        figure_frames=options.frames if options.figure else 0,
+        figure_frames=options.frames if options.figure else 0, trust=options.trust,
     )  # fmt: skip
     for line in lines:
         print(line)

@@ -1,18 +1,17 @@
 """Write configs/schema.json, docs/configuration.md and docs/data.md from what the code declares."""
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stn_action.cli import ends_cleanly, user_path
+from stn_action.cli import ends_cleanly, tool_parser, user_path
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__file__, __doc__)
     parser.add_argument(
         "--root",
         type=user_path,

@@ -1,6 +1,6 @@
 """Merging YAML files and overrides into settings that know their sources."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from stn_action.errors import InputError
 MAX_BYTES = 2**18
 """A configuration has a few thousand."""
 Tree = dict[str, Any]
+Overrides = Sequence[str] | Mapping[str, Any]
+"""Of a command line, `key.sub=value`; or of Python, values by dotted key."""
 
 
 class Settings:
@@ -90,17 +92,48 @@ def read_layers(path: Path) -> list[tuple[str, Tree]]:
 
 
 def settings_from(
-    layers: Sequence[tuple[str, Tree]], overrides: Sequence[str], schema: type[BaseModel]
+    layers: Sequence[tuple[str, Tree]], overrides: Overrides, schema: type[BaseModel]
 ) -> Settings:
     """Merge layers, then overrides; messages name the last layer where no source is known."""
     main = layers[-1][0] if layers else "configuration"
     settings = Settings(main)
     for source, tree in layers:
         settings.overlay(expand_short_forms(tree, schema), source, opener=main)
-    for text in overrides:
-        tree = expand_short_forms(override_of(text, schema), schema)
-        settings.overlay(tree, source_of_override(text))
+    if isinstance(overrides, Mapping):
+        given = [python_override(key, value) for key, value in overrides.items()]
+    else:
+        given = [(override_of(text, schema), source_of_override(text)) for text in overrides]
+    for tree, source in given:
+        settings.overlay(expand_short_forms(tree, schema), source)
     return settings
+
+
+def python_override(key: str, value: Any) -> tuple[Tree, str]:
+    """Return nested settings of a dotted key and a value of Python, and its name in messages.
+
+    Raises:
+        InputError: the key is no text, or a part of it is empty.
+
+    >>> python_override("optim.lr", 0.01)
+    ({'optim': {'lr': 0.01}}, 'override optim.lr=0.01')
+    """
+    names = key.split(".") if isinstance(key, str) else [""]
+    if not all(names):
+        raise InputError(f"override {shown(key)}: expected a dotted key, as in 'optim.lr'")
+    source = f"override {key}={shown(value, 200) if isinstance(value, str) else value}"
+    tree: Any = plain_values(value)
+    for name in reversed(names):
+        tree = {name: tree}
+    return tree, source[:300]
+
+
+def plain_values(value: Any) -> Any:
+    """Return a value as a YAML file gives it: paths as text, tuples as lists, mappings as dicts."""
+    if isinstance(value, Mapping):
+        return {name: plain_values(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_values(inner) for inner in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def override_of(text: str, schema: type[BaseModel]) -> Tree:

@@ -5,7 +5,6 @@ one) and `key.sub=value` overrides from the command line. Each setting is docume
 declaration, which also gives its type and range; unknown keys and values out of range are errors.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +12,14 @@ from pydantic import ValidationError, model_validator
 
 from stn_action.config.data_schema import DataConfig
 from stn_action.config.explanation import explain
-from stn_action.config.files import Settings, Tree, check_tree, read_layers, settings_from
+from stn_action.config.files import (
+    Overrides,
+    Settings,
+    Tree,
+    check_tree,
+    read_layers,
+    settings_from,
+)
 from stn_action.config.model_schema import ModelConfig
 from stn_action.config.shipped_files import config_file
 from stn_action.config.train_schema import OptimConfig, TrainConfig
@@ -211,12 +217,12 @@ class Config(Section):
         return self
 
 
-def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
+def load_config(path: str | Path | None, overrides: Overrides = ()) -> Config:
     """Load the configuration of a YAML file, its bases and `key.sub=value` overrides.
 
     Args:
         path: the file, or the name of a shipped one (see `shipped_files`); None: overrides only.
-        overrides: applied in order; each value is read as the declared type of its key.
+        overrides: applied in order; the value in a text is read as the declared type of its key.
 
     Raises:
         InputError: a file or setting is wrong; the message names the file or override, the dotted
@@ -226,7 +232,7 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Confi
     return _validated(settings_from(layers, overrides, Config))
 
 
-def config_from_dict(tree: Tree, source: str, overrides: Sequence[str] = ()) -> Config:
+def config_from_dict(tree: Tree, source: str, overrides: Overrides = ()) -> Config:
     """Build the configuration from nested settings, e.g. those in a checkpoint.
 
     Args:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -101,7 +102,7 @@ def train_folds(
         for line in [*result.lines(), written_line(folder, "test", result.scores)]:
             console.print(line, markup=False)
         strategy.wait()
-        return result
+        return replace(result, folder=folder)
 
 
 def _check_same(folder: Path, config: Config) -> None:

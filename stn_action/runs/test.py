@@ -56,6 +56,8 @@ class TestResult:
     """Of the top-1 accuracy, where several folds are pooled."""
     errors: ErrorAnalysis | None = None
     """What the scores mean; None: there is no analysis of several positions."""
+    folder: Path | None = None
+    """The folder of the run that ended with this test."""
 
     __test__ = False
 

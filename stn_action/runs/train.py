@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -98,7 +99,7 @@ def train(
         ]:  # fmt: skip
             console.print(line, markup=False)
         strategy.wait()  # what the main process wrote is there for all
-        return result
+        return replace(result, folder=folder)
 
 
 def _check_patience(config: Config, listing: Listing) -> None:
