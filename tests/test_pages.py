@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from stn_action.config.schema import load_config
+from tests.tiny import tiny_settings, write_config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,7 +55,8 @@ def run_examples(page: str) -> dict[str, object]:
 
 @pytest.fixture
 def beside_a_demo_run(tiny_run, tiny_data, tmp_path, monkeypatch):
-    """A folder with the checkpoint that `make demo` writes, and a video."""
+    """A folder with the checkpoint that `make demo` writes, a video, and a configuration."""
+    write_config(tmp_path / "MY_VIDEOS.yaml", tiny_settings(tiny_data))
     (tmp_path / "runs/demo/heads_seed0").mkdir(parents=True)
     shutil.copy(tiny_run.folder / "last.pt", tmp_path / "runs/demo/heads_seed0")
     shutil.copy(tiny_data / "test/left/0.mp4", tmp_path / "video.mp4")
@@ -65,6 +67,7 @@ def beside_a_demo_run(tiny_run, tiny_data, tmp_path, monkeypatch):
 def test_the_python_examples_of_the_readme_run_as_written():
     names = run_examples("README.md")
     assert names["scores"].shape == (8, 10)
+    assert names["result"].checkpoint.exists()
     assert names["prediction"].logits.shape == (2, 101)
     assert names["prediction"].focus[0].theta.shape == (2, 4, 1, 2, 3)
     assert names["predictor"].predict("video.mp4").probabilities.shape == (3,)
