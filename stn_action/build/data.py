@@ -37,10 +37,10 @@ def load_listing(config: Config) -> Listing:
     Raises:
         InputError: the data or the person boxes are missing, or not what they should be.
     """
-    source = ClipSource(
-        VideoTable(), crop_of(config), people=people_of(config), tubes=tubes_of(config)
-    )
-    return with_people(read_listing(config), config, source)
+    listing = read_listing(config)  # first: without videos no boxes are missed
+    people = people_of(config)
+    source = ClipSource(VideoTable(), crop_of(config), people=people, tubes=tubes_of(config))
+    return with_people(listing, config, source)
 
 
 def open_data(config: Config) -> tuple[Listing, ClipSource]:

@@ -88,9 +88,11 @@ def test_every_nth_frame_is_looked_at_and_boxes_lie_inside(tmp_path):
     detector = Wide()
     with open_video(path) as reader:
         found = list(detect_frames(reader, detector, every=4, batch_size=3))
-    assert [index for index, _ in found] == [0, 4, 8, 12, 16]
+    assert [one.frame for one in found] == [0, 4, 8, 12, 16]
     assert detector.seen == 5
-    assert all(one.boxes.tolist() == [[0, 0, 240, 120]] for _, one in found)
+    assert all(
+        one.boxes.tolist() == [[0, 0, 240, 120]] for one in [frame.detections for frame in found]
+    )
 
 
 def test_batches_change_nothing(tmp_path):
