@@ -47,7 +47,7 @@ class Chance(NamedTuple):
                 "that is right: the result shows nothing"
             )
         p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.2g}"
-        word = "better" if self.is_beaten else "NO BETTER"
+        word = "better" if self.is_beaten else "NOT SHOWN BETTER"
         remedy = "; look at the crops (preview), train longer or on more videos"
         return (
             f"{word} than chance: {self.correct} of {self.videos} right, always answering "

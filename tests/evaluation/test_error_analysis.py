@@ -64,8 +64,8 @@ def test_a_result_that_chance_explains_is_called_so():
     assert found.chance[:4] == (4, 7, "bend", 3)
     assert found.chance.p == pytest.approx(binomial_tail(4, 7, 3 / 7))
     assert found.lines()[0] == (
-        "NO BETTER than chance: 4 of 7 right, always answering bend is right for 3 (exact binomial "
-        "test, p = 0.35); look at the crops (preview), train longer or on more videos"
+        "NOT SHOWN BETTER than chance: 4 of 7 right, always answering bend is right for 3 (exact "
+        "binomial test, p = 0.35); look at the crops (preview), train longer or on more videos"
     )
 
 
