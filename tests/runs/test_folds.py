@@ -61,6 +61,7 @@ def test_folds_go_on_where_they_were_interrupted(config, tmp_path):
     assert again.numbers() == result.numbers()
 
 
+@pytest.mark.slow  # those below are killed and go on in the default suite
 def test_folds_that_were_killed_before_any_saved_its_state_start_cleanly(config, tmp_path):
     result = train_folds(config, **QUIET)
     for fold in (tmp_path / "run").glob("fold_*"):
