@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.manifest import MB, proc_kilobytes
+from benchmarks.manifest import MB
+from benchmarks.timing import proc_kilobytes
 from stn_action.data.datasets.csv_file import list_csv
 from stn_action.data.datasets.dataset_table import DATASETS
 from stn_action.data.listing import Listing

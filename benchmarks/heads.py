@@ -13,7 +13,6 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import NamedTuple, cast
 
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.timing import interleaved, ratios
+from benchmarks.timing import interleaved, proc_kilobytes, ratios
 from stn_action.models.backbones.backbone_table import build_backbone
 from stn_action.models.model_choices import READOUTS, Glimpse, ReadoutName
 from stn_action.models.network import FocusedNetwork
@@ -139,16 +138,8 @@ def _peak(options: argparse.Namespace) -> int:
     step = _step(network, clips, torch.zeros(options.batch, dtype=torch.long))
     step()
     step()
-    return _most_memory() // 1024
-
-
-def _most_memory() -> int:
-    """Kilobytes that this process has held at most.
-
-    Not of `getrusage`, which on Linux counts what the process that started this one held.
-    """
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    # not of getrusage, which on Linux counts what the process that started this one held
+    return proc_kilobytes("status", "VmHWM") // 1024
 
 
 def _peak_of(name: str, glimpse: str, heads: int, batch: int) -> str:

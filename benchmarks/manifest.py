@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.timing import proc_kilobytes
 from stn_action.data.manifest import Entry, Manifest, to_line, write_manifest
 from stn_action.data.video_table import Video, VideoTable
 
@@ -115,14 +116,6 @@ def _private() -> tuple[int, int]:
     return proc_kilobytes("smaps_rollup", "Private_Dirty"), proc_kilobytes(
         "smaps_rollup", "Private_Clean"
     )
-
-
-def proc_kilobytes(file: str, field: str) -> int:
-    """Return a number of kilobytes from a file of `/proc/self`."""
-    for line in Path(f"/proc/self/{file}").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1])
-    raise KeyError(field)
 
 
 def _name(index: int) -> str:

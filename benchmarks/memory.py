@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.timing import proc_kilobytes
 from stn_action.data.clips import TestClips
 from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.source import ClipSource
@@ -73,15 +74,10 @@ def _measure(path: Path, num_clips: int, num_crops: int, num_frames: int) -> tup
     samples, _ = dataset[0]
     seconds = time.perf_counter() - start
     assert len(samples) == num_clips * num_crops
-    return (_kibibytes("VmHWM") - before) / KIBIBYTES_IN_MEGABYTE, seconds
+    return (proc_kilobytes("status", "VmHWM") - before) / KIBIBYTES_IN_MEGABYTE, seconds
 
 
 def _reset_peak() -> int:
     """Let Linux count this process's peak memory anew; return the memory it has now, KiB."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _kibibytes("VmRSS")
-
-
-def _kibibytes(name: str) -> int:
-    text = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(text.partition(f"{name}:")[2].split()[0])
+    return proc_kilobytes("status", "VmRSS")

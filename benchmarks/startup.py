@@ -23,6 +23,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.timing import proc_kilobytes
+
 CLASSES, TESTED, IN_FOLDER, LINKS = 700, 20, 1000, 50_000
 """Classes; every how manieth video is a test video; videos of a folder; links of a file."""
 FRAMES, SIZE_HW = 16, (48, 64)
@@ -120,7 +122,7 @@ def measured(root: Path, workers: int) -> dict:
     start, steps = time.perf_counter(), []
 
     def note() -> None:
-        kilobytes = _proc_kilobytes("self/status", "VmHWM")
+        kilobytes = proc_kilobytes("status", "VmHWM")
         steps.append((time.perf_counter() - start, time.process_time(), kilobytes))
 
     from stn_action.build.data import open_data, training_dataset, training_loader
@@ -147,13 +149,6 @@ def measured(root: Path, workers: int) -> dict:
     note()
     next(batches)
     note()
-    processes = [child.pid for child in multiprocessing.active_children()]
-    own = [_proc_kilobytes(f"{pid}/smaps_rollup", "Private_Dirty") for pid in processes]
+    processes = [str(child.pid) for child in multiprocessing.active_children()]
+    own = [proc_kilobytes("smaps_rollup", "Private_Dirty", pid) for pid in processes]
     return {"videos": len(listing.all_videos), "steps": steps, "own": own}
-
-
-def _proc_kilobytes(file: str, field: str) -> int:
-    for line in (Path("/proc") / file).read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1])
-    raise KeyError(field)

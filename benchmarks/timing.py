@@ -1,10 +1,11 @@
-"""Time several variants: medians of interleaved repeats."""
+"""Time several variants, by medians of interleaved repeats, and read the memory of a process."""
 
 import ctypes
 import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -68,3 +69,11 @@ def ratios(runs: Sequence[Taken], base: Sequence[Taken]) -> tuple[str, str]:
         for place in range(2)
     )
     return f"{clock:.3f}", f"{processor:.3f}"
+
+
+def proc_kilobytes(file: str, field: str, process: int | str = "self") -> int:
+    """Return a number of kilobytes from a file of `/proc` about a process, by default this one."""
+    for line in Path(f"/proc/{process}/{file}").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1])
+    raise KeyError(field)

@@ -21,11 +21,6 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "transforms.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-COMMANDS = [
-    line.split("#")[0].strip()
-    for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.splitlines()
-]
 ROWS = {
     cells[0].split("`")[1]: cells
     for line in re.findall(r"^\| \[(.*)\|$", PAGE, re.MULTILINE)
@@ -66,22 +61,6 @@ def test_the_bounds_are_those_of_the_families():
     assert [float(number) for number in told.groups()] == [
         family.scale, family.min_scale, family.max_scale,
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_names_a_tool_and_options_that_exist(command):
-    _, tool, *arguments = shlex.split(command)
-    source = (ROOT / tool).read_text(encoding="utf-8")
-    for option in (argument for argument in arguments if argument.startswith("--")):
-        assert f'"{option}"' in source, f"{tool} has no {option}"
-
-
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)]+)\)", PAGE))))
-def test_every_link_leads_somewhere(link):
-    file, _, heading = link.partition("#")
-    target = DOCS / file if file else DOCS / "transforms.md"
-    assert target.exists()
-    assert not heading or f"\n## {heading}\n" in target.read_text(encoding="utf-8")
 
 
 PROCESSES = (DOCS / "processes.md").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ PAGES = {
             f"docs/{name}.md"
             for name in (
                 "plug", "people", "videos", "training", "predict", "layouts", "looking", "timeline",
-                "probe",
+                "probe", "transforms",
             )
         ),
     )

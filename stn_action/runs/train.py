@@ -103,7 +103,7 @@ def train(
 
 
 def _check_patience(config: Config, listing: Listing) -> None:
-    """Check that there are videos which may end a training.
+    """Check that early stopping has validation videos to decide by.
 
     Raises:
         InputError: there are none.

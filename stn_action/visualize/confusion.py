@@ -138,7 +138,7 @@ def _recalls(counts: np.ndarray) -> list[str]:
 
 
 def _summary(counts: np.ndarray) -> str:
-    """Return the accuracy of all, and the mean recall of the classes that there are."""
+    """Return the accuracy over all videos, and the mean recall of the classes present."""
     total, right = counts.sum(), counts.trace()
     if not total:
         return "nothing was classified"
