@@ -34,7 +34,8 @@ BY_PIXELS = (
 )  # fmt: skip
 SMALL = (
     "--readouts", "", "--against", "zoom_small",
-    "--variant", f"zoom_small:{WINDOWS},window_gradient=map,max_scale=0.5,optim.relative_lr=1e-3",
+    "--variant",
+    f"zoom_small:{WINDOWS},window_gradient=map,start_scale=0.4,max_scale=0.5,optim.relative_lr=1e-3",
 )  # fmt: skip
 """Windows that are at most as large as the fixed one in the middle: only their place can pay."""
 PRECISION = "train.cache_precision=bf16"
