@@ -36,8 +36,11 @@ SMALL = (
     "--readouts", "", "--against", "zoom_small",
     "--variant",
     f"zoom_small:{WINDOWS},window_gradient=map,start_scale=0.4,max_scale=0.5,optim.relative_lr=1e-3",
+    "--variant", f"zoom_center:{WINDOWS},optim.relative_lr=0",
 )  # fmt: skip
-"""Windows that are at most as large as the fixed one in the middle: only their place can pay."""
+"""Windows that are at most as large as the fixed one in the middle: only their place can pay.
+
+The one in the middle runs beside it, so that they are paired by video."""
 PRECISION = "train.cache_precision=bf16"
 """Of the frozen trunk, in all grids: float32 takes more than twice the time."""
 SMALL_FIGURES = ("data.people=null", "data.crop.aspect=free")
