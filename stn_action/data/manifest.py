@@ -16,9 +16,12 @@ from zlib import crc32
 
 import numpy as np
 
+from stn_action.checksum import split_checksum
+from stn_action.data.index_file import IndexFile, index_path
 from stn_action.disk.atomic_file import replaced_file
 from stn_action.disk.regular_file import open_regular
 from stn_action.errors import InputError
+from stn_action.video.file_index import FileIndex
 
 ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
 REMEDY = "write it again with `python tools/check_videos.py CONFIG_OR_FOLDER --out {path}`"
@@ -124,6 +127,8 @@ class Manifest:
                 f"{self.path}: this manifest cannot be read ({error.strerror}); "
                 + REMEDY.format(path=self.path)
             ) from error
+        beside = index_path(self.path)
+        self._indices = IndexFile(beside) if beside.exists() else None
 
     @classmethod
     def open(cls, path: str | Path) -> "Manifest":
@@ -131,7 +136,8 @@ class Manifest:
 
         Raises:
             InputError: the file is missing, has another header, is cut off or damaged, a line has
-                too few or too many columns, or two lines have the same name.
+                too few or too many columns, or two lines have the same name; or the index beside
+                it is not one.
         """
         return cls(path)
 
@@ -160,6 +166,15 @@ class Manifest:
         """
         row = self._row_of(_cell(name))
         return None if row is None else self.entry(row)
+
+    def index_of(self, entry: Entry) -> FileIndex | None:
+        """Return what is known of the file of a video; None: it has to be read for it.
+
+        Raises:
+            InputError: what is known of it is damaged.
+        """
+        digest = split_checksum(entry.checksum)[0]
+        return None if self._indices is None or not digest else self._indices.find(digest)
 
     def line_of(self, name: str) -> bytes | None:
         """Return the line of a video in the file; None if there is none."""

@@ -18,6 +18,7 @@ from stn_action.person.person_choices import Select
 from stn_action.person.select import TubeChoice
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
+from stn_action.video.file_index import FileIndex
 from stn_action.video.reader import VideoError, VideoReader
 from stn_action.video.video_choices import MAX_PIXELS, Reader
 
@@ -136,8 +137,8 @@ class ClipSource:
                 not belong to it.
         """
         found = self.people_in(index)
-        num_frames = self._known_length(index, found)
-        with self._open(index, num_frames) as reader:
+        num_frames, known = self._known(index, found)
+        with self._open(index, num_frames, known) as reader:
             persons: tuple[Tube, ...] = ()
             if found is not None:
                 _require_in_video(found, len(reader))
@@ -155,7 +156,7 @@ class ClipSource:
         Raises:
             VideoError: as `read`.
         """
-        return self._open(index, self._known_length(index, self.people_in(index)))
+        return self._open(index, *self._known(index, self.people_in(index)))
 
     def _with(
         self, videos: VideoTable, scenes: Scenes | None, spans: Sequence[int | None] | None = None
@@ -166,18 +167,20 @@ class ClipSource:
             spans=spans,
         )  # fmt: skip
 
-    def _open(self, index: int, num_frames: int | None) -> VideoReader:
+    def _open(self, index: int, num_frames: int | None, known: FileIndex | None) -> VideoReader:
         video = self.videos[index]
         try:
-            return video.open(self.backend, num_frames=num_frames, max_pixels=self.max_pixels)
+            return video.open(
+                self.backend, num_frames=num_frames, max_pixels=self.max_pixels, known=known
+            )
         except OSError as error:
             raise VideoError(f"{video.path}: cannot be read ({error.strerror})") from error
 
-    def _known_length(self, index: int, found: VideoPeople | None) -> int | None:
-        """Return the length that a complete pass over this file has counted; None: there was none.
+    def _known(self, index: int, found: VideoPeople | None) -> tuple[int | None, FileIndex | None]:
+        """Return the length that a complete pass over this file has counted, and its index.
 
-        It is the manifest's, else the people file's. Boxes without a checksum come from other
-        tools, whose lengths are only compared.
+        None: there was none. The length is the manifest's, else the people file's. Boxes without a
+        checksum come from other tools, whose lengths are only compared.
         """
         video = self.videos[index]
         entry = self._entry(video)
@@ -189,7 +192,15 @@ class ClipSource:
             length = found.num_frames
         if length is not None and length < 1:
             raise VideoError(f"{video.path}: has no frame that can be decoded, by the {known_by}")
-        return length
+        return length, self._index_of(video, entry)
+
+    def _index_of(self, video: Video, entry: Entry | None) -> FileIndex | None:
+        if self.manifest is None or entry is None:
+            return None
+        try:
+            return self.manifest.index_of(entry)
+        except InputError as error:
+            raise VideoError(f"{video.path}: its index is damaged: {error}") from None
 
     def _entry(self, video: Video) -> Entry | None:
         if self.manifest is None:

@@ -28,6 +28,7 @@ from stn_action.data.video_columns import (
 )
 from stn_action.video.backend_table import open_video
 from stn_action.video.content import video_checksum, video_slice_label
+from stn_action.video.file_index import FileIndex
 from stn_action.video.reader import VideoReader
 from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS, Reader
 
@@ -83,6 +84,7 @@ class Video:
         *,
         num_frames: int | None = None,
         max_pixels: int | None = None,
+        known: FileIndex | None = None,
     ) -> VideoReader:
         """Open the file, or the slice of it, for reading: see `open_video`."""
         return open_video(
@@ -93,6 +95,7 @@ class Video:
             end_seconds=self.end_seconds,
             max_pixels=self.max_pixels if max_pixels is None else max_pixels,
             frames_fps=self.frames_fps,
+            known=known,
         )
 
     def checksum(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from stn_action.checksum import split_checksum
+from stn_action.data.index_file import IndexFile, index_path
 from stn_action.data.manifest import (
     HEADER,
     Entry,
@@ -18,7 +19,13 @@ from stn_action.data.manifest import (
 )
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
-from stn_action.jobs.inspection import REMARK, damage_of, entry_without_frames, inspect_video
+from stn_action.jobs.inspection import (
+    REMARK,
+    Inspection,
+    damage_of,
+    entry_without_frames,
+    inspect_video,
+)
 from stn_action.jobs.job_spec import JobSpec, JobSummary, list_few, run_job
 from stn_action.jobs.journal import Journal
 from stn_action.video.content import video_state
@@ -82,7 +89,7 @@ def check_videos(
     """
     old = _finished_before(out)
     with Journal(out.with_name(f"{out.name}.part"), HEADER) as journal:
-        known = _Known(journal, old)
+        known = _Known(journal, old, IndexFile.create(index_path(out)))
         spec = JobSpec("decoding", known.recorded, known.item, _inspect, known.record)
         job = run_job(spec, videos, workers=workers, console=console)
         missing = set(job.missing)
@@ -105,12 +112,11 @@ def check_videos(
 class _Known:
     """The entries of this run and of those before."""
 
-    def __init__(self, journal: Journal, old: Manifest | None) -> None:
+    def __init__(self, journal: Journal, old: Manifest | None, indices: IndexFile) -> None:
         source = f"{journal.path}: a broken line; delete the file and start again"
         self.fresh = {from_line(line, source=source).name: line for line in journal.lines}
         journal.lines.clear()
-        self.journal = journal
-        self.old = old
+        self.journal, self.old, self.indices = journal, old, indices
 
     def recorded(self, video: Video) -> bool | Failed:
         """Return whether the video's file is known: see `JobSpec.recorded`."""
@@ -123,13 +129,17 @@ class _Known:
         """Return the video and its entry: see `JobSpec.item`."""
         return video, self._entry(video)
 
-    def record(self, video: Video, result: Entry | Failed) -> Failed | None:
-        """Store an entry: see `JobSpec.record`."""
+    def record(self, video: Video, result: Inspection | Failed) -> Failed | None:
+        """Store what was found: see `JobSpec.record`."""
         if isinstance(result, Failed):
-            result = entry_without_frames(video, result.reason)
-        self.fresh[video.name] = to_line(result)
+            result = Inspection(entry_without_frames(video, result.reason))
+        entry, index = result
+        digest = split_checksum(entry.checksum)[0]
+        if digest and not self.indices.has(digest):
+            self.indices.add(digest, index)
+        self.fresh[video.name] = to_line(entry)
         self.journal.append(self.fresh[video.name])
-        return Failed(result.error) if result.error else None
+        return Failed(entry.error) if entry.error else None
 
     def line(self, name: str) -> bytes:
         """Return the line of a video in the manifest."""
@@ -143,7 +153,10 @@ class _Known:
         else:
             entry = None if self.old is None else self.old.find(video.name)
             entry = None if entry is None or entry.error else entry
-        if entry is None or split_checksum(entry.checksum)[1] != video.slice_label:
+        digest, label = split_checksum("" if entry is None else entry.checksum)
+        if entry is None or label != video.slice_label:
+            return None
+        if not entry.error and not self.indices.has(digest):  # of an earlier version
             return None
         other_rate = not entry.error and entry.fps != video.frames_fps
         return None if other_rate and video.path.is_dir() else entry
@@ -161,13 +174,13 @@ def _finished_before(out: Path) -> Manifest | None:
         ) from error
 
 
-def _inspect(item: Item) -> Entry:
+def _inspect(item: Item) -> Inspection:
     video, before = item
     try:
         state = video_state(video.path)
         same_size = before is not None and before.bytes == state.bytes
         if before is not None and same_size and before.checksum == video.checksum():
-            return replace(before, modified=state.modified)
+            return Inspection(replace(before, modified=state.modified))
     except OSError:
         pass  # the inspection reports it
     return inspect_video(video)

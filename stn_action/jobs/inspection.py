@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 from av.error import FFmpegError
@@ -19,7 +20,9 @@ from stn_action.video.container import (
     open_container,
 )
 from stn_action.video.content import video_state
+from stn_action.video.file_index import FileIndex
 from stn_action.video.frame_folder import FrameFolderReader
+from stn_action.video.indexing import FilePass
 from stn_action.video.orientation import Orientation, photo_orientation
 from stn_action.video.packets import TIMED_CODECS, TIMED_CONTAINERS
 from stn_action.video.reader import VideoReader
@@ -44,8 +47,16 @@ def damage_of(note: str) -> str:
     return "; ".join(part for part in note.split("; ") if not part.startswith(REMARK))
 
 
-def inspect_video(video: Video) -> Entry:
-    """Decode every frame of a video, one at a time, and return its entry.
+class Inspection(NamedTuple):
+    """What decoding a video has told."""
+
+    entry: Entry
+    packed_index: bytes | None = None
+    """Of its file, packed; None: only decoding from the start gives its frames."""
+
+
+def inspect_video(video: Video) -> Inspection:
+    """Decode every frame of a video, one at a time, and describe it.
 
     A file that cannot be read, or whose frames change their size, gives an entry with `error`; one
     that decodes in part an entry with the frames that decode and a `note`. A folder of frames is
@@ -55,15 +66,17 @@ def inspect_video(video: Video) -> Entry:
         state = video_state(video.path)
         digest = video.checksum()
     except OSError as error:
-        return entry_without_frames(video, f"the file cannot be read ({error.strerror})")
+        reason = f"the file cannot be read ({error.strerror})"
+        return Inspection(entry_without_frames(video, reason))
     about = {**state._asdict(), "checksum": digest}
     try:
         with video.open() as reader:
             return _describe(video, reader, about)
     except OSError as error:
-        return entry_without_frames(video, f"the file cannot be read ({error.strerror})", **about)
+        reason = f"the file cannot be read ({error.strerror})"
     except InputError as error:
-        return entry_without_frames(video, str(error).removeprefix(f"{video.path}: "), **about)
+        reason = str(error).removeprefix(f"{video.path}: ")
+    return Inspection(entry_without_frames(video, reason, **about))
 
 
 def entry_without_frames(
@@ -172,19 +185,18 @@ class _Pass:
         )
 
 
-def _describe(video: Video, reader: VideoReader, about: dict) -> Entry:
+def _describe(video: Video, reader: VideoReader, about: dict) -> Inspection:
     height, width = reader.size_hw
     known = {"fps": reader.fps, "width": width, "height": height, **about}
     if reader.backend == FrameFolderReader.backend:
-        return _describe_folder(video, reader, known)
+        return Inspection(_describe_folder(video, reader, known))
     if reader.backend != "pyav":
-        return Entry(
-            video.name, len(reader), rotation=0, codec="", note=f"read by {reader.backend}", **known
-        )
+        note = f"read by {reader.backend}"
+        return Inspection(Entry(video.name, len(reader), rotation=0, codec="", note=note, **known))
     if isinstance(reader, SliceReader):
         return _describe_slice(video, reader, known)
-    seen = _decode(video)
-    return Entry(
+    seen, index = _decode(video)
+    entry = Entry(
         video.name,
         seen.frames,
         rotation=seen.rotation,
@@ -193,6 +205,7 @@ def _describe(video: Video, reader: VideoReader, about: dict) -> Entry:
         note="; ".join(seen.damage() + seen.remarks(reader)),
         **known,
     )
+    return Inspection(entry, None if index is None else index.packed())
 
 
 def _describe_folder(video: Video, reader: VideoReader, known: dict) -> Entry:
@@ -207,16 +220,15 @@ def _describe_folder(video: Video, reader: VideoReader, known: dict) -> Entry:
     return Entry(video.name, len(reader), rotation=rotation, codec=codec, **known)
 
 
-def _describe_slice(video: Video, reader: SliceReader, known: dict) -> Entry:
+def _describe_slice(video: Video, reader: SliceReader, known: dict) -> Inspection:
     """Decode the frames of the slice; only the first frame of the file besides."""
     promised = len(reader)
     for _ in reader.stream():
         pass
     lost = promised - len(reader)
-    seen = _decode(video, max_frames=1)
-    seen.hidden = 0  # so far
+    seen, index = _decode(video, max_frames=1)
     damage = [f"frames that cannot be decoded: {lost}"] if lost else []
-    return Entry(
+    entry = Entry(
         video.name,
         len(reader),
         rotation=seen.rotation,
@@ -224,31 +236,40 @@ def _describe_slice(video: Video, reader: SliceReader, known: dict) -> Entry:
         note="; ".join(damage + seen.remarks(reader)),
         **known,
     )
+    return Inspection(entry, None if damage or index is None else index.packed())
 
 
-def _decode(video: Video, max_frames: int | None = None) -> _Pass:
+def _decode(video: Video, max_frames: int | None = None) -> tuple[_Pass, FileIndex | None]:
+    """Decode a file, or its first frames and read the packets of the others, and index it."""
     container, stream = open_container(video.path, video.max_pixels)
     with container:
+        file = FilePass(container, stream)
         seen = _Pass(
             codec=stream.codec_context.name,
             containers=set(container.format.name.split(",")),
             promised=stream.frames,
             pixel_aspect=Fraction(stream.sample_aspect_ratio or 0),
         )
-        for packet in chain(_counted(demux_packets(container, stream, video.path), seen), [None]):
+        packets = _counted(demux_packets(container, stream, video.path), seen, file)
+        for packet in chain(packets, [None]):
+            if seen.frames == max_frames:
+                continue
             try:
                 frames = stream.decode(packet)
             except FFmpegError:
                 seen.refused += 1
                 continue
-            for frame in frames:
+            for frame in frames[:max_frames]:
                 seen.add(frame, video.path)
-                if seen.frames == max_frames:
-                    return seen
-    return seen
+                file.add_frame(frame)
+        if max_frames is not None:
+            return seen, file.index_by_packets(video.path)
+        is_whole = not seen.damage() and not seen.error()
+        return seen, file.index(video.path, video.max_pixels) if is_whole else None
 
 
-def _counted(packets: Iterator[av.Packet], seen: _Pass) -> Iterator[av.Packet]:
+def _counted(packets: Iterator[av.Packet], seen: _Pass, file: FilePass) -> Iterator[av.Packet]:
     for packet in packets:
         seen.add_packet(packet)
+        file.add_packet(packet)
         yield packet

@@ -2,10 +2,12 @@
 
 import importlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from stn_action.errors import InputError
 from stn_action.extras import missing_extra
+from stn_action.video.file_index import FileIndex
 from stn_action.video.frame_folder import FrameFolderReader
 from stn_action.video.reader import RefusedVideoError, VideoError, VideoReader
 from stn_action.video.slice import SliceReader
@@ -29,6 +31,7 @@ def open_video(
     end_seconds: float | None = None,
     max_pixels: int = MAX_PIXELS,
     frames_fps: float = DEFAULT_FPS,
+    known: FileIndex | None = None,
 ) -> VideoReader:
     """Open a video, or a slice of one, for reading by frame index.
 
@@ -56,6 +59,9 @@ def open_video(
         max_pixels: largest number of pixels of a frame; videos with larger ones are refused before
             a frame is decoded.
         frames_fps: frames per second of a folder of frames; not used for a file.
+        known: what an earlier pass over the same content of the file has told (an index beside a
+            manifest has it): PyAV then reads no packets to find the order of the frames. Other
+            backends do not use it.
 
     Returns:
         The reader; use it in a `with` block or close it.
@@ -80,8 +86,8 @@ def open_video(
             f"{start_seconds} and end_seconds {end_seconds}; correct the video's entry in its list"
         )
     if start == 0 and end == math.inf:
-        return _open_all(path, backend, num_frames, max_pixels, frames_fps)
-    video = _open_all(path, backend, None, max_pixels, frames_fps)
+        return _open_all(path, backend, num_frames, max_pixels, frames_fps, known)
+    video = _open_all(path, backend, None, max_pixels, frames_fps, known)
     try:
         return SliceReader(video, start_seconds, end_seconds, num_frames)
     except BaseException:
@@ -90,27 +96,39 @@ def open_video(
 
 
 def _open_all(
-    path: Path, backend: Reader, num_frames: int | None, max_pixels: int, frames_fps: float
+    path: Path,
+    backend: Reader,
+    num_frames: int | None,
+    max_pixels: int,
+    frames_fps: float,
+    known: FileIndex | None,
 ) -> VideoReader:
     """Open a file or a folder of frames, not a slice of it."""
     if not path.exists():
         raise VideoError(f"{path}: no such video file")
     if path.is_dir():
         return FrameFolderReader(path, num_frames, max_pixels, frames_fps)
-    return _open_file(path, backend, num_frames, max_pixels)
+    return _open_file(path, backend, num_frames, max_pixels, known)
 
 
-def _open_file(path: Path, backend: Reader, num_frames: int | None, max_pixels: int) -> VideoReader:
+def _open_file(
+    path: Path, backend: Reader, num_frames: int | None, max_pixels: int, known: FileIndex | None
+) -> VideoReader:
     if not path.is_file():
         raise VideoError(f"{path}: is not a file")
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the video file is empty (0 bytes)")
+
+    def open_with(name: Backend) -> VideoReader:
+        about = {"known": known} if name == "pyav" and known is not None else {}
+        return _reader_class(name)(path, num_frames, max_pixels, **about)
+
     if backend != "auto":
-        return _open_with(backend, path, num_frames, max_pixels)
+        return open_with(backend)
     reasons = []
     for name in BACKENDS:
         try:
-            return _open_with(name, path, num_frames, max_pixels)
+            return open_with(name)
         except RefusedVideoError:
             raise
         except InputError as error:
@@ -118,7 +136,7 @@ def _open_file(path: Path, backend: Reader, num_frames: int | None, max_pixels: 
     raise VideoError(f"{path}: no backend can read this video ({'; '.join(reasons)})")
 
 
-def _open_with(name: Backend, path: Path, num_frames: int | None, max_pixels: int) -> VideoReader:
+def _reader_class(name: Backend) -> Callable[..., VideoReader]:
     module_name, class_name = BACKENDS[name]
     try:
         module = importlib.import_module(module_name)
@@ -126,4 +144,4 @@ def _open_with(name: Backend, path: Path, num_frames: int | None, max_pixels: in
         raise InputError(
             f"the video backend {name}: {missing_extra(error) or error}; or choose another backend"
         ) from error
-    return getattr(module, class_name)(path, num_frames, max_pixels)
+    return getattr(module, class_name)

@@ -107,13 +107,23 @@ def demux_packets(
 def read_packets(container: InputContainer, stream: av.VideoStream) -> list[Packet]:
     """Read the packets of a newly opened video, without decoding them."""
     codec, extradata = stream.codec_context.name, stream.codec_context.extradata
-    return [
-        Packet(
-            *(p.pts, p.dts, p.pos, p.size, p.is_keyframe, p.is_discard, p.is_corrupt),
-            refreshes(codec, extradata, bytes(p)) if p.is_keyframe else None,
-        )
-        for p in demux_packets(container, stream, Path(container.name))
-    ]
+    packets = demux_packets(container, stream, Path(container.name))
+    return [packet_facts(packet, codec, extradata) for packet in packets]
+
+
+def packet_facts(packet: av.Packet, codec: str, extradata: bytes | None) -> Packet:
+    """Return what a packet tells without being decoded.
+
+    Args:
+        packet: of the video stream.
+        codec: FFmpeg's name of it.
+        extradata: the decoder's configuration.
+    """
+    refreshing = refreshes(codec, extradata, bytes(packet)) if packet.is_keyframe else None
+    return Packet(
+        packet.pts, packet.dts, packet.pos, packet.size, packet.is_keyframe, packet.is_discard,
+        packet.is_corrupt, refreshing,
+    )  # fmt: skip
 
 
 def packet_index(path: Path) -> FrameIndex | None:

@@ -17,6 +17,7 @@ from stn_action.video.container import (
     read_packets,
     stream_index,
 )
+from stn_action.video.file_index import FileIndex
 from stn_action.video.packets import FrameIndex, Start
 from stn_action.video.video_choices import DEFAULT_FPS, MAX_PIXELS
 
@@ -39,31 +40,54 @@ class WrongIndexError(Exception):
 class FrameDecoder:
     """An open file. Every seek is verified: see `PyAVReader`."""
 
-    def __init__(self, path: Path, max_pixels: int = MAX_PIXELS):
+    def __init__(
+        self, path: Path, max_pixels: int = MAX_PIXELS, known: FileIndex | None = None
+    ) -> None:
+        """Open a file, and read all of its packets unless it is known.
+
+        Args:
+            path: the file.
+            max_pixels: of `open_container`.
+            known: what an earlier pass over the same content has told.
+        """
         self.path = path
         self.max_pixels = max_pixels
         self.num_decoded = 0
         """Frames decoded so far."""
+        self.num_packets = 0
+        """Packets that were read when it was opened."""
         self.container, self.stream = open_container(path, max_pixels)
-        try:
-            packets = read_packets(self.container, self.stream)
-            self.num_packets = len(packets)
-            self._places: list[Place] = [(p.position, p.size, p.pts) for p in packets]
-            self.complete = self.stream.frames == len(packets) and not any(
-                packet.corrupt for packet in packets
-            )
-            """The container gives the number of packets, and all of them are present."""
-            self.index = stream_index(self.container, self.stream, packets)
-            """Order of the frames; None: only decoding from the start gives it."""
-            rate = measured_rate(self.container, self.stream, packets, self.index)
-            self.times_are_believed = is_believed(rate)
-            self.fps = rate if self.times_are_believed else DEFAULT_FPS
-            self.refused_fps = 0.0 if self.times_are_believed else rate
-        except BaseException:
-            self.close()
-            raise
+        self._places: list[Place] | None = None
+        self._order_is_known = known is not None and known.data_agree
+        self.index: FrameIndex | None
+        """Order of the frames; None: only decoding from the start gives it."""
+        self.complete: bool
+        """The container gives the number of packets, and all of them are present."""
+        if known is not None:
+            self.index, self.complete, rate = known.frames, True, known.fps
+        else:
+            try:
+                rate = self._read_packets()
+            except BaseException:
+                self.close()
+                raise
+        is_sane = is_believed(rate)
+        self.times_are_believed = is_sane and (known is None or known.times_are_exact)
+        self.fps = rate if is_sane else DEFAULT_FPS
+        self.refused_fps = 0.0 if is_sane else rate
         self._wanted: frozenset[int] | None = None
         self._last_wanted = 0
+
+    def _read_packets(self) -> float:
+        """Order the frames by their packets; return the rate."""
+        packets = read_packets(self.container, self.stream)
+        self.num_packets = len(packets)
+        self._places = [(packet.position, packet.size, packet.pts) for packet in packets]
+        self.complete = self.stream.frames == len(packets) and not any(
+            packet.corrupt for packet in packets
+        )
+        self.index = stream_index(self.container, self.stream, packets)
+        return measured_rate(self.container, self.stream, packets, self.index)
 
     def close(self) -> None:
         """Close the file and the decoder."""
@@ -75,7 +99,8 @@ class FrameDecoder:
         Other frames before the last of these may be skipped if no frame refers to them. Frames
         after it are never skipped, so that reading can continue from there.
         """
-        self._wanted = frozenset(indices) if indices is not None and self._can_skip() else None
+        skips = self._can_skip() and not (self.index is not None and self.index.is_counted)
+        self._wanted = frozenset(indices) if indices is not None and skips else None
         self._last_wanted = max(self._wanted or (), default=0)
 
     def frames_from(self, start: Start | None) -> NumberedFrames:
@@ -93,10 +118,25 @@ class FrameDecoder:
             self.container, self.stream = open_container(self.path, self.max_pixels)
             return enumerate(self._decoded(None, set()))
         try:
-            self.container.seek(start.pts, stream=self.stream)
+            if self.index.by_bytes:
+                self.container.seek(start.position, unsupported_byte_offset=True)
+            else:
+                self.container.seek(start.pts, stream=self.stream)
         except FFmpegError:
             raise WrongIndexError from None
-        return self._indexed(self.index, start)
+        follow = self._counted if self.index.is_counted else self._indexed
+        return follow(self.index, start)
+
+    def _counted(self, index: FrameIndex, start: Start) -> NumberedFrames:
+        """Yield the frames from `start` on, counted: their times are not stored."""
+        rank = None
+        for frame in self._decoded(start.position, set()):
+            if rank is None and not frame.key_frame:
+                continue  # shown before the keyframe, and broken: it refers to earlier frames
+            rank = start.rank if rank is None else rank + 1
+            if rank >= len(index.display_pts) or frame.is_corrupt:
+                raise WrongIndexError
+            yield rank, frame
 
     def _indexed(self, index: FrameIndex, start: Start) -> NumberedFrames:
         """Yield the frames from `start` on, each checked against the index."""
@@ -142,7 +182,8 @@ class FrameDecoder:
 
     def _table_from(self, position: int) -> "_PacketTable":
         context = self.stream.codec_context
-        order = order_check(context.name, context.extradata) if self._can_skip() else None
+        unchecked = self._places is not None and self._can_skip()
+        order = order_check(context.name, context.extradata) if unchecked else None
         return _PacketTable(self._places, position, order)
 
     def _can_skip(self) -> bool:
@@ -159,7 +200,9 @@ class FrameDecoder:
 
     def _skippable_index(self, packet: av.Packet | None, table: "_PacketTable") -> int | None:
         """Return the index of a packet's frame if the frame is not needed."""
-        if self._wanted is None or self.index is None or packet is None or table.order is None:
+        if self._wanted is None or self.index is None or packet is None:
+            return None
+        if table.order is None and not self._order_is_known:
             return None
         if packet.pts is None or packet.is_keyframe:  # keyframes verify the seek
             return None
@@ -168,13 +211,22 @@ class FrameDecoder:
 
 
 class _PacketTable:
-    """The packets that were counted when the file was opened, compared with those after a seek."""
+    """The packets that were counted when the file was opened, compared with those after a seek.
 
-    def __init__(self, places: list[Place], position: int, order: OrderCheck | None) -> None:
-        """Start at the packet at byte `position`; `order` checks the times against the data."""
+    Those of a known file are not compared: its content is the one that was indexed.
+    """
+
+    def __init__(self, places: list[Place] | None, position: int, order: OrderCheck | None) -> None:
+        """Start at the packet at byte `position`.
+
+        Args:
+            places: of all packets, in decoding order; None: the file is known.
+            position: byte offset of the first packet.
+            order: checks the times against the data; None: these do not tell, or agree.
+        """
         self.order = order
         self._position, self._places = position, places
-        self._next: int | None = None
+        self._is_reached, self._next = False, 0
 
     def reached(self, packet: av.Packet | None) -> bool:
         """Return whether the start is reached.
@@ -183,20 +235,29 @@ class _PacketTable:
             WrongIndexError: it is missing, or a packet is not the next one in the table, or is
                 shown at another place.
         """
-        if self._next is None and packet is not None and packet.pos != self._position:
-            return False
-        if packet is None and self._next is None:
-            raise WrongIndexError
-        if packet is None:
-            return True
+        if not self._is_reached:
+            if packet is None:
+                raise WrongIndexError
+            if packet.pos != self._position:
+                return False
+            self._is_reached = True
+            self._next = self._first_place(packet)
+        if packet is not None:
+            self._compare(packet)
+        return True
+
+    def _first_place(self, packet: av.Packet) -> int:
         place = packet.pos, packet.size, packet.pts
-        if self._next is None:
-            self._next = self._places.index(place) if place in self._places else len(self._places)
-        if self._next >= len(self._places) or self._places[self._next] != place:
-            raise WrongIndexError
-        self._next += 1
+        places = self._places or []
+        return places.index(place) if place in places else len(places)
+
+    def _compare(self, packet: av.Packet) -> None:
+        if self._places is not None:
+            place = packet.pos, packet.size, packet.pts
+            if self._next >= len(self._places) or self._places[self._next] != place:
+                raise WrongIndexError
+            self._next += 1
         if self.order is not None and packet.size > 1:
             agrees = packet.pts is not None and self.order.agrees(bytes(packet), packet.pts)
             if not agrees:
                 raise WrongIndexError
-        return True

@@ -40,6 +40,7 @@ class Start(NamedTuple):
     rank: int
     """Number of frames shown before it."""
     pts: int
+    """When it is shown; where frames are counted, when it is decoded. Seeks go there."""
     position: int
     """Byte offset of its packet."""
 
@@ -48,7 +49,7 @@ class Start(NamedTuple):
 class FrameIndex:
     """The order of a video's frames, known without decoding."""
 
-    display_pts: tuple[int, ...]
+    display_pts: Sequence[int]
     """Presentation times in ascending order, one per frame, in units of the time base."""
 
     starts: tuple[Start, ...]
@@ -57,6 +58,13 @@ class FrameIndex:
     closed_groups: bool
     """Every group of frames can be decoded by itself, and its packets' times are evidently those
     at which the frames are shown."""
+
+    is_counted: bool = False
+    """Frames are numbered by counting from a start, and not by their times, which the container
+    does not store; decoding from each start gave the frames that decoding all of the file gives."""
+
+    by_bytes: bool = False
+    """Seeks go to the byte offset of a start, and not to its time."""
 
     def start_before(self, index: int) -> Start:
         """Return the last keyframe that is not shown later than frame `index`."""
@@ -134,9 +142,13 @@ def _follow_each_other(groups: Sequence[Sequence[Packet]]) -> bool:
     return True
 
 
-def _in_order(packets: Sequence[Packet]) -> bool:
-    times = [packet.pts for packet in packets if packet.pts is not None]
+def is_ascending(times: Sequence[int]) -> bool:
+    """Return whether each time is later than the one before."""
     return all(a < b for a, b in pairwise(times))
+
+
+def _in_order(packets: Sequence[Packet]) -> bool:
+    return is_ascending([packet.pts for packet in packets if packet.pts is not None])
 
 
 def _is_start(group: Sequence[Packet], reorders: bool) -> bool:

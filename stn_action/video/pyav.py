@@ -12,6 +12,7 @@ import numpy as np
 
 from stn_action.video.container import as_fraction, frame_orientation
 from stn_action.video.decoding import FrameDecoder, NumberedFrames, WrongIndexError
+from stn_action.video.file_index import FileIndex
 from stn_action.video.frames import Frames
 from stn_action.video.orientation import Orientation
 from stn_action.video.packets import Start
@@ -37,12 +38,16 @@ class PyAVReader(VideoReader):
     backend = "pyav"
 
     def __init__(
-        self, path: Path, num_frames: int | None = None, max_pixels: int = MAX_PIXELS
+        self,
+        path: Path,
+        num_frames: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        known: FileIndex | None = None,
     ) -> None:
         self.path = path
         self._given_length = num_frames
         self._closed = False
-        self._decoder = FrameDecoder(path, max_pixels)
+        self._decoder = FrameDecoder(path, max_pixels, known)
         index = self._decoder.index
         self._doubtful = index is not None and num_frames not in (None, len(index.display_pts))
         """The packets promise another number of frames than was given."""
@@ -58,6 +63,8 @@ class PyAVReader(VideoReader):
         self._frames: NumberedFrames = iter(())
         self._size_hw: tuple[int, int] | None = None
         self._orientation = Orientation()
+        if known is not None:
+            self._size_hw, self._orientation = known.size_hw, known.orientation
         if self._decoder.index is None or not self._decoder.complete:
             try:
                 self._set_size(self._first_frame())

@@ -56,7 +56,7 @@ def people_in(root: Path, **odd: Any) -> PeopleFile:
 
 
 def manifest_in(root: Path, **odd: Any) -> Manifest:
-    entries = [inspect_video(video) for video in videos_in(root)]
+    entries = [inspect_video(video).entry for video in videos_in(root)]
     entries[0] = replace(entries[0], **odd)
     write_manifest(root / "manifest.tsv", map(to_line, entries))
     return Manifest.open(root / "manifest.tsv")

@@ -47,13 +47,13 @@ def test_a_real_video_damaged_in_its_middle_has_52_frames(
 ):
     path = shared / "cases/damaged_middle/damaged_mid.mp4"
     video = Video("one", path, 0, "one")
-    assert inspect_video(video).frames == 52
+    assert inspect_video(video).entry.frames == 52
     check_one_length(video, tmp_path, has_manifest=has_manifest, has_people=has_people)
 
 
 def check_one_length(video: Video, folder: Path, *, has_manifest: bool, has_people: bool) -> None:
     """Training and test take frames of a sequential decode, whatever is known of the video."""
-    entry = inspect_video(video)
+    entry = inspect_video(video).entry
     with video.open() as reader:
         images = [image for _, image, _ in reader.stream()]
     assert entry.frames == len(images)

@@ -141,7 +141,7 @@ def test_boxes_beyond_the_end_and_of_another_length_are_failures(path, tmp_path)
 
 def manifest_of(tmp_path, *videos: Video, **changed) -> Manifest:
     out = tmp_path / "manifest.tsv"
-    entries = [replace(inspect_video(video), **changed) for video in videos]
+    entries = [replace(inspect_video(video).entry, **changed) for video in videos]
     write_manifest(out, [to_line(entry) for entry in entries])
     return Manifest.open(out)
 

@@ -75,7 +75,7 @@ def test_each_kind_of_file_is_found_and_read(name, tmp_path):
         pytest.skip(f"this build of FFmpeg cannot write it: {error}")
     (video,) = videos_of(str(tmp_path))
     assert (video.name, video.path) == ("clip", tmp_path / name)
-    entry = inspect_video(video)
+    entry = inspect_video(video).entry
     assert entry.error == ""
     assert (entry.frames, entry.width, entry.height) == (6, 64, 48)
 
@@ -133,7 +133,7 @@ def test_pipes_links_and_folders_called_like_a_video_are_found_and_cannot_be_rea
     videos = videos_of(str(tmp_path))
     names = ["empty", "folder.avi/inside", "good", "itself", "nowhere", "pipe"]
     assert [video.name for video in videos] == names
-    reasons = {video.name: inspect_video(video).error for video in videos}
+    reasons = {video.name: inspect_video(video).entry.error for video in videos}
     assert all(reasons.values())
     assert "(it is not a regular file)" in reasons["pipe"]
     assert "(Too many levels of symbolic links)" in reasons["itself"]

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from stn_action.build.video_sets import videos_of
 from stn_action.checksum import checksum
+from stn_action.data.index_file import index_path
 from stn_action.data.manifest import HEADER, Manifest, to_line
 from stn_action.data.video_table import Video
 from stn_action.errors import InputError
@@ -43,7 +44,7 @@ def folder(tiny_data, tmp_path) -> Path:
 @pytest.mark.parametrize("clip", [c for c in CLIPS if "raw" not in c.name], ids=lambda c: c.name)
 def test_a_clip_is_described_as_its_reader_sees_it(clip, tmp_path):
     path = write_clip(tmp_path, clip)
-    entry = inspect_video(Video("a", path, 0, ""))
+    entry = inspect_video(Video("a", path, 0, "")).entry
     with open_video(path) as reader:
         assert entry.frames == len(reader) == len(clip.times)
         assert (entry.height, entry.width, entry.fps) == (*reader.size_hw, reader.fps)
@@ -58,13 +59,13 @@ def test_a_clip_is_described_as_its_reader_sees_it(clip, tmp_path):
 @pytest.mark.parametrize("clip", [CLIPS[0], CLIPS[6], CLIPS[16]], ids=lambda clip: clip.name)
 def test_a_slice_is_described_as_its_reader_sees_it(clip, tmp_path):
     path = write_clip(tmp_path, clip)
-    entry = inspect_video(Video("a_1", path, 0, "", 0.4, 1.0))
-    whole = inspect_video(Video("a", path, 0, ""))
+    entry = inspect_video(Video("a_1", path, 0, "", 0.4, 1.0)).entry
+    whole = inspect_video(Video("a", path, 0, "")).entry
     assert entry.frames == 15
     assert entry.checksum == f"{whole.checksum} 0.4:1.0"
     same = ("fps", "width", "height", "rotation", "codec", "bytes", "modified", "error", "note")
     assert [getattr(entry, key) for key in same] == [getattr(whole, key) for key in same]
-    beyond = inspect_video(Video("a_2", path, 0, "", 7.0))
+    beyond = inspect_video(Video("a_2", path, 0, "", 7.0)).entry
     assert beyond.error.startswith("no frame is shown from 7 s to the end")
 
 
@@ -95,7 +96,7 @@ def test_frames_of_a_damaged_clip_are_those_that_a_pass_gives(clip, damage, tmp_
     middle = 2 * len(data) // 3
     tail = b"" if damage == "cut" else bytes(1000) + data[middle + 1000 :]
     path.write_bytes(data[:middle] + tail)
-    entry = inspect_video(Video("a", path, 0, ""))
+    entry = inspect_video(Video("a", path, 0, "")).entry
     with open_video(path) as reader:
         given = sum(1 for _ in reader.stream())
     assert 0 < entry.frames == given < 60
@@ -176,7 +177,7 @@ def test_a_run_goes_on_where_it_was_killed(folder, tmp_path):
 
 def test_a_video_that_changed_since_the_kill_is_decoded_again(folder, tmp_path):
     video = videos_of(str(folder))[0]
-    (tmp_path / "m.tsv.part").write_bytes(HEADER + to_line(inspect_video(video)))
+    (tmp_path / "m.tsv.part").write_bytes(HEADER + to_line(inspect_video(video).entry))
     shutil.copy(folder / "left/0.mp4", video.path)
     found = check(folder, tmp_path / "m.tsv")
     assert found.job.tried == 6
@@ -198,21 +199,48 @@ def test_foreign_files_are_not_replaced(folder, tmp_path):
 
 @pytest.fixture
 def small_disk():
-    """No file may grow beyond 700 bytes, as if the disk were full."""
+    """No file may grow beyond this many bytes, as if the disk were full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (700, before[1]))
-    yield
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_one_message_and_what_is_done_stays_done(folder, tmp_path, small_disk):
+def test_a_full_disk_is_one_message_and_what_is_done_stays_done(tmp_path, small_disk):
+    folder, out = tmp_path / "videos", tmp_path / "m.tsv"
+    folder.mkdir()
+    path = write_clip(folder, next(clip for clip in CLIPS if clip.name == "one_frame.mp4"))
+    for number in range(180):
+        path.with_name(f"{number}.mp4").hardlink_to(path)
+    small_disk(12_300)  # SQLite takes 12,288 for one row
     message = r"m.tsv.part: cannot be written \(.*\); make room .* what is done stays done"
     with pytest.raises(InputError, match=message):
+        check(folder, out)
+    assert not out.exists()
+    small_disk(resource.RLIM_INFINITY)
+    assert 0 < check(folder, out).job.tried < 181
+
+
+def test_an_index_that_cannot_be_written_is_named(folder, tmp_path, small_disk):
+    small_disk(700)
+    with pytest.raises(InputError, match=r"m.tsv.index: .*; free some space and start again"):
         check(folder, tmp_path / "m.tsv")
-    assert not (tmp_path / "m.tsv").exists()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    found = check(folder, tmp_path / "m.tsv")
-    assert 0 < found.job.tried < 6
+
+
+def test_a_manifest_of_an_earlier_version_gets_its_index_and_then_all_is_known(folder, tmp_path):
+    out = tmp_path / "m.tsv"
+    check(folder, out)
+    lines = out.read_bytes()
+    index_path(out).unlink()
+    assert check(folder, out).job.tried == 6
+    assert check(folder, out).job.tried == 1  # the broken one
+    assert out.read_bytes() == lines
+    manifest = Manifest.open(out)
+    found = {entry.name: manifest.index_of(entry) for entry in manifest}
+    assert [name for name, index in found.items() if index is None] == ["down/2", "down/3"]
+    first, entry = found["left/0"], manifest.find("left/0")
+    assert first is not None
+    assert entry is not None
+    assert len(first.frames.display_pts) == entry.frames
 
 
 class Deadly(PosixPath):

@@ -20,7 +20,7 @@ HDR = "colorprim=bt2020:colormatrix=bt2020nc:transfer="
 
 
 def entry_of(path: Path):
-    return inspect_video(Video("a", path, 0, ""))
+    return inspect_video(Video("a", path, 0, "")).entry
 
 
 def patched(path: Path, box: bytes, offset: int, number: int) -> Path:
@@ -92,7 +92,7 @@ def test_what_is_not_converted_is_remarked(settings, remark, tmp_path):
     options = {"x264-params": f"{CLOSED['x264-params']}:{settings}"}
     path = write_clip(tmp_path, Clip("a.mp4", options=options))
     assert entry_of(path).note == remark
-    part = inspect_video(Video("a", path, 0, "", 0.5, 1.0))
+    part = inspect_video(Video("a", path, 0, "", 0.5, 1.0)).entry
     assert (part.frames, part.note) == (12, remark)
 
 
@@ -139,12 +139,12 @@ def test_frames_that_a_decoder_leaves_out_silently_are_counted(tmp_path):
 
 def test_a_folder_of_frames_is_described_at_the_rate_it_is_given(tmp_path):
     folder = write_frames(tmp_path / "a", gray_frames(6, (12, 16)), pattern="img_{}.jpg")
-    entry = inspect_video(Video("a", folder, 0, "", frames_fps=12.5))
+    entry = inspect_video(Video("a", folder, 0, "", frames_fps=12.5)).entry
     assert (entry.frames, entry.fps, entry.height, entry.width) == (6, 12.5, 12, 16)
     assert (entry.codec, entry.rotation, entry.error, entry.note) == ("mjpeg", 0, "", "")
     assert (entry.bytes, entry.modified) == video_state(folder)
     assert entry.checksum == content_checksum(folder)
-    part = inspect_video(Video("a_1", folder, 0, "", 0.25, 1.0, frames_fps=4.0))
+    part = inspect_video(Video("a_1", folder, 0, "", 0.25, 1.0, frames_fps=4.0)).entry
     assert (part.frames, part.fps, part.checksum) == (3, 4, f"{entry.checksum} 0.25:1.0@4.0")
 
 

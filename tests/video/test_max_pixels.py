@@ -75,7 +75,7 @@ def test_a_source_of_clips_hands_the_limit_on(folder):
 
 
 def test_a_check_notes_them_as_unreadable(folder):
-    entry = inspect_video(Video("a", folder / "a.mp4", 0, "", max_pixels=PIXELS - 1))
+    entry = inspect_video(Video("a", folder / "a.mp4", 0, "", max_pixels=PIXELS - 1)).entry
     assert entry.frames == 0
     assert entry.error.startswith("its frames are 64x48, more than the 3,071 pixels")
 
@@ -84,4 +84,4 @@ def test_tools_take_the_limit_of_a_configuration(tiny_data, tmp_path):
     file = write_config(tmp_path / "config.yaml", tiny_settings(tiny_data))
     videos = videos_of(str(file), ["data.max_pixels=1000"])
     assert {video.max_pixels for video in videos} == {1000}
-    assert inspect_video(videos[0]).error.startswith("its frames are ")
+    assert inspect_video(videos[0]).entry.error.startswith("its frames are ")

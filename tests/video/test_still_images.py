@@ -62,7 +62,7 @@ def test_an_entry_of_a_manifest_tells_the_turn_of_a_photo(tmp_path):
     path, exif = tmp_path / "photo.jpg", Image.Exif()
     exif[0x0112] = 8
     colors(48, 64).save(path, exif=exif.tobytes())
-    entry = inspect_video(Video("photo", path, 0, "photo"))
+    entry = inspect_video(Video("photo", path, 0, "photo")).entry
     assert (entry.frames, entry.rotation, entry.error) == (1, 90, "")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from stn_action.checksum import split_checksum
 from stn_action.disk.process_label import is_alive, process_label
+from stn_action.disk.sqlite_file import SqliteFile, read_only_uri
 from stn_action.errors import InputError
 from stn_action.person.names import NameIndex
 from stn_action.person.store.people_rows import video_of_rows
@@ -18,10 +19,9 @@ from stn_action.person.store.people_sql import (
     COPY_TUBES,
     COPY_VIDEOS,
     FORMAT,
-    Connection,
+    SCHEMA,
     create_file,
     insert_video,
-    read_only_uri,
 )
 from stn_action.person.store.tube_folder import TubeFolder
 from stn_action.person.video_people import People, VideoPeople
@@ -47,7 +47,7 @@ class PeopleFile:
             raise InputError(
                 f"{self.path}: no people file; `python tools/detect_people.py` writes one"
             )
-        self._file = Connection(self.path)
+        self._file = SqliteFile(self.path, SCHEMA)
         self._names: NameIndex | None = None
         about = self._about()
         if (found := about.get("format")) != FORMAT:
@@ -235,7 +235,7 @@ class PeopleFile:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.path = state["path"]
-        self._file = Connection(self.path)
+        self._file = SqliteFile(self.path, SCHEMA)
         self._names = None
 
     def _about(self) -> dict[str, str]:

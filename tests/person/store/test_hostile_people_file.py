@@ -11,8 +11,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stn_action.disk import sqlite_file
 from stn_action.errors import InputError
-from stn_action.person.store import people_sql
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.store.people_rows import pack_tube, unpack_tube
 from stn_action.person.tube import Tube
@@ -116,7 +116,7 @@ def test_a_query_takes_no_more_steps_and_bytes_than_the_file_can_need(path, monk
     with pytest.raises(InputError, match="its rows hold more than a file of"):
         file._file.query(ENDLESS.format("zeroblob(1000000)"))
     assert file.names() == ["one"]
-    monkeypatch.setattr(people_sql, "MIN_BYTES", 0)
+    monkeypatch.setattr(sqlite_file, "MIN_BYTES", 0)
     assert file.find("one") is not None
 
 
