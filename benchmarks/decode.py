@@ -233,16 +233,16 @@ def _sources(folder: Path, num_frames: int) -> list[Source]:
     xvid = XVID
     if not xvid.is_file():
         xvid = folder / "xvid.avi"
-        _write_avi(xvid, _moving_frames(num_frames // 2, (240, 320)))
+        _write_avi(xvid, moving_frames(num_frames // 2, (240, 320)))
     sources = [Source("XviD 320x240", xvid, 112)]
     for gop in (250, 16):
         path = folder / f"{gop}.mp4"
-        write_video(path, _moving_frames(num_frames, (256, 340)), fps=25, crf=23, gop=gop)
+        write_video(path, moving_frames(num_frames, (256, 340)), fps=25, crf=23, gop=gop)
         sources.append(Source(f"H.264 340x256, GOP {gop}", path, 224))
     return sources
 
 
-def _moving_frames(count: int, size_hw: tuple[int, int]) -> Iterator[np.ndarray]:
+def moving_frames(count: int, size_hw: tuple[int, int]) -> Iterator[np.ndarray]:
     """Yield discs that cross a smooth moving background, with a little noise."""
     generator = np.random.default_rng(0)
     height, width = size_hw

@@ -34,7 +34,8 @@ BELOW: list[set[str]] = [
 HEAVY = {
     "accelerate": {"distributed.py"},
     "av": {
-        "jobs/inspection.py", "video/container.py", "video/decoding.py", "video/live_stream.py",
+        "jobs/inspection.py", "video/container.py", "video/decoding.py", "video/indexing.py",
+        "video/live_stream.py",
         "video/planar_frame.py", "video/plane_converter.py", "video/pyav.py", "video/writer.py",
     },
     "decord": {"video/decord_backend.py"},
