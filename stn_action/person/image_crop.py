@@ -126,7 +126,8 @@ def crop_frame(
     is_inside = min(box[:2]) >= 0 and box[2] <= width and box[3] <= height
     if is_inside and frame.shrink(box, out):
         if mirror:
-            out[:] = out[..., ::-1].copy()
+            for channel in out:
+                cv2.flip(channel, 1, channel)
         return
     resized = resize_by_area(_crop(frame, box, fill), out.shape[1:])
     if mirror:

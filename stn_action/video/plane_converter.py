@@ -9,17 +9,18 @@ Convention:
       (libswscale's `SWS_AREA`)
     - positions of chroma: in the middle of the pixels that share a sample, but horizontally at the
       first of them (MPEG-2) unless the codec is one of `CENTERED_CODECS`
-    - boxes of odd sizes, and samples of more than 8 bits, are beyond what one call of libswscale
-      takes: there luma alone is scaled by it, and nothing is quantized between the scaled planes
-      of chroma and the RGB values; chroma is averaged there only if it shrinks by more than
-      `BLUNT`: up to there the response of linear interpolation is about that of an average
+    - places are in pixels and from the center of a box's first pixel
+    - chroma is read where it is stored, from the first sample inside the box; if this leaves more
+      than `MAX_GAP` at an edge without samples, a patch of samples is interpolated that has none
+    - as many samples are stretched over a box of an odd size as over the next even one; they are
+      half a pixel off at its edges
 
 Source: ITU-T H.264, figure E-1 (positions of chroma).
 """
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import av
@@ -28,10 +29,17 @@ import numpy as np
 from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
-from stn_action.video.color_matrix import LUMA_COEFFICIENTS, ColorMatrix, color_matrix
+from stn_action.video.swscale import (
+    AS_OPENCV,
+    BY_AREA,
+    Rows,
+    ScalerKind,
+    load_library,
+    scale_planes,
+)
 
-BLUNT = 1.5
-"""Samples of chroma per output pixel from which they are averaged over areas."""
+MAX_GAP = 1.0
+"""Pixels from the outermost pixel of a result to the outermost sample of chroma that is read."""
 
 MARGIN = 8
 """Pixels around a box that are converted with it: filters of chroma look beyond its edges."""
@@ -39,8 +47,8 @@ MARGIN = 8
 ALIGNMENT = 32
 """Columns at which a converted box begins and ends: there the converter treats it as the frame."""
 
-MAX_SCALERS = 16
-"""Sizes of boxes for which a filter is kept; a box that follows a person has many."""
+STEP = 16
+"""Columns that may be written at once: rows of another width need room behind them."""
 
 READ_BEYOND = 64
 """Bytes that must be allocated behind an array of which FFmpeg reads the last row."""
@@ -48,23 +56,28 @@ READ_BEYOND = 64
 FULL_RANGE = 2
 """FFmpeg's number (`color_range`) of values that use all of the range, as in JPEG."""
 
+COLORSPACES = {1, 2, 5, 6, 9}
+"""FFmpeg's numbers (`colorspace`) of those that are cut in planes: BT.709; unknown, which is taken
+for BT.601; two of BT.601; BT.2020."""
+
+FROM_PATCH = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+"""Of `cv2.warpAffine`, whose matrix then maps a patch to the plane."""
+
 CENTERED_CODECS = {"mjpeg", "mpeg1video"}
 """Codecs whose chroma is in the middle of the pixels that share it."""
-
-_ONE_BYTE, _TWO_BYTES = np.dtype(np.uint8), np.dtype(np.uint16)
 
 
 class PlaneLayout(NamedTuple):
     """How the planes of a pixel format are stored."""
 
+    name: str
+    """Of the format, without the range of its values."""
     bits: int
     """Of a sample; above 8 they are stored in two bytes."""
     step_x: int
     """Columns of pixels that share a sample of chroma."""
     step_y: int
     """Rows of pixels that share a sample of chroma."""
-    luma_format: str
-    """Format of the plane of luma by itself."""
 
 
 class StoredFrame(NamedTuple):
@@ -72,117 +85,94 @@ class StoredFrame(NamedTuple):
 
     frame: av.VideoFrame
     layout: PlaneLayout
-    planes: list[np.ndarray]
-    """Luma (H, W), and two of chroma; uint8 or uint16."""
-
-    @property
-    def is_full_range(self) -> bool:
-        """Whether black is 0, and not 16 of 255."""
-        name = self.frame.format.name
-        return self.frame.color_range == FULL_RANGE or name.startswith("yuvj")
+    planes: tuple[VideoPlane, ...]
+    """Luma, and two of chroma."""
+    colorspace: int
+    """FFmpeg's number, one of `COLORSPACES`."""
+    is_full_range: bool
+    """Whether black is 0, and not 16 of 255."""
 
 
 class PlaneConverter:
-    """What converts the frames of one video; it keeps the filters of earlier frames."""
+    """What converts the frames of one video."""
 
     def __init__(self, codec: str = "") -> None:
         """Prepare for a video of a codec, by FFmpeg's name of it."""
         self._centered = codec in CENTERED_CODECS
-        self._whole, self._part = VideoReformatter(), VideoReformatter()
-        self._scalers: dict[tuple[str, *tuple[int, ...]], VideoReformatter] = {}
+        self._whole = VideoReformatter()
 
     def rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """Convert all of a frame: (H, W, 3), a view of FFmpeg's output buffer."""
-        return _as_rgb(self._whole, frame)
+        # BICUBIC as OpenCV does; it matters for odd sizes only
+        converted = self._whole.reformat(frame, format="rgb24", interpolation="BICUBIC", threads=1)
+        return converted.to_ndarray()
 
     def rgb_part(self, stored: StoredFrame, box: Sequence[int]) -> np.ndarray:
         """Convert the pixels in a box (y1 - y0, x1 - x0, 3): to the last bit those of `rgb`."""
         x0, y0, x1, y1 = box
-        frame, layout, planes = stored
+        frame, layout = stored.frame, stored.layout
         left, right = _aligned(x0 - MARGIN, x1 + MARGIN, ALIGNMENT, frame.width)
         upper, lower = _aligned(y0 - MARGIN, y1 + MARGIN, ALIGNMENT, frame.height)
-        if right % layout.step_x or lower % layout.step_y:  # PyAV takes no odd sizes
-            left, right, upper, lower = 0, frame.width, 0, frame.height
-        if (right - left, lower - upper) == (frame.width, frame.height):
+        size_hw = lower - upper, right - left
+        if (
+            size_hw == (frame.height, frame.width)
+            or right % layout.step_x  # at the end of a frame of an odd size
+            or lower % layout.step_y
+        ):
             return self.rgb(frame)[y0:y1, x0:x1]
-        across, down = (1, *2 * [layout.step_x]), (1, *2 * [layout.step_y])
-        cut = tuple(
-            plane[upper // y : lower // y, left // x : right // x]
-            for plane, x, y in zip(planes, across, down, strict=True)
+        part = np.empty((size_hw[0], _widened(size_hw[1], ALIGNMENT), 3), np.uint8)
+        chroma_xy = (layout.step_x - 1) / 2, (layout.step_y - 1) / 2  # what is assumed for a frame
+        kind = ScalerKind(
+            size_hw, layout.name, size_hw, "rgb24", AS_OPENCV,
+            stored.colorspace, stored.is_full_range, chroma_xy,
+        )  # fmt: skip
+        chroma = left // layout.step_x, upper // layout.step_y
+        scale_planes(
+            kind, _read_from(stored, (left, upper), chroma), [(_address(part), part.strides[0])]
         )
-        part = av.VideoFrame.from_dlpack(cut, format=frame.format.name)
-        part.colorspace, part.color_range = frame.colorspace, frame.color_range
-        return _as_rgb(self._part, part)[y0 - upper : y1 - upper, x0 - left : x1 - left]
+        return part[y0 - upper : y1 - upper, x0 - left : x1 - left]
 
     def shrink(self, stored: StoredFrame, box: Sequence[int], out: np.ndarray) -> None:
         """Scale a box plane by plane, and convert it to RGB in `out` (3, h, w) uint8."""
         x0, y0, x1, y1 = box
+        layout, plane = stored.layout, stored.planes[1]
         height, width = out.shape[1:]
-        layout = stored.layout
-        across = _chroma_axis(x0, x1, layout.step_x, width, centered=self._centered)
-        down = _chroma_axis(y0, y1, layout.step_y, height, centered=True)
-        luma = stored.planes[0][y0:y1, x0:x1]
-        odd = (x1 - x0) % layout.step_x or (y1 - y0) % layout.step_y
-        if layout.bits == 8 and not odd:
-            self._shrink_at_once(stored, luma, across, down, out)
-            return
-        y = self._scaled((luma,), layout.luma_format, (height, width)).planes[0]
-        matrix = color_matrix(stored.frame.colorspace, layout.bits, full=stored.is_full_range)
-        u, v = (_scaled_chroma(plane, across, down) for plane in stored.planes[1:])
-        _convert(_plane_array(y, luma.dtype).astype(np.float32), u, v, matrix, out)
-
-    def _shrink_at_once(
-        self,
-        stored: StoredFrame,
-        luma: np.ndarray,
-        across: "_ChromaAxis",
-        down: "_ChromaAxis",
-        out: np.ndarray,
-    ) -> None:
-        """Scale and convert by one call of FFmpeg, which takes planes of 8 bits and even sizes."""
-        chroma = [_chroma_patch(plane, across, down) for plane in stored.planes[1:]]
-        height, width = out.shape[1:]
-        name, frame = stored.frame.format.name, stored.frame
-        green, blue, red = self._scaled(
-            (luma, *chroma), name, (height, width), "gbrp", frame.colorspace, frame.color_range
-        ).planes
-        for channel, plane in zip(out, (red, green, blue), strict=True):
-            channel[:] = _plane_array(plane, _ONE_BYTE)
-
-    def _scaled(
-        self,
-        planes: tuple[np.ndarray, ...],
-        name: str,
-        size_hw: tuple[int, int],
-        result_name: str | None = None,
-        colorspace: int = 2,
-        color_range: int = 0,
-    ) -> av.VideoFrame:
-        """Scale planes of a pixel format, and convert them to another one."""
-        key = name, *planes[0].shape, *size_hw
-        scaler = self._scalers.get(key)
-        if scaler is None:
-            if len(self._scalers) == MAX_SCALERS:
-                self._scalers.clear()
-            scaler = self._scalers[key] = VideoReformatter()
-        frame = av.VideoFrame.from_dlpack(planes, format=name)
-        frame.colorspace, frame.color_range = colorspace, color_range
-        height, width = size_hw
-        return scaler.reformat(
-            frame, width=width, height=height, format=result_name, interpolation="AREA", threads=1
-        )
+        across = _chroma_axis(x0, x1, layout.step_x, width, plane.width, self._centered)
+        down = _chroma_axis(y0, y1, layout.step_y, height, plane.height, True)
+        reading = _read_from(stored, (x0, y0), (across.first, down.first))
+        chroma_xy = across.place, down.place
+        patches = []
+        if max(across.gap, down.gap) > MAX_GAP:
+            chroma_xy = (layout.step_x - 1) / 2, (layout.step_y - 1) / 2
+            patches = [_chroma_patch(plane, layout, across, down) for plane in stored.planes[1:]]
+            reading = [reading[0], *((_address(patch), patch.strides[0]) for patch in patches)]
+        kind = ScalerKind(
+            (y1 - y0, x1 - x0), layout.name, (height, width), "gbrp", BY_AREA,
+            stored.colorspace, stored.is_full_range, chroma_xy,
+        )  # fmt: skip
+        room = out
+        if width % STEP or out.strides[1] != width:
+            room = np.empty((3, height + 1, _widened(width, STEP)), np.uint8)
+        start, (channel, row) = _address(room), room.strides[:2]
+        scale_planes(kind, reading, [(start + place * channel, row) for place in (1, 2, 0)])
+        if room is not out:
+            out[:] = room[:, :height, :width]
 
 
 def stored_frame(frame: av.VideoFrame) -> StoredFrame | None:
-    """Return the planes of a frame; None: its format has none, or its colors are rare ones."""
-    layout = plane_layout(frame.format.name)
-    if layout is None or frame.colorspace not in LUMA_COEFFICIENTS:
+    """Return what can be cut of a frame.
+
+    None: its format has no such planes, its colors are rare ones, or libswscale is out of reach.
+    """
+    name, colorspace = frame.format.name, int(frame.colorspace)
+    layout = plane_layout(name)
+    if layout is None or colorspace not in COLORSPACES or load_library() is None:
         return None
-    dtype = _sample_type(layout)
     planes = frame.planes
     if planes[0].line_size <= 0:  # upside down
         return None
-    return StoredFrame(frame, layout, [_plane_array(plane, dtype) for plane in planes])
+    is_full_range = frame.color_range == FULL_RANGE or name.startswith("yuvj")
+    return StoredFrame(frame, layout, planes, colorspace, is_full_range)
 
 
 @cache
@@ -190,7 +180,7 @@ def plane_layout(format_name: str) -> PlaneLayout | None:
     """Return how a pixel format is stored; None: not in planes of luma and chroma alone.
 
     >>> plane_layout("yuv420p10le")
-    PlaneLayout(bits=10, step_x=2, step_y=2, luma_format='gray10le')
+    PlaneLayout(name='yuv420p10le', bits=10, step_x=2, step_y=2)
     """
     pixels = av.VideoFormat(format_name)
     components = pixels.components
@@ -202,88 +192,99 @@ def plane_layout(format_name: str) -> PlaneLayout | None:
     if bits not in (8, 10, 12):
         return None
     step_x, step_y = 64 // pixels.chroma_width(64), 64 // pixels.chroma_height(64)
-    return PlaneLayout(bits, step_x, step_y, "gray8" if bits == 8 else f"gray{bits}le")
+    return PlaneLayout(format_name.replace("yuvj", "yuv"), bits, step_x, step_y)
 
 
 class _ChromaAxis(NamedTuple):
-    """Where the samples of a box are, in one direction."""
+    """Which samples of a box are read, in one direction."""
 
-    start: float
-    """Place of the first sample of a patch, in samples of the plane."""
+    first: int
+    """Of the plane."""
     length: int
-    """Samples of the patch, a distance of one apart."""
-    scale: float
-    """Samples of the patch for each pixel of the result, whose edge is that of the patch."""
-    size: int
-    """Pixels of the result."""
+    """Samples that are stretched over the box."""
+    distance: float
+    """Samples of the plane between two of a patch: 1 unless the box ends inside a sample."""
+    place: float
+    """Of the first one, in pixels."""
+    gap: float
+    """Pixels at an edge of the result that have a sample on one side only."""
+    center: float
+    """Place of the box's center in samples of the plane, 0 at the center of its first one."""
 
 
-def _chroma_axis(first: int, last: int, step: int, size: int, *, centered: bool) -> _ChromaAxis:
-    """Find the samples of the pixels from `first` to `last`, of which `step` share one."""
-    start = first / step if centered else (first - 0.5) / step + 0.5
-    length = (last - first) / step
-    return _ChromaAxis(start, math.ceil(length), length / size, size)
+@lru_cache(maxsize=256)
+def _chroma_axis(
+    start: int, end: int, step: int, size: int, plane_size: int, centered: bool
+) -> _ChromaAxis:
+    """Find the samples of the pixels from `start` to `end`, which become `size` pixels.
+
+    Args:
+        start: first pixel.
+        end: the one after the last.
+        step: pixels that share a sample.
+        size: of the result.
+        plane_size: number of all samples.
+        centered: whether samples are in the middle of the pixels that share them.
+    """
+    inside = (step - 1) / 2 if centered else 0.0  # of a sample in its pixels
+    length = math.ceil((end - start) / step)
+    surplus = step * length - (end - start)
+    distance = (end - start) / step / length
+    center = ((start + end - 1) / 2 - inside) / step
+    outermost = step * length / size / 2 - 0.5  # place of the result's first pixel
+
+    def axis(first: int) -> _ChromaAxis:
+        place = step * first + inside - start + surplus / 2
+        gap = max(place - outermost, step - 1 - place - outermost, 0.0)
+        return _ChromaAxis(first, length, distance, place, gap, center)
+
+    first = math.ceil((start - inside) / step)
+    firsts = (min(max(near, 0), plane_size - length) for near in (first, first - 1))
+    return min(map(axis, firsts), key=lambda found: found.gap > MAX_GAP)
 
 
-def _chroma_patch(plane: np.ndarray, across: _ChromaAxis, down: _ChromaAxis) -> np.ndarray:
-    """Return the samples of a patch of a plane (H, W) uint8, interpolated where it is shifted."""
-    width, height = across.length, down.length
-    if across.start == int(across.start) and down.start == int(down.start):
-        x, y = int(across.start), int(down.start)
-        return plane[y : y + height, x : x + width]
-    center = across.start + (width - 1) / 2, down.start + (height - 1) / 2
-    # FFmpeg reads a little beyond the end of the last row.
-    patch = np.empty(height * width + READ_BEYOND, np.uint8)[: height * width]
-    return cv2.getRectSubPix(plane, (width, height), center, patch.reshape(height, width))
+def _chroma_patch(
+    plane: VideoPlane, layout: PlaneLayout, across: _ChromaAxis, down: _ChromaAxis
+) -> np.ndarray:
+    """Interpolate a patch of samples around the center of a box."""
+    size_wh, center = (across.length, down.length), (across.center, down.center)
+    sample_type = np.dtype(np.uint8 if layout.bits == 8 else np.uint16)
+    values = _plane_array(plane, sample_type)
+    room = np.empty(size_wh[0] * size_wh[1] + READ_BEYOND, sample_type)
+    patch = room[:-READ_BEYOND].reshape(size_wh[::-1])
+    if layout.bits == 8 and across.distance == down.distance == 1:
+        return cv2.getRectSubPix(values, size_wh, center, patch)
+    x, y = (axis.center - axis.distance * (axis.length - 1) / 2 for axis in (across, down))
+    matrix = np.array([[across.distance, 0, x], [0, down.distance, y]])
+    return cv2.warpAffine(values, matrix, size_wh, patch, FROM_PATCH, cv2.BORDER_REPLICATE)
 
 
-def _scaled_chroma(plane: np.ndarray, across: _ChromaAxis, down: _ChromaAxis) -> np.ndarray:
-    """Scale a part of a plane (H, W) to float32 (h, w)."""
-    x, y = across.start, down.start
-    if plane.dtype != np.uint8:  # OpenCV cannot cut it between samples
-        left, upper = max(math.floor(x) - 1, 0), max(math.floor(y) - 1, 0)
-        ends = math.floor(y) + down.length + 2, math.floor(x) + across.length + 2
-        plane = plane[upper : ends[0], left : ends[1]].astype(np.float32)
-        x, y = x - left, y - upper
-    center = x + (across.length - 1) / 2, y + (down.length - 1) / 2
-    patch = cv2.getRectSubPix(plane, (across.length, down.length), center, patchType=cv2.CV_32F)
-    fx, fy = 1 / across.scale, 1 / down.scale
-    blunt_x, blunt_y = (axis.scale <= BLUNT for axis in (across, down))
-    if not (blunt_x and blunt_y):
-        sharp = 1.0 if blunt_x else fx, 1.0 if blunt_y else fy
-        patch = cv2.resize(patch, None, fx=sharp[0], fy=sharp[1], interpolation=cv2.INTER_AREA)
-        fx, fy = fx / sharp[0], fy / sharp[1]
-    if (fx, fy) != (1, 1):
-        patch = cv2.resize(patch, None, fx=fx, fy=fy, interpolation=cv2.INTER_LINEAR)
-    return patch[: down.size, : across.size]  # a part of a sample may be left over
+def _read_from(
+    stored: StoredFrame, luma_xy: tuple[int, int], chroma_xy: tuple[int, int]
+) -> list[Rows]:
+    """Return the rows of the planes from some samples on."""
+    size = 1 if stored.layout.bits == 8 else 2
+    (x, y), (u, v) = luma_xy, chroma_xy
+    luma, *chroma = stored.planes
+    step, chroma_step = luma.line_size, chroma[0].line_size
+    offset = v * chroma_step + u * size
+    return [
+        (luma.buffer_ptr + y * step + x * size, step),
+        *((plane.buffer_ptr + offset, chroma_step) for plane in chroma),
+    ]
 
 
-def _convert(y: np.ndarray, u: np.ndarray, v: np.ndarray, by: ColorMatrix, out: np.ndarray) -> None:
-    """Convert float32 planes (h, w) to RGB in `out` (3, h, w) uint8, rounded once."""
-    black = -by.luma * by.black
-    red, green, blue = out
-    weighted = cv2.addWeighted
-    weighted(y, by.luma, v, by.red_v, black - by.red_v * by.gray, red, cv2.CV_8U)
-    weighted(y, by.luma, u, by.blue_u, black - by.blue_u * by.gray, blue, cv2.CV_8U)
-    gray = black - (by.green_u + by.green_v) * by.gray
-    both = weighted(u, by.green_u, v, by.green_v, gray)
-    weighted(y, by.luma, both, 1, 0, green, cv2.CV_8U)
-
-
-def _as_rgb(reformatter: VideoReformatter, frame: av.VideoFrame) -> np.ndarray:
-    """Convert a frame to RGB (H, W, 3), a view of FFmpeg's output buffer."""
-    # BICUBIC as OpenCV does; it matters for odd sizes only
-    converted = reformatter.reformat(frame, format="rgb24", interpolation="BICUBIC", threads=1)
-    return converted.to_ndarray()
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
 
 
 def _aligned(first: int, last: int, step: int, size: int) -> tuple[int, int]:
     """Widen a range to multiples of `step`, inside [0, size)."""
-    return max(first // step * step, 0), min(-(-last // step) * step, size)
+    return max(first // step * step, 0), min(_widened(last, step), size)
 
 
-def _sample_type(layout: PlaneLayout) -> np.dtype:
-    return _ONE_BYTE if layout.bits == 8 else _TWO_BYTES
+def _widened(size: int, step: int) -> int:
+    return -(-size // step) * step
 
 
 def _plane_array(plane: VideoPlane, dtype: np.dtype) -> np.ndarray:

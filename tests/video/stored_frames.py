@@ -3,8 +3,13 @@
 import av
 import numpy as np
 
-from stn_action.video.color_matrix import LUMA_COEFFICIENTS
-
+LUMA_COEFFICIENTS = {
+    **dict.fromkeys((2, 5, 6), (0.299, 0.114)),
+    1: (0.2126, 0.0722),
+    9: (0.2627, 0.0593),
+}
+"""Shares of red and blue in luma, by FFmpeg's number (`colorspace`): BT.601-7, BT.709-6, BT.2020-2;
+2 is unknown."""
 LIMITED, FULL = 1, 2
 """FFmpeg's numbers (`color_range`)."""
 
@@ -54,7 +59,11 @@ def slowly_shrunk(
     *,
     centered: bool,
 ) -> np.ndarray:
-    """Scale a box in float64: luma by areas, chroma between its samples; (3, h, w) RGB."""
+    """Scale a box in float64: each plane by areas where it shrinks, else between its samples.
+
+    Returns:
+        (3, h, w) RGB.
+    """
     x0, y0, x1, y1 = box
     unit = 2 ** (frame.format.components[0].bits - 8)
     values = []
@@ -63,8 +72,8 @@ def slowly_shrunk(
         rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)[:, : plane.width] / unit
         step_x, step_y = (_step(frame.format, axis) if number else 1 for axis in (0, 1))
         first = step_x / 2 if centered or step_x == 1 else 0.5
-        across = _weights(x0, x1, size_hw[1], plane.width, step_x, first, areas=not number)
-        down = _weights(y0, y1, size_hw[0], plane.height, step_y, step_y / 2, areas=not number)
+        across = _weights(x0, x1, size_hw[1], plane.width, step_x, first)
+        down = _weights(y0, y1, size_hw[0], plane.height, step_y, step_y / 2)
         values.append(down @ rows @ across.T)
     y, u, v = values[0], values[1] - 128, values[2] - 128
     if frame.color_range != FULL:
@@ -74,16 +83,14 @@ def slowly_shrunk(
     return np.stack([r, (y - red * r - blue * b) / (1 - red - blue), b])
 
 
-def _weights(
-    start: int, end: int, size: int, count: int, step: int, first: float, *, areas: bool
-) -> np.ndarray:
+def _weights(start: int, end: int, size: int, count: int, step: int, first: float) -> np.ndarray:
     """The share of each sample in each result (size, count); sample i is at first + i * step."""
-    edges = start + np.arange(size + 1) * (end - start) / size
-    if areas and end - start > size:
-        ends = np.minimum(edges[1:, None], np.arange(1, count + 1))
-        shares = np.clip(ends - np.maximum(edges[:-1, None], np.arange(count)), 0, None)
+    edges = (start + np.arange(size + 1) * (end - start) / size - first) / step
+    if end - start > size * step:
+        ends = np.minimum(edges[1:, None], np.arange(count) + 0.5)
+        shares = np.clip(ends - np.maximum(edges[:-1, None], np.arange(count) - 0.5), 0, None)
         return shares / shares.sum(1, keepdims=True)
-    places = np.clip(((edges[1:] + edges[:-1]) / 2 - first) / step, 0, count - 1)
+    places = np.clip((edges[1:] + edges[:-1]) / 2, 0, count - 1)
     return np.clip(1 - np.abs(places[:, None] - np.arange(count)), 0, None)
 
 
