@@ -38,7 +38,7 @@ from stn_action.video.swscale import (
     scale_planes,
 )
 
-MAX_GAP = 1.0
+MAX_GAP = 1.2
 """Pixels from the outermost pixel of a result to the outermost sample of chroma that is read."""
 
 MARGIN = 8
