@@ -96,6 +96,7 @@ def _read(path: Path, indices: list[int], packed: bytes | None) -> int:
 def _write(path: Path, encoder: str, options: dict[str, str], num_frames: int) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(encoder, rate=25, options=options)
+        assert isinstance(stream, av.VideoStream)
         stream.height, stream.width, stream.pix_fmt = 240, 320, "yuv420p"
         stream.bit_rate = 1_000_000
         for image in moving_frames(num_frames, (240, 320)):
