@@ -1,14 +1,15 @@
 """The filling of a feature cache: every video decoded once, all its views through the trunk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 from rich.console import Console
+from torch import Tensor
 from torch.utils.data import Subset
 
-from stn_action.batch import Failure
+from stn_action.batch import Batch, Failure
 from stn_action.build.data import evaluation_dataset, evaluation_loader, training_dataset
 from stn_action.config.schema import Config
 from stn_action.data.clips import TestClips, TrainClips
@@ -28,6 +29,11 @@ CACHE_SEED = 0
 """Of the augmented views, the same for every run: caches are shared between seeds."""
 
 
+MEASURED_FROM = 200
+"""Passes through the trunk that are left: for fewer, timing both memory layouts takes longer than
+the better one saves."""
+
+
 class Filling(NamedTuple):
     """What a filling found out about the videos, by row."""
 
@@ -44,8 +50,8 @@ def fill_arrays(
 ) -> Filling:  # fmt: skip
     """Write the test views and the random views of videos into the files of a folder.
 
-    The views of a part of a video pass through the trunk alone: what is written depends neither on
-    the number of processes nor on what a filling of the same label has done before.
+    What is written depends neither on the number of processes nor on what a filling of the same
+    label has done before: all passes through the trunk are of one size.
 
     Args:
         config: the experiment.
@@ -90,7 +96,7 @@ def fill_arrays(
             f"caching {extract.path}", num_frames * left, unit="frames", console=console
         )
         with progress:
-            failures = _fill_rows(config, dataset, missing, extract, writers, progress)
+            failures = _fill_rows(config, dataset, missing, extract, writers, progress, left)
         failures = sorted([*failed, *failures])
         if len(failures) == len({*wanted["test"], *wanted["train"], *(row for row, _ in failed)}):
             raise InputError(f"no video can be read, the first: {failures[0][1]}")
@@ -121,22 +127,34 @@ def _missing_views(new: Rows, writers: Mapping[Part, ViewWriter]) -> list[Wanted
 
 def _fill_rows(
     config: Config, dataset: JointViews, missing: Sequence[WantedViews], extract: StageExtractor,
-    writers: Mapping[Part, ViewWriter], progress: Progress,
+    writers: Mapping[Part, ViewWriter], progress: Progress, num_views: int,
 ) -> list[Failure]:  # fmt: skip
+    """Decode the missing views and write their maps; return the videos that cannot be read."""
     failures: list[Failure] = []
+    clip_shape = 3, config.data.clip.num_frames, *config.data.crop.size
     chosen = Subset(dataset, cast(Any, missing))  # items of any kind
-    batches = evaluation_loader(config, chosen, batch_size=1)
-    for wanted, batch in zip(missing, batches, strict=True):
-        number = dataset.num_test_views if wanted.test else 0
-        parts: dict[Part, slice] = {"test": slice(number), "train": slice(number, None)}
-        frames = config.data.clip.num_frames
-        if batch.failures:
-            failures.append((wanted.row, batch.failures[0][1]))
-        for part, rows in parts.items():
-            if not batch.failures and getattr(wanted, part):
-                clips = batch.clip[rows]
-                others = batch.frame_indices[rows], batch.boxes[rows], batch.extents[rows]
-                writers[part].write(wanted.row, extract(clips), *others, clips)
-        views = number + (config.train.cache_views if wanted.train else 0)
-        progress.advance(frames * views)
+    batches = iter(evaluation_loader(config, chosen, batch_size=1))  # decoding starts
+    if extract.num_passes((num_views, *clip_shape)) >= MEASURED_FROM:
+        line = extract.choose_layout(clip_shape)
+        if line is not None:
+            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def decoded() -> Iterator[tuple[tuple[Part, Batch], Tensor]]:
+        for wanted, batch in zip(missing, batches, strict=True):
+            number = dataset.num_test_views if wanted.test else 0
+            parts: dict[Part, slice] = {"test": slice(number), "train": slice(number, None)}
+            if batch.failures:
+                failures.append((wanted.row, batch.failures[0][1]))
+                views = number + (config.train.cache_views if wanted.train else 0)
+                progress.advance(config.data.clip.num_frames * views)
+                continue
+            for part, rows in parts.items():
+                if getattr(wanted, part):
+                    own = batch.rows(rows)
+                    yield (part, own), own.clip
+
+    for (part, own), maps in extract.stream(decoded()):
+        row = int(own.video[0])
+        writers[part].write(row, maps, own.frame_indices, own.boxes, own.extents, own.clip)
+        progress.advance(config.data.clip.num_frames * len(maps))
     return failures

@@ -8,55 +8,35 @@ pixels for the second one.
 
 import hashlib
 import json
-import re
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from rich.console import Console
 
-from stn_action.build.augment_settings import absent_steps
 from stn_action.build.cache_filling import Part, Rows, fill_arrays
+from stn_action.build.cache_fingerprint import (
+    cache_fingerprint,
+    default_folder,
+    in_order,
+    stored_precision,
+)
 from stn_action.build.model import example_clip
-from stn_action.build.scene_pools import scene_keys, unused_keys
 from stn_action.config.fingerprint import Fingerprint
 from stn_action.config.schema import Config
 from stn_action.data.source import ClipSource
 from stn_action.data.stored_views import StoredViews
-from stn_action.data.video_files import is_present
-from stn_action.data.video_table import Video, VideoTable
+from stn_action.data.video_table import VideoTable
 from stn_action.data.view_arrays import ViewArrays
 from stn_action.disk.atomic_file import write_file
 from stn_action.disk.file_lock import FileLock
-from stn_action.distributed import has_fast_bf16
 from stn_action.errors import InputError
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.stage_extractor import StageExtractor
 from stn_action.precision_choices import StoredPrecision
-from stn_action.video.content import video_state
 
 PARTS: tuple[Part, ...] = "train", "test"
 META, LOCK = "cache.json", "cache.lock"
-DEPENDS_ON = (
-    "data.crop", "data.clip", "data.augment", "data.people", "data.tubes", "data.manifest",
-    "data.reader", "data.max_pixels", "model.backbone", "model.freeze_until", "model.weights",
-    "train.cache_views", "eval.num_clips", "eval.num_crops",
-)  # fmt: skip
-"""Settings and sections that the stored maps depend on."""
-OF_PEOPLE = (
-    "data.crop.looseness", "data.crop.box_jitter", "data.crop.box_error", "data.crop.motion",
-    "data.crop.smooth_window", "data.tubes",
-)  # fmt: skip
-"""Those among them that mean something only where there are person boxes."""
-OF_LISTING = ("data.tubes.no_person",)
-"""Those that only choose the videos, which are in the fingerprint."""
-OWN_SETS = "folders", "csv"
-"""Data sets that are not named by `data.name`."""
-FORMAT = 4
-"""Of the files; 4: of clips whose boxes are scaled in the decoder's planes."""
 
 
 class UsedVideos(NamedTuple):
@@ -197,8 +177,14 @@ class FeatureCache:
         }
 
     def _fill(self, network: FocusedNetwork, source: ClipSource, console: Console) -> None:
-        extract = StageExtractor(network, self.stage, example_clip(self.config), self.precision)
         before = self._meta() if (self.folder / META).is_file() else None
+        evaluation = self.config.eval
+        views = evaluation.num_clips * evaluation.num_crops + self.config.train.cache_views
+        extract = StageExtractor(
+            network, self.stage, example_clip(self.config), self.precision,
+            num_views=len(self.videos) * views,
+            channels_last=None if before is None else before.get("channels_last"),
+        )  # fmt: skip
         stored = None if before is None else self._stored(before)
         filling = fill_arrays(
             self.config, self.videos, source, extract, self.folder, label=self.fingerprint.digest,
@@ -206,7 +192,10 @@ class FeatureCache:
             failed=[] if before is None else [(row, text) for row, text in before["failures"]],
         )  # fmt: skip
         rows = {part: sorted({*self.used[part], *(stored or {}).get(part, ())}) for part in PARTS}
-        meta = {"fingerprint": self.fingerprint.to_dict(), **filling._asdict(), "rows": rows}
+        meta = {
+            "fingerprint": self.fingerprint.to_dict(), **filling._asdict(), "rows": rows,
+            "channels_last": extract.channels_last,
+        }  # fmt: skip
         content = json.dumps({"checksum": checksum_of(meta), **meta})
         write_file(self.folder / META, content)
 
@@ -248,62 +237,6 @@ class FeatureCache:
                 f"train.cache_folder: {self.folder} was made from other settings: {changed}; "
                 "delete the folder or give another train.cache_folder"
             )
-
-
-def default_folder(config: Config, fingerprint: Fingerprint) -> Path:
-    """Return the folder of a cache: data set, trunk, stage, clip, and a digest of all it is of.
-
-    One that is there with this digest is taken, whatever else its name tells.
-    """
-    data, digest = config.data, fingerprint.digest[:10]
-    root = data.root.resolve()
-    dataset = (root.stem if root.is_file() else root.name) if data.name in OWN_SETS else data.name
-    backbone = config.model.backbone.rpartition("/")[2]
-    stage = config.train.cache_at or config.model.freeze_until
-    clip = "x".join(map(str, (data.clip.num_frames, *data.crop.size)))
-    parts = [re.sub(r"[^\w.]+", "_", part)[:40] for part in (dataset, backbone, f"{stage}", clip)]
-    folder = Path("runs/cache")
-    return next(iter(sorted(folder.glob(f"*-{digest}"))), folder / "-".join([*parts, digest]))
-
-
-def in_order(videos: VideoTable) -> VideoTable:
-    """Return videos in the order of a cache: by name."""
-    return videos.select(sorted(range(len(videos)), key=videos.names().__getitem__))
-
-
-def stored_precision(config: Config) -> StoredPrecision:
-    """Return the precision in which features are computed for a cache, on this machine."""
-    precision = config.train.cache_precision
-    if precision == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return "bf16" if has_fast_bf16(device) else "float32"
-    return precision
-
-
-def cache_fingerprint(config: Config, videos: Sequence[Video]) -> Fingerprint:
-    """Return the fingerprint of everything that the stored maps depend on."""
-    more = ["train.seed"] if config.model.weights is None else []  # of a random trunk
-    more += ["train.cache_at"] if config.train.cache_at is not None else []
-    more += ["model.temporal_shift"] if config.model.temporal_shift else []
-    more += ["model.focus.look_size"] if config.zooms else []
-    lines = "\n".join(f"{video.name} {_size(video.path)}{video.slice_label}" for video in videos)
-    return Fingerprint.of(
-        config,
-        keys=(*DEPENDS_ON, *more, *scene_keys(config)),
-        without=(OF_PEOPLE if config.data.people is None else OF_LISTING)
-        + unused_keys(config)
-        + absent_steps(config),
-        extra={
-            "videos": hashlib.sha256(lines.encode()).hexdigest()[:16],
-            "precision": stored_precision(config),
-            "format": FORMAT,
-        },
-    )
-
-
-def _size(path: Path) -> int | str:
-    """Return the bytes of a video, of all frames if it is a folder of them."""
-    return video_state(path).bytes if is_present(path) else "unreadable"
 
 
 def checksum_of(meta: dict[str, Any]) -> str:

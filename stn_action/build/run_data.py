@@ -7,13 +7,9 @@ from rich.console import Console
 from torch.utils.data import Dataset
 
 from stn_action.batch import Item
+from stn_action.build.cache_fingerprint import cache_fingerprint, in_order
 from stn_action.build.data import evaluation_dataset, training_dataset
-from stn_action.build.feature_cache import (
-    FeatureCache,
-    UsedVideos,
-    cache_fingerprint,
-    in_order,
-)
+from stn_action.build.feature_cache import FeatureCache, UsedVideos
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing
 from stn_action.data.source import ClipSource

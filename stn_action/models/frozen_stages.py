@@ -45,7 +45,7 @@ class FrozenStages(nn.Module):
         with evaluating(trunk):
             example_map, self._layout = stage_map(trunk, path, example)
             folded = fold_batch_norm(trunk, path, example)
-            self.trunk = self._in_layout(folded, example)
+            self.trunk, self.channels_last = self._in_layout(folded, example)
         self.example_shape = tuple(example_map.shape[1:])
         """(C, t, h, w) of the map of a clip as large as the example."""
 
@@ -69,7 +69,23 @@ class FrozenStages(nn.Module):
             return nullcontext()
         return torch.autocast(device_type, dtype=torch.bfloat16)
 
-    def _in_layout(self, trunk: nn.Module, example: Tensor) -> nn.Module:
+    def contiguous(self) -> "FrozenStages":
+        """Return a copy whose weights, and so its maps, are contiguous."""
+        changed = copy.copy(self)
+        trunk = copy.deepcopy(self.trunk)
+        for weight in trunk.parameters():
+            weight.data = weight.data.contiguous()
+        changed._modules = {**self._modules, "trunk": trunk}
+        changed.channels_last = False
+        return changed
+
+    def in_float32(self) -> "FrozenStages":
+        """Return the same stages, which compute in float32."""
+        changed = copy.copy(self)
+        changed.precision = "float32"
+        return changed
+
+    def _in_layout(self, trunk: nn.Module, example: Tensor) -> tuple[nn.Module, bool]:
         """Return a copy with weights channels last, unless the trunk does not run with them."""
         plain = copy.deepcopy(trunk).requires_grad_(False).eval()
         changed = copy.deepcopy(plain)
@@ -78,8 +94,8 @@ class FrozenStages(nn.Module):
             with torch.inference_mode(), self.autocast(example.device.type):
                 stage_output(changed, self.path, example)
         except RuntimeError:  # `view` of what is not contiguous
-            return plain
-        return changed
+            return plain, False
+        return changed, True
 
 
 def pixels_of_pass(device_type: str) -> int:

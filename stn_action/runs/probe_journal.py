@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from stn_action.build.feature_cache import cache_fingerprint
+from stn_action.build.cache_fingerprint import cache_fingerprint
 from stn_action.config.fingerprint import HARMLESS, Fingerprint
 from stn_action.config.schema import Config
 from stn_action.data.listing import Listing

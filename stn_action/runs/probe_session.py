@@ -8,8 +8,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from stn_action.build.cache_fingerprint import cache_fingerprint
 from stn_action.build.data import fold_configs, load_listing, open_source
-from stn_action.build.feature_cache import cache_fingerprint
 from stn_action.build.model import build_network, example_clip
 from stn_action.build.run_data import CachedData, build_run_data
 from stn_action.build.scene_pools import with_scenes

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from stn_action.build.feature_cache import DEPENDS_ON
+from stn_action.build.cache_fingerprint import DEPENDS_ON
 from stn_action.config.fingerprint import is_within
 from stn_action.config.schema import Config, config_from_dict, to_dict
 from stn_action.disk.atomic_file import write_file

@@ -10,13 +10,9 @@ import torch
 from rich.console import Console
 
 from stn_action.build.cache_filling import joint_views
+from stn_action.build.cache_fingerprint import cache_fingerprint, stored_precision
 from stn_action.build.data import load_listing, open_data
-from stn_action.build.feature_cache import (
-    FeatureCache,
-    UsedVideos,
-    cache_fingerprint,
-    stored_precision,
-)
+from stn_action.build.feature_cache import FeatureCache, UsedVideos
 from stn_action.build.model import build_network
 from stn_action.config.schema import Config
 from stn_action.data.source import ClipSource

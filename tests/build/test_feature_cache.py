@@ -12,14 +12,9 @@ import pytest
 import torch
 from rich.console import Console
 
+from stn_action.build.cache_fingerprint import cache_fingerprint
 from stn_action.build.data import evaluation_dataset, load_listing, open_data
-from stn_action.build.feature_cache import (
-    LOCK,
-    FeatureCache,
-    UsedVideos,
-    cache_fingerprint,
-    checksum_of,
-)
+from stn_action.build.feature_cache import LOCK, FeatureCache, UsedVideos, checksum_of
 from stn_action.build.model import build_network, network_from_checkpoint
 from stn_action.build.run_data import build_test_data
 from stn_action.config.schema import Config

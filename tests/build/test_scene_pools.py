@@ -5,6 +5,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from stn_action.batch import collate
+from stn_action.build.cache_fingerprint import cache_fingerprint
 from stn_action.build.crop_settings import describe_boxes
 from stn_action.build.data import (
     evaluation_dataset,
@@ -13,7 +14,6 @@ from stn_action.build.data import (
     open_source,
     training_dataset,
 )
-from stn_action.build.feature_cache import cache_fingerprint
 from stn_action.build.scene_pools import scene_keys, scene_pools, with_scenes
 from stn_action.data.listing import Listing
 from stn_action.data.video_table import Video, VideoTable

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stn_action.models import frozen_stages
+from stn_action.models import frozen_stages, stage_extractor
 from stn_action.models.backbones.backbone_table import build_backbone
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.plug import plug
@@ -59,7 +59,73 @@ def test_maps_do_not_depend_on_what_passes_together(precision, monkeypatch):
     monkeypatch.setitem(frozen_stages.PIXELS_OF_PASS, "cpu", 5 * 32 * 48)
     extract._stages.trunk.register_forward_pre_hook(lambda _, inputs: passed.append(len(inputs[0])))
     extract(clips(4))
-    assert passed == [5, 5, 2]
+    assert passed == [5, 5, 5]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("name", TRUNKS)
+def test_maps_are_the_same_to_the_last_bit_whichever_videos_pass_beside_them(
+    name, precision, monkeypatch
+):
+    monkeypatch.setitem(frozen_stages.PIXELS_OF_PASS, "cpu", 11 * 32 * 48)
+    extract = StageExtractor(
+        network_of(name), TRUNKS[name], torch.zeros(1, 3, *THW), precision, num_views=50
+    )
+    sizes = (2, 1, 6)
+    videos = list(zip("abc", clips(sum(sizes)).split(sizes), strict=True))
+    streamed = dict(extract.stream(videos))
+    assert list(streamed) == ["a", "b", "c"]
+    for key, own in videos:
+        assert torch.equal(streamed[key], extract(own))
+
+
+def test_what_came_before_an_error_is_finished():
+    def decoded():
+        yield "first", clips(1)
+        yield "second", clips(2)
+        raise KeyboardInterrupt("Ctrl-C")
+
+    extract = StageExtractor(network_of("small3d"), "stage2", torch.zeros(1, 3, *THW))
+    streamed = extract.stream(decoded())
+    assert [key for key, _ in (next(streamed), next(streamed))] == ["first", "second"]
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
+        next(streamed)
+
+
+@pytest.mark.parametrize(
+    ("precision", "ratio", "chosen"),
+    [("float32", 0.5, False), ("bf16", 0.5, False), ("float32", 0.95, True), ("bf16", 2.0, True)],
+)
+def test_the_layout_that_takes_clearly_less_time_is_kept(precision, ratio, chosen, monkeypatch):
+    """The clock goes on by 100 ms in each pass, and by `ratio` times as much in contiguous ones."""
+    name, stage = "timm/tf_efficientnet_lite0", "image.blocks.0"
+    network, example = network_of(name), torch.zeros(1, 3, *THW)
+    wanted = StageExtractor(network, stage, example, precision)(clips())
+    extract = StageExtractor(network, stage, example, precision, num_views=2)
+    now, passed = [0.0], list[bool]()
+
+    def tick(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        last = output.is_contiguous(memory_format=torch.channels_last)
+        passed.append(last)
+        now[0] += 0.1 if last else 0.1 * ratio
+
+    handle = nn.modules.module.register_module_forward_hook(
+        lambda module, *rest: tick(module, *rest) if isinstance(module, nn.Conv2d) else None
+    )
+    monkeypatch.setattr(stage_extractor.time, "thread_time", lambda: now[0])
+    try:
+        line = extract.choose_layout((3, *THW))
+    finally:
+        handle.remove()
+    assert line is not None
+    assert line.startswith("6 frames take ")
+    assert ("in float32" in line) == (precision == "bf16")
+    assert {True, False} == set(passed)
+    assert extract.channels_last == chosen
+    assert extract.choose_layout((3, *THW)) is None
+    assert error(extract(clips()), wanted) < 2e-2
+    again = StageExtractor(network, stage, example, precision, channels_last=chosen)
+    assert torch.equal(again(clips()), extract(clips()))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
