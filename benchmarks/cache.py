@@ -22,7 +22,7 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.timing import keep_freed_memory, medians
-from stn_action.build.cache_filling import fill_arrays, joint_views
+from stn_action.build.cache_filling import CacheFiles, fill_arrays, joint_views
 from stn_action.build.data import evaluation_loader, open_data
 from stn_action.build.model import build_network, example_clip
 from stn_action.cli import user_path
@@ -99,9 +99,8 @@ class FilledCaches:
         folder.mkdir(exist_ok=True)
         extract = StageExtractor(self.network, self.stage, example_clip(self.config), precision)
         console = Console(file=StringIO())
-        fill_arrays(
-            self.config, self.videos, self.source, extract, folder, label="", console=console
-        )
+        files = [CacheFiles(folder, label="")]
+        fill_arrays(self.config, self.videos, self.source, extract, files, console=console)
 
     def extract(self, precision: StoredPrecision) -> None:
         """Compute the maps of all clips, which are ready in memory, and drop them."""

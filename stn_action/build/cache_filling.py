@@ -1,6 +1,6 @@
 """The filling of a feature cache: every video decoded once, all its views through the trunk."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
@@ -34,21 +34,43 @@ MEASURED_FROM = 200
 the better one saves."""
 
 
+class CacheFiles(NamedTuple):
+    """The files of the maps of one stage."""
+
+    folder: Path
+    label: str
+    """Of `ViewWriter`."""
+    stored: Rows | None = None
+    """What they hold already, which is extended; None: there are none."""
+    failed: Sequence[Failure] = ()
+    """The videos among these that could not be read."""
+
+
 class Filling(NamedTuple):
     """What a filling found out about the videos, by row."""
 
-    failures: list[Failure]
-    """Those that cannot be read."""
+    failures: list[list[Failure]]
+    """Those that cannot be read, by stage: of all fillings of its files."""
     without_tube: list[int]
     """Those without a person, though there are boxes."""
 
 
+class _Writers(NamedTuple):
+    """The open files of a stage, and the videos of which they lack a part."""
+
+    files: Mapping[Part, ViewWriter]
+    absent: Mapping[Part, set[int]]
+
+    def lacks(self, row: int) -> bool:
+        """Return whether a part of a video is not there."""
+        return any(row in rows for rows in self.absent.values())
+
+
 def fill_arrays(
-    config: Config, videos: VideoTable, source: ClipSource, extract: StageExtractor, folder: Path,
-    *, label: str, console: Console, wanted: Rows | None = None, stored: Rows | None = None,
-    failed: Sequence[Failure] = (),
+    config: Config, videos: VideoTable, source: ClipSource, extract: StageExtractor,
+    files: Sequence[CacheFiles], *, console: Console, wanted: Rows | None = None,
 ) -> Filling:  # fmt: skip
-    """Write the test views and the random views of videos into the files of a folder.
+    """Write the test views and the random views of videos into the files of some stages.
 
     What is written depends neither on the number of processes nor on what a filling of the same
     label has done before: all passes through the trunk are of one size.
@@ -57,50 +79,66 @@ def fill_arrays(
         config: the experiment.
         videos: one row each, wanted or not.
         source: of `open_source`.
-        extract: from clips to maps.
-        folder: where to.
-        label: of `ViewWriter`.
+        extract: from clips to maps, of one stage or several.
+        files: of each stage of `extract`, in that order.
         console: where progress is shown.
         wanted: what is to be there; None: everything.
-        stored: what the files hold already, which are extended; None: there are none.
-        failed: the videos among these that could not be read.
 
     Raises:
         InputError: no video can be read, the disk is full, or files to extend are damaged.
     """
     dataset = joint_views(config, videos, source)
-    num_frames = config.data.clip.num_frames
     every: Rows = {"train": range(len(videos)), "test": range(len(videos))}
     wanted = every if wanted is None else wanted
-    clip_hw = config.data.crop.size if config.zooms else None
     views: dict[Part, int] = {"test": dataset.num_test_views, "train": config.train.cache_views}
-    known = {part: {*rows, *(row for row, _ in failed)} for part, rows in (stored or {}).items()}
-    new: dict[Part, list[int]] = {
-        part: sorted({*wanted[part]} - known.get(part, set())) for part in views
-    }
+    rows = {*wanted["test"], *wanted["train"]}
     with ExitStack() as stack:
-        writers: dict[Part, ViewWriter] = {
-            part: stack.enter_context(
-                ViewWriter(
-                    folder, part, (len(videos), number), extract.map_shape(num_frames), num_frames,
-                    label, clip_hw, rows=new[part], extend=stored is not None,
-                )
-            )
-            for part, number in views.items()
-        }  # fmt: skip
-        missing = _missing_views(new, writers)
-        if done := len({*wanted["test"], *wanted["train"]}) - len(missing):
+        writers = [
+            _open_writers(config, one, views, wanted, len(videos), extract.map_shape(
+                config.data.clip.num_frames, stage), stack)
+            for stage, one in enumerate(files)
+        ]  # fmt: skip
+        missing = _missing_views(writers)
+        if done := len(rows) - len(missing):
             console.print(f"{done} videos were cached before, {len(missing)} are left")
         left = sum(views[part] for one in missing for part in views if getattr(one, part))
         progress = Progress(
-            f"caching {extract.path}", num_frames * left, unit="frames", console=console
-        )
+            f"caching {', '.join(extract.paths)}", config.data.clip.num_frames * left,
+            unit="frames", console=console,
+        )  # fmt: skip
         with progress:
-            failures = _fill_rows(config, dataset, missing, extract, writers, progress, left)
-        failures = sorted([*failed, *failures])
-        if len(failures) == len({*wanted["test"], *wanted["train"], *(row for row, _ in failed)}):
-            raise InputError(f"no video can be read, the first: {failures[0][1]}")
+            new = _fill_rows(config, dataset, missing, extract, writers, progress, left)
+        failures = [
+            sorted({*one.failed, *(failure for failure in new if own.lacks(failure[0]))})
+            for one, own in zip(files, writers, strict=True)
+        ]
+        for of_stage, one in zip(failures, files, strict=True):
+            if len(of_stage) == len({*rows, *(row for row, _ in one.failed)}):
+                raise InputError(f"no video can be read, the first: {of_stage[0][1]}")
     return Filling(failures, dataset.test.source.without_person.nonzero().flatten().tolist())
+
+
+def _open_writers(
+    config: Config, files: CacheFiles, views: Mapping[Part, int], wanted: Rows, num_videos: int,
+    map_shape: tuple[int, int, int, int], stack: ExitStack,
+) -> _Writers:  # fmt: skip
+    """Open the files of a stage until the stack ends, and find out what they lack."""
+    stored, failed = files.stored or {}, {row for row, _ in files.failed}
+    clip_hw = config.data.crop.size if config.zooms else None
+    writers: dict[Part, ViewWriter] = {}
+    absent: dict[Part, set[int]] = {}
+    for part, number in views.items():
+        new = {*wanted[part]}
+        if files.stored is not None:
+            new -= {*stored[part], *failed}
+        writers[part] = stack.enter_context(
+            ViewWriter(
+                files.folder, part, (num_videos, number), map_shape, config.data.clip.num_frames,
+                files.label, clip_hw, rows=sorted(new), extend=files.stored is not None,
+            )
+        )  # fmt: skip
+        absent[part] = {row for row in new if not writers[part].holds(row)}
+    return _Writers(writers, absent)
 
 
 def joint_views(config: Config, videos: VideoTable, source: ClipSource) -> JointViews:
@@ -114,20 +152,17 @@ def joint_views(config: Config, videos: VideoTable, source: ClipSource) -> Joint
     return JointViews(test, train)
 
 
-def _missing_views(new: Rows, writers: Mapping[Part, ViewWriter]) -> list[WantedViews]:
-    """Return what the files do not hold yet, by video."""
-    absent = {
-        part: {row for row in rows if not writers[part].holds(row)} for part, rows in new.items()
-    }
-    return [
-        WantedViews(row, test=row in absent["test"], train=row in absent["train"])
-        for row in sorted(absent["test"] | absent["train"])
-    ]
+def _missing_views(writers: Sequence[_Writers]) -> list[WantedViews]:
+    """Return what the files of some stage do not hold yet, by video."""
+    test, train = (
+        set().union(*(one.absent[part] for one in writers)) for part in ("test", "train")
+    )
+    return [WantedViews(row, test=row in test, train=row in train) for row in sorted(test | train)]
 
 
 def _fill_rows(
     config: Config, dataset: JointViews, missing: Sequence[WantedViews], extract: StageExtractor,
-    writers: Mapping[Part, ViewWriter], progress: Progress, num_views: int,
+    writers: Sequence[_Writers], progress: Progress, num_views: int,
 ) -> list[Failure]:  # fmt: skip
     """Decode the missing views and write their maps; return the videos that cannot be read."""
     failures: list[Failure] = []
@@ -138,23 +173,28 @@ def _fill_rows(
         line = extract.choose_layout(clip_shape)
         if line is not None:
             progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def decoded() -> Iterator[tuple[tuple[Part, Batch], Tensor]]:
-        for wanted, batch in zip(missing, batches, strict=True):
-            number = dataset.num_test_views if wanted.test else 0
-            parts: dict[Part, slice] = {"test": slice(number), "train": slice(number, None)}
-            if batch.failures:
-                failures.append((wanted.row, batch.failures[0][1]))
-                views = number + (config.train.cache_views if wanted.train else 0)
-                progress.advance(config.data.clip.num_frames * views)
-                continue
-            for part, rows in parts.items():
-                if getattr(wanted, part):
-                    own = batch.rows(rows)
-                    yield (part, own), own.clip
-
-    for (part, own), maps in extract.stream(decoded()):
+    parts = _parts(dataset, zip(missing, batches, strict=True), failures)
+    for (part, own), maps in extract.stream(parts):
         row = int(own.video[0])
-        writers[part].write(row, maps, own.frame_indices, own.boxes, own.extents, own.clip)
-        progress.advance(config.data.clip.num_frames * len(maps))
+        for one, of_stage in zip(writers, maps, strict=True):
+            if row in one.absent[part]:
+                others = own.frame_indices, own.boxes, own.extents, own.clip
+                one.files[part].write(row, of_stage, *others)
+        progress.advance(config.data.clip.num_frames * len(own.clip))
     return failures
+
+
+def _parts(
+    dataset: JointViews, batches: Iterable[tuple[WantedViews, Batch]], failures: list[Failure]
+) -> Iterator[tuple[tuple[Part, Batch], Tensor]]:
+    """Yield the parts of each video with their clips, and note the videos that have failed."""
+    for wanted, batch in batches:
+        if batch.failures:
+            failures.append((wanted.row, batch.failures[0][1]))
+            continue
+        number = dataset.num_test_views if wanted.test else 0
+        parts: dict[Part, slice] = {"test": slice(number), "train": slice(number, None)}
+        for part, rows in parts.items():
+            if getattr(wanted, part):
+                own = batch.rows(rows)
+                yield (part, own), own.clip

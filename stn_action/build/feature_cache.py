@@ -8,13 +8,14 @@ pixels for the second one.
 
 import hashlib
 import json
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from stn_action.build.cache_filling import Part, Rows, fill_arrays
+from stn_action.build.cache_filling import CacheFiles, Part, Rows, fill_arrays
 from stn_action.build.cache_fingerprint import (
     cache_fingerprint,
     default_folder,
@@ -58,7 +59,8 @@ class FeatureCache:
         """Open the cache of an experiment, complete or not.
 
         Args:
-            config: the experiment; `train.cache_at` or `model.freeze_until` is the stage.
+            config: the experiment; `train.cache_at` or `model.freeze_until` is the stage, and those
+                of `train.cache_also` are filled in the same pass.
             videos: all of the data set, in any order.
             used: those whose views are needed; None: all views of all videos.
 
@@ -75,6 +77,15 @@ class FeatureCache:
         self.fingerprint = cache_fingerprint(config, self.videos)
         self.folder = config.train.cache_folder or default_folder(config, self.fingerprint)
         self.complete = self._is_complete()
+        self.others = [
+            FeatureCache(_config_of_stage(config, stage), videos, used)
+            for stage in config.train.cache_also
+        ]
+
+    @property
+    def all_complete(self) -> bool:
+        """Whether the caches of further stages are complete too."""
+        return self.complete and all(cache.complete for cache in self.others)
 
     def fill(self, network: FocusedNetwork, source: ClipSource, console: Console) -> None:
         """Compute and store what is used, unless another process does; `cache.json` comes last.
@@ -92,19 +103,23 @@ class FeatureCache:
             InputError: no video can be read, the disk is full, the stage is not frozen, or another
                 process has filled the folder with something else.
         """
+        caches = [self, *self.others]
         self._require_frozen(network)
-        with suppress(FileExistsError):  # the lock names what is in the way
-            self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / LOCK, f"train.cache_folder: {self.folder}", "")
-        lock.wait(partial(console.print, markup=False))
-        with lock:
-            self.complete = self._is_complete()
-            if not self.complete:
-                where = f"{len(self.videos)} videos in {self.folder}"
-                what = f"caching the features of {self.stage} of {where}, {self.precision}"
-                console.print(f"{what}: {self._views_line()}", markup=False)
-                self._fill(network, source, console)
-                self.complete = True
+        for cache in self.others:
+            cache._require_frozen(network, "train.cache_also")
+        with ExitStack() as stack:
+            for cache in sorted(
+                caches, key=lambda cache: cache.folder
+            ):  # the same in all processes
+                stack.enter_context(cache._locked(console))
+            for cache in caches:
+                cache.complete = cache._is_complete()
+            if lacking := [cache for cache in caches if not cache.complete]:
+                for cache in lacking:
+                    where = f"{len(cache.videos)} videos in {cache.folder}"
+                    what = f"caching the features of {cache.stage} of {where}, {cache.precision}"
+                    console.print(f"{what}: {cache._views_line()}", markup=False)
+                _fill_together(lacking, network, source, console)
 
     def train(self, videos: VideoTable, *, seed: int) -> StoredViews:
         """Return a data set with one random view of each of some videos, in this order."""
@@ -138,10 +153,10 @@ class FeatureCache:
             self.stage, example_clip(self.config), clip_thw=clip_thw, precision=self.precision
         )
 
-    def _require_frozen(self, network: FocusedNetwork) -> None:
+    def _require_frozen(self, network: FocusedNetwork, key: str = "train.cache_at") -> None:
         if not network.is_frozen(self.stage):
             raise InputError(
-                f"train.cache_at: {self.stage!r} is not frozen, its features change in training; "
+                f"{key}: {self.stage!r} is not frozen, its features change in training; "
                 f"give a stage up to model.freeze_until ({self.config.model.freeze_until})"
             )
 
@@ -176,28 +191,36 @@ class FeatureCache:
             for part, videos in parts.items()
         }
 
-    def _fill(self, network: FocusedNetwork, source: ClipSource, console: Console) -> None:
-        before = self._meta() if (self.folder / META).is_file() else None
-        evaluation = self.config.eval
-        views = evaluation.num_clips * evaluation.num_crops + self.config.train.cache_views
-        extract = StageExtractor(
-            network, self.stage, example_clip(self.config), self.precision,
-            num_views=len(self.videos) * views,
-            channels_last=None if before is None else before.get("channels_last"),
-        )  # fmt: skip
-        stored = None if before is None else self._stored(before)
-        filling = fill_arrays(
-            self.config, self.videos, source, extract, self.folder, label=self.fingerprint.digest,
-            console=console, wanted=self.used, stored=stored,
-            failed=[] if before is None else [(row, text) for row, text in before["failures"]],
-        )  # fmt: skip
-        rows = {part: sorted({*self.used[part], *(stored or {}).get(part, ())}) for part in PARTS}
-        meta = {
-            "fingerprint": self.fingerprint.to_dict(), **filling._asdict(), "rows": rows,
-            "channels_last": extract.channels_last,
-        }  # fmt: skip
+    @contextmanager
+    def _locked(self, console: Console) -> Iterator[None]:
+        """Hold the folder; wait for a process that does."""
+        with suppress(FileExistsError):  # the lock names what is in the way
+            self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / LOCK, f"train.cache_folder: {self.folder}", "")
+        lock.wait(partial(console.print, markup=False))
+        with lock:
+            yield
+
+    def _before(self) -> dict[str, Any] | None:
+        """Return what `cache.json` holds; None: there is none."""
+        return self._meta() if (self.folder / META).is_file() else None
+
+    def _files(self) -> CacheFiles:
+        before, label = self._before(), self.fingerprint.digest
+        if before is None:
+            return CacheFiles(self.folder, label)
+        failed = [(row, text) for row, text in before["failures"]]
+        return CacheFiles(self.folder, label, self._stored(before), failed)
+
+    def _finish(self, found: dict[str, Any]) -> None:
+        """Write `cache.json`: all that is used is there."""
+        before = self._before()
+        stored = {} if before is None else self._stored(before)
+        rows = {part: sorted({*self.used[part], *stored.get(part, ())}) for part in PARTS}
+        meta = {"fingerprint": self.fingerprint.to_dict(), **found, "rows": rows}
         content = json.dumps({"checksum": checksum_of(meta), **meta})
         write_file(self.folder / META, content)
+        self.complete = True
 
     def _is_complete(self) -> bool:
         """Return whether the folder holds all features that are used.
@@ -243,3 +266,36 @@ def checksum_of(meta: dict[str, Any]) -> str:
     """Return the checksum of what `cache.json` holds besides it."""
     text = json.dumps(meta, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _config_of_stage(config: Config, stage: str) -> Config:
+    """Return the configuration of a run whose stored features are of another stage."""
+    own = None if stage == config.model.freeze_until else stage
+    train = config.train.model_copy(update={"cache_at": own, "cache_also": ()})
+    return config.model_copy(update={"train": train})
+
+
+def _fill_together(
+    caches: Sequence[FeatureCache], network: FocusedNetwork, source: ClipSource, console: Console
+) -> None:
+    """Fill caches that differ in their stage alone, from one pass over the videos."""
+    first, *others = caches
+    config, evaluation = first.config, first.config.eval
+    views = evaluation.num_clips * evaluation.num_crops + config.train.cache_views
+    known = [
+        before["channels_last"]
+        for cache in caches
+        if "channels_last" in (before := cache._before() or {})
+    ]
+    extract = StageExtractor(
+        network, first.stage, example_clip(config), first.precision,
+        num_views=len(first.videos) * views, channels_last=known[0] if known else None,
+        more=[cache.stage for cache in others],
+    )  # fmt: skip
+    filling = fill_arrays(
+        config, first.videos, source, extract, [cache._files() for cache in caches],
+        console=console, wanted=first.used,
+    )  # fmt: skip
+    for cache, failures in zip(caches, filling.failures, strict=True):
+        found = {"failures": failures, "without_tube": filling.without_tube}
+        cache._finish({**found, "channels_last": extract.channels_last})

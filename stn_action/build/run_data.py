@@ -108,7 +108,7 @@ def build_run_data(
         return ClipData(config, source, network)
     used = None if all_views else UsedVideos(listing.train, listing.val + listing.test)
     cache = FeatureCache(config, listing.all_videos, used)
-    if cache.complete:
+    if cache.all_complete:
         console.print(f"features of {cache.stage} are read from {cache.folder}", markup=False)
     elif strategy.is_main:
         network.to(strategy.device)

@@ -89,6 +89,28 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _further_stages_have_folders(self) -> Self:
+        if not self.train.cache_also:
+            return self
+        if not self.train.cache_features:
+            raise ValueError(
+                "train.cache_also: no features are stored; set train.cache_features=true, or "
+                "train.cache_also to []"
+            )
+        if self.train.cache_folder is not None:
+            raise ValueError(
+                "train.cache_also: each stage has a folder of its own, but train.cache_folder "
+                "names one; set that to null"
+            )
+        stages = [self.train.cache_at or self.model.freeze_until, *self.train.cache_also]
+        if len(set(stages)) < len(stages):
+            raise ValueError(
+                f"train.cache_also: expected stages other than {stages[0]}, each once; got "
+                f"{list(self.train.cache_also)}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _cache_has_no_repeats(self) -> Self:
         if self.train.cache_features and self.train.repeated > 1:
             raise ValueError(

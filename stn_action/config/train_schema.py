@@ -145,6 +145,9 @@ class TrainConfig(Section):
     cache_at: Text | None = None
     """Stage whose features are stored; null: model.freeze_until. An earlier one, for a read-out of
     its map on a trunk that stays frozen behind it."""
+    cache_also: tuple[Text, ...] = ()
+    """Further stages whose features are stored in the same pass over the videos, each in the folder
+    of its own that a run with `cache_at` of that stage reads."""
     cache_views: Views = 4
     """Augmented views stored per training video."""
     cache_precision: CachePrecision = "float32"

@@ -6,6 +6,7 @@ convolution whose output it takes (Ioffe and Szegedy, "Batch normalization", sec
 
 import copy
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,9 @@ TOLERANCE = 1e-4
 """Of the difference that folding makes, as a share of the map's root mean square."""
 
 
-def fold_batch_norm(trunk: nn.Module, path: str, example: Tensor) -> nn.Module:
+def fold_batch_norm(
+    trunk: nn.Module, path: str, example: Tensor, more: Sequence[str] = ()
+) -> nn.Module:
     """Return a copy of a trunk that computes the map of a stage without most batch norms.
 
     Which convolution a batch norm takes its input from is seen in a pass over the example. Where
@@ -33,6 +36,7 @@ def fold_batch_norm(trunk: nn.Module, path: str, example: Tensor) -> nn.Module:
             the copy.
         path: module path of the stage.
         example: a clip (1, 3, T, H, W).
+        more: paths of stages before it, whose maps must be the same too.
     """
     pairs = _pairs(trunk, path, example)
     if not pairs:
@@ -47,7 +51,8 @@ def fold_batch_norm(trunk: nn.Module, path: str, example: Tensor) -> nn.Module:
         return nn.Sequential(OrderedDict(module.named_children())) if id(module) in norms else None
 
     folded = exchange_modules(trunk, exchanged)
-    return folded if _same_map(trunk, folded, path, example) else trunk
+    same = all(_same_map(trunk, folded, one, example) for one in dict.fromkeys((*more, path)))
+    return folded if same else trunk
 
 
 def folded_network(network: FocusedNetwork, path: str, example: Tensor) -> FocusedNetwork:

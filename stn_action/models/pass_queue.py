@@ -5,7 +5,7 @@ as all passes are of one size, the maps of an item depend on nothing but the ite
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from typing import Generic, TypeVar
 
@@ -18,18 +18,20 @@ Key = TypeVar("Key")
 class PassQueue(Generic[Key]):
     """Items on their way through a trunk, in order; passes run while others are filled."""
 
-    def __init__(self, maps_of: Callable[[Tensor], Tensor], size: int, executor: Executor) -> None:
+    def __init__(
+        self, maps_of: Callable[[Tensor], Sequence[Tensor]], size: int, executor: Executor
+    ) -> None:
         """Start without items.
 
         Args:
-            maps_of: images or clips (N, ...) to their maps (N, ...).
+            maps_of: images or clips (N, ...) to their maps (N, ...) of some stages.
             size: N of each pass.
             executor: runs the passes.
         """
         self._maps_of, self._size, self._executor = maps_of, size, executor
         self._rest: Tensor | None = None  # of an unfinished pass
-        self._running: deque[Future[Tensor]] = deque()
-        self._maps: list[Tensor] = []  # of passes that are done
+        self._running: deque[Future[Sequence[Tensor]]] = deque()
+        self._maps: list[Sequence[Tensor]] = []  # of passes that are done, by stage
         self._waiting: deque[tuple[Key, int]] = deque()
 
     def add(self, key: Key, inputs: Tensor) -> None:
@@ -48,19 +50,19 @@ class PassQueue(Generic[Key]):
             self._start(torch.cat([self._rest, lacking]))
             self._rest = None
 
-    def finished(self, most_running: int = 0) -> Iterator[tuple[Key, Tensor]]:
-        """Yield the items that are done, and their maps.
+    def finished(self, most_running: int = 0) -> Iterator[tuple[Key, list[Tensor]]]:
+        """Yield the items that are done, and their maps of each stage.
 
         Args:
             most_running: wait until no more passes than this are under way.
         """
         while self._running and (len(self._running) > most_running or self._running[0].done()):
             self._maps.append(self._running.popleft().result())
-            while self._waiting and self._waiting[0][1] <= sum(map(len, self._maps)):
+            while self._waiting and self._waiting[0][1] <= sum(len(maps[0]) for maps in self._maps):
                 key, number = self._waiting.popleft()
-                maps = torch.cat(self._maps)
-                self._maps = [maps[number:]]
-                yield key, maps[:number]
+                joined = [torch.cat(of_stage) for of_stage in zip(*self._maps, strict=True)]
+                self._maps = [[maps[number:] for maps in joined]]
+                yield key, [maps[:number] for maps in joined]
 
     def _start(self, inputs: Tensor) -> None:
         self._running.append(self._executor.submit(self._maps_of, inputs))

@@ -35,7 +35,7 @@ class StageExtractor:
     def __init__(
         self, network: FocusedNetwork, path: str, example: Tensor,
         precision: StoredPrecision = "float32", *, num_views: int | None = None,
-        channels_last: bool | None = None,
+        channels_last: bool | None = None, more: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """Copy and change the trunk.
 
@@ -48,11 +48,13 @@ class StageExtractor:
                 many as the first item has.
             channels_last: memory layout of weights and maps, where the trunk runs with it; None:
                 channels last, until `choose_layout` has measured.
+            more: paths of further stages, whose maps `stream` yields too.
 
         Raises:
             InputError: there is no such stage, or its output is no map.
         """
-        self.path = path
+        self.paths = (path, *more)
+        """The stages, in the order of what `stream` yields."""
         self.num_views = num_views
         self.precision = precision
         self.device = next(network.trunk.parameters()).device
@@ -64,14 +66,14 @@ class StageExtractor:
         self._first_look = network.first_look
         seen = self._first_look(example.to(self.device))
         with _threads(1):  # little work: threads would wait mostly
-            self._stages = FrozenStages(network.trunk, path, seen, precision)
+            self._stages = FrozenStages(network.trunk, path, seen, precision, more=more)
         self._choice_is_left = channels_last is None and self._stages.channels_last
         if channels_last is False:
             self._stages = self._stages.contiguous()
 
-    def map_shape(self, num_frames: int) -> tuple[int, int, int, int]:
-        """Return (C, t, h, w) of the map of a clip as large as the example."""
-        C, T, H, W = self._stages.example_shape
+    def map_shape(self, num_frames: int, stage: int = 0) -> tuple[int, int, int, int]:
+        """Return (C, t, h, w) of the map of a clip as large as the example, of stages in order."""
+        C, T, H, W = self._stages.example_shapes[stage]
         return C, num_frames if self.keeps_frames else T, H, W
 
     @property
@@ -117,9 +119,9 @@ class StageExtractor:
     def __call__(self, clips: Tensor) -> Tensor:
         """Return the maps (B, C, t, h, w) float16, on the CPU, of clips (B, 3, T, H, W) uint8."""
         ((_, maps),) = self.stream([(None, clips)])
-        return maps
+        return maps[0]
 
-    def stream(self, items: Iterable[tuple[Key, Tensor]]) -> Iterator[tuple[Key, Tensor]]:
+    def stream(self, items: Iterable[tuple[Key, Tensor]]) -> Iterator[tuple[Key, list[Tensor]]]:
         """Yield the maps of the clips of each item, in order; others are made meanwhile.
 
         Args:
@@ -127,7 +129,8 @@ class StageExtractor:
                 size. Where they end by an error, what came before is finished first.
 
         Yields:
-            The key of an item and its maps, as of the call.
+            The key of an item and its maps, as of the call: those of the stage, then those of each
+            further one.
         """
         cores = torch.get_num_threads() if self.device.type == "cpu" else 1
         set_up = partial(torch.set_num_threads, 1)  # no barriers: they cost most under load
@@ -160,22 +163,22 @@ class StageExtractor:
         return min(frames, views * T) if self.frame_wise else min(max(1, frames // T), views)
 
     def _by_clip(
-        self, finished: Iterable[tuple[tuple[Key, int], Tensor]]
-    ) -> Iterator[tuple[Key, Tensor]]:
+        self, finished: Iterable[tuple[tuple[Key, int], list[Tensor]]]
+    ) -> Iterator[tuple[Key, list[Tensor]]]:
         """Yield maps (B, C, t, h, w) of those that passed."""
         for (key, number), maps in finished:
             if self.frame_wise:  # (B * T, C, 1, h, w)
-                maps = maps.squeeze(2).unflatten(0, (number, -1)).transpose(1, 2)
+                maps = [one.squeeze(2).unflatten(0, (number, -1)).transpose(1, 2) for one in maps]
             yield key, maps
 
     @torch.inference_mode()
-    def _maps(self, clips: Tensor, stages: FrozenStages | None = None) -> Tensor:
+    def _maps(self, clips: Tensor, stages: FrozenStages | None = None) -> list[Tensor]:
         stages = stages or self._stages
         clips = clips.to(self.device)
         if self.frame_wise and stages.channels_last:  # the format survives normalization
             images = clips.squeeze(2).contiguous(memory_format=torch.channels_last)
             clips = images.unsqueeze(2)
-        return stages(self._normalization(clips)).half().cpu()
+        return [one.half().cpu() for one in stages.all_maps(self._normalization(clips))]
 
 
 @contextmanager
@@ -197,7 +200,7 @@ def _until_error(items: Iterable[Item], errors: list[BaseException]) -> Iterator
         errors.append(error)
 
 
-def _seconds(ways: Mapping[str, Callable[[], Tensor]], device_type: str) -> dict[str, float]:
+def _seconds(ways: Mapping[str, Callable[[], object]], device_type: str) -> dict[str, float]:
     """Return the shortest of three times of each way, after one that does not count."""
     # what other processes take does not count, where the thread that waits is the one that works
     clock = time.thread_time if device_type == "cpu" else time.perf_counter

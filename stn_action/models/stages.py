@@ -1,7 +1,9 @@
 """Named stages of a network, and what they return."""
 
 import difflib
+from collections.abc import Sequence
 from contextlib import contextmanager
+from threading import get_ident
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +64,37 @@ def stage_output(trunk: nn.Module, path: str, clip: Tensor) -> object:
     finally:
         handle.remove()
     raise InputError(f"stage {path!r} does not take part in the backbone's forward pass")
+
+
+def stage_outputs(trunk: nn.Module, paths: Sequence[str], clip: Tensor) -> list[object]:
+    """Return the outputs of several stages from one pass, which ends with the last of them.
+
+    Raises:
+        InputError: there is no such stage, or one does not run before the last one.
+    """
+    thread, found = get_ident(), dict[str, object]()
+
+    def note(path: str):
+        def hook(module: nn.Module, inputs: object, output: object) -> None:
+            if get_ident() == thread:  # others may run the same trunk
+                found[path] = output
+                if len(found) == len(set(paths)):
+                    raise _StageReached(output)
+
+        return hook
+
+    handles = [
+        stage(trunk, path).register_forward_hook(note(path)) for path in dict.fromkeys(paths)
+    ]
+    try:
+        trunk(clip)
+    except _StageReached:
+        return [found[path] for path in paths]
+    finally:
+        for handle in handles:
+            handle.remove()
+    absent = next(path for path in paths if path not in found)
+    raise InputError(f"stage {absent!r} does not take part in the backbone's forward pass")
 
 
 def modules_before(trunk: nn.Module, path: str, example: Tensor) -> set[str]:

@@ -356,8 +356,35 @@ def test_an_earlier_stage_is_stored_where_the_heads_look_while_more_is_frozen(ti
     assert (probabilities(files[0]) - probabilities(files[1])).abs().max() < 2e-3
 
 
+def test_further_stages_are_stored_in_the_same_pass(tiny_data, tmp_path, monkeypatch):
+    """The same bytes as of a run that stores that stage alone, which then decodes nothing."""
+    more = "model.freeze_until=stage3", "train.epochs=1", "train.cache_folder=null"
+    files = {}
+    for also in ([], ["train.cache_also=[stage2, stage1]"]):
+        home = tmp_path / f"also{len(also)}"
+        home.mkdir()
+        monkeypatch.chdir(home)
+        text = printed_by(cached_config(tiny_data, tmp_path, f"{home.name}/run", *more, *also))
+        assert text.count("caching the features of") == 1 + 2 * len(also)
+        earlier = "train.cache_at=stage2", "model.focus.at=stage2"
+        of_stage = cached_config(tiny_data, tmp_path, f"{home.name}/early", *more, *earlier)
+        text = printed_by(of_stage)
+        assert ("caching the features of stage2" in text) == (not also)
+        assert ("features of stage2 are read from" in text) == bool(also)
+        assert len(list(home.glob("runs/cache/*"))) == 2 + len(also)
+        files[home.name] = {
+            path.name: path.read_bytes() for path in home.glob("runs/cache/*-stage2-*/*")
+        }
+    assert files["also0"] == files["also1"]
+
+
 def test_a_stage_that_is_trained_is_not_stored(tiny_data, tmp_path):
     config = cached_config(tiny_data, tmp_path, "run", "train.cache_at=stage3")
     with pytest.raises(InputError, match=r"train\.cache_at: 'stage3' is not frozen.*\(stage2\)"):
         train(config)
     assert not (tmp_path / "cache").exists()
+    further = cached_config(
+        tiny_data, tmp_path, "run", "train.cache_folder=null", "train.cache_also=[stage3]"
+    )
+    with pytest.raises(InputError, match=r"train\.cache_also: 'stage3' is not frozen"):
+        train(further)

@@ -279,6 +279,11 @@ def test_an_interval_is_a_number_of_minutes_or_steps(text, parts):
 def test_settings_that_contradict_each_other_are_refused():
     assert "train.cache_features: only frozen features" in error_of("train.cache_features=true")
     assert "train.cache_at: no features are stored" in error_of("train.cache_at=a")
+    assert "train.cache_also: no features are stored" in error_of("train.cache_also=[a]")
+    stored = "train.cache_features=true", "model.freeze_until=b"
+    folder = error_of(*stored, "train.cache_also=[a]", "train.cache_folder=here")
+    assert "each stage has a folder of its own" in folder
+    assert "expected stages other than b, each once" in error_of(*stored, "train.cache_also=[b]")
     message = error_of("model.focus.at=a", "model.focus.min_scale=0.7")
     assert "model.focus: expected min_scale < start_scale < max_scale, got 0.7, 0.5" in message
 

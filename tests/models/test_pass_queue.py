@@ -12,20 +12,22 @@ def run(lengths: dict[str, int], size: int, most_running: int = 0):
     """Return the results by item, and the numbers of each pass; items hold 1, 2, 3 and so on."""
     passes: list[list[int]] = []
 
-    def maps_of(inputs: Tensor) -> Tensor:
+    def maps_of(inputs: Tensor) -> list[Tensor]:
         passes.append(inputs.tolist())
-        return inputs * 10
+        return [inputs * 10, -inputs]
 
     found, start = {}, 1
     with ThreadPoolExecutor(1) as pool:
         queue = PassQueue[str](maps_of, size, pool)
         for key, length in lengths.items():
             queue.add(key, torch.arange(start, start + length))
-            found |= {key: maps.tolist() for key, maps in queue.finished(most_running)}
+            found |= dict(queue.finished(most_running))
             start += length
         queue.fill_up()
-        found |= {key: maps.tolist() for key, maps in queue.finished()}
-    return found, passes
+        found |= dict(queue.finished())
+    for maps, other in found.values():
+        assert torch.equal(maps, -10 * other)
+    return {key: maps.tolist() for key, (maps, _) in found.items()}, passes
 
 
 def test_passes_are_full_and_the_last_one_is_filled_up_with_zeros():
