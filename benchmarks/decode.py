@@ -29,7 +29,8 @@ import torch
 from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
-from benchmarks.decoded_crops import Bare, compare_crops
+from benchmarks.decoded_crops import compare_crops
+from benchmarks.other_decoders import Bare
 from benchmarks.timing import keep_freed_memory, medians
 from stn_action.data.clips import TrainClips
 from stn_action.data.footage import Cut, Footage, read_views
@@ -72,6 +73,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=31)
     parser.add_argument("--frames", type=int, default=300, help="of the generated videos")
+    parser.add_argument("--crops", action="store_true", help="measure only the table of crops")
+    parser.add_argument(
+        "--decord2", type=Path, metavar="FOLDER", help="where `pip install --target FOLDER` put it"
+    )
     parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
     parser.add_argument("--opens", type=int, default=2000, help="memory: videos in a row")
     parser.add_argument(
@@ -93,14 +98,18 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         with tempfile.TemporaryDirectory() as folder:
             sources = _sources(Path(folder), options.frames)
-            _compare(sources, options.repeats)
-            _compare_crops(sources, options.repeats)
-        _compare_lengths([path for path in UNCOUNTED if path.is_file()], options.repeats)
+            versions = (
+                f"{library.__name__} {library.__version__}" for library in (av, cv2, decord)
+            )
+            print(f"{', '.join(versions)}, one thread, {FRAMES} frames at stride {STRIDE}")
+            if not options.crops:
+                _compare(sources, options.repeats)
+            _compare_crops(sources, options.repeats, options.decord2)
+        if not options.crops:
+            _compare_lengths([path for path in UNCOUNTED if path.is_file()], options.repeats)
 
 
 def _compare(sources: Sequence[Source], repeats: int) -> None:
-    versions = (f"{library.__name__} {library.__version__}" for library in (av, cv2, decord))
-    print(f"{', '.join(versions)}, one thread, {FRAMES} frames at stride {STRIDE}")
     print("| " + " | ".join(COLUMNS) + " |")
     print("|" + " --- |" * len(COLUMNS))
     for source in sources:
@@ -111,7 +120,7 @@ def _compare(sources: Sequence[Source], repeats: int) -> None:
             print("| " + " | ".join(_row(source, place, indices, repeats)) + " |", flush=True)
 
 
-def _compare_crops(sources: Sequence[Source], repeats: int) -> None:
+def _compare_crops(sources: Sequence[Source], repeats: int, decord2: Path | None) -> None:
     """Fixed and moving boxes from the first and the last source."""
 
     def indices_of(length: int) -> dict[str, list[int]]:
@@ -121,7 +130,7 @@ def _compare_crops(sources: Sequence[Source], repeats: int) -> None:
 
     paths = {source.name: source.path for source in (sources[0], sources[-1])}
     bare: dict[str, Bare] = {"pyav": _bare_pyav, "opencv": _bare_opencv, "decord": _bare_decord}
-    compare_crops(paths, bare, indices_of, repeats)
+    compare_crops(paths, bare, indices_of, repeats, decord2)
 
 
 def _row(source: Source, place: str, indices: list[int], repeats: int) -> list[str]:

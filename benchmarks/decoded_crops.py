@@ -4,13 +4,13 @@ A video is opened, 16 frames at stride 4 are read from its start and from its en
 cut from each and resized by areas: a fixed one, or one that moves and breathes as a person's does.
 The bare decoder (PyAV, at its best) converts all of the same frames to RGB and cuts nothing. The
 others cut and resize, with OpenCV, what their library returns. Times are those of the processor,
-which other processes on the machine disturb least.
+which other processes on the machine disturb least. A rate with a star is that of a library that
+returned other frames than it was asked for.
 """
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
@@ -18,22 +18,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.other_decoders import Bare, OtherProcess, find_decoders
 from benchmarks.timing import interleaved
 from stn_action.data.footage import Cut, Footage, read_views
 from stn_action.person.crop import CropSpec, View, view_boxes
 from stn_action.person.image_crop import crop_images
 from stn_action.video.backend_table import open_video
 
-Bare = Callable[[Path, list[int]], Sequence[np.ndarray] | np.ndarray]
-"""A library's way to return some frames of a file in RGB."""
-
 SIZES = 112, 224
 WHOLE = View()
-LIBRARIES = "torchcodec", "decord", "decord2", "video_reader"
-"""Modules of other decoders; those that are installed are compared."""
-COLUMNS = (
-    "video", "size", "box", "clip", "bare ms", "clip / bare", "pyav, cut after", "opencv", "decord",
-)  # fmt: skip
+SAME_FRAME = 3.0
+"""Mean difference, in levels, that two converters may have on the same frame."""
+COLUMNS = "video", "size", "box", "clip", "bare ms", "clip / bare", "pyav, cut after"
 
 
 def compare_crops(
@@ -41,45 +37,81 @@ def compare_crops(
     bare: dict[str, Bare],
     indices_of: Callable[[int], dict[str, list[int]]],
     repeats: int,
+    decord2: Path | None = None,
 ) -> None:
     """Print a table: times of the bare decoder and of the others, relative to our own.
 
     Args:
         paths: videos by name.
-        bare: libraries by name.
+        bare: libraries by name, PyAV first.
         indices_of: the length of a video, to the frames of clips by name.
         repeats: of each measurement.
+        decord2: the folder that has decord2 as its module `decord`.
     """
-    missing = [name for name in LIBRARIES if find_spec(name) is None]
-    print(f"\nnot installed, not compared: {', '.join(missing) or 'none'}")
-    print("| " + " | ".join(COLUMNS) + " |\n|" + " --- |" * len(COLUMNS))
+    found, lines = find_decoders()
+    bare = bare | found
+    other = None if decord2 is None else OtherProcess(decord2)
+    lines.append(other.versions if other else "decord2 is not compared: --decord2 is not given")
+    print("\n" + "; ".join(lines))
+    others = [*bare, "decord2"] if other else [*bare]
+    columns = [*COLUMNS, *others[1:]]
+    print("| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns))
     for (name, path), size in product(paths.items(), SIZES):
         with open_video(path) as reader:
             clips, size_hw = indices_of(len(reader)), reader.size_hw
         regions = _regions(size_hw, len(clips["early"]))
         for (motion, region), (place, indices) in product(regions.items(), clips.items()):
-            variants = _variants(path, indices, size, region, bare)
+            wrong = _wrong(path, indices, bare, other)
+            variants = _variants(path, indices, size, region, bare, other)
             seconds = {
-                other: statistics.median(run.processor_seconds for run in runs)
-                for other, runs in interleaved(variants, repeats=repeats).items()
+                variant: statistics.median(run.processor_seconds for run in runs)
+                for variant, runs in interleaved(variants, repeats=repeats).items()
             }
-            ratios = [f"{seconds[other] / seconds['own']:.2f}" for other in ("bare", *bare)]
             cells = [name, str(size), motion, place, f"{1e3 * seconds['bare']:.1f}"]
-            print("| " + " | ".join([*cells, *ratios]) + " |", flush=True)
+            for variant in ("bare", *others):
+                ratio = seconds[variant] / seconds["own"]
+                cells.append(f"{ratio:.2f}{'*' if variant in wrong else ''}")
+            print("| " + " | ".join(cells) + " |", flush=True)
+    if other:
+        other.close()
 
 
 def _variants(
-    path: Path, indices: list[int], size: int, region: Tensor, bare: dict[str, Bare]
+    path: Path,
+    indices: list[int],
+    size: int,
+    region: Tensor,
+    bare: dict[str, Bare],
+    other: OtherProcess | None,
 ) -> dict[str, Callable[[], object]]:
     crop = CropSpec((size, size), motion="follow")
     boxes = view_boxes(region, WHOLE, crop.aspect)
-    return {
+    variants: dict[str, Callable[[], object]] = {
         "own": partial(_own_clip, path, torch.tensor([indices]), crop, region),
         "bare": partial(bare["pyav"], path, indices),
         **{
             name: partial(_cut_after, read, path, indices, boxes, size)
             for name, read in bare.items()
         },
+    }
+    if other:
+        arguments = bare["decord"], path, indices, boxes, size
+        variants["decord2"] = partial(other.measure, _cut_after, *arguments)
+    return variants
+
+
+def _wrong(
+    path: Path, indices: list[int], bare: dict[str, Bare], other: OtherProcess | None
+) -> set[str]:
+    """Return the libraries whose frames are not those of PyAV."""
+    frames = {name: read(path, indices) for name, read in bare.items()}
+    if other:
+        frames["decord2"] = other.result(bare["decord"], path, indices)
+    right = np.stack(list(frames["pyav"])).astype(float)
+    return {
+        name
+        for name, images in frames.items()
+        if np.abs(np.stack(list(images)) - right).mean((1, 2, 3)).max() > SAME_FRAME
     }
 
 

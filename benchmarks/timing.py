@@ -49,16 +49,18 @@ def interleaved(
     """Return what each variant has taken in every repeat that counts.
 
     Every repeat runs all of them in random order: what ran before affects the caches, so no variant
-    may always follow the same one.
+    may always follow the same one. A variant that returns a `Taken` has measured itself, in another
+    process.
     """
     taken: dict[str, list[Taken]] = {name: [] for name in variants}
     for repeat in range(warmup + repeats):
         for name in random.sample(list(variants), len(variants)):
             run = variants[name]
             start, busy = time.perf_counter(), time.process_time()
-            run()
+            result = run()
+            here = Taken(time.perf_counter() - start, time.process_time() - busy)
             if repeat >= warmup:
-                taken[name].append(Taken(time.perf_counter() - start, time.process_time() - busy))
+                taken[name].append(result if isinstance(result, Taken) else here)
     return taken
 
 

@@ -1,3 +1,4 @@
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from stn_action.video.writer import write_video
 decode = pytest.importorskip("benchmarks.decode", reason="decord has no wheel for this machine")
 decoded_crops = pytest.importorskip("benchmarks.decoded_crops", reason="as above")
 late = pytest.importorskip("benchmarks.late", reason="as above")
+other_decoders = pytest.importorskip("benchmarks.other_decoders", reason="as above")
 
 
 def test_the_decode_benchmark_compares_three_sources_at_three_places(capsys, monkeypatch):
@@ -17,13 +19,44 @@ def test_the_decode_benchmark_compares_three_sources_at_three_places(capsys, mon
     monkeypatch.setattr(decoded_crops, "SIZES", (32,))
     monkeypatch.setattr(decode, "keep_freed_memory", lambda: None)
     decode.main(["--repeats", "1", "--frames", "40"])
-    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if "|" in line]
+    printed = capsys.readouterr().out
+    assert "decord2 is not compared: --decord2 is not given" in printed
+    rows = [line.split("|")[1:-1] for line in printed.splitlines() if "|" in line]
     measured = [row for row in rows if row[1].strip() in ("early", "middle", "late")]
     assert len(measured) == 9
     assert all(float(cell) > 0 for row in measured for cell in row[2:])
     crops = [row for row in rows if row[2].strip() in ("fixed", "moving")]
     assert len(crops) == 2 * 2 * 2  # videos, boxes, clips
     assert all(float(cell) > 0 for row in crops for cell in row[4:])
+
+
+def test_other_decoders_are_named_with_their_version_or_the_reason_why_they_are_not_compared():
+    decoders, lines = other_decoders.find_decoders()
+    for name, library in (("torchcodec, exact", "torchcodec"), ("video_reader", "video-reader-rs")):
+        [line] = [line for line in lines if line.startswith(library)]
+        assert ("is not compared: " in line) == (name not in decoders)
+
+
+@pytest.mark.slow
+def test_a_library_of_the_same_module_is_measured_in_a_process_of_its_own(
+    capsys, monkeypatch, tmp_path
+):
+    installed = metadata.distribution("decord")
+    for name in ("decord", "decord.libs"):
+        (tmp_path / name).symlink_to(installed.locate_file(name))
+    information = tmp_path / "decord2-7.8.9.dist-info" / "METADATA"
+    information.parent.mkdir()
+    information.write_text("Metadata-Version: 2.1\nName: decord2\nVersion: 7.8.9\n")
+    monkeypatch.setattr(decode, "XVID", Path("missing.avi"))
+    monkeypatch.setattr(decode, "FRAMES", 3)
+    monkeypatch.setattr(decoded_crops, "SIZES", (32,))
+    monkeypatch.setattr(decode, "keep_freed_memory", lambda: None)
+    decode.main(["--crops", "--repeats", "1", "--frames", "40", "--decord2", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert "decord2 7.8.9" in printed
+    rows = [line.split("|")[1:-1] for line in printed.splitlines() if "| fixed |" in line]
+    assert len(rows) == 4
+    assert all(float(row[-1]) > 0 for row in rows)
 
 
 def test_the_memory_benchmark_opens_videos_in_a_row(capsys, tmp_path):
