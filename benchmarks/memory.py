@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
         for size in options.sizes:
             width, height = map(int, size.split("x"))
             path = Path(folder) / f"{size}.mp4"
-            write_video(path, _images((height, width)), fps=30, crf=30, gop=30)
+            write_video(path, images((height, width)), fps=30, crf=30, gop=30)
             shape = options.clips, options.crops, options.frames
             with pool.Pool(1) as processes:
                 peak, seconds = processes.apply(_measure, (path, *shape))
@@ -49,11 +49,12 @@ def main(arguments: Sequence[str]) -> None:
     Console().print(table)
 
 
-def _images(size_hw: tuple[int, int]) -> Iterator[np.ndarray]:
+def images(size_hw: tuple[int, int], number: int = NUM_FRAMES) -> Iterator[np.ndarray]:
+    """Yield frames of smooth noise that moves to the right."""
     noise = np.random.default_rng(0).integers(0, 256, (36, 64, 3), dtype=np.uint8)
     image = cv2.resize(noise, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
-    for number in range(NUM_FRAMES):
-        yield np.roll(image, 2 * number, axis=1)
+    for place in range(number):
+        yield np.roll(image, 2 * place, axis=1)
 
 
 def _measure(path: Path, num_clips: int, num_crops: int, num_frames: int) -> tuple[float, float]:
