@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from stn_action.geometry.sampling import weighted_means
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.models.heads import FocusHeads
 from stn_action.models.readouts.window_readout import WindowReadout
@@ -70,6 +71,37 @@ def test_heads_are_traced_whole(name):
         gradients.append([parameter.grad.clone() for parameter in module.parameters()])
     for one, other in zip(*gradients, strict=True):  # sums over many places, in another order
         torch.testing.assert_close(one, other, atol=1e-4 * other.abs().max().item(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_compiled_means_are_one_loop_on_contiguous_maps_alone(layout):
+    features = torch.randn(2, 5, 8, 6).contiguous(memory_format=layout).requires_grad_()
+    weights = torch.rand(2, 3, 8, 6, requires_grad=True)
+    graphs = []
+
+    def kept(graph, inputs):
+        del inputs
+        graphs.append(graph.code)
+        return graph
+
+    compiled = torch.compile(weighted_means, backend=kept, fullgraph=True)(features, weights)
+    expected = weighted_means(features, weights)
+    torch.testing.assert_close(compiled, expected)
+    assert ("sum(" in graphs[0]) == (layout == torch.contiguous_format)
+    results = [torch.autograd.grad(one.square().sum(), (features, weights), retain_graph=True)
+               for one in (compiled, expected)]  # fmt: skip
+    torch.testing.assert_close(results[0], results[1])
+
+
+def test_exported_means_stay_products_of_matrices():
+    class Means(nn.Module):
+        def forward(self, features, weights):
+            return weighted_means(features, weights)
+
+    inputs = torch.randn(2, 5, 8, 6), torch.rand(2, 3, 8, 6)
+    exported = torch.export.export(Means(), inputs)
+    assert "matmul" in exported.graph_module.code
+    assert "sum" not in exported.graph_module.code
 
 
 def test_a_transformer_in_line_is_exported():
