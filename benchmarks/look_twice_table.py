@@ -27,9 +27,14 @@ ARMS = {
     "full attention": ("full", "attention"),
     "zoom, by pixels": ("pixels", "zoom_pixels 1e-3"),
     "zoom, small": ("small", "zoom_small 1e-3"),
+    "center, beside it": ("small", "zoom_center"),
 }
 """Name of each arm to its grid and its label there."""
-RIVALS = ("look mean", "full mean", "saliency", "center", "tiles", "look attention")
+RIVALS = {
+    "zoom": ("look mean", "full mean", "saliency", "center", "tiles", "look attention"),
+    "zoom, small": ("center, beside it",),
+}
+"""What the gains of an arm are over."""
 
 
 @cache
@@ -65,14 +70,14 @@ def table(out: Path) -> Iterator[str]:
     for data_set in dict.fromkeys(data_set for data_set, _ in found):
         costs = [f"{cost_of(arm, data_set):.1f}" for arm in ARMS]
         yield from table_row([f"{data_set}, billion multiplications a clip", *costs])
-    for arm in ("zoom", "zoom, small"):
+    for arm, rivals in RIVALS.items():
         if not any(arm in scores for scores in found.values()):
             continue
         yield ""
-        yield from table_row([f"gain of {arm}", *(f"over {name}" for name in RIVALS)], header=True)
+        yield from table_row([f"gain of {arm}", *(f"over {name}" for name in rivals)], header=True)
         for (data_set, boxes), scores in found.items():
             if arm in scores:
-                gains = gains_over(scores[arm], [scores.get(rival) for rival in RIVALS])
+                gains = gains_over(scores[arm], [scores.get(rival) for rival in rivals])
                 yield from table_row([f"{data_set}, {boxes}", *gains])
 
 
