@@ -4,7 +4,8 @@ A video is opened, 16 frames at stride 4 are read from its start and from its en
 cut from each and resized by areas: a fixed one, or one that moves and breathes as a person's does.
 The bare decoder (PyAV, at its best) converts all of the same frames to RGB and cuts nothing. The
 others cut and resize, with OpenCV, what their library returns. Times are those of the processor,
-which other processes on the machine disturb least. A rate with a star is that of a library that
+which other processes on the machine disturb least. Ours is read with the index that a manifest has;
+in parentheses without. A rate with a star is that of a library that
 returned other frames than it was asked for.
 """
 
@@ -21,15 +22,18 @@ from torch import Tensor
 from benchmarks.other_decoders import Bare, OtherProcess, find_decoders
 from benchmarks.timing import interleaved
 from stn_action.data.footage import Cut, Footage, read_views
+from stn_action.data.video_table import Video
+from stn_action.jobs.inspection import inspect_video
 from stn_action.person.crop import CropSpec, View, view_boxes
 from stn_action.person.image_crop import crop_images
 from stn_action.video.backend_table import open_video
+from stn_action.video.file_index import FileIndex
 
 SIZES = 112, 224
 WHOLE = View()
 SAME_FRAME = 3.0
 """Mean difference, in levels, that two converters may have on the same frame."""
-COLUMNS = "video", "size", "box", "clip", "bare ms", "clip / bare", "pyav, cut after"
+COLUMNS = "video", "size", "box", "clip", "bare ms", "clip / bare (no index)", "pyav, cut after"
 
 
 def compare_crops(
@@ -68,7 +72,9 @@ def compare_crops(
                 for variant, runs in interleaved(variants, repeats=repeats).items()
             }
             cells = [name, str(size), motion, place, f"{1e3 * seconds['bare']:.1f}"]
-            for variant in ("bare", *others):
+            without = seconds["bare"] / seconds["no index"]
+            cells.append(f"{seconds['bare'] / seconds['own']:.2f} ({without:.2f})")
+            for variant in others:
                 ratio = seconds[variant] / seconds["own"]
                 cells.append(f"{ratio:.2f}{'*' if variant in wrong else ''}")
             print("| " + " | ".join(cells) + " |", flush=True)
@@ -86,8 +92,10 @@ def _variants(
 ) -> dict[str, Callable[[], object]]:
     crop = CropSpec((size, size), motion="follow")
     boxes = view_boxes(region, WHOLE, crop.aspect)
+    packed = inspect_video(Video("a", path, 0, "")).packed_index
     variants: dict[str, Callable[[], object]] = {
-        "own": partial(_own_clip, path, torch.tensor([indices]), crop, region),
+        "own": partial(_own_clip, path, torch.tensor([indices]), crop, region, packed),
+        "no index": partial(_own_clip, path, torch.tensor([indices]), crop, region, None),
         "bare": partial(bare["pyav"], path, indices),
         **{
             name: partial(_cut_after, read, path, indices, boxes, size)
@@ -127,8 +135,11 @@ def _regions(size_hw: tuple[int, int], count: int) -> dict[str, Tensor]:
     return {"fixed": torch.tensor([[x, y, x + side, y + side]]), "moving": moving}
 
 
-def _own_clip(path: Path, clips: Tensor, crop: CropSpec, region: Tensor) -> Tensor:
-    with open_video(path) as reader:
+def _own_clip(
+    path: Path, clips: Tensor, crop: CropSpec, region: Tensor, packed: bytes | None
+) -> Tensor:
+    known = None if packed is None else FileIndex.unpacked(packed)
+    with open_video(path, known=known) as reader:
         footage = Footage(clips, reader.size_hw, (), "longest", crop)
         return read_views(reader, footage, [Cut(0, None, region, WHOLE)])[0].clip
 
