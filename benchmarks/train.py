@@ -79,8 +79,9 @@ def prepared_run(config: Config, folder: Path) -> Run:
 def step_table(run: Run, num_batches: int, repeats: int) -> Table:
     """Return a row for each of the loops over ready batches."""
     batches = list(islice(run.epoch_batches(1), num_batches))
-    loops = {"bare": bare_loop(run, batches), "stn_action": run_loop(run, batches)}
-    taken = interleaved(loops, repeats=repeats, warmup=1)
+    with RunLog(run.folder) as log:  # once in a run
+        loops = {"bare": bare_loop(run, batches), "stn_action": run_loop(run, batches, log)}
+        taken = interleaved(loops, repeats=repeats, warmup=1)
     clips = sum(len(batch.clip) for batch in batches)
     title = (
         f"{len(batches)} batches, {clips} clips of {tuple(batches[0].clip.shape[1:])}, "
@@ -118,13 +119,12 @@ def bare_loop(run: Run, batches: Sequence[Batch]) -> Callable[[], None]:
     return loop
 
 
-def run_loop(run: Run, batches: Sequence[Batch]) -> Callable[[], None]:
-    """Return an epoch of a run over the batches, its log included."""
+def run_loop(run: Run, batches: Sequence[Batch], log: RunLog) -> Callable[[], None]:
+    """Return an epoch of a run over the batches, its lines in the log included."""
     console = Console(file=StringIO())
 
     def loop() -> None:
-        progress = EpochProgress(1, len(batches), console=console)
-        with RunLog(run.folder) as log, progress:
+        with EpochProgress(1, len(batches), console=console) as progress:
             stats = epoch(run, batches, progress)
             log.write("train", 1, {"loss": stats.loss} | run.monitor.compute().numbers())
             run.monitor.reset()

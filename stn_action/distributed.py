@@ -147,7 +147,14 @@ class Strategy:
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of this process's loss to those of the batches before."""
-        self._accelerator.backward(loss)
+        # accelerate's `backward` looks for a library on the disk in every step
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()
+
+    def step(self, optimizer: Any) -> None:
+        """Let a prepared optimizer step; the scaler of fp16 may skip it."""
+        # accelerate's `step` looks for that library twice
+        bare = getattr(optimizer, "optimizer", optimizer)
+        (bare if self.scaler is None else optimizer).step()
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace all gradients by their sums over the processes. Collective.

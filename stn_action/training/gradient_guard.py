@@ -58,7 +58,8 @@ class GradientGuard:
         gradients = {name: p.grad for name, p in trained.items() if p.grad is not None}
         if not gradients:
             return
-        norms = [torch.linalg.vector_norm(gradient, torch.inf) for gradient in gradients.values()]
+        # as PyTorch's own clipping
+        norms = torch._foreach_norm(list(gradients.values()), torch.inf)  # pyright: ignore[reportPrivateImportUsage]
         largest = torch.stack([norm.float() for norm in norms])
         for name, value in zip(gradients, largest.tolist(), strict=True):  # one transfer
             at_zero = value == 0 and not resting

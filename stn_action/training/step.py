@@ -97,8 +97,10 @@ class OptimizerStep:
         )
         if self.strategy.scaler is None:  # a scaler skips such a step and then scales less
             check_finite("gradient norm", sum(norms), batch)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        self.strategy.step(self.optimizer)
+        for group in groups:  # what accelerate wraps around `zero_grad` takes longer than that
+            for parameter in group["params"]:
+                parameter.grad = None
         if self.strategy.step_was_skipped:
             return None
         self.schedule.step()
