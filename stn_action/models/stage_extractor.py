@@ -136,7 +136,8 @@ class StageExtractor:
         set_up = partial(torch.set_num_threads, 1)  # no barriers: they cost most under load
         queue: PassQueue[tuple[Key, int]] | None = None
         stopped: list[BaseException] = []
-        with _threads(cores), ThreadPoolExecutor(cores, initializer=set_up) as pool:
+        # one for this thread too: others of it would spin between its small operations
+        with _threads(1), ThreadPoolExecutor(cores, initializer=set_up) as pool:
             for key, clips in _until_error(items, stopped):
                 inputs, size = self._inputs(self._first_look(clips))
                 queue = queue or PassQueue(self._maps, size, pool)
