@@ -44,8 +44,8 @@ class StageExtractor:
             path: module path of the stage.
             example: a clip (1, 3, T, H, W), as the network takes it or empty, on any device.
             precision: of convolutions and matrix products.
-            num_views: clips that there are, whatever is asked for: a pass is not larger. None: as
-                many as the first item has.
+            num_views: the largest number of clips in one pass. None: as many as the first item
+                has.
             channels_last: memory layout of weights and maps, where the trunk runs with it; None:
                 channels last, until `choose_layout` has measured.
             more: paths of further stages, whose maps `stream` yields too.

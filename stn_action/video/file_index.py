@@ -96,7 +96,7 @@ def _sections(data: bytes) -> tuple[list[int], array, tuple[Start, ...]]:
     display = np.cumsum(values[_HEADER : _HEADER + frames])
     ranks, times, places = np.cumsum(values[_HEADER + frames :].reshape(3, count), axis=1)
     ascending = bool((np.diff(display) > 0).all() and (np.diff(ranks) > 0).all())
-    if not ascending or ranks[0] < 0 or ranks[-1] >= frames or places.min() < 0:
+    if not ascending or ranks[0] != 0 or ranks[-1] >= frames or places.min() < 0:
         raise ValueError("its frames are not in order")
     starts = map(Start, ranks.tolist(), times.tolist(), places.tolist())
     return header, array("q", display.astype(np.int64).tobytes()), tuple(starts)

@@ -82,13 +82,13 @@ class FilePass:
         Raises:
             VideoError: it cannot be opened again.
         """
-        index = self._by_packets(path)
+        order = self._packet_order()
         times = [frame.pts for frame in self._frames]
-        trusted = self._agrees or self._check is None
-        if index is not None and trusted and times == list(index.frames.display_pts):
-            order = index.frames
-            intact = tuple(start for start in order.starts if self._frames[start.rank].is_intact)
-            return replace(index, frames=replace(order, starts=intact)) if intact else None
+        if order is not None and times == list(order.display_pts):
+            index = self._file_index(order, path, times_are_exact=True)
+            return _with_starts(
+                index, [start for start in order.starts if self._frames[start.rank].is_intact]
+            )
         for candidate in self._candidates(path):
             if (proven := _proven(candidate, self._frames, path, max_pixels)) is not None:
                 return proven
@@ -102,15 +102,16 @@ class FilePass:
         """
         found = len(self._packets) == self._stream.frames
         whole = found and not any(packet.corrupt for packet in self._packets)
-        return (
-            self._by_packets(path)
-            if self._first and whole and (self._agrees or self._check is None)
-            else None
-        )
+        order = self._packet_order()
+        if not whole or order is None or self._first is None:
+            return None
+        return self._file_index(order, path, times_are_exact=True)
 
-    def _by_packets(self, path: Path) -> FileIndex | None:
-        frames = stream_index(self._container, self._stream, self._packets)
-        return None if frames is None else self._file_index(frames, path, times_are_exact=True)
+    def _packet_order(self) -> FrameIndex | None:
+        """Return the order of the frames by their packets; None: their own data contradict it."""
+        if self._check is not None and not self._agrees:
+            return None
+        return stream_index(self._container, self._stream, self._packets)
 
     def _candidates(self, path: Path) -> list[FileIndex]:
         """Return the indices to be proven, the better one first."""
@@ -158,16 +159,21 @@ def _proven(
     ends = [*(start.rank for start in starts[1:]), len(expected)]
     decoder = FrameDecoder(path, max_pixels, index)
     try:
-        proven = tuple(
+        proven = [
             start
             for start, end in zip(starts, ends, strict=True)
             if _gives(decoder, start, expected[start.rank : end])
-        )
+        ]
     finally:
         decoder.close()
-    if not proven or proven[0].rank != 0:
+    return _with_starts(index, proven)
+
+
+def _with_starts(index: FileIndex, starts: Sequence[Start]) -> FileIndex | None:
+    """Return the index with only these starts; None: its first frame is not one of them."""
+    if not starts or starts[0].rank != 0:
         return None
-    return replace(index, frames=replace(index.frames, starts=proven))
+    return replace(index, frames=replace(index.frames, starts=tuple(starts)))
 
 
 def _gives(decoder: FrameDecoder, start: Start, expected: Sequence[_Decoded]) -> bool:
