@@ -1,6 +1,7 @@
-"""Compiled networks and maps with their channels last, beside a network as it is.
+"""Compiled networks, channels last and folded batch norms, beside a network as it is.
 
-All are run interleaved; numbers are milliseconds and how many times faster than the plain network.
+All are run interleaved; numbers are milliseconds of the processor, and how many times fewer than
+the plain network takes.
 """
 
 import argparse
@@ -11,10 +12,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from benchmarks.timing import keep_freed_memory, medians
+from benchmarks.timing import keep_freed_memory, processor_medians
 from stn_action import plug
 from stn_action.models.backbones.backbone_table import build_backbone
 from stn_action.models.compiled_network import compile_network
+from stn_action.models.folded_calls import PLAIN_CLIPS, FoldedCalls
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.weight_layout import lay_out_trunk
 
@@ -22,6 +24,8 @@ STAGES = {
     "small3d": "stage3",
     "torchvision/r3d_18": "layer3",
     "timm/tf_efficientnet_lite0": "image.blocks.5.0",
+    "timm/resnet18": "image.layer3",
+    "torchvision/r2plus1d_18": "layer3",
 }
 """The trunks, and where their heads are."""
 
@@ -50,7 +54,9 @@ def main(arguments: Sequence[str]) -> None:
             variants: dict[str, Callable[[], None]] = {
                 variant: partial(call, network, clips) for variant, network in networks.items()
             }
-            seconds = medians(variants, repeats=options.repeats)
+            if kind == "forward":
+                variants["folded"] = partial(_predict, _folded(networks["plain"], clips), clips)
+            seconds = processor_medians(variants, repeats=options.repeats)
             cells = [
                 f"{variant} {1000 * value:.0f} ({seconds['plain'] / value:.2f}x)"
                 for variant, value in seconds.items()
@@ -79,7 +85,16 @@ def _networks(name: str, example: Tensor, compiled: bool) -> dict[str, FocusedNe
 
 
 @torch.inference_mode()
-def _predict(network: FocusedNetwork, clips: Tensor) -> None:
+def _folded(network: FocusedNetwork, clips: Tensor) -> FoldedCalls:
+    """Return calls whose batch norms are folded already."""
+    calls = FoldedCalls(network)
+    for _ in range(2 + PLAIN_CLIPS // len(clips)):
+        calls(clips)
+    return calls
+
+
+@torch.inference_mode()
+def _predict(network: FocusedNetwork | FoldedCalls, clips: Tensor) -> None:
     network(clips)
 
 

@@ -43,6 +43,17 @@ def medians(
     return {name: statistics.median(run.seconds for run in runs) for name, runs in taken.items()}
 
 
+def processor_medians(
+    variants: Mapping[str, Callable[[], object]], *, repeats: int, warmup: int = 2
+) -> dict[str, float]:
+    """Return median seconds that each variant has taken of the processor; see `interleaved`."""
+    taken = interleaved(variants, repeats=repeats, warmup=warmup)
+    return {
+        name: statistics.median(run.processor_seconds for run in runs)
+        for name, runs in taken.items()
+    }
+
+
 def interleaved(
     variants: Mapping[str, Callable[[], object]], *, repeats: int, warmup: int = 2
 ) -> dict[str, list[Taken]]:

@@ -30,6 +30,7 @@ from stn_action.evaluation.video_prediction import FailedPrediction, VideoPredic
 from stn_action.export.export_forms import ExportedNetwork
 from stn_action.export.trained_network import open_trained
 from stn_action.models.compiled_network import compile_network
+from stn_action.models.folded_calls import FoldedCalls
 from stn_action.models.network import FocusedNetwork
 from stn_action.models.prediction import Focus, Prediction, join_focus
 from stn_action.person.box_error import tubes_with_error
@@ -86,6 +87,7 @@ class Predictor:
         self.trained_with = trained_with
         self.config = _without_scenes(config)
         self._lock = Lock()
+        self._calls = FoldedCalls(self.network)
         if config.eval.compile and isinstance(network, FocusedNetwork):
             compile_network(network, "eval.compile")
 
@@ -269,7 +271,7 @@ class Predictor:
         with self._precision():
             size = self.config.eval.batch_size
             parts = [batch.rows(slice(i, i + size)) for i in range(0, len(batch.clip), size)]
-            predictions = [self.network(**part.inputs(self.device)) for part in parts]
+            predictions = [self._calls(**part.inputs(self.device)) for part in parts]
         logits = torch.cat([part.logits.float() for part in predictions])
         views = (
             logits.sigmoid() if self.multi_label else class_probabilities(logits, self.positions)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from stn_action.batch import Batch, class_probabilities, num_positions
 from stn_action.distributed import Strategy
 from stn_action.errors import InputError
+from stn_action.models.folded_calls import FoldedCalls
 from stn_action.models.prediction import Focus, Prediction, join_focus
 
 ThetaSource = Mapping[tuple[int, int], tuple[Tensor, ...]]
@@ -67,12 +68,13 @@ def evaluate(
     """
     network.eval()
     strategy.share_buffers(network)
+    calls = FoldedCalls(network)
     rows: list[Rows] = []
     failures: list[tuple[int, str]] = []
     for batch in batches:
         failures += batch.failures
         for part in _parts(batch, views_at_once):
-            prediction = _predict(network, part, theta_source, strategy)
+            prediction = _predict(calls, part, theta_source, strategy)
             rows.append(_rows(part, prediction, collect_focus))
     rows, failures = strategy.gather(rows), sorted(set(strategy.gather(failures)))
     if not rows:
@@ -132,7 +134,7 @@ def _parts(batch: Batch, size: int | None) -> Iterator[Batch]:
 
 
 def _predict(
-    network: nn.Module,
+    calls: FoldedCalls,
     batch: Batch,
     theta_source: ThetaSource | None,
     strategy: Strategy,
@@ -142,7 +144,7 @@ def _predict(
         views = zip(batch.video.tolist(), batch.view.tolist(), strict=True)
         placements = zip(*(theta_source[view] for view in views), strict=True)
         theta = tuple(torch.stack(rows).to(strategy.device) for rows in placements)
-    prediction = network(**batch.inputs(strategy.device), theta=theta)
+    prediction = calls(**batch.inputs(strategy.device), theta=theta)
     finite = prediction.logits.isfinite().all(1).cpu()
     if not finite.all():
         raise InputError(

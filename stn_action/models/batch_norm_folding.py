@@ -6,7 +6,8 @@ convolution whose output it takes (Ioffe and Szegedy, "Batch normalization", sec
 
 import copy
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,8 @@ from stn_action.models.stages import evaluating, stage_output
 
 TOLERANCE = 1e-4
 """Of the difference that folding makes, as a share of the map's root mean square."""
+Pairs = list[tuple[_ConvNd, _BatchNorm]]
+"""Convolutions whose output is a batch norm's input, each with that batch norm."""
 
 
 def fold_batch_norm(
@@ -38,19 +41,11 @@ def fold_batch_norm(
         example: a clip (1, 3, T, H, W).
         more: paths of stages before it, whose maps must be the same too.
     """
-    pairs = _pairs(trunk, path, example)
+    with noted_pairs(trunk) as pairs, evaluating(trunk):
+        stage_output(trunk, path, example)
     if not pairs:
         return trunk
-    convolutions = {id(convolution): norm for convolution, norm in pairs}
-    norms = {id(norm) for _, norm in pairs}
-
-    def exchanged(name: str, module: nn.Module) -> nn.Module | None:
-        if isinstance(module, _ConvNd) and id(module) in convolutions:
-            return _folded(module, convolutions[id(module)])
-        # timm's batch norms apply their children: an activation
-        return nn.Sequential(OrderedDict(module.named_children())) if id(module) in norms else None
-
-    folded = exchange_modules(trunk, exchanged)
+    folded = with_folded_pairs(trunk, pairs)
     same = all(_same_map(trunk, folded, one, example) for one in dict.fromkeys((*more, path)))
     return folded if same else trunk
 
@@ -78,29 +73,49 @@ def folded_network(network: FocusedNetwork, path: str, example: Tensor) -> Focus
     return folded if close else network
 
 
-def _pairs(trunk: nn.Module, path: str, example: Tensor) -> list[tuple[_ConvNd, _BatchNorm]]:
-    """Return the convolutions whose output is a batch norm's input, with that batch norm."""
-    makers: dict[int, tuple[_ConvNd, Tensor]] = {}  # the tensors live on: no id is used twice
-    pairs: list[tuple[_ConvNd, _BatchNorm]] = []
+@contextmanager
+def noted_pairs(module: nn.Module) -> Iterator[Pairs]:
+    """Note, while the module runs in the block, which batch norm follows which convolution.
 
-    def note(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
-        if isinstance(module, _ConvNd) and isinstance(output, Tensor):
-            makers[id(output)] = module, output
-        elif isinstance(module, _BatchNorm) and id(inputs[0]) in makers:
-            pairs.append((makers[id(inputs[0])][0], module))
+    Batch norms without stored statistics are left out.
+    """
+    makers: dict[int, tuple[_ConvNd, Tensor]] = {}  # the tensors live on: no id is used twice
+    pairs: Pairs = []
+
+    def note(part: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+        if isinstance(part, _ConvNd) and isinstance(output, Tensor):
+            makers[id(output)] = part, output
+        elif isinstance(part, _BatchNorm) and id(inputs[0]) in makers:
+            pairs.append((makers[id(inputs[0])][0], part))
 
     handles = [
         part.register_forward_hook(note)
-        for part in trunk.modules()
+        for part in module.modules()
         if isinstance(part, _ConvNd) or (isinstance(part, _BatchNorm) and part.track_running_stats)
     ]
     try:
-        with evaluating(trunk):
-            stage_output(trunk, path, example)
+        yield pairs
     finally:
+        makers.clear()
         for handle in handles:
             handle.remove()
-    return pairs
+
+
+def with_folded_pairs(module: nn.Module, pairs: Pairs) -> nn.Module:
+    """Return a copy of a module for evaluation, with these pairs made one convolution each.
+
+    All other parameters are shared. Whether it computes the same is for the caller to see.
+    """
+    norm_of = {id(convolution): norm for convolution, norm in pairs}
+    norms = {id(norm) for _, norm in pairs}
+
+    def exchanged(name: str, part: nn.Module) -> nn.Module | None:
+        if isinstance(part, _ConvNd) and id(part) in norm_of:
+            return _folded(part, norm_of[id(part)])
+        # timm's batch norms apply their children: an activation
+        return nn.Sequential(OrderedDict(part.named_children())) if id(part) in norms else None
+
+    return exchange_modules(module, exchanged)
 
 
 def _folded(convolution: _ConvNd, norm: _BatchNorm) -> nn.Module:
