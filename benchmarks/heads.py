@@ -3,7 +3,8 @@
 R(2+1)D-18 on 16 x 112 x 112 with heads after `layer3`, and tf_efficientnet_lite0, frame by frame,
 with heads after its 14 x 14 stage; pooled glimpses, glimpses through the tail, zoom, whose
 first look and glimpses have half of the clip's height and width (for it, the trunk alone at half
-size stands beside), or another read-out of the same map (`attention` and so on). A step is forward,
+size stands beside), or another read-out of the same map (`attention` and so on; `foreground` of
+persons in the middle half). A step is forward,
 loss, backward of everything (weights are random: time does not depend on them). Times are ratios to
 the trunk without heads, medians of interleaved repeats in one process, by the clock and by the
 processor's time; peak memory is that of a process of its own for each row.
@@ -114,19 +115,25 @@ def _clips(name: str, glimpse: str, number: int) -> Tensor:
     return torch.rand(number, *rest, *((H // 2, W // 2) if glimpse == HALF else (H, W)))
 
 
+def _extents(clips: Tensor) -> Tensor:
+    """Return extents (N, T, 2, 4): the image fills the clip, the person half of its sides."""
+    image_and_person = torch.tensor([[-1.0, -1.0, 1.0, 1.0], [-0.5, -0.5, 0.5, 0.5]])
+    return image_and_person.expand(clips.shape[0], clips.shape[2], 2, 4)
+
+
 def _step(network: FocusedNetwork, clips: Tensor, labels: Tensor) -> Callable[[], None]:
-    loss = ClassificationLoss(branch_loss=1.0)
+    loss, extents = ClassificationLoss(branch_loss=1.0), _extents(clips)
 
     def step() -> None:
         network.zero_grad(set_to_none=True)
-        loss(network(clips), labels).backward()
+        loss(network(clips, extents=extents), labels).backward()
 
     return step
 
 
 def _gmacs(network: FocusedNetwork, clips: Tensor) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(clips)
+        network(clips, extents=_extents(clips))
     return counter.get_total_flops() / 2e9 / len(clips)
 
 

@@ -9,13 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from stn_action.cli import ends_cleanly, finite_number, frame_size, tool_parser, user_path
+from stn_action.person.person_choices import READABLE, WRITABLE
 
 
 @ends_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, then convert."""
-    from stn_action.jobs.convert_people import READABLE, WRITABLE
-
     parser = tool_parser(__file__, __doc__)
     parser.add_argument("source", type=user_path, metavar="SOURCE", help="file or folder to read")
     parser.add_argument("--from", dest="kind", choices=READABLE, required=True)

@@ -13,19 +13,11 @@ from stn_action.person.formats.ava import AvaVideo
 from stn_action.person.formats.format_table import FORMATS, find_format
 from stn_action.person.formats.motchallenge import read_mot_detections
 from stn_action.person.names import NameIndex
+from stn_action.person.person_choices import AVA_SAMPLES, PEOPLE_FILE
 from stn_action.person.store.people_file import PeopleFile
 from stn_action.person.tracker import DetectedFrame, track_people
 from stn_action.person.video_people import VideoPeople
 from stn_action.video.reader import VideoError
-
-PEOPLE_FILE = "sqlite"
-"""The name of a people file's format."""
-DETECTIONS = "mot_det"
-"""MOTChallenge's det.txt, boxes without identity: they are tracked when they are read."""
-KEY_FRAMES = "ava_samples"
-"""The folder of AVA's lists, a box for each sample of the data set."""
-READABLE = (PEOPLE_FILE, DETECTIONS, KEY_FRAMES, *FORMATS)
-WRITABLE = (PEOPLE_FILE, *(name for name, one in FORMATS.items() if one.write is not None))
 
 
 def read_people(
@@ -41,7 +33,7 @@ def read_people(
 
     Args:
         path: the file or folder.
-        kind: one of `READABLE`, but for that of samples.
+        kind: one of `person_choices.READABLE`, but for that of samples.
         videos: their videos; None: not available.
         fps: frames per second of the videos, if the format needs it and `videos` is None.
         tracker: for detections without identity, a key of `person.tracker.TRACKERS`.
@@ -85,7 +77,7 @@ def read_boxes(
     Raises:
         InputError: as `read_people`, `match_videos` and `key_frame_people`.
     """
-    if kind == KEY_FRAMES:
+    if kind == AVA_SAMPLES:
         if videos is None:
             raise InputError(
                 f"{path}: boxes in pixels need the films; give the data set with --videos CONFIG"
@@ -100,7 +92,7 @@ def write_people(path: Path, kind: str, people: Iterable[VideoPeople], *, made_b
 
     Args:
         path: file or folder to write.
-        kind: one of `WRITABLE`.
+        kind: one of `person_choices.WRITABLE`.
         people: the boxes.
         made_by: their source, for a people file.
 

@@ -62,7 +62,7 @@ class FoldedCalls:
         first = {name: _of_first_clip(name, one) for name, one in (inputs | {"clip": clip}).items()}
         with noted_pairs(self.network) as pairs:
             wanted = _plain_call(self.network, first)
-        pairs = [(conv, norm) for conv, norm in pairs if isinstance(conv, nn.Conv2d)]
+        pairs: Pairs = [(conv, norm) for conv, norm in pairs if isinstance(conv, nn.Conv2d)]
         self._pairs, self._versions, self._folded = pairs, _versions(pairs), {}
         if not pairs:
             return

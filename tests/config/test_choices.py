@@ -55,14 +55,17 @@ from stn_action.models.model_choices import (
 )
 from stn_action.models.readouts.readout_table import READOUT_BUILDERS
 from stn_action.models.temporal import TEMPORAL
+from stn_action.person.formats.format_table import FORMATS
 from stn_action.person.person_choices import (
     Aspect,
     Beyond,
+    BoxFormat,
     Motion,
     PaddingColor,
     Select,
     TrackerName,
     WithoutPerson,
+    WritableBoxFormat,
 )
 from stn_action.person.tracker import TRACKERS
 from stn_action.precision_choices import CachePrecision, Precision
@@ -131,6 +134,8 @@ TABLES = [
     (Backend, BACKENDS),
     (Reader, ["auto", *BACKENDS]),
     (TrackerName, TRACKERS),
+    (BoxFormat, FORMATS),
+    (WritableBoxFormat, [name for name, one in FORMATS.items() if one.write is not None]),
 ]
 """Each declaration and the table that implements it."""
 

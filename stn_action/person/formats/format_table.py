@@ -1,7 +1,7 @@
 """Formats of box files by name."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from stn_action.errors import InputError
 from stn_action.person.formats.ava import read_ava, write_ava
@@ -18,6 +18,7 @@ from stn_action.person.formats.plain_csv import (
     write_tube_folder,
 )
 from stn_action.person.formats.ucf101_24 import read_ucf101_24, read_ucf101_24_tubes
+from stn_action.person.person_choices import BoxFormat
 from stn_action.person.video_people import VideoPeople
 
 
@@ -32,7 +33,7 @@ class Format(NamedTuple):
     """What the path is, for help texts."""
 
 
-FORMATS: dict[str, Format] = {
+FORMATS: dict[BoxFormat, Format] = {
     "csv": Format(read_long_csv, write_long_csv, "one file video,person,frame,x0,y0,x1,y1,score"),
     "tubes": Format(
         read_tube_folder, write_tube_folder, "a folder of <video>.csv, one person each"
@@ -59,4 +60,4 @@ def find_format(name: str, *, to_write: bool = False) -> Format:
     if name not in known:
         verb = "written" if to_write else "read"
         raise InputError(f"the format {name!r} cannot be {verb}; there are {', '.join(known)}")
-    return FORMATS[name]
+    return FORMATS[cast(BoxFormat, name)]
