@@ -9,7 +9,8 @@ processor's time, which other processes hardly change.
 Data: an epoch through the loader of the run, with each number of workers: the share of the time
 that the loop waited for a batch.
 
-Start: from the command to its first optimizer step, in a process of its own, and to `--help`.
+Start: from the command to the end of its first optimizer step, in a process of its own, and to the
+end of `--help`, of the slowest tool.
 """
 
 import argparse
@@ -39,7 +40,17 @@ from stn_action.training.log import EpochProgress, RunLog
 from stn_action.training.loop import TrainStats, train_one_epoch
 from stn_action.training.optim import build_optimizer
 
-TOOL = Path(__file__).parents[1] / "tools/train.py"
+TOOLS = Path(__file__).parents[1] / "tools"
+TO_FIRST_STEP = """
+import runpy, sys
+from torch.optim.optimizer import register_optimizer_step_post_hook
+def end(*arguments):
+    sys.exit(0)
+register_optimizer_step_post_hook(end)
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""A program that runs a tool until an optimizer has stepped."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -156,11 +167,20 @@ def wait_table(config: Path, settings: list[str], workers: Sequence[int], folder
 
 
 def start_table(config: Path, settings: list[str]) -> Table:
-    """Return what passes until the first step, and until `--help` ends."""
-    table = Table("command", "seconds", title="from the command to")
-    one_step = [str(config), *settings, "train.max_steps=1", "train.eval_interval=1"]
-    for name, words in {"--help": ["--help"], "the end of a run of one step": one_step}.items():
-        start = time.perf_counter()
-        subprocess.run([sys.executable, str(TOOL), *words], check=True, capture_output=True)
-        table.add_row(name, f"{time.perf_counter() - start:.2f}")
+    """Return what passes until `--help` ends, of the slowest tool, and until the first step."""
+    table = Table("from the command to", "seconds")
+    helps = {tool.name: seconds_of([str(tool), "--help"]) for tool in TOOLS.glob("*.py")}
+    slowest = max(helps, key=lambda name: helps[name])
+    table.add_row(
+        f"the end of {slowest} --help, the slowest of {len(helps)}", f"{helps[slowest]:.2f}"
+    )
+    words = [str(TOOLS / "train.py"), str(config), *settings]
+    table.add_row("the end of the first step", f"{seconds_of(['-c', TO_FIRST_STEP, *words]):.2f}")
     return table
+
+
+def seconds_of(words: Sequence[str]) -> float:
+    """Return how long a command of this Python takes."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    return time.perf_counter() - start
