@@ -6,7 +6,7 @@ with its monitor of the heads, gradient norms and clipping, progress and log. Bo
 repeat, in random order; the ratio is the median over the repeats, by the clock and by the
 processor's time, which other processes hardly change.
 
-Data: an epoch through the loader of the run, with each number of workers: the share of the time
+Data: two epochs through the loader of the run, with each number of workers: the share of the time
 that the loop waited for a batch.
 
 Start: from the command to the end of its first optimizer step, in a process of its own, and to the
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import StringIO
 from itertools import islice
 from pathlib import Path
@@ -143,26 +143,25 @@ def run_loop(run: Run, batches: Sequence[Batch], log: RunLog) -> Callable[[], No
     return loop
 
 
-def epoch(run: Run, batches: Sequence[Batch], progress: EpochProgress) -> TrainStats:
+def epoch(run: Run, batches: Iterable[Batch], *after_step: Callable[..., None]) -> TrainStats:
     """Train on the batches as a run does."""
     return train_one_epoch(
         run.learner, batches, run.objective, run.step, transforms=run.transforms,
-        after_step=[run.monitor, progress],
+        after_step=[run.monitor, *after_step],
     )  # fmt: skip
 
 
 def wait_table(config: Path, settings: list[str], workers: Sequence[int], folder: Path) -> Table:
-    """Return a row for each number of loader processes: an epoch through the loader."""
-    table = Table("workers", "clips/s", "waited for data", title="an epoch through the loader")
+    """Return a row for each number of loader processes: two epochs through the loader."""
+    title = "epochs through the loader; the processes start in the first"
+    table = Table("workers", "epoch", "clips/s", "waited for data", title=title)
     for number in workers:
         settled = load_config(config, [*settings, f"data.num_workers={number}"])
         run = prepared_run(settled, folder / f"workers_{number}")
-        stats = train_one_epoch(
-            run.learner, run.epoch_batches(1), run.objective, run.step, transforms=run.transforms,
-            after_step=[run.monitor],
-        )  # fmt: skip
-        clips = len(run.listing.train)
-        table.add_row(str(number), f"{clips / stats.seconds:.1f}", f"{stats.data_wait_share:.1%}")
+        for epoch_number in (1, 2):
+            stats = epoch(run, run.epoch_batches(epoch_number))
+            rate = f"{len(run.listing.train) / stats.seconds:.1f}"
+            table.add_row(str(number), str(epoch_number), rate, f"{stats.data_wait_share:.1%}")
     return table
 
 

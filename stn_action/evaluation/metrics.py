@@ -11,15 +11,12 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import (
-    binary_average_precision,
-    multiclass_confusion_matrix,
-)
 
 from stn_action.batch import by_position, num_positions
 from stn_action.errors import InputError
 from stn_action.evaluation.evaluation_choices import MetricName, Task
 from stn_action.evaluation.views import ViewPredictions
+from stn_action.extras import needs_extra
 
 
 class Metric(Protocol):
@@ -154,6 +151,9 @@ class ConfusionMatrix(VideoMetric):
         return {"confusion": self._confusion(), "failed_per_class": failed}
 
     def _confusion(self) -> Tensor:
+        with needs_extra("a confusion matrix"):  # loaded late: it takes more than a second
+            from torchmetrics.functional.classification import multiclass_confusion_matrix
+
         seen = ~self.failed
         probabilities, targets = self.probabilities[seen], self.targets[seen]
         return multiclass_confusion_matrix(probabilities, targets, self.num_classes).long()
@@ -171,8 +171,12 @@ class MeanAveragePrecision(VideoMetric):
         return {"average_precisions": self._of_classes()}
 
     def _of_classes(self) -> Tensor:
+        with needs_extra("average precision"):
+            from torchmetrics.functional.classification import binary_average_precision
+
         probabilities, targets = self.probabilities.nan_to_num(0.0), self.targets.long()
         precisions = torch.full((self.num_classes,), torch.nan)
+
         for label in targets.any(0).nonzero().flatten().tolist():
             precisions[label] = binary_average_precision(probabilities[:, label], targets[:, label])
         return precisions
