@@ -29,18 +29,23 @@ def focus_sums(batches: Sequence[Focus]) -> Tensor:
     Args:
         batches: placements of one stage, one for each batch.
     """
+    counts = torch.tensor([len(focus.places) for focus in batches])
+    places = torch.cat([focus.places.detach() for focus in batches])
     if any(focus.theta is None for focus in batches):
-        return torch.stack([_of_weights(focus.places.detach()).sum(1) for focus in batches])
-    thetas = [focus.theta.detach() for focus in batches if focus.theta is not None]
-    counts = torch.tensor([len(theta) for theta in thetas])
-    values = _of_windows(torch.cat(thetas), _bases(batches))  # (K, B, 5 + 2 D)
+        values = _of_weights(places)
+    else:
+        values = _of_windows(places, _bases(batches))  # (K, B, 5 + 2 D)
     sums = values.new_zeros(len(counts), *values[:, 0].shape)
     batch_of = torch.arange(len(counts)).repeat_interleave(counts).to(values.device)
     return sums.index_add_(0, batch_of, values.transpose(0, 1))
 
 
 def _of_weights(weights: Tensor) -> Tensor:
-    """Return the values (K, B * S, 5 + 2 D) of weights (B, K, S, H, W); see `HeadStatistics`."""
+    """Return the values of weights (B, K, S, H, W): (K, B, 5 + 2 D); see `HeadStatistics`.
+
+    Each is the sum over the steps S of a clip.
+    """
+    num_steps = weights.shape[2]
     weights = weights.double().transpose(0, 1).flatten(1, 2)  # (K, B * S, H, W)
     H, W = weights.shape[2:]
     x, y = ((torch.arange(n, device=weights.device) * 2 + 1) / n - 1 for n in (W, H))
@@ -49,7 +54,8 @@ def _of_weights(weights: Tensor) -> Tensor:
     common = torch.stack([one.minimum(weights).sum((2, 3)) for one in weights])  # (K, K, B * S)
     ones, scale = torch.ones_like(from_equal), effective_area(weights).sqrt()
     values = torch.stack([ones, from_equal.square(), ones, scale, _of_others(common)], dim=-1)
-    return torch.cat([values, centers, centers.square()], dim=-1)
+    values = torch.cat([values, centers, centers.square()], dim=-1)
+    return values.unflatten(1, (-1, num_steps)).sum(2)
 
 
 def _bases(batches: Sequence[Focus]) -> Tensor | None:

@@ -31,6 +31,8 @@ from stn_action.training.step import StepRecord
 
 BATCHES_AT_ONCE = 32
 """Batches whose windows wait to be summed together: the statistics are read once in an epoch."""
+CELLS_AT_ONCE = 2**18
+"""Weights of attention, one for each cell, that wait at most."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,9 @@ class HeadMonitor:
             self._min_scales[placement.stage] = placement.min_scale
             waiting = self._waiting.setdefault(placement.stage, [])
             waiting.append((_detached(placement), counted))
-            # Weights are large, and processes that wait for each other do so at each batch.
-            if placement.theta is None or self._reduce or len(waiting) == BATCHES_AT_ONCE:
+            at_once = min(BATCHES_AT_ONCE, CELLS_AT_ONCE // max(1, placement.places.numel()))
+            # Processes that wait for each other do so at each batch.
+            if self._reduce or len(waiting) >= at_once:
                 self._add_waiting(placement.stage)
         if localization_grad_norm is not None:
             self._grad_norms.append(localization_grad_norm)
@@ -225,8 +228,9 @@ class HeadMonitor:
 
 def _detached(focus: Focus) -> Focus:
     """Return the part of a placement that `focus_sums` reads, without gradients."""
-    theta = None if focus.theta is None else focus.theta.detach()
-    return replace(focus, theta=theta)
+    if focus.theta is None:
+        return replace(focus, weights=focus.places.detach())
+    return replace(focus, theta=focus.theta.detach())
 
 
 def _batch_sums(sums: Tensor) -> Tensor:

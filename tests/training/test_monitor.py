@@ -9,7 +9,7 @@ from stn_action.geometry.cells import Cells
 from stn_action.geometry.transforms import TRANSFORMS, build_transform
 from stn_action.models.prediction import Focus
 from stn_action.training.head_report import HeadReport
-from stn_action.training.monitor import HeadMonitor, HeadThresholds
+from stn_action.training.monitor import CELLS_AT_ONCE, HeadMonitor, HeadThresholds
 
 CELLS = Cells.centered((4, 8, 8), (4, 16, 16))
 
@@ -409,8 +409,22 @@ def test_windows_with_a_start_for_each_clip_are_compared_with_it():
     assert head.displacement == pytest.approx(math.sqrt(0.36 / 6 / 2))
 
 
-def test_batches_that_are_summed_together_count_like_single_ones():
-    batches = [one_head([math.sin(n + k) for k in range(1 + n % 3)]) for n in range(70)]
+def weights_of(number: int, size: int) -> Focus:
+    """Two heads' weights of one to three clips of two steps, on a map of so many cells."""
+    generator = torch.Generator().manual_seed(number)
+    weights = torch.rand(1 + number % 3, 2, 2, 1, size, generator=generator)
+    return Focus(None, None, "layer3", CELLS, weights=weights.softmax(-1).requires_grad_())
+
+
+@pytest.mark.parametrize(
+    "batch", [
+        lambda n: one_head([math.sin(n + k) for k in range(1 + n % 3)]),
+        lambda n: weights_of(n, 3),
+        lambda n: weights_of(n, CELLS_AT_ONCE // 50),
+    ], ids=["windows", "weights", "weights of large maps"],
+)  # fmt: skip
+def test_batches_that_are_summed_together_count_like_single_ones(batch):
+    batches = [batch(number) for number in range(7 if batch(0).theta is None else 70)]
     alone = after(*batches, reduce=lambda sums: sums).compute().heads[0]
     together = after(*batches).compute().heads[0]
     for name in ("spread", "displacement", "in_bounds", "scale", "overlap"):
