@@ -163,9 +163,14 @@ def _crop(frame: SourceFrame, box: Sequence[int], fill: RGB | np.ndarray) -> np.
     upper, lower = min(max(y0, 0), height), min(max(y1, 0), height)
     if (left, upper, right, lower) == (x0, y0, x1, y1):
         return frame.part((x0, y0, x1, y1))
-    canvas = np.empty((y1 - y0, x1 - x0, 3), dtype=np.uint8)
-    canvas[:] = fill
-    if left < right and upper < lower:
-        inside = frame.part((left, upper, right, lower))
+    if left >= right or upper >= lower:
+        return np.full((y1 - y0, x1 - x0, 3), fill, dtype=np.uint8)
+    inside = frame.part((left, upper, right, lower))
+    if isinstance(fill, np.ndarray):
+        canvas = fill.copy()
         canvas[upper - y0 : lower - y0, left - x0 : right - x0] = inside
-    return canvas
+        return canvas
+    # NumPy takes fifty times as long to fill a canvas with a color
+    return cv2.copyMakeBorder(
+        inside, upper - y0, y1 - lower, left - x0, x1 - right, cv2.BORDER_CONSTANT, value=fill
+    )
