@@ -28,6 +28,9 @@ from stn_action.person.crop import View
 from stn_action.person.image_crop import RGB
 
 SEEDS = 2**62
+NUMBERS_AT_ONCE = 2**18
+"""Of frames whose colors are changed together: a large clip as a whole leaves the processor's
+cache, which takes twice as long."""
 PIXEL_STEPS: tuple[PixelStep, ...] = get_args(PixelStep)
 """In the order in which they are applied."""
 
@@ -154,7 +157,13 @@ def _jittered(frames: Tensor, jitter: ColorJitter, factors: Tensor) -> Tensor:
     applies, hue = torch.rand(2).tolist()
     if applies >= jitter.p:
         return frames
-    changes = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation)
-    for change, strength, factor in zip(changes, jitter.strengths, factors, strict=True):
-        frames = change(frames, float(1 + factor * strength))
-    return TF.adjust_hue(frames, (hue * 2 - 1) * jitter.hue) if jitter.hue else frames
+
+    def changed(part: Tensor) -> Tensor:
+        changes = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation)
+        for change, strength, factor in zip(changes, jitter.strengths, factors, strict=True):
+            part = change(part, float(1 + factor * strength))
+        return TF.adjust_hue(part, (hue * 2 - 1) * jitter.hue) if jitter.hue else part
+
+    at_once = max(1, NUMBERS_AT_ONCE // frames[0].numel())
+    parts = [changed(part) for part in frames.as_subclass(Tensor).split(at_once)]
+    return Video(torch.cat(parts))

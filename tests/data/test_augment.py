@@ -90,6 +90,15 @@ def test_every_frame_gets_the_same_change_of_brightness():
     assert abs(float(factors.mean()) - 1) > 0.05
 
 
+def test_clips_that_are_changed_in_parts_are_as_changed_as_a_whole(monkeypatch):
+    frames = torch.randint(0, 256, (5, 3, 8, 10), dtype=torch.uint8, generator=generator())
+    jitter = Augment(color_jitter=ColorJitter(0.4, 0.4, 0.4, hue=0.2))
+    clip = frames.transpose(0, 1).contiguous()
+    whole = changed(jitter, clip, generator(1))
+    monkeypatch.setattr("stn_action.data.augment.NUMBERS_AT_ONCE", 2 * frames[0].numel())
+    assert torch.equal(changed(jitter, clip, generator(1)), whole)
+
+
 def test_saturation_leaves_gray_alone_and_moves_colors():
     gray = gray_clip([40, 80])
     moved = jittered(0.8, gray, generator()).int()
