@@ -36,7 +36,7 @@ HEAVY = {
     "av": {
         "jobs/inspection.py", "video/container.py", "video/decoding.py", "video/indexing.py",
         "video/live_stream.py", "video/planar_frame.py", "video/plane_converter.py",
-        "video/pyav.py", "video/swscale.py", "video/writer.py",
+        "video/pyav.py", "video/stored_planes.py", "video/swscale.py", "video/writer.py",
     },
     "decord": {"video/decord_backend.py"},
     "h5py": {"person/formats/digit_struct.py"},

@@ -25,7 +25,7 @@ from stn_action.data.photometric import (
 )
 from stn_action.data.view_draws import MultiScaleCrop, RandomResizedCrop
 from stn_action.person.crop import View
-from stn_action.person.image_crop import RGB
+from stn_action.video.source_frame import RGB
 
 SEEDS = 2**62
 NUMBERS_AT_ONCE = 2**18

@@ -25,12 +25,12 @@ from stn_action.person.crop import (
     uniform_views,
     view_boxes,
 )
-from stn_action.person.image_crop import BLACK, RGB, crop_frame
+from stn_action.person.image_crop import crop_frame
 from stn_action.person.person_choices import Select
 from stn_action.person.select import select_boxes
 from stn_action.person.tube import Tube
 from stn_action.video.reader import VideoReader
-from stn_action.video.source_frame import SourceFrame
+from stn_action.video.source_frame import BLACK, RGB, SourceFrame
 
 SOURCE_PIXELS = 1080
 """Most rows and columns of `ClipView.source`."""

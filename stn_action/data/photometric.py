@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torchvision.transforms import v2
 
-from stn_action.person.image_crop import RGB
+from stn_action.video.source_frame import RGB
 
 MOVES_PIXELS = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 """Operations of RandAugment and AugMix that are left out."""

@@ -12,7 +12,7 @@ from stn_action.data.frame_sampling import ClipSampling
 from stn_action.data.view_choice import ViewChoice
 from stn_action.geometry.boxes import box_sizes
 from stn_action.person.crop import View
-from stn_action.person.image_crop import RGB
+from stn_action.video.source_frame import RGB
 
 
 class RandomViews(NamedTuple):

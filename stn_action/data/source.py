@@ -13,13 +13,13 @@ from stn_action.data.view_choice import ViewChoice
 from stn_action.errors import InputError
 from stn_action.person.box_error import tubes_with_error
 from stn_action.person.crop import CropSpec
-from stn_action.person.image_crop import BLACK, RGB
 from stn_action.person.person_choices import Select
 from stn_action.person.select import TubeChoice
 from stn_action.person.tube import Tube
 from stn_action.person.video_people import People, VideoPeople
 from stn_action.video.file_index import FileIndex
 from stn_action.video.reader import VideoError, VideoReader
+from stn_action.video.source_frame import BLACK, RGB
 from stn_action.video.video_choices import MAX_PIXELS, Reader
 
 

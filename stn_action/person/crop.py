@@ -25,8 +25,8 @@ from stn_action.geometry.boxes import (
     union_box,
 )
 from stn_action.person.box_error import BoxErrors
-from stn_action.person.image_crop import BLACK, RGB
 from stn_action.person.person_choices import Aspect, Beyond, Motion, PaddingColor
+from stn_action.video.source_frame import BLACK, RGB
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,7 @@ import torch
 from torch import Tensor
 
 from stn_action.geometry.boxes import box_sizes
-from stn_action.video.source_frame import SourceFrame
-
-RGB = tuple[int, int, int]
-BLACK: RGB = (0, 0, 0)
+from stn_action.video.source_frame import BLACK, RGB, SourceFrame
 
 
 def crop_frames(
@@ -113,7 +110,7 @@ def crop_frame(
 ) -> None:
     """Crop one box from a frame and resize it, as `crop_images`.
 
-    A box inside a frame that can scale it before its colors are converted is scaled there.
+    Where the frame can scale the box before its colors are converted, it is scaled there.
 
     Args:
         frame: decoded; only what the box shows of it is converted to RGB.
@@ -123,8 +120,11 @@ def crop_frame(
         fill: what is outside the frame: a color, or an image (H, W, 3) of the box's size.
     """
     height, width = frame.size_hw
-    is_inside = min(box[:2]) >= 0 and box[2] <= width and box[3] <= height
-    if is_inside and frame.shrink(box, out):
+    x0, y0, x1, y1 = box
+    is_inside = min(x0, y0) >= 0 and x1 <= width and y1 <= height
+    overlaps = max(x0, 0) < min(x1, width) and max(y0, 0) < min(y1, height)
+    color = BLACK if isinstance(fill, np.ndarray) else fill
+    if (is_inside or (overlaps and color is fill)) and frame.shrink(box, out, color):
         if mirror:
             for channel in out:
                 cv2.flip(channel, 1, channel)

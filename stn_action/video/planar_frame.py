@@ -7,8 +7,9 @@ import av
 import numpy as np
 
 from stn_action.video.orientation import Orientation
-from stn_action.video.plane_converter import PlaneConverter, StoredFrame, stored_frame
-from stn_action.video.source_frame import SourceFrame
+from stn_action.video.plane_converter import PlaneConverter
+from stn_action.video.source_frame import BLACK, RGB, SourceFrame
+from stn_action.video.stored_planes import StoredFrame, stored_frame
 
 
 class PlanarFrame(SourceFrame):
@@ -47,17 +48,17 @@ class PlanarFrame(SourceFrame):
         stored_box = self._orientation.stored_box(box, self.size_hw)
         return self._orientation.shown(self._converter.rgb_part(self._stored, stored_box))
 
-    def shrink(self, box: Sequence[int], out: np.ndarray) -> bool:
+    def shrink(self, box: Sequence[int], out: np.ndarray, fill: RGB = BLACK) -> bool:
         """Scale a box plane by plane if it becomes smaller: see `SourceFrame.shrink`."""
         height, width = out.shape[1:]
         if (box[2] - box[0]) * (box[3] - box[1]) <= height * width or self._stored is None:
             return False
         stored_box = self._orientation.stored_box(box, self.size_hw)
         if self._orientation == Orientation():
-            self._converter.shrink(self._stored, stored_box, out)
+            self._converter.shrink(self._stored, stored_box, out, fill)
             return True
         turned = np.empty((3, *self._orientation.size_hw(height, width)), dtype=np.uint8)
-        self._converter.shrink(self._stored, stored_box, turned)
+        self._converter.shrink(self._stored, stored_box, turned, fill)
         out[:] = self._orientation.shown(turned.transpose(1, 2, 0)).transpose(2, 0, 1)
         return True
 

@@ -20,7 +20,7 @@ Source: ITU-T H.264, figure E-1 (positions of chroma).
 
 import math
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import av
@@ -29,14 +29,15 @@ import numpy as np
 from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
-from stn_action.video.swscale import (
-    AS_OPENCV,
-    BY_AREA,
-    Rows,
-    ScalerKind,
-    load_library,
-    scale_planes,
+from stn_action.video.stored_planes import (
+    READ_BEYOND,
+    BorderedPlane,
+    PlaneLayout,
+    StoredFrame,
+    plane_array,
+    with_border,
 )
+from stn_action.video.swscale import AS_OPENCV, BY_AREA, Rows, ScalerKind, scale_planes
 
 MAX_GAP = 1.2
 """Pixels from the outermost pixel of a result to the outermost sample of chroma that is read."""
@@ -50,47 +51,11 @@ ALIGNMENT = 32
 STEP = 16
 """Columns that may be written at once: rows of another width need room behind them."""
 
-READ_BEYOND = 64
-"""Bytes that must be allocated behind an array of which FFmpeg reads the last row."""
-
-FULL_RANGE = 2
-"""FFmpeg's number (`color_range`) of values that use all of the range, as in JPEG."""
-
-COLORSPACES = {1, 2, 5, 6, 9}
-"""FFmpeg's numbers (`colorspace`) of those that are cut in planes: BT.709; unknown, which is taken
-for BT.601; two of BT.601; BT.2020."""
-
 FROM_PATCH = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 """Of `cv2.warpAffine`, whose matrix then maps a patch to the plane."""
 
 CENTERED_CODECS = {"mjpeg", "mpeg1video"}
 """Codecs whose chroma is in the middle of the pixels that share it."""
-
-
-class PlaneLayout(NamedTuple):
-    """How the planes of a pixel format are stored."""
-
-    name: str
-    """Of the format, without the range of its values."""
-    bits: int
-    """Of a sample; above 8 they are stored in two bytes."""
-    step_x: int
-    """Columns of pixels that share a sample of chroma."""
-    step_y: int
-    """Rows of pixels that share a sample of chroma."""
-
-
-class StoredFrame(NamedTuple):
-    """A decoded frame whose planes can be cut."""
-
-    frame: av.VideoFrame
-    layout: PlaneLayout
-    planes: tuple[VideoPlane, ...]
-    """Luma, and two of chroma."""
-    colorspace: int
-    """FFmpeg's number, one of `COLORSPACES`."""
-    is_full_range: bool
-    """Whether black is 0, and not 16 of 255."""
 
 
 class PlaneConverter:
@@ -132,8 +97,30 @@ class PlaneConverter:
         )
         return part[y0 - upper : y1 - upper, x0 - left : x1 - left]
 
-    def shrink(self, stored: StoredFrame, box: Sequence[int], out: np.ndarray) -> None:
-        """Scale a box plane by plane, and convert it to RGB in `out` (3, h, w) uint8."""
+    def shrink(
+        self, stored: StoredFrame, box: Sequence[int], out: np.ndarray, fill: Sequence[int]
+    ) -> None:
+        """Scale a box plane by plane, and convert it to RGB in `out` (3, h, w) uint8.
+
+        Of a box that reaches beyond the frame a part is inside; the rest has the color `fill`.
+        """
+        width, height = stored.frame.width, stored.frame.height
+        beyond = (
+            max(-box[0], 0), max(-box[1], 0), max(box[2] - width, 0), max(box[3] - height, 0)
+        )  # fmt: skip
+        if not any(beyond):
+            self._shrink(stored, box, out)
+            return
+        self._shrink(*with_border(stored, box, fill), out)
+        height, width = out.shape[1:]  # samples of the border have the color but for rounding
+        left, right = (n * width // (box[2] - box[0]) for n in beyond[::2])
+        upper, lower = (n * height // (box[3] - box[1]) for n in beyond[1::2])
+        for channel, value in zip(out, fill, strict=True):
+            channel[:, :left] = channel[:, width - right :] = value
+            channel[:upper] = channel[height - lower :] = value
+
+    def _shrink(self, stored: StoredFrame, box: Sequence[int], out: np.ndarray) -> None:
+        """Scale a box inside the planes."""
         x0, y0, x1, y1 = box
         layout, plane = stored.layout, stored.planes[1]
         height, width = out.shape[1:]
@@ -157,42 +144,6 @@ class PlaneConverter:
         scale_planes(kind, reading, [(start + place * channel, row) for place in (1, 2, 0)])
         if room is not out:
             out[:] = room[:, :height, :width]
-
-
-def stored_frame(frame: av.VideoFrame) -> StoredFrame | None:
-    """Return what can be cut of a frame.
-
-    None: its format has no such planes, its colors are rare ones, or libswscale is out of reach.
-    """
-    name, colorspace = frame.format.name, int(frame.colorspace)
-    layout = plane_layout(name)
-    if layout is None or colorspace not in COLORSPACES or load_library() is None:
-        return None
-    planes = frame.planes
-    if planes[0].line_size <= 0:  # upside down
-        return None
-    is_full_range = frame.color_range == FULL_RANGE or name.startswith("yuvj")
-    return StoredFrame(frame, layout, planes, colorspace, is_full_range)
-
-
-@cache
-def plane_layout(format_name: str) -> PlaneLayout | None:
-    """Return how a pixel format is stored; None: not in planes of luma and chroma alone.
-
-    >>> plane_layout("yuv420p10le")
-    PlaneLayout(name='yuv420p10le', bits=10, step_x=2, step_y=2)
-    """
-    pixels = av.VideoFormat(format_name)
-    components = pixels.components
-    if not format_name.startswith("yuv") or pixels.is_big_endian:
-        return None
-    if [component.plane for component in components] != [0, 1, 2]:
-        return None
-    bits = components[0].bits
-    if bits not in (8, 10, 12):
-        return None
-    step_x, step_y = 64 // pixels.chroma_width(64), 64 // pixels.chroma_height(64)
-    return PlaneLayout(format_name.replace("yuvj", "yuv"), bits, step_x, step_y)
 
 
 class _ChromaAxis(NamedTuple):
@@ -244,13 +195,12 @@ def _chroma_axis(
 
 
 def _chroma_patch(
-    plane: VideoPlane, layout: PlaneLayout, across: _ChromaAxis, down: _ChromaAxis
+    plane: VideoPlane | BorderedPlane, layout: PlaneLayout, across: _ChromaAxis, down: _ChromaAxis
 ) -> np.ndarray:
     """Interpolate a patch of samples around the center of a box."""
     size_wh, center = (across.length, down.length), (across.center, down.center)
-    sample_type = np.dtype(np.uint8 if layout.bits == 8 else np.uint16)
-    values = _plane_array(plane, sample_type)
-    room = np.empty(size_wh[0] * size_wh[1] + READ_BEYOND, sample_type)
+    values = plane_array(plane, layout)
+    room = np.empty(size_wh[0] * size_wh[1] + READ_BEYOND, values.dtype)
     patch = room[:-READ_BEYOND].reshape(size_wh[::-1])
     if layout.bits == 8 and across.distance == down.distance == 1:
         return cv2.getRectSubPix(values, size_wh, center, patch)
@@ -285,10 +235,3 @@ def _aligned(first: int, last: int, step: int, size: int) -> tuple[int, int]:
 
 def _widened(size: int, step: int) -> int:
     return -(-size // step) * step
-
-
-def _plane_array(plane: VideoPlane, dtype: np.dtype) -> np.ndarray:
-    """Return a plane (H, W) without copying it."""
-    values = np.frombuffer(memoryview(plane), dtype)
-    columns = plane.line_size // dtype.itemsize
-    return values.reshape(-1, columns)[: plane.height, : plane.width]

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+RGB = tuple[int, int, int]
+"""A color, 0 to 255."""
+BLACK: RGB = (0, 0, 0)
+
 
 class SourceFrame:
     """A frame whose colors are RGB already; base class of frames whose colors are not.
@@ -38,12 +42,13 @@ class SourceFrame:
         x0, y0, x1, y1 = box
         return self._image[y0:y1, x0:x1]
 
-    def shrink(self, box: Sequence[int], out: np.ndarray) -> bool:
+    def shrink(self, box: Sequence[int], out: np.ndarray, fill: RGB = BLACK) -> bool:
         """Scale a box before its colors are converted, if this is possible and saves time.
 
         Args:
-            box: x0, y0, x1, y1, inside the frame, at least one pixel large.
+            box: x0, y0, x1, y1, at least one pixel of it inside the frame.
             out: uint8 (3, h, w) to write to, RGB; each channel is contiguous.
+            fill: color of what is beyond the frame.
 
         Returns:
             Whether it was done; else scale what `part` returns.

@@ -8,8 +8,9 @@ from stn_action.person.image_crop import crop_frame
 from stn_action.video.backend_table import open_video
 from stn_action.video.orientation import Orientation
 from stn_action.video.planar_frame import PlanarFrame
-from stn_action.video.plane_converter import PlaneConverter, plane_layout
+from stn_action.video.plane_converter import PlaneConverter
 from stn_action.video.source_frame import SourceFrame
+from stn_action.video.stored_planes import plane_layout
 from tests.pairs import cover_pairs
 from tests.video.stored_frames import FULL, LIMITED, slowly_shrunk, stored_frame
 
@@ -136,6 +137,49 @@ def test_turned_frames_are_cut_where_they_are_shown(turns, mirrored):
         error = shrunk(fresh, box, (24, 32)).astype(int) - expected
         assert np.abs(error).max() <= 5  # the colors range over 120; the reference itself errs by 4
         assert np.abs(error).mean() <= 1.5
+
+
+BEYOND = [(-20, -31, 100, 110), (3, -40, 181, 130), (101, 61, 230, 200), (-300, -301, 400, 400)]
+FILL = 124, 116, 104
+
+
+def seen_alone(start: int, end: int, size: int, source: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of a box beyond a frame, in one direction: results of the frame alone, and of beyond it."""
+    edges = start + np.arange(size + 1) * (end - start) / size
+    inner = (edges[:-1] >= 2) & (edges[1:] <= source - 2)
+    return inner, (edges[1:] <= 0) | (edges[:-1] >= source)
+
+
+@pytest.mark.parametrize(
+    ("name", "colorspace", "color_range", "codec"),
+    cover_pairs(FORMATS, (2, 9), (LIMITED, FULL), ("", "mjpeg")),
+)
+def test_boxes_beyond_the_frame_are_filled_with_a_color(name, colorspace, color_range, codec):
+    color_range = FULL if name.startswith("yuvj") else color_range
+    colors = {"colorspace": colorspace, "color_range": color_range}
+    frame = planar(stored_frame(name, SIZE_HW, **colors, centered=codec == "mjpeg"), codec)
+    for box in BEYOND:
+        out = np.zeros((3, 31, 28), dtype=np.uint8)
+        assert frame.shrink(box, out, FILL)
+        expected = np.empty_like(out)
+        crop_frame(SourceFrame(frame.image), box, expected, fill=FILL)
+        error = np.abs(out.astype(int) - expected)
+        across, left_or_right = seen_alone(box[0], box[2], 28, SIZE_HW[1])
+        down, over_or_under = seen_alone(box[1], box[3], 31, SIZE_HW[0])
+        assert error[:, over_or_under].sum() == error[:, :, left_or_right].sum() == 0
+        assert error[:, down][:, :, across].max(initial=0) <= 4  # as the reference errs by itself
+        # between a sample of chroma in the frame and one beyond it
+        assert error.max() <= (2 if name.startswith("yuv444") else 20)
+
+
+@pytest.mark.parametrize(("mirrored", "turns"), [(True, 0), (False, 1), (True, 3)])
+def test_turned_frames_are_filled_where_they_are_shown(mirrored, turns):
+    frame = planar(stored_frame("yuv444p", SIZE_HW), orientation=Orientation(mirrored, turns))
+    for box in BEYOND:
+        out, expected = (np.empty((3, 24, 32), np.uint8) for _ in range(2))
+        assert frame.shrink(box, out, FILL)
+        crop_frame(SourceFrame(frame.image), box, expected, fill=FILL)
+        assert np.abs(out.astype(int) - expected).max() <= 2
 
 
 @pytest.mark.parametrize("start", [None, 0.4])

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from stn_action.video import plane_converter, swscale
+from stn_action.video import stored_planes, swscale
 from stn_action.video.orientation import Orientation
 from stn_action.video.planar_frame import PlanarFrame
 from stn_action.video.plane_converter import PlaneConverter
@@ -82,7 +82,7 @@ def test_what_it_cannot_do_is_refused():
 def test_without_the_library_frames_are_converted_first(monkeypatch):
     stored = stored_frame("yuv420p", (120, 160))
     with_library = PlanarFrame(stored, PlaneConverter(), Orientation()).part((3, 5, 90, 70))
-    monkeypatch.setattr(plane_converter, "load_library", lambda: None)
+    monkeypatch.setattr(stored_planes, "load_library", lambda: None)
     frame = PlanarFrame(stored, PlaneConverter(), Orientation())
     assert not frame.shrink((0, 0, 160, 120), np.empty((3, 30, 40), np.uint8))
     np.testing.assert_array_equal(frame.part((3, 5, 90, 70)), with_library)
