@@ -7,7 +7,7 @@ repeat, in random order; the ratio is the median over the repeats, by the clock 
 processor's time, which other processes hardly change.
 
 Data: two epochs through the loader of the run, with each number of workers: the share of the time
-that the loop waited for a batch.
+that the loop waited for a batch; without workers, also what it takes to read a clip.
 
 Start: from the command to the end of its first optimizer step, in a process of its own, and to the
 end of `--help`, of the slowest tool.
@@ -151,6 +151,15 @@ def epoch(run: Run, batches: Iterable[Batch], *after_step: Callable[..., None]) 
     )  # fmt: skip
 
 
+def read_line(run: Run, num_batches: int) -> str:
+    """Return what it takes to read clips in this process, without training on them."""
+    num_clips, start = 0, time.process_time()
+    for batch in islice(run.epoch_batches(1), num_batches):
+        num_clips += len(batch.clip)
+    milliseconds = 1000 * (time.process_time() - start) / max(num_clips, 1)
+    return f"{milliseconds:.1f} ms of the processor to read one of {num_clips} training clips"
+
+
 def wait_table(config: Path, settings: list[str], workers: Sequence[int], folder: Path) -> Table:
     """Return a row for each number of loader processes: two epochs through the loader."""
     title = "epochs through the loader; the processes start in the first"
@@ -158,6 +167,8 @@ def wait_table(config: Path, settings: list[str], workers: Sequence[int], folder
     for number in workers:
         settled = load_config(config, [*settings, f"data.num_workers={number}"])
         run = prepared_run(settled, folder / f"workers_{number}")
+        if number == 0:
+            table.caption = read_line(run, num_batches=8)
         for epoch_number in (1, 2):
             stats = epoch(run, run.epoch_batches(epoch_number))
             rate = f"{len(run.listing.train) / stats.seconds:.1f}"

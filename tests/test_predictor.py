@@ -61,8 +61,16 @@ def test_a_prediction_holds_where_the_heads_looked_and_the_boxes_used(predictor,
     assert bool((crop[:, :2] <= inside[:, :2]).all() and (crop[:, 2:] >= inside[:, 2:]).all())
 
 
+@pytest.fixture
+def enlarging(tiny_run, tiny_data) -> Predictor:
+    """Crops that grow are cut out of RGB frames, whatever a video stores: to the last bit alike."""
+    overrides = ["data.crop.size=64"]
+    return Predictor.load(tiny_run.folder / "last.pt", overrides, people=tiny_data / "people")
+
+
 @pytest.mark.parametrize("as_array", [np.asarray, torch.as_tensor])
-def test_frames_and_tubes_give_what_their_file_gives(predictor, tiny_data, as_array):
+def test_frames_and_tubes_give_what_their_file_gives(enlarging, tiny_data, as_array):
+    predictor = enlarging
     with open_video(tiny_data / f"{TEST}.mp4") as reader:
         frames = reader.read(range(len(reader))).data.numpy()
     tube = read_tube_csv(tiny_data / f"people/{TEST}.csv")
@@ -226,8 +234,9 @@ def test_weights_that_are_not_finite_are_named(tiny_run, tmp_path):
 
 
 def test_a_folder_of_frames_is_predicted_as_the_file_it_was_written_from(
-    predictor, tiny_data, tmp_path
+    enlarging, tiny_data, tmp_path
 ):
+    predictor = enlarging
     with open_video(tiny_data / f"{TEST}.mp4") as reader:
         frames = [image for _, image, _ in reader.stream()]
     folder = write_frames(tmp_path / TEST, frames)

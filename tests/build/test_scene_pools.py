@@ -74,15 +74,16 @@ def test_training_tests_and_workers_show_the_same_scene(tiny_data):
 
 
 def test_the_own_picture_is_the_image_of_the_extents(tiny_data):
-    pad = tiny_config(tiny_data, *SCENE, "data.crop.beyond=pad")
-    config = tiny_config(tiny_data, *SCENE)
+    enlarged = *SCENE, "data.crop.size=96"  # cut out of RGB frames, both of them
+    pad = tiny_config(tiny_data, *enlarged, "data.crop.beyond=pad")
+    config = tiny_config(tiny_data, *enlarged)
     (listing, source), (_, padded) = open_data(config), open_data(pad)
     one = evaluation_dataset(config, listing.test, source=source)[0][0][0]
     two = evaluation_dataset(pad, listing.test, source=padded)[0][0][0]
     torch.testing.assert_close(one.extents, two.extents)
     assert torch.equal(one.boxes, two.boxes)
     rows, columns = (
-        [round((place + 1) / 2 * 32) for place in one.extents[0, 0, axis::2].tolist()]
+        [round((place + 1) / 2 * 96) for place in one.extents[0, 0, axis::2].tolist()]
         for axis in (1, 0)
     )
     inside = (..., slice(rows[0] + 1, rows[1] - 1), slice(columns[0] + 1, columns[1] - 1))
