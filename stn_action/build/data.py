@@ -1,6 +1,7 @@
 """Configuration to videos, datasets and loaders."""
 
 import importlib
+import warnings
 from collections.abc import Sequence, Sized
 from typing import Any, cast
 
@@ -271,15 +272,17 @@ def _loader(
     workers = config.data.num_workers if workers is None else workers
     if workers:  # a process forked while OpenCV's threads exist waits for them forever
         cv2.setNumThreads(1)
-    return DataLoader(
-        dataset,
-        batch_sampler=batches,
-        num_workers=workers,
-        collate_fn=collate,
-        worker_init_fn=set_up_loader_worker,
-        generator=torch.Generator().manual_seed(config.train.seed),  # not the global one: dropout's
-        persistent_workers=isinstance(batches, GlobalBatches) and workers > 0,
-    )
+    with warnings.catch_warnings():  # of more processes than cores, which is slower and no fault
+        warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+        return DataLoader(
+            dataset,
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=collate,
+            worker_init_fn=set_up_loader_worker,
+            generator=torch.Generator().manual_seed(config.train.seed),  # the global: dropout's
+            persistent_workers=isinstance(batches, GlobalBatches) and workers > 0,
+        )
 
 
 def _selected(

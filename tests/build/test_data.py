@@ -135,6 +135,13 @@ def test_workers_start_though_opencv_has_threads_here(tiny_data):
     cv2.setNumThreads(threads)
 
 
+def test_more_workers_than_cores_are_no_fault(tiny_data):
+    config = tiny_config(tiny_data)
+    dataset = evaluation_dataset(config, load_listing(config).test)
+    loader = evaluation_loader(config, dataset, batch_size=3, workers=10_000)  # warnings are errors
+    assert loader.num_workers == 10_000
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_a_loader_leaves_the_global_generator_alone(training, tiny_data, strategy):
     config = tiny_config(tiny_data)
