@@ -1,7 +1,6 @@
 """Configuration to videos, datasets and loaders."""
 
 import importlib
-import warnings
 from collections.abc import Sequence, Sized
 from typing import Any, cast
 
@@ -272,17 +271,22 @@ def _loader(
     workers = config.data.num_workers if workers is None else workers
     if workers:  # a process forked while OpenCV's threads exist waits for them forever
         cv2.setNumThreads(1)
-    with warnings.catch_warnings():  # of more processes than cores, which is slower and no fault
-        warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
-        return DataLoader(
-            dataset,
-            batch_sampler=batches,
-            num_workers=workers,
-            collate_fn=collate,
-            worker_init_fn=set_up_loader_worker,
-            generator=torch.Generator().manual_seed(config.train.seed),  # the global: dropout's
-            persistent_workers=isinstance(batches, GlobalBatches) and workers > 0,
-        )
+    return _ClipLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=set_up_loader_worker,
+        generator=torch.Generator().manual_seed(config.train.seed),  # not the global one: dropout's
+        persistent_workers=isinstance(batches, GlobalBatches) and workers > 0,
+    )
+
+
+class _ClipLoader(DataLoader):
+    """A loader without a warning of more processes than cores, which are slower and no fault."""
+
+    def check_worker_number_rationality(self) -> None:
+        """Do not warn."""
 
 
 def _selected(
