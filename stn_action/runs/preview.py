@@ -159,7 +159,7 @@ def _shots(config: Config, dataset: TrainClips | TestClips, index: int, draws: i
     items = dataset.items_of(index)
     if config.train.cache_features:
         traces = dataset.trace(items[0])
-        name = f"stored clip {{}} of {len(traces)}"
+        name = f"stored {{}} of {len(traces)}"  # short: "mirrored" has to fit behind it
         return [_Shot(trace, name.format(trace.sample.view + 1)) for trace in traces[:draws]]
     shots = []
     for draw in range(draws):
