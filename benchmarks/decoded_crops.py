@@ -9,7 +9,6 @@ in parentheses without. A rate with a star is that of a library that
 returned other frames than it was asked for.
 """
 
-import statistics
 from collections.abc import Callable
 from functools import partial
 from itertools import product
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.other_decoders import Bare, OtherProcess, find_decoders
-from benchmarks.timing import interleaved
+from benchmarks.timing import processor_medians
 from stn_action.data.footage import Cut, Footage, read_views
 from stn_action.data.video_table import Video
 from stn_action.jobs.inspection import inspect_video
@@ -67,10 +66,7 @@ def compare_crops(
         for (motion, region), (place, indices) in product(regions.items(), clips.items()):
             wrong = _wrong(path, indices, bare, other)
             variants = _variants(path, indices, size, region, bare, other)
-            seconds = {
-                variant: statistics.median(run.processor_seconds for run in runs)
-                for variant, runs in interleaved(variants, repeats=repeats).items()
-            }
+            seconds = processor_medians(variants, repeats=repeats)
             cells = [name, str(size), motion, place, f"{1e3 * seconds['bare']:.1f}"]
             without = seconds["bare"] / seconds["no index"]
             cells.append(f"{seconds['bare'] / seconds['own']:.2f} ({without:.2f})")

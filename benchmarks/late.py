@@ -8,7 +8,6 @@ interleaved repeats, one thread.
 """
 
 import argparse
-import statistics
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +17,7 @@ import av
 import torch
 
 from benchmarks.decode import FRAMES, STRIDE, moving_frames
-from benchmarks.timing import interleaved
+from benchmarks.timing import processor_medians
 from stn_action.data.video_table import Video
 from stn_action.jobs.inspection import inspect_video
 from stn_action.video.file_index import FileIndex
@@ -71,11 +70,7 @@ def _row(path: Path, num_frames: int, repeats: int) -> list[str]:
         for place, indices in clips.items()
         for suffix, data in (("", packed), (" without", None))
     }
-    taken = interleaved(reads, repeats=repeats)
-    ms = {
-        name: 1e3 * statistics.median(run.processor_seconds for run in runs)
-        for name, runs in taken.items()
-    }
+    ms = {name: 1e3 * s for name, s in processor_medians(reads, repeats=repeats).items()}
     early, late = reads["early"](), reads["late"]()
     return [
         str(early), str(late), f"{ms['early']:.1f}", f"{ms['late'] / ms['early']:.2f}",

@@ -70,12 +70,11 @@ def enlarging(tiny_run, tiny_data) -> Predictor:
 
 @pytest.mark.parametrize("as_array", [np.asarray, torch.as_tensor])
 def test_frames_and_tubes_give_what_their_file_gives(enlarging, tiny_data, as_array):
-    predictor = enlarging
     with open_video(tiny_data / f"{TEST}.mp4") as reader:
         frames = reader.read(range(len(reader))).data.numpy()
     tube = read_tube_csv(tiny_data / f"people/{TEST}.csv")
-    found = predictor.predict(as_array(frames), tubes=[tube], fps=10)
-    wanted = predictor.predict(tiny_data / f"{TEST}.mp4")
+    found = enlarging.predict(as_array(frames), tubes=[tube], fps=10)
+    wanted = enlarging.predict(tiny_data / f"{TEST}.mp4")
     torch.testing.assert_close(found.view_probabilities, wanted.view_probabilities)
     torch.testing.assert_close(found.boxes, wanted.boxes)
 
@@ -236,15 +235,14 @@ def test_weights_that_are_not_finite_are_named(tiny_run, tmp_path):
 def test_a_folder_of_frames_is_predicted_as_the_file_it_was_written_from(
     enlarging, tiny_data, tmp_path
 ):
-    predictor = enlarging
     with open_video(tiny_data / f"{TEST}.mp4") as reader:
         frames = [image for _, image, _ in reader.stream()]
     folder = write_frames(tmp_path / TEST, frames)
-    found, wanted = predictor.predict(folder), predictor.predict(tiny_data / f"{TEST}.mp4")
+    found, wanted = enlarging.predict(folder), enlarging.predict(tiny_data / f"{TEST}.mp4")
     assert found.name == wanted.name
     assert found.person_found
     torch.testing.assert_close(found.view_probabilities, wanted.view_probabilities)
     torch.testing.assert_close(found.boxes, wanted.boxes)
-    (named,) = videos_named([str(folder)], predictor.config)
-    (same,) = predictor.predict_all([named])
+    (named,) = videos_named([str(folder)], enlarging.config)
+    (same,) = enlarging.predict_all([named])
     torch.testing.assert_close(same.probabilities, wanted.probabilities)

@@ -54,7 +54,7 @@ class FoldedCalls:
             return self.network(clip, **inputs)
 
     def _fold(self, clip: Tensor, inputs: dict[str, Any]) -> None:
-        """Fold batch norms, unless it was done or tried with the weights that there are now."""
+        """Fold batch norms, unless this was already done or tried with the current weights."""
         if not isinstance(self.network, FocusedNetwork) or self.network._compiled_call_impl:
             return
         if self._folded is not None and self._versions == _versions(self._pairs):

@@ -70,7 +70,7 @@ def videos_of_classes(videos: VideoTable, num_classes: int) -> list[int]:
 
 
 def _require_enough(root: Path, listing: Listing) -> None:
-    """Check that there are at least two classes, each with videos to train on and to test on.
+    """Check that there are at least two classes, each with training and test videos.
 
     Raises:
         InputError: there are not; names the classes.

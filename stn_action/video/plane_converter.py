@@ -30,10 +30,10 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
 from stn_action.video.stored_planes import (
-    READ_BEYOND,
     BorderedPlane,
     PlaneLayout,
     StoredFrame,
+    empty_samples,
     plane_array,
     with_border,
 )
@@ -200,8 +200,7 @@ def _chroma_patch(
     """Interpolate a patch of samples around the center of a box."""
     size_wh, center = (across.length, down.length), (across.center, down.center)
     values = plane_array(plane, layout)
-    room = np.empty(size_wh[0] * size_wh[1] + READ_BEYOND, values.dtype)
-    patch = room[:-READ_BEYOND].reshape(size_wh[::-1])
+    patch = empty_samples((down.length, across.length), values.dtype)
     if layout.bits == 8 and across.distance == down.distance == 1:
         return cv2.getRectSubPix(values, size_wh, center, patch)
     x, y = (axis.center - axis.distance * (axis.length - 1) / 2 for axis in (across, down))

@@ -16,7 +16,7 @@ from av.video.plane import VideoPlane
 from stn_action.video.swscale import load_library
 
 READ_BEYOND = 64
-"""Bytes that must be allocated behind an array of which FFmpeg reads the last row."""
+"""Samples that are allocated behind an array, as FFmpeg reads beyond its last row."""
 
 FULL_RANGE = 2
 """FFmpeg's number (`color_range`) of values that use all of the range, as in JPEG."""
@@ -53,7 +53,7 @@ class BorderedPlane(NamedTuple):
     """A copy of a part of a plane with a border, with the attributes of a `VideoPlane`."""
 
     values: np.ndarray
-    """(height, width), with `READ_BEYOND` bytes behind it."""
+    """(height, width), of `empty_samples`."""
 
     @property
     def width(self) -> int:
@@ -134,6 +134,13 @@ def plane_array(plane: VideoPlane | BorderedPlane, layout: PlaneLayout) -> np.nd
     return values.reshape(-1, columns)[: plane.height, : plane.width]
 
 
+def empty_samples(size_hw: tuple[int, int], sample_type: np.dtype) -> np.ndarray:
+    """Return an array (H, W) that FFmpeg may read, not filled."""
+    return np.empty(size_hw[0] * size_hw[1] + READ_BEYOND, sample_type)[:-READ_BEYOND].reshape(
+        size_hw
+    )
+
+
 def with_border(
     stored: StoredFrame, box: Sequence[int], fill: Sequence[int]
 ) -> tuple[StoredFrame, tuple[int, int, int, int]]:
@@ -168,13 +175,13 @@ def _bordered(values: np.ndarray, box: tuple[int, int, int, int], value: int) ->
     """Return the samples in a box; those beyond the plane have one value."""
     x0, y0, x1, y1 = box
     height, width = values.shape
-    room = np.empty((y1 - y0) * (x1 - x0) + READ_BEYOND, values.dtype)
+    bordered = empty_samples((y1 - y0, x1 - x0), values.dtype)
     cv2.copyMakeBorder(
         values[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)],
         max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0),
-        cv2.BORDER_CONSTANT, room[:-READ_BEYOND].reshape(y1 - y0, x1 - x0), value,
+        cv2.BORDER_CONSTANT, bordered, value,
     )  # fmt: skip
-    return BorderedPlane(room[:-READ_BEYOND].reshape(y1 - y0, x1 - x0))
+    return BorderedPlane(bordered)
 
 
 @lru_cache(maxsize=16)
